@@ -1,0 +1,1 @@
+"""adaptstilts: intermediate-task training with adapters, zero-shot cross-lingual transfer, swapping and retrieval."""

@@ -1,0 +1,364 @@
+"""What a study file says: pydantic models, read from strict YAML, with dotted overrides from the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from adaptstilts import methods, strictyaml, tasks
+from adaptstilts.errors import ConfigError
+from adaptstilts.methods import Method
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+class Frozen(BaseModel):
+    """Immutable; unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that differ from their defaults: a new field leaves old content keys unchanged."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class Train(Frozen):
+    """Budget and optimisation of one training phase.
+
+    Attributes:
+        examples: training rows used, drawn once at random (seeded by the phase); None for all.
+        epochs: passes over them.
+        max_steps: optimizer steps at most.
+        batch_size: examples per optimizer step.
+        max_length: tokens per sequence, special tokens included.
+        lr: peak learning rate; None takes the method's default.
+        warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
+        weight_decay: of matrices; biases and LayerNorm weights have none.
+        clip: largest norm of the gradient.
+        dev_examples: rows of the English dev set used for selection; None for all.
+        eval_every: steps between two evaluations on dev; None for once per epoch.
+        patience: evaluations without gain before training stops; None to never stop early.
+        precision: ``auto`` uses bf16 autocast where the hardware has it.
+        padding: ``bucket`` groups rows of like length; ``fixed`` draws rows at random and pads to ``max_length``.
+        micro_tokens: padded tokens per forward pass at most; larger batches are split and accumulated.
+    """
+
+    examples: int | None = Field(None, ge=1)
+    epochs: int = Field(3, ge=1)
+    max_steps: int | None = Field(None, ge=1)
+    batch_size: int = Field(32, ge=1)
+    max_length: int = Field(128, ge=8)
+    lr: float | None = Field(None, gt=0, strict=False)
+    warmup: float = Field(0.1, ge=0, lt=1, strict=False)
+    weight_decay: float = Field(0.01, ge=0, strict=False)
+    clip: float = Field(1.0, gt=0, strict=False)
+    dev_examples: int | None = Field(500, ge=1)
+    eval_every: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+    precision: Precision = "auto"
+    padding: Literal["bucket", "fixed"] = "bucket"
+    micro_tokens: int = Field(8192, ge=64)
+
+
+class Evaluate(Frozen):
+    """What an evaluate phase reads.
+
+    Attributes:
+        split: ``test``, or ``dev`` (the split that the paper's tables of the intermediate tasks report).
+        examples: rows per language, the same random subset in every run; None for all.
+        max_length: tokens per sequence; None takes what the target phase was trained with.
+        precision: float32 unless said otherwise, so that scores do not depend on how rows are batched.
+    """
+
+    split: Literal["test", "dev"] = "test"
+    examples: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=8)
+    precision: Precision = "fp32"
+
+
+class Retrieve(Frozen):
+    """How sentences are encoded for retrieval.
+
+    Attributes:
+        layer: hidden state that is pooled, 0 the embeddings; None takes two thirds of the depth.
+        max_length: tokens per sentence, special tokens included.
+        precision: of the encoder; the search itself is float32.
+    """
+
+    layer: int | None = Field(None, ge=0)
+    max_length: int = Field(256, ge=8)
+    precision: Precision = "auto"
+
+
+class Part(Frozen):
+    """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase."""
+
+    task: str
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class Arm(Frozen):
+    """One method of a study, with training settings of its own."""
+
+    method: SerializeAsAny[Method]
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class Study(Frozen):
+    """One experiment: everything that expands into a plan.
+
+    Attributes:
+        model: a local folder or a hub id of an XLM-R encoder.
+        intermediates: intermediate tasks; ``none`` trains targets directly.
+        targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
+        compositions: ``stack`` puts a new target adapter on the frozen intermediate one; ``none`` ignores it.
+        languages: test languages as codes; None for all that each task has.
+        missing: what to do about a language that the data does not have.
+        swap: ``all`` evaluates every target adapter over every intermediate adapter as well.
+        train: settings for every training phase; those of a method and of a task go before them.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+    model: str = Field(min_length=1)
+    revision: str | None = None
+    intermediates: tuple[Part, ...] = Field((Part(task="none"),), min_length=1)
+    targets: tuple[Part, ...] = Field(min_length=1)
+    methods: tuple[Arm, ...] = Field(min_length=1)
+    compositions: tuple[Literal["stack", "none"], ...] = Field(("stack",), min_length=1)
+    seeds: tuple[int, ...] = Field((1,), min_length=1)
+    languages: tuple[str, ...] | None = None
+    missing: Literal["error", "skip"] = "error"
+    swap: Literal["off", "all"] = "off"
+    train: dict[str, Any] = Field(default_factory=dict)
+    evaluate: Evaluate = Evaluate()
+    retrieve: Retrieve = Retrieve()
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file and apply ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: names file, line and key of *every* mistake found, with a suggestion where one is near.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    return parse(text, str(path), overrides)
+
+
+def parse(text: str, name: str = "study", overrides: Sequence[str] = ()) -> Study:
+    """Read a study from text; see :func:`load`."""
+    document = strictyaml.parse(text, name)
+    if not isinstance(document.data, dict):
+        raise ConfigError(f"{name}: expected a mapping with the keys of a study, found {_kind(document.data)}")
+    data = _lists(document.data)
+    for override in overrides:
+        _apply(data, override)
+    return _study(data, document, name)
+
+
+def train_settings(study: Study, arm: Arm, part: Part, task: str | None = None) -> Train:
+    """The settings of one training phase: task defaults, then study, method and part, the last one winning."""
+    defaults = tasks.get(task or part.task).defaults
+    merged = {**defaults, **study.train, **arm.train, **part.train}
+    settings = Train.model_validate(merged)
+    return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})
+
+
+def _lists(data: dict[str, Any]) -> dict[str, Any]:
+    """The shorthands of a study file, written out: ``method: x``, bare task and method names."""
+    data = dict(data)
+    if "method" in data and "methods" not in data:
+        data["methods"] = [data.pop("method")]
+    for key in ("intermediates", "targets"):
+        if isinstance(data.get(key), list):
+            data[key] = [{"task": part} if isinstance(part, str) else part for part in data[key]]
+    if isinstance(data.get("methods"), list):
+        data["methods"] = [{"kind": arm} if isinstance(arm, str) else arm for arm in data["methods"]]
+    return data
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    path, sign, text = override.partition("=")
+    if not sign or not path:
+        raise ConfigError(f"override {override!r}: expected key.path=value")
+    value = strictyaml.parse(text, f"override {override!r}").data
+    keys = path.split(".")
+    if keys[0] == "method" and "methods" in data:
+        _apply_to_methods(data["methods"], keys[1:], value, override)
+        return
+    if keys[0] not in Study.model_fields:
+        raise ConfigError(f"override {override!r}: no key {keys[0]!r}{_near(keys[0], Study.model_fields)}")
+    _set(data, keys, value, override)
+    data.update(_lists(data))
+
+
+def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> None:
+    """``method.x=v`` sets x of every method of the study that has it."""
+    fields = {id(arm): methods.get(arm.get("kind", "")).model_fields for arm in arms if isinstance(arm, dict)}
+    fitting = [arm for arm in arms if keys and (keys[0] in fields.get(id(arm), {}) or keys[0] == "train")]
+    if not fitting:
+        names = {name for known in fields.values() for name in known}
+        raise ConfigError(f"override {override!r}: no method of this study has that key{_near('.'.join(keys), names)}")
+    for arm in fitting:
+        _set(arm, keys, value, override)
+
+
+def _set(data: Any, keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        if isinstance(data, list):
+            data = _member(data, key, override)
+        else:
+            data = data.setdefault(key, {})
+        if not isinstance(data, dict | list):
+            raise ConfigError(f"override {override!r}: {key!r} is a value, not a part that has keys")
+    if isinstance(data, list):
+        data[data.index(_member(data, keys[-1], override))] = value
+    else:
+        data[keys[-1]] = value
+
+
+def _member(items: list[Any], key: str, override: str) -> Any:
+    names = {str(i): item for i, item in enumerate(items)}
+    names |= {str(item.get("kind", item.get("task"))): item for item in items if isinstance(item, dict)}
+    if key not in names:
+        raise ConfigError(f"override {override!r}: no member {key!r}{_near(key, names)}")
+    return names[key]
+
+
+def _study(data: dict[str, Any], document: strictyaml.Document, name: str) -> Study:
+    problems: list[str] = []
+
+    def note(path: strictyaml.Path, message: str) -> None:
+        line = document.line(path)
+        where = f"{name}:{line}" if line and _given(document.data, path) else name
+        dotted = ".".join(map(str, path))
+        problems.append(f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}")
+
+    arms = _arms(data.get("methods"), note)
+    study = None
+    try:
+        known = {key: value for key, value in data.items() if key != "methods"}
+        study = Study.model_validate(
+            {**_tuples(known), "methods": arms or (Arm(method=methods.parse({"kind": "full"})),)}
+        )
+    except ValidationError as error:
+        _explain(error, Study, (), note)
+    if "methods" not in data:
+        note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
+    _check_parts(data, note)
+    if problems or study is None:
+        raise ConfigError("\n".join(problems))
+    return study
+
+
+def _arms(entries: Any, note: Any) -> tuple[Arm, ...]:
+    found = []
+    for i, entry in enumerate(entries if isinstance(entries, list) else []):
+        path: strictyaml.Path = ("methods", i)
+        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+            note(path, "expected the name of a method, or a mapping with `kind:`")
+            continue
+        train = entry.get("train", {})
+        cls: type[Method] = Method
+        try:
+            cls = methods.get(entry["kind"])
+            fields = {key: value for key, value in entry.items() if key != "train"}
+            found.append(Arm(method=cls.model_validate(fields), train=train))
+        except ValidationError as error:
+            _explain(error, cls, path, note)
+        except ConfigError as error:
+            note((*path, "kind"), str(error))
+    if entries is not None and not isinstance(entries, list):
+        note(("methods",), f"expected a list of methods, found {_kind(entries)}")
+    return tuple(found)
+
+
+def _check_parts(data: dict[str, Any], note: Any) -> None:
+    """What no single field shows: unknown tasks, tasks in the wrong role, partial training settings."""
+    places: list[strictyaml.Path] = [()]
+    for key in ("methods", "intermediates", "targets"):
+        parts = data.get(key)
+        places += [(key, i) for i in range(len(parts) if isinstance(parts, list) else 0)]
+    for path in places:
+        part: Any = data
+        for step in path:
+            part = part[step]
+        if not isinstance(part, dict):
+            continue
+        try:
+            if path and path[0] != "methods" and isinstance(part.get("task"), str):
+                _check_role(str(path[0]), part["task"])
+        except ConfigError as error:
+            note((*path, "task"), str(error))
+        try:
+            if isinstance(part.get("train"), dict):
+                Train.model_validate(part["train"])
+        except ValidationError as error:
+            _explain(error, Train, (*path, "train"), note)
+
+
+def _check_role(key: str, name: str) -> None:
+    if name == "none":
+        if key == "targets":
+            raise ConfigError("none is not a target task")
+        return
+    task = tasks.get(name)
+    if key == "intermediates" and not task.intermediate:
+        raise ConfigError(f"{task.name} ({task.kind}) cannot be an intermediate task: it has no training set")
+
+
+def _explain(error: ValidationError, model: type[BaseModel], prefix: strictyaml.Path, note: Any) -> None:
+    for item in error.errors(include_url=False):
+        path = (*prefix, *item["loc"])
+        if item["type"] == "extra_forbidden":
+            fields = _fields(model, item["loc"][:-1])
+            note(path, f"unknown key{_near(str(item['loc'][-1]), fields)}")
+        elif item["type"] == "missing":
+            note(path, f"is required; give it in the file or as {'.'.join(map(str, path))}=VALUE")
+        else:
+            note(path, f"{item['msg'].lower()}, found {item['input']!r}")
+
+
+def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> Iterable[str]:
+    found: type[BaseModel] | None = model
+    for step in loc:
+        if isinstance(step, str) and found is not None:
+            inner = found.model_fields.get(step)
+            args = (inner.annotation, *getattr(inner.annotation, "__args__", ())) if inner else ()
+            found = next((a for a in args if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    return found.model_fields if found else ()
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known here: {', '.join(sorted(known))}"
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples: the strict models hold tuples, YAML gives lists."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def _given(data: Any, path: strictyaml.Path) -> bool:
+    if not path:
+        return True
+    first = path[0]
+    return isinstance(data, Mapping) and (first in data or (first == "methods" and "method" in data))
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__

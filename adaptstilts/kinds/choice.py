@@ -1,0 +1,85 @@
+"""Multiple choice: every (context, choice) pair gets one score, the highest wins. Any number of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, initialize
+from adaptstilts.metrics import Metric, accuracy
+from adaptstilts.tasks.base import Task
+
+if TYPE_CHECKING:
+    from adaptstilts.models.tokenizer import Tokenizer
+
+
+class Choice:
+    """Fields: ``context``, ``choices`` (a list of texts) and ``label`` (the index of the right one)."""
+
+    name = "choice"
+    headline = ("accuracy",)
+    trainable = True
+
+    def check(self, example: Example, task: Task) -> str | None:
+        """Two or more choices, all text, and a label among them."""
+        choices, label = example["choices"], example["label"]
+        if not isinstance(choices, list) or len(choices) < 2:
+            return f"choices: expected a list of two or more texts, found {choices!r}"
+        if not all(isinstance(choice, str) for choice in choices):
+            return f"choices: expected texts, found {choices!r}"
+        if not isinstance(label, int) or not 0 <= label < len(choices):
+            return f"label: expected 0 to {len(choices) - 1}, found {label!r}"
+        return text_problem(example, "context")
+
+    def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
+        """One ``<s> context </s></s> choice </s>`` per choice; the longer side loses its beginning."""
+        contexts = tokenizer.ids([row["context"] for row in rows])
+        flat = iter(tokenizer.ids([choice for row in rows for choice in row["choices"]]))
+        items, truncated = [], 0
+        for i, row in enumerate(rows):
+            pairs = [tokenizer.pair(contexts[i], next(flat), max_length, front=True) for _ in row["choices"]]
+            items.append(Feature(i, tuple(ids for ids, _ in pairs), row["label"]))
+            truncated += any(cut for _, cut in pairs)
+        return Features(items, truncated)
+
+    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+        """One output: the score of a choice. It fits any number of choices, so it can be continued."""
+        return initialize(FirstTokenHead(hidden, 1, dropout))
+
+    def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy over the choices, one term per row."""
+        target = torch.tensor([feature.target for feature in batch.features], device=states.device)
+        total = functional.cross_entropy(_scores(head, states, batch), target, reduction="sum")
+        return total, torch.tensor(len(target))
+
+    def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
+        """The index of the best choice."""
+        best: list[Any] = _scores(head, states, batch).argmax(-1).tolist()
+        return best
+
+    def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Indices of choices."""
+        return list(outputs)
+
+    def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Indices of choices."""
+        return [row["label"] for row in rows]
+
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+        """Accuracy."""
+        return {"accuracy": accuracy(predictions, gold)}
+
+
+def _scores(head: nn.Module, states: Tensor, batch: Batch) -> Tensor:
+    """(rows, choices), with minus infinity where a row has fewer choices than the widest."""
+    flat = head(states).float().squeeze(-1)
+    rows = flat.split([len(feature.sequences) for feature in batch.features])
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=float("-inf"))
+
+
+KIND = Choice()

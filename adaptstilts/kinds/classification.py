@@ -1,0 +1,74 @@
+"""Classification of one text or of a pair of texts: one label, from the first token's vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, initialize
+from adaptstilts.metrics import Metric, accuracy
+from adaptstilts.tasks.base import Task
+
+if TYPE_CHECKING:
+    from adaptstilts.models.tokenizer import Tokenizer
+
+
+class Classification:
+    """Fields: ``text_a``, optionally ``text_b``, and ``label`` (an index into the task's labels)."""
+
+    name = "classification"
+    headline = ("accuracy",)
+    trainable = True
+
+    def check(self, example: Example, task: Task) -> str | None:
+        """Texts are text; the label was mapped when the row was read."""
+        return text_problem(example, *(name for name in ("text_a", "text_b") if name in task.columns))
+
+    def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
+        """``<s> a </s></s> b </s>`` or ``<s> a </s>``."""
+        first = tokenizer.ids([row["text_a"] for row in rows])
+        second = tokenizer.ids([row["text_b"] for row in rows]) if "text_b" in task.columns else None
+        items, truncated = [], 0
+        for i, row in enumerate(rows):
+            if second is None:
+                ids, cut = tokenizer.single(first[i], max_length)
+            else:
+                ids, cut = tokenizer.pair(first[i], second[i], max_length)
+            items.append(Feature(i, (ids,), row["label"]))
+            truncated += cut
+        return Features(items, truncated)
+
+    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+        """One output per label."""
+        return initialize(FirstTokenHead(hidden, len(task.labels), dropout))
+
+    def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy over labels, one term per row."""
+        target = torch.tensor([feature.target for feature in batch.features], device=states.device)
+        total = functional.cross_entropy(head(states).float(), target, reduction="sum")
+        return total, torch.tensor(len(target))
+
+    def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
+        """The index of the best label."""
+        best: list[Any] = head(states).float().argmax(-1).tolist()
+        return best
+
+    def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Label names."""
+        return [task.labels[output] for output in outputs]
+
+    def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Label names."""
+        return [task.labels[row["label"]] for row in rows]
+
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+        """Accuracy."""
+        return {"accuracy": accuracy(predictions, gold)}
+
+
+KIND = Classification()

@@ -1,0 +1,100 @@
+"""Sequence labelling: one tag per word, read off the word's first piece. Long sentences are split, not cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptstilts.data.examples import Example
+from adaptstilts.kinds.base import IGNORE, Batch, Feature, Features, TokenHead, initialize
+from adaptstilts.metrics import Metric, chunk_f1, token_accuracy
+from adaptstilts.tasks.base import Task
+
+if TYPE_CHECKING:
+    from adaptstilts.models.tokenizer import Tokenizer
+
+
+class Tagging:
+    """Fields: ``tokens`` (words) and ``tags`` (indices into the task's labels, one per word)."""
+
+    name = "tagging"
+    headline = ("f1",)
+    trainable = True
+
+    def check(self, example: Example, task: Task) -> str | None:
+        """As many tags as words, one or more."""
+        tokens, tags = example["tokens"], example["tags"]
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens) or not tokens:
+            return f"tokens: expected a list of words, found {tokens!r}"
+        if not isinstance(tags, list) or len(tags) != len(tokens):
+            return f"tags: expected {len(tokens)} of them, one per word, found {tags!r}"
+        return None
+
+    def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
+        """Pieces of each word; a sentence longer than ``max_length`` gives several features.
+
+        ``place`` is the positions of the first pieces. A single word longer than a whole sequence is cut.
+        """
+        room = max_length - 2
+        items, truncated = [], 0
+        for i, row in enumerate(rows):
+            pieces: list[int] = []
+            targets: list[int] = []
+            cut = False
+            for word, tag in zip(tokenizer.words(row["tokens"]), row["tags"], strict=True):
+                cut |= len(word) > room
+                word = word[:room]
+                if len(pieces) + len(word) > room:
+                    items.append(_feature(i, pieces, targets, tokenizer))
+                    pieces, targets = [], []
+                targets += [tag] + [IGNORE] * (len(word) - 1)
+                pieces += word
+            items.append(_feature(i, pieces, targets, tokenizer))
+            truncated += cut
+        return Features(items, truncated)
+
+    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+        """One output per tag."""
+        return initialize(TokenHead(hidden, len(task.labels), dropout))
+
+    def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cross-entropy over tags, one term per word."""
+        width = states.shape[1]
+        rows = [feature.target + [IGNORE] * (width - len(feature.target)) for feature in batch.features]
+        target = torch.tensor(rows, device=states.device)
+        kept = target != IGNORE
+        total = functional.cross_entropy(head(states[kept]).float(), target[kept], reduction="sum")
+        return total, kept.sum().cpu()
+
+    def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
+        """The best tag of each word."""
+        best = head(states).float().argmax(-1).tolist()
+        return [[row[j] for j in feature.place] for row, feature in zip(best, batch.features, strict=True)]
+
+    def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Tag names, the parts of a split sentence joined."""
+        tags: list[list[str]] = [[] for _ in rows]
+        for feature, output in zip(features.items, outputs, strict=True):
+            tags[feature.example] += [task.labels[tag] for tag in output]
+        return tags
+
+    def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Tag names."""
+        return [[task.labels[tag] for tag in row["tags"]] for row in rows]
+
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+        """Chunk F1 as XTREME computes it, and token accuracy."""
+        return {"f1": chunk_f1(predictions, gold), "token_accuracy": token_accuracy(predictions, gold)}
+
+
+def _feature(example: int, pieces: list[int], targets: list[int], tokenizer: Tokenizer) -> Feature:
+    target = [IGNORE, *targets, IGNORE]
+    place = [i for i, tag in enumerate(target) if tag != IGNORE]
+    return Feature(example, ([tokenizer.begin, *pieces, tokenizer.end],), target, place)
+
+
+KIND = Tagging()

@@ -1,0 +1,88 @@
+"""What every method has: a frozen config that knows its own label, size and how it attaches to a trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import XLMRobertaModel
+
+
+class Method(BaseModel):
+    """How a training phase adapts the encoder. Subclasses are the members of the ``kind:`` union in study files.
+
+    A method that trains a *delta* (anything but full fine-tuning) attaches named modules to a trunk whose weights
+    stay as they are; its functions below do so with the library that the method uses. One trunk object belongs to
+    one ``backend`` for its whole life, because the libraries silently undo each other's changes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: str
+    backend: ClassVar[str] = "plain"
+    stackable: ClassVar[bool] = False
+    default_lr: ClassVar[float] = 1e-4
+
+    def identity(self) -> dict[str, Any]:
+        """What enters content keys: the kind and the fields that differ from their defaults."""
+        return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
+
+    @property
+    def label(self) -> str:
+        """Short name for tables: the kind and what differs from its defaults."""
+        changed = {k: v for k, v in self.identity().items() if k != "kind"}
+        return self.kind + "".join(f" {key}={value}" for key, value in changed.items())
+
+    def layers(self, depth: int) -> tuple[int, ...]:
+        """Indices of the layers that hold a module of this method in an encoder of ``depth`` layers."""
+        left_out = set(getattr(self, "leave_out", ()))
+        return tuple(i for i in range(depth) if i not in left_out)
+
+    def trainable(self, shape: Mapping[str, int]) -> int:
+        """Trainable parameters of the encoder part, from the encoder's shape (see ``models.source``)."""
+        raise NotImplementedError
+
+    def prepare(self, trunk: XLMRobertaModel) -> None:
+        """Make a plain trunk ready for this method's backend."""
+
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Attach a new delta called ``name``, initialised from torch's global generator."""
+        raise NotImplementedError
+
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        """Make exactly ``names`` act, the first lowest; an empty sequence gives the bare encoder."""
+        raise NotImplementedError
+
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Detach a delta."""
+        raise NotImplementedError
+
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        """The delta's parameters by the key under which the library's own file format stores them."""
+        raise NotImplementedError
+
+    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        """Indices of the layers in which modules called ``name`` really exist."""
+        raise NotImplementedError
+
+    def active(self, trunk: XLMRobertaModel) -> tuple[str, ...]:
+        """The names that act in the trunk's forward pass, in order, as the library sees it."""
+        raise NotImplementedError
+
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        """Write the delta in the library's own format, weights as safetensors."""
+        raise NotImplementedError
+
+    @classmethod
+    def read_config(cls, folder: Path, depth: int) -> Method:
+        """The method described by a folder in the library's own format, for an encoder of ``depth`` layers.
+
+        Raises:
+            ArtifactError: the config holds a key or a value that this method does not implement.
+        """
+        raise NotImplementedError

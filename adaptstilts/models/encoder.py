@@ -1,0 +1,323 @@
+"""The encoder: one trunk, one backend, and named deltas on it, with a guard after every change.
+
+The libraries underneath change or skip things silently: a name that does not exist, weights that are not in the
+file, a frozen adapter that is unfrozen by activating another one. Hence every load is strict, and after every
+composition :meth:`Encoder.compose` checks what the model has really become.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from adaptstilts.errors import ArtifactError, ConfigError
+from adaptstilts.methods import Method
+from adaptstilts.models.source import WEIGHTS, read_config
+
+if TYPE_CHECKING:
+    from transformers import XLMRobertaModel
+
+
+def seeded(*parts: object) -> int:
+    """A 63-bit seed that depends on all parts and on nothing else."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@contextlib.contextmanager
+def generator(*parts: object) -> Iterator[None]:
+    """Run a block with torch's global generator seeded by ``parts``, and put the generator back after it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeded(*parts))
+        yield
+
+
+class Encoder:
+    """An XLM-R encoder without pooler, and the adapters attached to it.
+
+    Args:
+        folder: holds ``config.json`` and ``model.safetensors``.
+        backend: of the methods to be attached: ``plain``, ``adapters`` or ``peft``; fixed for life.
+        device: where it runs.
+        name: what exported adapters say their base model is called.
+    """
+
+    def __init__(
+        self, folder: Path, backend: str = "plain", device: str | torch.device = "cpu", name: str = ""
+    ) -> None:
+        self.trunk: XLMRobertaModel = load_trunk(folder)
+        self.trunk.config._name_or_path = name
+        self.backend = backend
+        self.methods: dict[str, Method] = {}
+        self.device = torch.device(device)
+        self._prepared = False
+        self.trunk.requires_grad_(False)
+        self.trunk.to(self.device).eval()
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(self.trunk.encoder.layer)
+
+    @property
+    def hidden(self) -> int:
+        """Hidden size."""
+        return int(self.trunk.config.hidden_size)
+
+    @property
+    def dropout(self) -> float:
+        """Dropout probability of the encoder, which heads share."""
+        return float(self.trunk.config.hidden_dropout_prob)
+
+    def add(self, name: str, method: Method, *seed: object) -> None:
+        """Attach a new delta whose initial weights depend on ``seed`` alone.
+
+        Raises:
+            ConfigError: the name is taken, or the method has another backend than this encoder.
+        """
+        if name in self.methods:
+            raise ConfigError(f"adapter {name!r} is attached already; remove it first")
+        if method.backend != self.backend:
+            raise ConfigError(
+                f"{method.label} needs the backend {method.backend!r}, this encoder has {self.backend!r}; one"
+                f" encoder has one backend, because the libraries undo each other's changes"
+            )
+        if not self._prepared:
+            method.prepare(self.trunk)
+            self._prepared = True
+        with generator(*seed), _quiet():
+            method.add(self.trunk, name)
+        self.trunk.to(self.device)
+        self.methods[name] = method
+        self.compose(())
+
+    def load(self, name: str, method: Method, folder: Path) -> None:
+        """Attach a delta from a folder in its library's format. Strict: config, keys, shapes and values are checked.
+
+        Raises:
+            ArtifactError: the folder does not hold exactly the weights of ``method`` on this encoder.
+        """
+        found = method.read_config(folder, self.depth)
+        if found != method:
+            raise ArtifactError(f"{folder}: holds {found.label}, expected {method.label}")
+        held = read_tensors(_weights_of(folder))
+        self.add(name, method, "load")
+        expected = method.tensors(self.trunk, name)
+        try:
+            _copy(_renamed(held, name, expected), expected, folder)
+        except ArtifactError:
+            self.remove(name)
+            raise
+
+    def save(self, name: str, folder: Path) -> None:
+        """Write a delta in its library's format."""
+        with _quiet():
+            self.methods[name].save(self.trunk, name, folder)
+
+    def remove(self, name: str) -> None:
+        """Detach a delta; none is active afterwards."""
+        method = self.methods.pop(name)
+        self.compose(())
+        method.remove(self.trunk, name)
+
+    def compose(self, names: Sequence[str], train: str | None = None) -> None:
+        """Make ``names`` act, the lowest first, and only ``train`` (or nothing) trainable.
+
+        Raises:
+            ConfigError: an unknown name, the same name twice, or methods that cannot be stacked.
+            ArtifactError: the model is not what was asked for; never expected, always checked.
+        """
+        unknown = [name for name in names if name not in self.methods]
+        if unknown:
+            raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
+        if len(set(names)) != len(names):
+            raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
+        if len(names) > 1:
+            for name in names:
+                if not self.methods[name].stackable:
+                    raise ConfigError(f"{self.methods[name].label} cannot be stacked")
+        with _quiet():
+            for method in {type(m): m for m in self.methods.values()}.values():
+                method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
+        self.trunk.requires_grad_(False)
+        if train is not None:
+            for parameter in self.methods[train].tensors(self.trunk, train).values():
+                parameter.requires_grad_(True)
+        self.check(names, train)
+
+    def train_all(self) -> None:
+        """Make every weight of the trunk trainable: full fine-tuning."""
+        if self.methods:
+            raise ConfigError("full fine-tuning is for an encoder without adapters")
+        self.trunk.requires_grad_(True)
+
+    def check(self, names: Sequence[str], train: str | None) -> None:
+        """The guard: what acts, where, and what trains, compared with what was asked for."""
+        for name in names:
+            method = self.methods[name]
+            found, expected = method.found(self.trunk, name), set(method.layers(self.depth))
+            if found != expected:
+                raise ArtifactError(f"adapter {name!r}: modules in layers {sorted(found)}, expected {sorted(expected)}")
+        active = next((m.active(self.trunk) for m in self.methods.values()), ())
+        if active != tuple(names):
+            raise ArtifactError(f"active adapters are {list(active)}, expected {list(names)}")
+        wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
+        trainable = {id(p) for p in self.trunk.parameters() if p.requires_grad}
+        if trainable != wanted:
+            raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(wanted)} of {train!r}")
+
+    def delta(self, name: str) -> dict[str, nn.Parameter]:
+        """Parameters of a delta by their key in the library's file format."""
+        return self.methods[name].tensors(self.trunk, name)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Trainable parameters of the trunk by name."""
+        return {key: value for key, value in self.trunk.named_parameters() if value.requires_grad}
+
+    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Last hidden states: (sequences, tokens, hidden)."""
+        with _quiet():
+            states: Tensor = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states
+
+    @contextlib.contextmanager
+    def truncated(self, layers: int) -> Iterator[None]:
+        """Within the block the encoder ends after ``layers`` layers; the ones above are not computed."""
+        held = self.trunk.encoder.layer
+        self.trunk.encoder.layer = held[:layers]
+        try:
+            yield
+        finally:
+            self.trunk.encoder.layer = held
+
+    def save_trunk(self, folder: Path) -> None:
+        """Write config and weights of the trunk, loadable here and by plain transformers."""
+        from safetensors.torch import save_file
+
+        if self.methods:
+            raise ConfigError("a trunk with adapters on it is not an encoder of its own")
+        folder.mkdir(parents=True, exist_ok=True)
+        config = copy.deepcopy(self.trunk.config)
+        config.architectures = ["XLMRobertaModel"]
+        text = json.dumps({**json.loads(config.to_json_string()), "_name_or_path": ""}, indent=1)
+        (folder / "config.json").write_text(text, encoding="utf-8")
+        held = {key: value.detach().cpu().contiguous() for key, value in self.trunk.state_dict().items()}
+        save_file(held, str(folder / WEIGHTS), metadata={"format": "pt"})
+
+
+def load_trunk(folder: Path) -> XLMRobertaModel:
+    """An XLM-R encoder from safetensors, in float32, without pooler.
+
+    Raises:
+        ArtifactError: the config asks for code, or a weight is missing, unexpected or not finite.
+    """
+    from transformers import XLMRobertaModel
+
+    read_config(folder)
+    with _quiet():
+        try:
+            trunk, info = XLMRobertaModel.from_pretrained(
+                str(folder),
+                add_pooling_layer=False,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+            raise ArtifactError(f"{folder}: weights cannot be loaded ({str(error).splitlines()[0]})") from None
+    missing = sorted(info["missing_keys"])
+    unexpected = sorted(k for k in info["unexpected_keys"] if "lm_head." not in k and "pooler." not in k)
+    if missing or unexpected or info["mismatched_keys"]:
+        raise ArtifactError(
+            f"{folder / WEIGHTS}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"
+        )
+    check_finite(dict(trunk.state_dict()), folder / WEIGHTS)
+    return trunk
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        ArtifactError: missing, not safetensors (a pickle, say), truncated, or with values that are not finite.
+    """
+    try:
+        held: dict[str, Tensor] = load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
+    check_finite(held, path)
+    return held
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that are not finite."""
+    for key, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ArtifactError(f"{path}: {key} holds values that are not finite")
+
+
+def copy_strict(held: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
+    """Fill a module from tensors that must be exactly its own."""
+    _copy(held, dict(module.state_dict(keep_vars=True)), path)
+
+
+def _copy(held: Mapping[str, Tensor], expected: Mapping[str, Any], path: Path) -> None:
+    wrong = sorted(held.keys() ^ expected.keys())
+    if wrong:
+        state = "unexpected" if wrong[0] in held else "missing"
+        raise ArtifactError(f"{path}: {len(wrong)} tensors do not fit, first {wrong[0]} ({state})")
+    for key, value in expected.items():
+        if held[key].shape != value.shape:
+            raise ArtifactError(f"{path}: {key} is {tuple(held[key].shape)}, expected {tuple(value.shape)}")
+    with torch.no_grad():
+        for key, value in expected.items():
+            value.copy_(held[key])
+
+
+def _weights_of(folder: Path) -> Path:
+    for name in ("adapter.safetensors", "adapter_model.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ArtifactError(f"{folder}: no adapter.safetensors or adapter_model.safetensors; pickles are not accepted")
+
+
+def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors under the keys of this encoder: without the prefix of a model with a head, and with our name."""
+    renamed = {}
+    for key, value in held.items():
+        key = key.replace("roberta.encoder.", "encoder.")
+        if ".adapters." in key and key not in expected:
+            head, _, tail = key.partition(".adapters.")
+            key = f"{head}.adapters.{name}.{tail.partition('.')[2]}"
+        renamed[key] = value
+    return renamed
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' own log lines out of ours; what they would warn of is checked here."""
+    loggers = [logging.getLogger(name) for name in ("transformers", "adapters", "peft")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(peft|adapters|transformers)\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,59 @@
+"""Heads on disk: one safetensors file and one JSON file that says which task and labels it is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from adaptstilts import kinds
+from adaptstilts.errors import ArtifactError
+from adaptstilts.models.encoder import Encoder, copy_strict, generator, read_tensors
+from adaptstilts.tasks import Task
+
+_WEIGHTS = "head.safetensors"
+_CARD = "head.json"
+
+
+def new(encoder: Encoder, task: Task, *seed: object) -> nn.Module:
+    """A head for a task, its initial weights depending on ``seed`` alone."""
+    with generator(*seed):
+        head = kinds.get(task.kind).head(encoder.hidden, encoder.dropout, task)
+    return head.to(encoder.device)
+
+
+def card(encoder: Encoder, task: Task) -> dict[str, Any]:
+    """What must be equal for a head to fit: kind, labels in order, hidden size."""
+    return {"kind": task.kind, "labels": list(task.labels), "hidden": encoder.hidden}
+
+
+def save(head: nn.Module, encoder: Encoder, task: Task, folder: Path) -> None:
+    """Write a head."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = {key: value.detach().cpu().contiguous() for key, value in head.state_dict().items()}
+    save_file(held, str(folder / _WEIGHTS))
+    text = json.dumps({**card(encoder, task), "task": task.name}, indent=1, ensure_ascii=False)
+    (folder / _CARD).write_text(text, encoding="utf-8")
+
+
+def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
+    """Read a head for a task.
+
+    Raises:
+        ArtifactError: it is for another kind, other labels, another order of labels or another hidden size.
+    """
+    path = folder / _CARD
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable head card ({error})") from None
+    for key, value in card(encoder, task).items():
+        if held.get(key) != value:
+            raise ArtifactError(f"{path}: {key} {held.get(key)!r}, {task.name} needs {value!r}")
+    head = new(encoder, task, "load")
+    copy_strict(read_tensors(folder / _WEIGHTS), head, folder / _WEIGHTS)
+    return head

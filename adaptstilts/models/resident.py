@@ -1,0 +1,94 @@
+"""Adapters kept in memory on one trunk, so that swapping the intermediate under a target loads and trains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from adaptstilts import methods
+from adaptstilts.errors import ArtifactError
+from adaptstilts.models import heads
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.source import Model, check_same
+from adaptstilts.store import Entry, Store
+from adaptstilts.tasks import Task
+
+ADAPTERS_KEPT = 64
+
+
+class Resident:
+    """The trunk in use with every adapter that was asked for so far.
+
+    Changing the trunk (another base, another backend) drops it; changing adapters does not touch it.
+    """
+
+    def __init__(self, store: Store, model: Model, device: torch.device) -> None:
+        self.store, self.model, self.device = store, model, device
+        self._encoder: Encoder | None = None
+        self._trunk: tuple[str | None, str] | None = None
+        self._heads: dict[tuple[str, str], nn.Module] = {}
+        self.loads = 0
+
+    def encoder(self, base: str | None, stack: Sequence[str]) -> Encoder:
+        """The encoder with the adapters of these entries acting, the lowest first.
+
+        Args:
+            base: key of a full fine-tuning phase whose encoder is the trunk; None for the base model.
+            stack: keys of adapter phases.
+
+        Raises:
+            ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
+        """
+        entries = [self.store.entry(key) for key in stack]
+        backends = {methods.parse(entry.spec["method"]).backend for entry in entries}
+        if len(backends) > 1:
+            raise ArtifactError(f"adapters of different libraries cannot be stacked: {', '.join(sorted(backends))}")
+        backend = next(iter(backends), self._trunk[1] if self._trunk and self._trunk[0] == base else "plain")
+        if self._trunk != (base, backend):
+            self.drop()
+            self._encoder = Encoder(self._folder(base), backend, self.device, self.model.name)
+            self._trunk = (base, backend)
+        encoder = self._encoder
+        assert encoder is not None  # noqa: S101
+        for entry in entries:
+            self._attach(encoder, entry, base)
+        encoder.compose([_name(entry.key) for entry in entries])
+        return encoder
+
+    def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
+        """The head of a target phase."""
+        if (key, task.name) not in self._heads:
+            self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / "head")
+        return self._heads[key, task.name]
+
+    def drop(self) -> None:
+        """Forget the trunk and everything on it."""
+        self._encoder, self._trunk = None, None
+        self._heads.clear()
+
+    def _folder(self, base: str | None) -> Path:
+        if base is None:
+            return self.model.folder
+        entry = self.store.entry(base)
+        check_same(self.model.fingerprint.identity(), entry.spec["model"], f"entry {base[:12]}")
+        return entry.folder / "encoder"
+
+    def _attach(self, encoder: Encoder, entry: Entry, base: str | None) -> None:
+        name = _name(entry.key)
+        if name in encoder.methods:
+            return
+        what = f"adapter {entry.key[:12]} ({entry.spec['task']})"
+        check_same(self.model.fingerprint.identity(), entry.spec["model"], what)
+        if entry.spec.get("base") != base:
+            raise ArtifactError(f"{what} was trained on another encoder than the one it is to be used with")
+        while len(encoder.methods) >= ADAPTERS_KEPT:
+            encoder.remove(next(iter(encoder.methods)))
+        encoder.load(name, methods.parse(entry.spec["method"]), entry.folder / "adapter")
+        self.loads += 1
+
+
+def _name(key: str) -> str:
+    return f"entry_{key[:16]}"

@@ -1,0 +1,67 @@
+"""Checkpoints of an unfinished phase, committed like entries: whole or absent, the newest two kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from adaptstilts import store
+from adaptstilts.errors import ArtifactError
+from adaptstilts.models.encoder import read_tensors
+
+KEPT = 2
+_TENSORS = "tensors.safetensors"
+_STATE = "state.json"
+
+
+class Checkpoints:
+    """The checkpoints of one phase, in ``work/<key>/step-<n>``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.warnings: list[str] = []
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Commit a checkpoint and drop all but the newest two."""
+        from safetensors.torch import save_file
+
+        staging = self.folder / f"staging-{uuid.uuid4().hex}"
+        staging.mkdir(parents=True)
+        try:
+            if tensors:
+                held = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+                save_file(held, str(staging / _TENSORS))
+            (staging / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+            store.seal(staging, {"step": step})
+            store.failpoint("checkpoint:before-rename")
+            store.publish(staging, self.folder / f"step-{step:08d}")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        for old in self._steps()[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The newest checkpoint that verifies, or None; damaged ones are passed over with a warning."""
+        for path in reversed(self._steps()):
+            try:
+                store.check_files(path, store.read_manifest(path), hashes=True)
+                tensors = read_tensors(path / _TENSORS) if (path / _TENSORS).is_file() else {}
+                state: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
+            except ArtifactError as error:
+                self.warnings.append(f"checkpoint passed over: {error}")
+                continue
+            return tensors, state
+        return None
+
+    def clear(self) -> None:
+        """Remove everything: the phase is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _steps(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("step-*") if path.is_dir())

@@ -1,0 +1,68 @@
+"""A retrieve phase: Tatoeba with the encoder as it is after an intermediate phase. Nothing is trained.
+
+As XTREME does it: mean-pooled hidden states of one middle layer, unit length, English queries against the foreign
+sentences as the index, the nearest one counts; accuracy per language.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adaptstilts import digests, kinds, languages, methods
+from adaptstilts.data.examples import Examples, read
+from adaptstilts.errors import DataError
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.resident import Resident
+from adaptstilts.phases.evaluate import scored, write
+from adaptstilts.phases.runtime import Runtime, half_precision, task_of
+from adaptstilts.plan import RetrievePhase
+from adaptstilts.retrieval.encode import distinct, mean_pooled
+from adaptstilts.retrieval.search import nearest, unit
+
+
+def default_layer(depth: int) -> int:
+    """Two thirds of the depth: 8 of 12 layers, as XTREME takes for models of that size."""
+    return round(depth * 2 / 3)
+
+
+def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+    """Run a retrieve phase; writes the same files as an evaluate phase."""
+    task = task_of(phase.task)
+    kind = kinds.get(task.kind)
+    encoder = _encoder(phase, resident)
+    layer = phase.settings.layer
+    layer = default_layer(encoder.depth) if layer is None else layer
+    pairs = {code: _pairs(phase, runtime, code) for code in phase.languages}
+    sides = [row[side] for found in pairs.values() for side in ("english", "foreign") for row in found.rows]
+    texts, places = distinct(sides)
+    features = kind.features([{"text": text} for text in texts], runtime.tokenizer, task, phase.settings.max_length)
+    bf16 = half_precision(phase.settings.precision, runtime.device)
+    vectors = unit(mean_pooled(encoder, features, layer, runtime, bf16, phase.title))
+    done: dict[str, Any] = {}
+    at = 0
+    for code, found in pairs.items():
+        n = len(found.rows)
+        english, foreign = vectors[places[at : at + n]], vectors[places[at + n : at + 2 * n]]
+        at += 2 * n
+        rows, _ = nearest(english, foreign)
+        gold = kind.gold(found.rows, task)
+        counts = {"layer": layer, "direction": "english to foreign", "dropped": dict(found.dropped)}
+        done[code] = scored(kind, rows.tolist(), gold, found.ids, found.total, counts)
+    write(done, staging)
+
+
+def _encoder(phase: RetrievePhase, resident: Resident) -> Encoder:
+    if phase.method is not None and methods.parse(phase.method.identity()).kind == "full":
+        return resident.encoder(phase.base, ())
+    return resident.encoder(phase.base, phase.stack)
+
+
+def _pairs(phase: RetrievePhase, runtime: Runtime, code: str) -> Examples:
+    task = task_of(phase.task)
+    assert task.test is not None  # noqa: S101
+    source = task.test.at(languages.resolve(code))
+    split = runtime.workspace.sources.get(source)
+    if digests.of([split.digest, task.version]) != phase.data[code]:
+        raise DataError(f"{source}: the files changed since the plan was made; run the command again")
+    return read(split, task, kinds.get(task.kind).check)

@@ -1,0 +1,467 @@
+"""A study expands into a plan: a graph of phases, each with a content key, deduplicated by it.
+
+The key of a phase is the sha256 of the canonical JSON of its spec: what is computed, on which data, from which
+parents. No path, host or log setting is in it. ``VERSION`` of a phase kind is raised when its meaning changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from adaptstilts import digests, languages, tasks
+from adaptstilts.config import Arm, Evaluate, Part, Retrieve, Study, Train, train_settings
+from adaptstilts.data import sources
+from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.methods import Method
+from adaptstilts.models.source import Fingerprint, Model
+from adaptstilts.store import Store
+from adaptstilts.tasks import Source, Task
+from adaptstilts.workspace import Workspace
+
+VERSION = {"train": 1, "evaluate": 1, "retrieve": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One unit of work. ``title`` is for people and not part of the key.
+
+    Attributes:
+        task: name of the task.
+        data: what is read -> digest of its content.
+        model: the base model.
+        method: how the encoder is adapted; None for the bare base model.
+        base: key of a full fine-tuning phase whose encoder is used instead of the base model's.
+        stack: keys of the frozen intermediate phases under the phase's own adapter, the lowest first.
+    """
+
+    task: str
+    data: Mapping[str, str]
+    model: Fingerprint
+    method: Method | None
+    base: str | None = None
+    stack: tuple[str, ...] = ()
+    title: str = field(default="", compare=False)
+
+    @property
+    def kind(self) -> str:
+        """train, evaluate or retrieve."""
+        return type(self).__name__.removesuffix("Phase").lower()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Keys of the phases whose entries this one reads."""
+        return tuple(key for key in (self.base, *self.stack, *self._more_parents()) if key)
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """What the key is the digest of; empty fields are left out."""
+        spec = {
+            "kind": self.kind,
+            "version": VERSION[self.kind],
+            "task": self.task,
+            "data": dict(self.data),
+            "model": self.model.identity(),
+            "method": self.method.identity() if self.method else None,
+            "base": self.base,
+            "stack": list(self.stack),
+            **self._more_spec(),
+        }
+        return {key: value for key, value in spec.items() if value not in (None, [], {})}
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the spec."""
+        return digests.of(self.spec)
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return ()
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPhase(Phase):
+    """Train an adapter (or the whole encoder) and a head on English rows.
+
+    Attributes:
+        rows: the task whose training rows are used, where it is another one than ``task``.
+        settings: budget and optimisation.
+        seed: of initial weights, row order and dropout.
+        init: key of the phase whose trained weights and head are continued.
+    """
+
+    method: Method
+    settings: Train
+    seed: int
+    rows: str
+    init: str | None = None
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return (self.init,)
+
+    def _more_spec(self) -> dict[str, Any]:
+        rows = self.rows if self.rows != self.task else None
+        return {"train": self.settings.identity(), "seed": self.seed, "rows": rows, "init": self.init}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatePhase(Phase):
+    """Evaluate a target phase zero-shot in every language, over any intermediate adapters.
+
+    Attributes:
+        target: key of the target's training phase.
+        languages: codes, in order.
+        settings: split, subset, precision.
+    """
+
+    target: str
+    languages: tuple[str, ...]
+    settings: Evaluate
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return (self.target,)
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "languages": list(self.languages),
+            "evaluate": self.settings.identity(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievePhase(Phase):
+    """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
+
+    languages: tuple[str, ...]
+    settings: Retrieve
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {"languages": list(self.languages), "retrieve": self.settings.identity()}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the results: which phase answers for which combination.
+
+    Attributes:
+        task: target task.
+        method: label of the method.
+        trained_on: intermediate task under which the target was trained, or ``none``.
+        over: intermediate task it is evaluated over; another one than ``trained_on`` after a swap.
+        seed: of the phases.
+        phase: key of the evaluate or retrieve phase.
+        training: keys of the target's own training phases.
+        missing: languages of the task that the data does not have.
+    """
+
+    task: str
+    method: str
+    trained_on: str
+    over: str
+    seed: int
+    phase: str
+    training: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def swapped(self) -> bool:
+        """Whether this is a swap: evaluated over another intermediate than it was trained on."""
+        return self.over != self.trained_on
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Rough cost of one training phase, known before anything is spent."""
+
+    trainable: int
+    bytes: int
+    examples: int
+    tokens: int
+    flops: float
+
+
+class Plan:
+    """A graph of phases by key, with the cells that a study's results are made of."""
+
+    def __init__(self, study: Study, model: Model) -> None:
+        self.study, self.model = study, model
+        self.phases: dict[str, Phase] = {}
+        self.cells: list[Cell] = []
+
+    def add(self, phase: Phase) -> str:
+        """Add a phase, unless an equal one is there; returns its key."""
+        self.phases.setdefault(phase.key, phase)
+        return phase.key
+
+    def order(self) -> list[Phase]:
+        """Every phase, parents before children; otherwise in the order of the study."""
+        done: dict[str, Phase] = {}
+
+        def visit(key: str) -> None:
+            if key in done or key not in self.phases:
+                return
+            for parent in self.phases[key].parents:
+                visit(parent)
+            done[key] = self.phases[key]
+
+        for kind in ("train", "retrieve", "evaluate"):
+            for key, phase in self.phases.items():
+                if phase.kind == kind:
+                    visit(key)
+        return list(done.values())
+
+    def missing(self, store: Store) -> list[Phase]:
+        """Phases without an entry, in order."""
+        return [phase for phase in self.order() if not store.has(phase.key)]
+
+    def cost(self, workspace: Workspace) -> dict[str, Cost]:
+        """Rough cost of every training phase."""
+        return {
+            phase.key: _cost(phase, self.model, workspace) for phase in self.order() if isinstance(phase, TrainPhase)
+        }
+
+
+def expand(study: Study, workspace: Workspace) -> Plan:
+    """Expand a study.
+
+    Raises:
+        ConfigError: a combination that cannot be meant, before anything is spent.
+        DataError: data that is missing or unreadable.
+    """
+    model = workspace.model(study)
+    _check(study, model)
+    plan = Plan(study, model)
+    builder = _Builder(plan, workspace)
+    for seed in study.seeds:
+        for arm in study.methods:
+            builder.arm(arm, seed)
+    workspace.memory.save()
+    return plan
+
+
+@dataclass(frozen=True)
+class _Under:
+    """What a target phase stands on: an intermediate task and the phase that trained it."""
+
+    name: str
+    base: str | None = None
+    stack: tuple[str, ...] = ()
+
+
+class _Builder:
+    def __init__(self, plan: Plan, workspace: Workspace) -> None:
+        self.plan, self.study, self.workspace = plan, plan.study, workspace
+        self._tests: dict[tuple[str, str], tuple[dict[str, str], tuple[str, ...]]] = {}
+
+    def arm(self, arm: Arm, seed: int) -> None:
+        unders = [self._intermediate(arm, part, seed) for part in self.study.intermediates]
+        for part in self.study.targets:
+            if tasks.get(part.task).kind == "bitext":
+                for under in unders:
+                    self._retrieve(part, arm, under, seed)
+                continue
+            trained: dict[str, tuple[_Under, tuple[str, ...]]] = {}
+            for composition in self.study.compositions:
+                for under in unders:
+                    seen = under if composition == "stack" else _Under("none")
+                    if seen.name not in trained:
+                        trained[seen.name] = (seen, self._target(part, arm, seen, seed))
+            for under, chain in trained.values():
+                self._evaluate(part, arm, under, under, chain, seed)
+            if self.study.swap == "all" and arm.method.stackable:
+                for under, chain in trained.values():
+                    for other in unders:
+                        if other.name != under.name:
+                            self._evaluate(part, arm, under, other, chain, seed)
+
+    def _intermediate(self, arm: Arm, part: Part, seed: int) -> _Under:
+        if part.task == "none":
+            return _Under("none")
+        key = self._chain(part, arm, _Under("none"), seed)[-1]
+        return _Under(part.task, stack=(key,)) if arm.method.stackable else _Under(part.task, base=key)
+
+    def _target(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
+        return self._chain(part, arm, under, seed)
+
+    def _chain(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
+        """One training phase for each training set of a task, each continuing the one before."""
+        task = tasks.get(part.task)
+        names = task.train_from or (task.name,)
+        keys: tuple[str, ...] = ()
+        for i, name in enumerate(names):
+            giver = tasks.get(name)
+            own = task if i == len(names) - 1 else giver
+            settings = train_settings(self.study, arm, part, own.name)
+            self._check_length(settings.max_length)
+            over = f" over {under.name}" if under.name != "none" else ""
+            phase = TrainPhase(
+                task=own.name,
+                rows=giver.name,
+                data={"train": self._digest(giver.train, giver), "dev": self._digest(own.dev, own)},
+                model=self.plan.model.fingerprint,
+                method=arm.method,
+                base=under.base,
+                stack=under.stack,
+                init=keys[-1] if keys else None,
+                settings=settings,
+                seed=seed,
+                title=f"train {own.name} ({arm.method.label}){over}, seed {seed}",
+            )
+            keys += (self.plan.add(phase),)
+        return keys
+
+    def _evaluate(self, part: Part, arm: Arm, trained: _Under, over: _Under, chain: tuple[str, ...], seed: int) -> None:
+        data, missing = self._test(part.task, self.study.evaluate.split)
+        swap = f", swapped from {trained.name}" if over.name != trained.name else ""
+        phase = EvaluatePhase(
+            task=part.task,
+            data=data,
+            model=self.plan.model.fingerprint,
+            method=arm.method,
+            base=trained.base,
+            stack=over.stack,
+            target=chain[-1],
+            languages=tuple(data),
+            settings=self.study.evaluate,
+            title=f"evaluate {part.task} ({arm.method.label}) over {over.name}{swap}, seed {seed}",
+        )
+        key = self.plan.add(phase)
+        cell = Cell(part.task, arm.method.label, trained.name, over.name, seed, key, chain, missing)
+        self.plan.cells.append(cell)
+
+    def _retrieve(self, part: Part, arm: Arm, under: _Under, seed: int) -> None:
+        data, missing = self._test(part.task, "test")
+        bare = under.name == "none"
+        self._check_length(self.study.retrieve.max_length)
+        phase = RetrievePhase(
+            task=part.task,
+            data=data,
+            model=self.plan.model.fingerprint,
+            method=None if bare else arm.method,
+            base=under.base,
+            stack=under.stack,
+            languages=tuple(data),
+            settings=self.study.retrieve,
+            title=f"retrieve {part.task}, "
+            + ("base model" if bare else f"{under.name} ({arm.method.label}), seed {seed}"),
+        )
+        key = self.plan.add(phase)
+        cell = Cell(part.task, arm.method.label, under.name, under.name, seed, key, (), missing)
+        self.plan.cells.append(cell)
+
+    def _digest(self, source: Source | None, task: Task) -> str:
+        if source is None:
+            raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
+        return digests.of([self.workspace.split(source).digest, task.version])
+
+    def _test(self, name: str, split: str) -> tuple[dict[str, str], tuple[str, ...]]:
+        """(language -> digest, missing languages) of a target's test rows."""
+        if (name, split) not in self._tests:
+            self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace)
+        return self._tests[name, split]
+
+    def _check_length(self, tokens: int) -> None:
+        limit = self.plan.model.shape["positions"] - 2
+        if tokens > limit:
+            raise ConfigError(
+                f"max_length {tokens} is more than the {limit} positions of the model; give"
+                f" train.max_length={limit} (or retrieve.max_length={limit})"
+            )
+
+
+def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> tuple[dict[str, str], tuple[str, ...]]:
+    source = task.test if split == "test" else task.dev
+    if source is None:
+        raise ConfigError(f"{task.name} has no {split} rows")
+    asked = {languages.resolve(code).code for code in study.languages or task.languages}
+    wanted = [code for code in task.languages if code in asked]
+    if not wanted:
+        raise ConfigError(f"{task.name} has none of the languages {', '.join(sorted(asked))}")
+    found, missing = {}, []
+    for code in wanted:
+        here = workspace.sources.find(source.at(languages.resolve(code)))
+        if here is None:
+            missing.append(code)
+        else:
+            found[code] = digests.of([here.digest, task.version])
+    if missing and (study.missing == "error" or not found):
+        raise DataError(
+            f"{task.name}: no {split} rows for {', '.join(missing)} in {source.repo}; add the data, name the"
+            f" languages to evaluate (languages=[...]) or give missing=skip"
+        )
+    return found, tuple(missing)
+
+
+def _check(study: Study, model: Model) -> None:
+    """Combinations that no single key shows to be wrong."""
+    known = {code for part in study.targets for code in tasks.get(part.task).languages}
+    for code in study.languages or ():
+        if languages.resolve(code).code not in known:
+            raise ConfigError(f"languages: no target of this study has {code!r}")
+    for name in ("intermediates", "targets", "methods", "seeds"):
+        items = [_name(item) for item in getattr(study, name)]
+        if len(items) != len(set(items)):
+            raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
+    for arm in study.methods:
+        if not arm.method.layers(model.shape["layers"]):
+            raise ConfigError(f"method {arm.method.label}: leaves out every layer of the model")
+        outside = [i for i in getattr(arm.method, "leave_out", ()) if not 0 <= i < model.shape["layers"]]
+        if outside:
+            raise ConfigError(
+                f"method {arm.method.label}: the model has no layer {outside[0]}, its"
+                f" {model.shape['layers']} layers are counted from 0"
+            )
+    if study.swap == "all":
+        if not any(arm.method.stackable for arm in study.methods):
+            raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
+        if len(study.intermediates) < 2 or "stack" not in study.compositions:
+            raise ConfigError("swap: needs two or more intermediates and the composition stack")
+    if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
+        raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
+
+
+def _name(item: Part | Arm | int) -> object:
+    if isinstance(item, Part):
+        return item.task
+    return item.method.label if isinstance(item, Arm) else item
+
+
+def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
+    source = tasks.get(phase.rows).train
+    assert source is not None  # noqa: S101
+    files = workspace.split(source).files
+    rows, size = _size(files)
+    settings = phase.settings
+    examples = min(rows, settings.examples or rows) * settings.epochs
+    if settings.max_steps:
+        examples = min(examples, settings.max_steps * settings.batch_size)
+    tokens = int(examples * min(settings.max_length, size / max(rows, 1) / 4 + 4))
+    trainable = phase.method.trainable(model.shape)
+    passes = 6 if phase.method.kind == "full" else 4
+    core = model.shape["parameters"] - model.shape["vocabulary"] * model.shape["hidden"]
+    return Cost(trainable, 4 * trainable, examples, tokens, float(passes * core * tokens))
+
+
+def _size(files: Iterable[Any]) -> tuple[int, int]:
+    import pyarrow.parquet
+
+    rows = size = 0
+    for path in files:
+        meta = pyarrow.parquet.read_metadata(path)
+        rows += sources.rows(path)
+        groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
+        size += sum(group.total_byte_size for group in groups)
+    return rows, size
+
+
+def walk(plan: Plan, key: str) -> Iterator[Phase]:
+    """A phase and everything it stands on, children first."""
+    if key in plan.phases:
+        yield plan.phases[key]
+        for parent in plan.phases[key].parents:
+            yield from walk(plan, parent)

@@ -1,0 +1,1 @@
+"""Sentence retrieval: nearest neighbours and what is made of them."""

@@ -1,0 +1,387 @@
+"""The store: a content-addressed folder of entries. An entry is whole and verified, or it is not there.
+
+Commit: files are written into ``staging``, synced and hashed, the manifest comes last, then one rename makes the
+entry visible. Correctness never rests on a lock: two writers of one key race for the rename, and the loser verifies
+the winner's entry and drops its own. Leases only keep two runs from doing the same work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptstilts import digests
+from adaptstilts.errors import ArtifactError, ResourceError
+
+FORMAT = "adaptstilts-store 1"
+MANIFEST = "manifest.json"
+HEARTBEAT = 10.0
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def failpoint(name: str) -> None:
+    """Die here, as by ``kill -9``, when the environment asks for it: how the tests reach the middle of a commit."""
+    if os.environ.get("ADAPTSTILTS_FAILPOINT") == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One committed entry: its folder and manifest (key, spec, files, env, started, seconds)."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        return str(self.manifest["key"])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec whose digest is the key."""
+        spec: dict[str, Any] = self.manifest["spec"]
+        return spec
+
+    @property
+    def bytes(self) -> int:
+        """Total size of the files."""
+        return sum(size for size, _ in self.manifest["files"].values())
+
+    def json(self, name: str) -> Any:
+        """A JSON file of the entry."""
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+
+class Store:
+    """A store on disk. Opening creates nothing; the first write does."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._verified: dict[str, Entry] = {}
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ResourceError(f"{self.folder}: the store must be a folder, found a file")
+        mark = self.folder / "format"
+        if mark.is_file():
+            found = mark.read_text(encoding="utf-8").strip()
+            if found != FORMAT:
+                raise ArtifactError(f"{mark}: {found!r} was written by another version; this one reads {FORMAT!r}")
+
+    def entry_folder(self, key: str) -> Path:
+        """Where the entry of a key is, or would be."""
+        return self.folder / "entries" / key[:2] / key
+
+    def has(self, key: str) -> bool:
+        """Whether an entry is there (its manifest was renamed into place with it)."""
+        return (self.entry_folder(key) / MANIFEST).is_file()
+
+    def keys(self) -> list[str]:
+        """Keys of all entries, sorted."""
+        return sorted(path.parent.name for path in self.folder.glob(f"entries/??/*/{MANIFEST}"))
+
+    def find(self, prefix: str) -> Entry:
+        """The one entry whose key starts so.
+
+        Raises:
+            ArtifactError: none does, or several do.
+        """
+        found = [key for key in self.keys() if key.startswith(prefix)]
+        if len(found) != 1:
+            raise ArtifactError(f"{self.folder}: {len(found)} entries start with {prefix!r}, expected one")
+        return self.entry(found[0])
+
+    def peek(self, key: str) -> Entry:
+        """The entry by its manifest alone: sizes are checked, contents are not hashed."""
+        return self._verified.get(key) or self._checked(self.entry_folder(key), key, hashes=False)
+
+    def entry(self, key: str) -> Entry:
+        """The entry, hashed on first use in this process; a damaged one is moved to ``quarantine``.
+
+        Raises:
+            ArtifactError: missing or damaged.
+        """
+        if key not in self._verified:
+            try:
+                self._verified[key] = self._checked(self.entry_folder(key), key, hashes=True)
+            except ArtifactError as error:
+                moved = self._quarantine(key)
+                raise ArtifactError(f"{error}{moved}") from None
+        return self._verified[key]
+
+    def verify(self) -> Iterator[tuple[str, str | None]]:
+        """Check every entry; yields (key, None) or (key, what is wrong). Nothing is moved."""
+        for key in self.keys():
+            try:
+                self._checked(self.entry_folder(key), key, hashes=True)
+                yield key, None
+            except ArtifactError as error:
+                yield key, str(error)
+
+    def adopt(self, folder: Path) -> Entry:
+        """Copy an entry of another store into this one, under the same key, after verifying it."""
+        found = self._checked(folder, None, hashes=True)
+        if not self.has(found.key):
+            with self.stage(found.key) as staging:
+                for name in found.manifest["files"]:
+                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / name, staging / name)
+                extra = {k: v for k, v in found.manifest.items() if k not in ("key", "spec", "files")}
+                self.commit(found.key, found.spec, staging, extra)
+        return self.entry(found.key)
+
+    @contextlib.contextmanager
+    def stage(self, key: str) -> Iterator[Path]:
+        """A private folder for the files of one entry, removed on the way out unless it was committed."""
+        folder = self.folder / "staging" / f"{key}.{uuid.uuid4().hex}"
+        with _environment(self.folder):
+            self._create()
+            folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def commit(self, key: str, spec: dict[str, Any], staging: Path, extra: dict[str, Any] | None = None) -> Entry:
+        """Make a staged folder the entry of ``key``, or keep the entry that is there already.
+
+        Raises:
+            ResourceError: the disk is full or cannot be written; nothing is visible then.
+        """
+        target = self.entry_folder(key)
+        with _environment(self.folder):
+            seal(staging, {"key": key, "spec": spec, **(extra or {})})
+            target.parent.mkdir(parents=True, exist_ok=True)
+            failpoint("commit:before-rename")
+            publish(staging, target)
+            failpoint("commit:after-rename")
+        return self.entry(key)
+
+    def work(self, key: str) -> Path:
+        """Folder of an unfinished phase's checkpoints."""
+        return self.folder / "work" / key
+
+    @contextlib.contextmanager
+    def lease(self, key: str) -> Iterator[bool]:
+        """Say that this process works on ``key``; yields False when another live process says so already."""
+        path = self.folder / "leases" / key
+        with _environment(self.folder):
+            self._create()
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if not _take(path):
+            yield False
+            return
+        stop = threading.Event()
+        beat = threading.Thread(target=_heartbeat, args=(path, stop), daemon=True)
+        beat.start()
+        try:
+            yield True
+        finally:
+            stop.set()
+            beat.join()
+            path.unlink(missing_ok=True)
+
+    def holder(self, key: str) -> str | None:
+        """``host:pid`` of the live process that works on a key."""
+        held = _read_lease(self.folder / "leases" / key)
+        return f"{held['host']}:{held['pid']}" if held and _alive(held) else None
+
+    def garbage(self) -> list[Path]:
+        """Folders nobody needs: staging and leases of dead processes, work of finished phases."""
+        found = [path for path in (self.folder / "staging").glob("*") if self._dead(path)]
+        found += [path for path in (self.folder / "work").glob("*") if self.has(path.name)]
+        found += [path for path in (self.folder / "leases").glob("*") if not self.holder(path.name)]
+        return sorted(found)
+
+    def _dead(self, staging: Path) -> bool:
+        with contextlib.suppress(OSError):
+            age = time.time() - staging.stat().st_mtime
+            return age > 24 * 3600 and not self.holder(staging.name.partition(".")[0])
+        return False
+
+    def _create(self) -> None:
+        mark = self.folder / "format"
+        if not mark.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = mark.with_name(f"format.{uuid.uuid4().hex}")
+            temporary.write_text(FORMAT + "\n", encoding="utf-8")
+            temporary.replace(mark)
+
+    def _quarantine(self, key: str) -> str:
+        folder = self.entry_folder(key)
+        if not folder.is_dir():
+            return ""
+        target = self.folder / "quarantine" / f"{key}.{uuid.uuid4().hex[:8]}"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+        except OSError:
+            return "; it could not be moved to quarantine"
+        return f"; moved to {target.relative_to(self.folder)}, run again to compute it anew"
+
+    def _checked(self, folder: Path, key: str | None, hashes: bool) -> Entry:
+        manifest = read_manifest(folder)
+        held = manifest.get("key")
+        if not isinstance(held, str) or not _KEY.fullmatch(held) or (key is not None and held != key):
+            raise ArtifactError(f"{folder / MANIFEST}: the key {held!r} is not that of the entry")
+        if digests.of(manifest.get("spec")) != held:
+            raise ArtifactError(f"{folder / MANIFEST}: the key is not the digest of the spec")
+        check_files(folder, manifest, hashes)
+        return Entry(folder, manifest)
+
+
+def seal(folder: Path, fields: dict[str, Any]) -> None:
+    """Sync and hash every file of a folder, then write its manifest last."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            _sync(path)
+            files[path.relative_to(folder).as_posix()] = [path.stat().st_size, digests.of_file(path)]
+    failpoint("commit:before-manifest")
+    text = json.dumps({**fields, "files": files}, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    _sync(folder / MANIFEST)
+    _sync(folder)
+    failpoint("commit:after-manifest")
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Rename a sealed folder into place; when the target is there already it stays."""
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    _sync(target.parent)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder.
+
+    Raises:
+        ArtifactError: missing, unreadable or not a JSON object.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable manifest ({error})") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise ArtifactError(f"{path}: not a manifest: expected a JSON object with files")
+    return manifest
+
+
+def check_files(folder: Path, manifest: dict[str, Any], hashes: bool) -> None:
+    """Compare a folder with its manifest: the same files, plain, inside it, of the same sizes (and hashes).
+
+    Raises:
+        ArtifactError: names the first file that differs.
+    """
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
+    wrong = sorted(found.symmetric_difference({*manifest["files"], MANIFEST}))
+    if wrong:
+        raise ArtifactError(f"{folder}: {wrong[0]!r} is not both listed in the manifest and there")
+    for name, (size, sha256) in manifest["files"].items():
+        path = folder / name
+        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+            raise ArtifactError(f"{path}: links and paths outside the entry are refused")
+        if path.stat().st_size != size:
+            raise ArtifactError(f"{path}: {path.stat().st_size} bytes, the manifest says {size}")
+        if hashes and digests.of_file(path) != sha256:
+            raise ArtifactError(f"{path}: the content does not have the sha256 of the manifest")
+
+
+@contextlib.contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """Faults of the disk as one clear line."""
+    try:
+        yield
+    except OSError as error:
+        free = ""
+        with contextlib.suppress(OSError):
+            at = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+            free = f" ({shutil.disk_usage(at).free // 2**20} MiB free)"
+        raise ResourceError(f"{folder}: cannot be written: {error.strerror or error}{free}") from None
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _boot() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+def _read_lease(path: Path) -> dict[str, Any] | None:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return held if isinstance(held, dict) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(held: dict[str, Any]) -> bool:
+    """Whether a lease's process may still run: by pid on this host, by missed heartbeats elsewhere."""
+    if held.get("host") == platform.node():
+        if held.get("boot") != _boot():
+            return False
+        try:
+            os.kill(int(held["pid"]), 0)
+        except (OSError, KeyError, ValueError):
+            return False
+        return True
+    return time.time() - float(held.get("heartbeat", 0)) < 3 * HEARTBEAT
+
+
+def _take(path: Path) -> bool:
+    for _ in range(3):
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            held = _read_lease(path)
+            if held and _alive(held):
+                return False
+            if held is None and _young(path):
+                return False
+            path.unlink(missing_ok=True)
+            continue
+        os.close(handle)
+        _beat(path)
+        return True
+    return False
+
+
+def _young(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime < HEARTBEAT
+    return False
+
+
+def _beat(path: Path) -> None:
+    held = {"host": platform.node(), "pid": os.getpid(), "boot": _boot(), "heartbeat": time.time()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        temporary.write_text(json.dumps(held), encoding="utf-8")
+        temporary.replace(path)
+
+
+def _heartbeat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT):
+        _beat(path)

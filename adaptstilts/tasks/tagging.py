@@ -1,0 +1,37 @@
+"""Sequence labelling: universal part-of-speech tags (33 languages) and WikiANN named entities (40 languages)."""
+
+from adaptstilts.tasks.base import Source, Task
+
+_UDPOS = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
+_PANX = (
+    "ar he vi id jv ms tl eu ml ta te af nl en de el bn hi mr ur fa fr it pt es bg ru ja ka ko th sw yo my zh kk"
+    " tr et fi hu"
+)
+
+udpos = Task(
+    name="udpos",
+    kind="tagging",
+    languages=tuple(_UDPOS.split()),
+    columns={"tokens": "tokens", "tags": "pos_tags"},
+    labels=tuple("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()),
+    train=Source("google/xtreme", "udpos.English", "train"),
+    dev=Source("google/xtreme", "udpos.{name}", "validation"),
+    test=Source("google/xtreme", "udpos.{name}", "test"),
+    licence="per treebank, see the data card",
+    citation="Nivre et al. 2018, Universal Dependencies 2.5",
+    defaults={"epochs": 10},
+)
+
+panx = Task(
+    name="panx",
+    kind="tagging",
+    languages=tuple(_PANX.split()),
+    columns={"tokens": "tokens", "tags": "ner_tags"},
+    labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
+    train=Source("google/xtreme", "PAN-X.en", "train"),
+    dev=Source("google/xtreme", "PAN-X.{code}", "validation"),
+    test=Source("google/xtreme", "PAN-X.{code}", "test"),
+    licence="derived from Wikipedia, CC BY-SA",
+    citation="Pan et al. 2017; Rahimi, Li and Cohn 2019",
+    defaults={"epochs": 10},
+)

@@ -1,0 +1,41 @@
+"""Where one command works: its store, its data and its models. Paths live here and never in a content key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adaptstilts import digests, languages
+from adaptstilts.config import Study
+from adaptstilts.data.sources import Sources, Split
+from adaptstilts.models import source as models
+from adaptstilts.store import Store
+from adaptstilts.tasks import Source
+
+
+class Workspace:
+    """A store, a data root (or the hub) and the memory of file hashes.
+
+    Args:
+        store: folder of the store; created by the first write.
+        data_root: local folder laid out like the hub, used instead of it.
+        offline: open no socket.
+    """
+
+    def __init__(self, store: str | Path, data_root: str | Path | None = None, offline: bool = False) -> None:
+        self.store = Store(store)
+        self.offline = offline
+        self.memory = digests.Digests(self.store.folder / "cache" / "digests.json")
+        root = Path(data_root) if data_root is not None else None
+        self.sources = Sources(root, offline, self.store.folder / "pins", self.memory)
+        self._models: dict[tuple[str, str | None], models.Model] = {}
+
+    def model(self, study: Study) -> models.Model:
+        """The base model of a study, located once."""
+        place = (study.model, study.revision)
+        if place not in self._models:
+            self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
+        return self._models[place]
+
+    def split(self, source: Source, language: str = "en") -> Split:
+        """A split of a source in one language."""
+        return self.sources.get(source.at(languages.resolve(language)))
