@@ -63,6 +63,10 @@ class Sources:
         if bare not in self._found:
             self._found[bare] = self._find(bare)
         split = self._found[bare]
+        if split is not None and source.where is not None:
+            column, value = source.where
+            if not any(value in _values(path, column) for path in split.files):
+                return None
         return split and replace(split, source=source)
 
     def get(self, source: Source) -> Split:
@@ -233,6 +237,17 @@ def _card_patterns(card: str) -> dict[tuple[str, str], tuple[str, ...]]:
 @lru_cache(maxsize=256)
 def _listing(folder: Path) -> tuple[str, ...]:
     return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@lru_cache(maxsize=256)
+def _values(path: Path, column: str) -> frozenset[str]:
+    """The values of a column that tells rows of a shared file apart."""
+    import pyarrow.parquet
+
+    try:
+        return frozenset(pyarrow.parquet.read_table(path, columns=[column])[column].unique().to_pylist())
+    except (KeyError, OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: the column {column!r} cannot be read ({error})") from None
 
 
 def rows(path: Path) -> int:
