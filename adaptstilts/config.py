@@ -214,10 +214,7 @@ def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> 
 
 def _set(data: Any, keys: list[str], value: Any, override: str) -> None:
     for key in keys[:-1]:
-        if isinstance(data, list):
-            data = _member(data, key, override)
-        else:
-            data = data.setdefault(key, {})
+        data = _member(data, key, override) if isinstance(data, list) else data.setdefault(key, {})
         if not isinstance(data, dict | list):
             raise ConfigError(f"override {override!r}: {key!r} is a value, not a part that has keys")
     if isinstance(data, list):

@@ -64,7 +64,8 @@ class _Trainer:
         self.task = task_of(phase.task)
         self.kind = kinds.get(self.task.kind)
         giver = task_of(phase.rows)
-        assert giver.train is not None and self.task.dev is not None  # noqa: S101
+        assert giver.train is not None  # noqa: S101
+        assert self.task.dev is not None  # noqa: S101
         limits = self.settings
         self.examples, self.features = runtime.rows(
             giver, giver.train, phase.data["train"], limits.max_length, limits.examples, phase.seed

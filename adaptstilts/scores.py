@@ -1,0 +1,277 @@
+"""Scores of a plan, read from its store: one record per cell, with paired intervals.
+
+A task's score in a language is the mean of its headline metrics; over languages it is the plain mean including
+English, as XTREME does. Differences between two cells come with a 95 % interval of a paired bootstrap over examples
+(Efron and Tibshirani 1993, chapter 13): the same resampled examples go into both sides, and where the rows of a task
+are parallel the same items are drawn in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptstilts import tasks
+from adaptstilts.plan import Cell, Plan
+from adaptstilts.store import Store
+
+RESAMPLES = 2000
+HEADLINES = {
+    "classification": ("accuracy",),
+    "choice": ("accuracy",),
+    "tagging": ("f1",),
+    "span": ("f1", "exact_match"),
+    "bitext": ("accuracy",),
+}
+Stats = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two scores in points, with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """One combination of task, method and intermediates, averaged over seeds. Values are None until computed.
+
+    Attributes:
+        english: score in English, where the task has it.
+        others: mean over the other languages.
+        gap: transfer gap: English minus the others.
+        mean: mean over all languages, English included.
+        languages: score of every language.
+        metrics: every metric, averaged over languages.
+        n: examples per language, smallest and largest.
+        subset: whether fewer rows were read than the split has.
+        truncated: share of examples that lost tokens to the maximum length.
+        missing: languages of the task that the data does not have.
+        trainable: trained parameters of the encoder part; ``head``: those of the head.
+        bytes: stored for this target: its last adapter (or encoder) and its head.
+        seconds: of the target's own training phases; ``intermediate_seconds``: of the intermediate one.
+        peak_bytes: memory above what was held before training.
+        vs_reference: difference to the reference method on the same intermediate task.
+        vs_none: difference to the same method without an intermediate task.
+        vs_trained: after a swap: difference to the intermediate the target was trained on.
+    """
+
+    task: str
+    method: str
+    trained_on: str
+    over: str
+    seeds: tuple[int, ...]
+    phases: tuple[str, ...]
+    complete: bool
+    english: float | None = None
+    others: float | None = None
+    gap: float | None = None
+    mean: float | None = None
+    spread: float | None = None
+    languages: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    n: tuple[int, int] | None = None
+    subset: bool = False
+    truncated: float = 0.0
+    dropped: int = 0
+    missing: tuple[str, ...] = ()
+    trainable: int | None = None
+    head: int | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    intermediate_seconds: float | None = None
+    peak_bytes: int | None = None
+    examples_per_second: float | None = None
+    vs_reference: Difference | None = None
+    vs_none: Difference | None = None
+    vs_trained: Difference | None = None
+
+    def json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def records(plan: Plan, store: Store) -> list[Record]:
+    """One record for every combination of a plan, in the order of the study."""
+    groups: dict[tuple[str, str, str, str], list[Cell]] = {}
+    for cell in plan.cells:
+        groups.setdefault((cell.task, cell.method, cell.trained_on, cell.over), []).append(cell)
+    reader = _Reader(plan, store)
+    reference = _reference(plan)
+    found = []
+    for (task, method, trained_on, over), cells in groups.items():
+        against = {
+            "vs_reference": (task, reference, trained_on, over) if method != reference else None,
+            "vs_none": (task, method, "none", "none") if trained_on == over != "none" else None,
+            "vs_trained": (task, method, trained_on, trained_on) if trained_on != over else None,
+        }
+        differences = {
+            name: reader.difference(cells, groups[key]) for name, key in against.items() if key and key in groups
+        }
+        found.append(reader.record(cells, differences))
+    return found
+
+
+def _reference(plan: Plan) -> str:
+    """The method that others are compared with: full fine-tuning where the study has it, else its first."""
+    labels = [arm.method.label for arm in plan.study.methods]
+    kinds = [arm.method.kind for arm in plan.study.methods]
+    return labels[kinds.index("full")] if "full" in kinds else labels[0]
+
+
+class _Reader:
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan, self.store = plan, store
+        self._stats: dict[str, Stats] = {}
+
+    def record(self, cells: Sequence[Cell], differences: Mapping[str, Difference | None]) -> Record:
+        first = cells[0]
+        complete = all(self.store.has(cell.phase) for cell in cells)
+        record: dict[str, Any] = {
+            "task": first.task,
+            "method": first.method,
+            "trained_on": first.trained_on,
+            "over": first.over,
+            "seeds": tuple(cell.seed for cell in cells),
+            "phases": tuple(cell.phase for cell in cells),
+            "complete": complete,
+            "missing": first.missing,
+        }
+        if complete:
+            record |= self._scores(cells) | self._costs(cells) | dict(differences)
+        return Record(**record)
+
+    def difference(self, cells: Sequence[Cell], others: Sequence[Cell]) -> Difference | None:
+        """Paired over examples and seeds; None unless both sides are there and hold the same examples."""
+        pairs = [(a, b) for a in cells for b in others if a.seed == b.seed]
+        if not pairs or not all(self.store.has(c.phase) for pair in pairs for c in pair):
+            return None
+        task = tasks.get(cells[0].task)
+        sides = [[self.stats(pair[side].phase) for pair in pairs] for side in (0, 1)]
+        if any(_shape(a) != _shape(b) for a, b in zip(*sides, strict=True)):
+            return None
+        names = HEADLINES[task.kind]
+        return paired_difference(sides[0], sides[1], names, task.parallel)
+
+    def stats(self, key: str) -> Stats:
+        if key not in self._stats:
+            self._stats[key] = self.store.peek(key).json("stats.json")
+        return self._stats[key]
+
+    def _scores(self, cells: Sequence[Cell]) -> dict[str, Any]:
+        names = HEADLINES[tasks.get(cells[0].task).kind]
+        held = [self.store.peek(cell.phase).json("scores.json") for cell in cells]
+        codes = list(held[0])
+        values = {code: float(np.mean([[h[code]["values"][name] for name in names] for h in held])) for code in codes}
+        means = [np.mean([h[code]["values"][name] for code in codes for name in names]) for h in held]
+        others = [value for code, value in values.items() if code != "en"]
+        english = values.get("en")
+        outside = float(np.mean(others)) if others else None
+        counts = [h[code]["n"] for h in held for code in codes]
+        return {
+            "languages": values,
+            "metrics": {
+                name: float(np.mean([h[code]["values"][name] for h in held for code in codes]))
+                for name in held[0][codes[0]]["values"]
+            },
+            "english": english,
+            "others": outside,
+            "gap": None if english is None or outside is None else english - outside,
+            "mean": float(np.mean(means)),
+            "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+            "n": (min(counts), max(counts)),
+            "subset": any(h[code]["n"] < h[code]["rows"] for h in held for code in codes),
+            "truncated": sum(h[code].get("truncated", 0) for h in held for code in codes) / sum(counts),
+            "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
+        }
+
+    def _costs(self, cells: Sequence[Cell]) -> dict[str, Any]:
+        costs = [self._cost(cell) for cell in cells if cell.training]
+        if not costs:
+            return {}
+        averaged = ("seconds", "intermediate_seconds", "examples_per_second")
+        return {
+            name: (float(np.mean(values)) if name in averaged else max(values))
+            for name in costs[0]
+            if (values := [cost[name] for cost in costs])
+        }
+
+    def _cost(self, cell: Cell) -> dict[str, Any]:
+        entries = [self.store.peek(key) for key in cell.training]
+        costs = [entry.json("cost.json") for entry in entries]
+        last, result = entries[-1], entries[-1].json("result.json")
+        under = [
+            key for key in (last.spec.get("base"), *last.spec.get("stack", ())) if key and key not in cell.training
+        ]
+        files = last.manifest["files"]
+        kept = ("adapter/", "encoder/", "head/")
+        return {
+            "trainable": result["trainable"],
+            "head": result["head"],
+            "bytes": sum(size for name, (size, _) in files.items() if name.startswith(kept)),
+            "seconds": sum(cost["seconds"] for cost in costs),
+            "intermediate_seconds": sum(self.store.peek(key).json("cost.json")["seconds"] for key in under),
+            "peak_bytes": max(cost["peak_bytes"] for cost in costs),
+            "examples_per_second": costs[-1]["examples_per_second"],
+        }
+
+
+def paired_difference(
+    ours: Sequence[Stats], theirs: Sequence[Stats], names: Sequence[str], parallel: bool, seed: int = 0
+) -> Difference:
+    """Difference of two scores over the same examples, with its percentile bootstrap interval.
+
+    Args:
+        ours: for every seed: language -> metric -> measure and per-example statistics.
+        theirs: the same for the other side.
+        names: metrics whose mean is the score.
+        parallel: draw the same items in all languages of equal size.
+        seed: of the resampling.
+    """
+    generator = np.random.default_rng(seed)
+    drawn: dict[int, NDArray[np.float64]] = {}
+    point = np.zeros(1)
+    resampled = np.zeros(RESAMPLES)
+    languages = list(ours[0])
+    for code in languages:
+        n = len(ours[0][code][names[0]]["stats"])
+        if not parallel or n not in drawn:
+            drawn[n] = generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+        once = np.ones((1, n))
+        for a, b in zip(ours, theirs, strict=True):
+            point += _value(once, a[code], names) - _value(once, b[code], names)
+            resampled += _value(drawn[n], a[code], names) - _value(drawn[n], b[code], names)
+    scale = len(languages) * len(ours)
+    low, high = np.percentile(resampled / scale, [2.5, 97.5])
+    return Difference(float(point[0] / scale), float(low), float(high))
+
+
+def _value(weights: NDArray[np.float64], metrics: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
+    """The score of every weighting of the examples: (resamples,)."""
+    total = np.zeros(len(weights))
+    for name in names:
+        sums = weights @ np.asarray(metrics[name]["stats"], dtype=np.float64)
+        ratio = metrics[name]["measure"] == "ratio"
+        top = sums[:, 0] if ratio else 2 * sums[:, 0]
+        bottom = sums[:, 1] if ratio else sums[:, 1] + sums[:, 2]
+        total += 100 * np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    scores: NDArray[np.float64] = total / len(names)
+    return scores
+
+
+def _shape(stats: Stats) -> list[tuple[str, int]]:
+    return [(code, len(next(iter(metrics.values()))["stats"])) for code, metrics in stats.items()]
+
+
+def swapped(found: Iterable[Record]) -> list[Record]:
+    """Records of tasks and methods that were swapped: the cells of the swap matrices."""
+    found = list(found)
+    keys = {(r.task, r.method) for r in found if r.over != r.trained_on}
+    return [r for r in found if (r.task, r.method) in keys]

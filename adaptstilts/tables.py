@@ -1,0 +1,221 @@
+"""Records as tables: Markdown, CSV, LaTeX and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from adaptstilts.scores import Difference, Record, swapped
+
+Format = Literal["md", "csv", "latex", "json"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table of text, with remarks below it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def render(records: Sequence[Record], form: Format, name: str = "") -> str:
+    """All tables of a study in one of the formats."""
+    if form == "json":
+        return json.dumps({"study": name, "records": [r.json() for r in records]}, indent=1, allow_nan=False) + "\n"
+    if form == "csv":
+        return _csv(records)
+    write = _markdown if form == "md" else _latex
+    return "\n\n".join(write(table) for table in tables(records)) + "\n"
+
+
+def tables(records: Sequence[Record]) -> list[Table]:
+    """The comparison of methods and intermediates per target, then costs, then swaps."""
+    plain = [r for r in records if r.over == r.trained_on]
+    found = [_scores(task, [r for r in plain if r.task == task]) for task in _unique(r.task for r in plain)]
+    trained = [r for r in plain if r.trainable is not None]
+    if trained:
+        found.append(_costs(trained))
+    return found + [_swap(*key, cells) for key, cells in _by_method(swapped(records))]
+
+
+def _scores(task: str, records: Sequence[Record]) -> Table:
+    header = ("intermediate", "method", "English", "others", "gap", "all", "vs reference", "vs none")
+    rows = tuple(
+        (
+            r.trained_on,
+            r.method,
+            _points(r.english),
+            _points(r.others),
+            _points(r.gap),
+            _points(r.mean) + (f" ± {r.spread:.1f}" if r.spread is not None else ""),
+            _difference(r.vs_reference),
+            _difference(r.vs_none),
+        )
+        for r in records
+    )
+    return Table(f"{task}: {_metric_names(records)}", header, rows, _notes(records))
+
+
+def _costs(records: Sequence[Record]) -> Table:
+    header = ("target", "intermediate", "method", "trained", "head", "stored", "seconds", "peak", "examples/s")
+    rows = tuple(
+        (
+            r.task,
+            r.trained_on,
+            r.method,
+            _count(r.trainable),
+            _count(r.head),
+            _size(r.bytes),
+            "-" if r.seconds is None else f"{r.seconds:.1f}",
+            _size(r.peak_bytes),
+            "-" if r.examples_per_second is None else f"{r.examples_per_second:.0f}",
+        )
+        for r in records
+    )
+    notes = (
+        "trained: parameters of the encoder part; stored: one target's adapter or encoder, and head",
+        "seconds: the target's own training; peak: memory above what was held before it",
+    )
+    return Table("cost of each target", header, rows, notes)
+
+
+def _swap(task: str, method: str, cells: Sequence[Record]) -> Table:
+    trained, over = _unique(r.trained_on for r in cells), _unique(r.over for r in cells)
+    held = {(r.trained_on, r.over): r for r in cells}
+
+    def cell(i: str, j: str) -> str:
+        record = held.get((i, j))
+        if record is None or record.mean is None:
+            return "-"
+        text = f"{record.mean:.1f}"
+        return f"**{text}**" if i == j else f"{text} {_difference(record.vs_trained)}".rstrip(" -")
+
+    rows = tuple((i, *(cell(i, j) for j in over)) for i in trained)
+    notes = ("rows: trained on; columns: evaluated over; brackets: difference to the bold cell of the row, 95 %.",)
+    return Table(f"swap of intermediate adapters under {task} ({method})", ("trained on", *over), rows, notes)
+
+
+def _notes(records: Sequence[Record]) -> tuple[str, ...]:
+    first = records[0]
+    done = [r for r in records if r.complete]
+    notes = ["points; differences with 95 % intervals of a paired bootstrap over examples"]
+    if done and done[0].n:
+        low, high = done[0].n
+        size = str(low) if low == high else f"{low} to {high}"
+        notes.append(
+            f"{len(done[0].languages)} languages, {size} examples each{' (a subset)' if done[0].subset else ''}"
+        )
+    if first.missing:
+        notes.append(f"not in the data, not in the mean: {', '.join(first.missing)}")
+    cut = max((r.truncated for r in done), default=0.0)
+    if cut > 0.01:
+        notes.append(f"{100 * cut:.1f} % of the examples lost tokens to the maximum length")
+    if any(r.dropped for r in done):
+        notes.append(f"{max(r.dropped for r in done)} rows without a gold label were left out")
+    if len(done) < len(records):
+        notes.append(f"{len(records) - len(done)} of {len(records)} rows are not computed yet")
+    return tuple(notes)
+
+
+def _metric_names(records: Sequence[Record]) -> str:
+    done = next((r for r in records if r.metrics), None)
+    names = [name.replace("_", " ") for name in done.metrics] if done else []
+    return " and ".join(names[:2]) if records[0].task == "xquad" else (names[0] if names else "not computed yet")
+
+
+def _markdown(table: Table) -> str:
+    widths = [max(len(row[i]) for row in (table.header, *table.rows)) for i in range(len(table.header))]
+
+    def line(row: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    body = "\n".join([line(table.header), rule, *(line(row) for row in table.rows)])
+    notes = "\n\n" + "  \n".join(f"_{note}_" for note in table.notes) if table.notes else ""
+    return f"### {table.title}\n\n{body}{notes}"
+
+
+_TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "±": r"$\pm$"}
+
+
+def _latex(table: Table) -> str:
+    def escape(cell: str) -> str:
+        bold = cell.startswith("**") and cell.endswith("**") and len(cell) > 4
+        text = "".join(_TEX.get(char, char) for char in (cell[2:-2] if bold else cell))
+        return rf"\textbf{{{text}}}" if bold else text
+
+    lines = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{'l' * len(table.header)}}}", r"\hline"]
+    lines += [" & ".join(map(escape, table.header)) + r" \\ \hline"]
+    lines += [" & ".join(map(escape, row)) + r" \\" for row in table.rows]
+    caption = escape(". ".join([table.title, *table.notes]))
+    lines += [r"\hline", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}"]
+    return "\n".join(lines)
+
+
+def _csv(records: Sequence[Record]) -> str:
+    """One row per record, numbers unrounded; text that a spreadsheet would run is quoted with an apostrophe."""
+    fields = (
+        "task method trained_on over complete english others gap mean spread trainable head bytes seconds"
+        " intermediate_seconds peak_bytes examples_per_second"
+    ).split()
+    names = ("vs_reference", "vs_none", "vs_trained")
+    codes = _unique(code for r in records for code in r.languages)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*fields, *(f"{n}_{end}" for n in names for end in ("value", "low", "high")), *codes])
+    for r in records:
+        row = [_safe(getattr(r, name)) for name in fields]
+        for name in names:
+            found: Difference | None = getattr(r, name)
+            row += [found.value, found.low, found.high] if found else ["", "", ""]
+        writer.writerow(row + [r.languages.get(code, "") for code in codes])
+    return out.getvalue()
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, str) and value[:1] in "=+-@\t\r" and value:
+        return "'" + value
+    return "" if value is None else value
+
+
+def _by_method(records: Sequence[Record]) -> list[tuple[tuple[str, str], list[Record]]]:
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for r in records:
+        groups.setdefault((r.task, r.method), []).append(r)
+    return list(groups.items())
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _difference(value: Difference | None) -> str:
+    return "-" if value is None else f"{value.value:+.1f} [{value.low:+.1f}, {value.high:+.1f}]"
+
+
+def _count(value: int | None) -> str:
+    if value is None:
+        return "-"
+    return scaled(value, ("", "k", "M", "G"), 1000)
+
+
+def _size(value: int | None) -> str:
+    return "-" if value is None else scaled(value, ("B", "KiB", "MiB", "GiB"), 1024, " ")
+
+
+def scaled(value: float, units: Sequence[str], step: int, gap: str = "") -> str:
+    """A number with the largest unit that leaves it above one."""
+    index = 0
+    while value >= step and index < len(units) - 1:
+        value, index = value / step, index + 1
+    return f"{value:.0f}{gap}{units[index]}" if index == 0 else f"{value:.1f}{gap}{units[index]}"
