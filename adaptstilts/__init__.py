@@ -1,1 +1,25 @@
-"""adaptstilts: intermediate-task training with adapters, zero-shot cross-lingual transfer, swapping and retrieval."""
+"""adaptstilts: intermediate-task training with adapters, zero-shot cross-lingual transfer, swapping and retrieval.
+
+The command line and this interface call the same functions::
+
+    workspace = Workspace("store", data_root="data")
+    study = load("configs/mini.yaml", ["model=encoder"])
+    plan = expand(study, workspace)
+    execute(plan, workspace)
+    print(render(records(plan, workspace.store), "md"))
+
+Importing it does not import torch.
+"""
+
+from adaptstilts.config import Study, load
+from adaptstilts.plan import Plan, expand
+from adaptstilts.run import execute
+from adaptstilts.scores import Record, records
+from adaptstilts.store import Store
+from adaptstilts.swap import swaps
+from adaptstilts.tables import render
+from adaptstilts.workspace import Workspace
+
+__version__ = "0.1.0"
+
+__all__ = ["Plan", "Record", "Store", "Study", "Workspace", "execute", "expand", "load", "records", "render", "swaps"]

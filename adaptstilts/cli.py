@@ -181,9 +181,7 @@ def verify(store: StoreOption = DEFAULT_STORE, debug: Debug = False) -> None:
         typer.echo(f"{key[:12]} damaged: {problem}", err=True)
     typer.echo(f"{len(found) - len(damaged)} of {len(found)} entries verified")
     if damaged:
-        raise errors.ArtifactError(
-            f"{len(damaged)} entries are damaged; `adaptstilts run` moves them away and makes them anew"
-        )
+        raise errors.ArtifactError(f"{len(damaged)} entries were damaged; the next `adaptstilts run` makes them anew")
 
 
 @app.command()

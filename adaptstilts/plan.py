@@ -323,7 +323,6 @@ class _Builder:
             data=data,
             model=self.plan.model.fingerprint,
             method=arm.method,
-            base=trained.base,
             stack=over.stack,
             target=chain[-1],
             languages=tuple(data),

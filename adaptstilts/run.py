@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import threading
 import time
@@ -83,6 +84,7 @@ def execute(
         return outcome
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    _check_space(plan, workspace, missing)
     with _signals() as stopping:
         executor = _Executor(plan, workspace, listener, outcome, stopping, checkpoint_every, device)
         for number, phase in enumerate(missing, 1):
@@ -96,6 +98,21 @@ def execute(
             f" {len(outcome.done)} finished; the first failure: {first}"
         )
     return outcome
+
+
+def _check_space(plan: Plan, workspace: Workspace, missing: list[Phase]) -> None:
+    """Refuse before anything is spent when the disk cannot hold what training would store.
+
+    A training phase keeps its weights, and while it runs up to three checkpoints of four times their size.
+    """
+    sizes = [4 * p.method.trainable(plan.model.shape) for p in missing if isinstance(p, TrainPhase)]
+    needed = sum(sizes) + 12 * max(sizes, default=0)
+    at = next(p for p in (workspace.store.folder, *workspace.store.folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(at).free
+    if needed > free:
+        raise ResourceError(
+            f"{workspace.store.folder}: this run needs about {needed // 2**20} MiB and {free // 2**20} MiB are free"
+        )
 
 
 class _Executor:

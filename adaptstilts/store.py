@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -61,8 +62,16 @@ class Entry:
         return sum(size for size, _ in self.manifest["files"].values())
 
     def json(self, name: str) -> Any:
-        """A JSON file of the entry."""
-        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        """A JSON file of the entry, compared with its sha256.
+
+        Raises:
+            ArtifactError: it is not in the manifest, or was changed since it was committed.
+        """
+        path = self.folder / name
+        content = path.read_bytes() if name in self.manifest["files"] else b""
+        if hashlib.sha256(content).hexdigest() != self.manifest["files"].get(name, (0, ""))[1]:
+            raise ArtifactError(f"{path}: not the content that the manifest lists; see `adaptstilts verify`")
+        return json.loads(content)
 
 
 class Store:
@@ -121,10 +130,11 @@ class Store:
         return self._verified[key]
 
     def verify(self) -> Iterator[tuple[str, str | None]]:
-        """Check every entry; yields (key, None) or (key, what is wrong). Nothing is moved."""
+        """Check every entry; yields (key, None) or (key, what is wrong). Damaged ones are moved to quarantine."""
         for key in self.keys():
             try:
-                self._checked(self.entry_folder(key), key, hashes=True)
+                self._verified.pop(key, None)
+                self.entry(key)
                 yield key, None
             except ArtifactError as error:
                 yield key, str(error)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+
+from adaptstilts.errors import ArtifactError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,8 +73,8 @@ class Method(BaseModel):
         """Indices of the layers in which modules called ``name`` really exist."""
         raise NotImplementedError
 
-    def active(self, trunk: XLMRobertaModel) -> tuple[str, ...]:
-        """The names that act in the trunk's forward pass, in order, as the library sees it."""
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """``names`` if exactly they act, in order, wherever they have modules; else what acts where it differs."""
         raise NotImplementedError
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
@@ -86,3 +89,23 @@ class Method(BaseModel):
             ArtifactError: the config holds a key or a value that this method does not implement.
         """
         raise NotImplementedError
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of an adapter's folder.
+
+    Raises:
+        ArtifactError: missing, unreadable or something else than an object.
+    """
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable adapter config ({error})") from None
+    if not isinstance(held, dict):
+        raise ArtifactError(f"{path}: not an adapter config: expected a JSON object, found {type(held).__name__}")
+    return held
+
+
+def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
+    """Layer indices in the one order that files keep, each once."""
+    return tuple(sorted(set(indices)))

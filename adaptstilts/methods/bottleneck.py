@@ -8,15 +8,14 @@ arXiv 1902.00751).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method
+from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,14 +34,14 @@ class Bottleneck(Method):
     kind: Literal["bottleneck"] = "bottleneck"
     placement: Literal["seq", "double"] = "seq"
     reduction: int = Field(16, ge=1, le=1024)
-    leave_out: tuple[int, ...] = Field((), strict=False)
+    leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "adapters"
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-4
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``layers * modules * (2 h b + b + h)`` with ``b = h / reduction``."""
-        hidden, bottleneck = shape["hidden"], shape["hidden"] // self.reduction
+        """``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, one at least."""
+        hidden, bottleneck = shape["hidden"], max(shape["hidden"] // self.reduction, 1)
         one = 2 * hidden * bottleneck + bottleneck + hidden
         return len(self.layers(shape["layers"])) * one * (2 if self.placement == "double" else 1)
 
@@ -81,10 +80,15 @@ class Bottleneck(Method):
                 places.setdefault(index, set()).add(place)
         return {index for index, found in places.items() if found == wanted}
 
-    def active(self, trunk: XLMRobertaModel) -> tuple[str, ...]:
-        """The flattened active setup."""
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """The members of the active stack; any other setup by its own notation, which is no adapter's name."""
+        from adapters.composition import Stack
+
         setup = trunk.adapters_config.active_setup
-        return tuple(setup.flatten_ordered()) if hasattr(setup, "flatten_ordered") else _flatten(setup)
+        if setup is None:
+            return ()
+        plain = isinstance(setup, Stack) and all(isinstance(child, str) for child in setup.children)
+        return tuple(setup.children) if plain else (repr(setup),)
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter.safetensors``, as the library does."""
@@ -95,7 +99,9 @@ class Bottleneck(Method):
     def read_config(cls, folder: Path, depth: int) -> Bottleneck:
         """Recognise a bottleneck adapter; anything this class would compute otherwise is refused."""
         path = folder / "adapter_config.json"
-        held = json.loads(path.read_text(encoding="utf-8")).get("config", {})
+        held = read_json(path).get("config")
+        if not isinstance(held, dict):
+            raise ArtifactError(f"{path}: not the config of a bottleneck adapter: no mapping under config")
         try:
             method = cls(
                 placement="double" if held["mh_adapter"] else "seq",
@@ -124,11 +130,3 @@ def _slots(trunk: XLMRobertaModel) -> Iterator[tuple[int, str, set[str]]]:
     for index, layer in enumerate(trunk.encoder.layer):
         yield index, "output", set(layer.output.adapters)
         yield index, "attention", set(layer.attention.output.adapters)
-
-
-def _flatten(setup: Any) -> tuple[str, ...]:
-    if setup is None:
-        return ()
-    if isinstance(setup, str):
-        return (setup,)
-    return tuple(name for child in setup for name in _flatten(child))

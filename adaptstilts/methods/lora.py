@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method
+from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
 Linear = Literal["query", "key", "value"]
+_LINEAR: tuple[Linear, ...] = ("query", "key", "value")
 _PREFIX = "base_model.model."
 _NOT_COMPARED = {
     "auto_mapping",
@@ -30,6 +31,10 @@ _NOT_COMPARED = {
     "revision",
     "task_type",
 }
+
+
+def _ordered(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
+    return tuple(name for name in _LINEAR if name in targets)
 
 
 class Lora(Method):
@@ -45,8 +50,10 @@ class Lora(Method):
     kind: Literal["lora"] = "lora"
     rank: int = Field(8, ge=1, le=1024)
     alpha: float = Field(16.0, gt=0, strict=False)
-    targets: tuple[Linear, ...] = Field(("query", "value"), strict=False, min_length=1)
-    leave_out: tuple[int, ...] = Field((), strict=False)
+    targets: Annotated[tuple[Linear, ...], AfterValidator(_ordered)] = Field(
+        ("query", "value"), strict=False, min_length=1
+    )
+    leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "peft"
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-4
@@ -91,12 +98,13 @@ class Lora(Method):
             count[index] = count.get(index, 0) + (name in module.lora_A and name in module.lora_B)
         return {index for index, n in count.items() if n == len(self.targets)}
 
-    def active(self, trunk: XLMRobertaModel) -> tuple[str, ...]:
-        """Names that act in at least one layer."""
-        names: dict[str, None] = {}
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """``names``, unless some projection has one of them and does not use it, or uses another one."""
         for _, module in _modules(trunk):
-            if not module.disable_adapters and not module.merged:
-                names |= dict.fromkeys(module.active_adapters)
+            off = module.disable_adapters or module.merged
+            acting = () if off else tuple(module.active_adapters)
+            if acting != tuple(name for name in names if name in module.lora_A):
+                return acting
         return tuple(names)
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
@@ -117,9 +125,9 @@ class Lora(Method):
     def read_config(cls, folder: Path, depth: int) -> Lora:
         """Recognise a plain LoRA; any variant this class would compute otherwise is refused."""
         path = folder / "adapter_config.json"
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        held = read_json(path)
         try:
-            targets = tuple(name for name in ("query", "key", "value") if name in held["target_modules"])
+            targets = tuple(name for name in _LINEAR if name in held["target_modules"])
             kept = held["layers_to_transform"]
             left_out = () if kept is None else tuple(i for i in range(depth) if i not in kept)
             method = cls(rank=held["r"], alpha=held["lora_alpha"], targets=targets, leave_out=left_out)

@@ -94,10 +94,11 @@ class Encoder:
                 f"{method.label} needs the backend {method.backend!r}, this encoder has {self.backend!r}; one"
                 f" encoder has one backend, because the libraries undo each other's changes"
             )
-        if not self._prepared:
-            method.prepare(self.trunk)
-            self._prepared = True
         with generator(*seed), _quiet():
+            if not self._prepared:
+                method.prepare(self.trunk)
+                self._prepared = True
+                torch.manual_seed(seeded(*seed))
             method.add(self.trunk, name)
         self.trunk.to(self.device)
         self.methods[name] = method
@@ -116,7 +117,7 @@ class Encoder:
         self.add(name, method, "load")
         expected = method.tensors(self.trunk, name)
         try:
-            _copy(_renamed(held, name, expected), expected, folder)
+            _copy(_renamed(held, name, expected, folder), expected, folder)
         except ArtifactError:
             self.remove(name)
             raise
@@ -170,7 +171,7 @@ class Encoder:
             found, expected = method.found(self.trunk, name), set(method.layers(self.depth))
             if found != expected:
                 raise ArtifactError(f"adapter {name!r}: modules in layers {sorted(found)}, expected {sorted(expected)}")
-        active = next((m.active(self.trunk) for m in self.methods.values()), ())
+        active = next((m.active(self.trunk, names) for m in self.methods.values()), ())
         if active != tuple(names):
             raise ArtifactError(f"active adapters are {list(active)}, expected {list(names)}")
         wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
@@ -281,6 +282,8 @@ def _copy(held: Mapping[str, Tensor], expected: Mapping[str, Any], path: Path) -
         state = "unexpected" if wrong[0] in held else "missing"
         raise ArtifactError(f"{path}: {len(wrong)} tensors do not fit, first {wrong[0]} ({state})")
     for key, value in expected.items():
+        if held[key].dtype != value.dtype:
+            raise ArtifactError(f"{path}: {key} is {held[key].dtype}, expected {value.dtype}")
         if held[key].shape != value.shape:
             raise ArtifactError(f"{path}: {key} is {tuple(held[key].shape)}, expected {tuple(value.shape)}")
     with torch.no_grad():
@@ -295,7 +298,7 @@ def _weights_of(folder: Path) -> Path:
     raise ArtifactError(f"{folder}: no adapter.safetensors or adapter_model.safetensors; pickles are not accepted")
 
 
-def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any]) -> dict[str, Tensor]:
+def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     """Tensors under the keys of this encoder: without the prefix of a model with a head, and with our name."""
     renamed = {}
     for key, value in held.items():
@@ -303,6 +306,8 @@ def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any])
         if ".adapters." in key and key not in expected:
             head, _, tail = key.partition(".adapters.")
             key = f"{head}.adapters.{name}.{tail.partition('.')[2]}"
+        if key in renamed:
+            raise ArtifactError(f"{path}: holds {key} twice; expected the tensors of one adapter")
         renamed[key] = value
     return renamed
 

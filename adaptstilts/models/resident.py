@@ -53,9 +53,10 @@ class Resident:
             self._trunk = (base, backend)
         encoder = self._encoder
         assert encoder is not None  # noqa: S101
+        names = [_name(entry.key) for entry in entries]
         for entry in entries:
-            self._attach(encoder, entry, base)
-        encoder.compose([_name(entry.key) for entry in entries])
+            self._attach(encoder, entry, base, names)
+        encoder.compose(names)
         return encoder
 
     def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
@@ -76,7 +77,7 @@ class Resident:
         check_same(self.model.fingerprint.identity(), entry.spec["model"], f"entry {base[:12]}")
         return entry.folder / "encoder"
 
-    def _attach(self, encoder: Encoder, entry: Entry, base: str | None) -> None:
+    def _attach(self, encoder: Encoder, entry: Entry, base: str | None, wanted: Sequence[str]) -> None:
         name = _name(entry.key)
         if name in encoder.methods:
             return
@@ -84,8 +85,9 @@ class Resident:
         check_same(self.model.fingerprint.identity(), entry.spec["model"], what)
         if entry.spec.get("base") != base:
             raise ArtifactError(f"{what} was trained on another encoder than the one it is to be used with")
-        while len(encoder.methods) >= ADAPTERS_KEPT:
-            encoder.remove(next(iter(encoder.methods)))
+        spare = [other for other in encoder.methods if other not in wanted]
+        for other in spare[: max(len(encoder.methods) + 1 - ADAPTERS_KEPT, 0)]:
+            encoder.remove(other)
         encoder.load(name, methods.parse(entry.spec["method"]), entry.folder / "adapter")
         self.loads += 1
 

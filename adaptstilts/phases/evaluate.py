@@ -61,7 +61,7 @@ def _language(
         task, source.at(languages.resolve(code)), phase.data[code], length, phase.settings.examples
     )
     gold = kind.gold(examples.rows, task)
-    if task.labels and isinstance(gold[0], str) and withheld(gold):
+    if isinstance(gold[0], str | int) and withheld(gold):
         raise DataError(f"{source}: {code}: every gold label is {gold[0]!r}; the labels look withheld")
     bf16 = half_precision(phase.settings.precision, runtime.device)
     outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import digests, kinds, languages, methods
+from adaptstilts import digests, kinds, languages
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.errors import DataError
-from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import scored, write
 from adaptstilts.phases.runtime import Runtime, half_precision, task_of
@@ -30,7 +29,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
     """Run a retrieve phase; writes the same files as an evaluate phase."""
     task = task_of(phase.task)
     kind = kinds.get(task.kind)
-    encoder = _encoder(phase, resident)
+    encoder = resident.encoder(phase.base, phase.stack)
     layer = phase.settings.layer
     layer = default_layer(encoder.depth) if layer is None else layer
     pairs = {code: _pairs(phase, runtime, code) for code in phase.languages}
@@ -50,12 +49,6 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
         counts = {"layer": layer, "direction": "english to foreign", "dropped": dict(found.dropped)}
         done[code] = scored(kind, rows.tolist(), gold, found.ids, found.total, counts)
     write(done, staging)
-
-
-def _encoder(phase: RetrievePhase, resident: Resident) -> Encoder:
-    if phase.method is not None and methods.parse(phase.method.identity()).kind == "full":
-        return resident.encoder(phase.base, ())
-    return resident.encoder(phase.base, phase.stack)
 
 
 def _pairs(phase: RetrievePhase, runtime: Runtime, code: str) -> Examples:

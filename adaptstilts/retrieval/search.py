@@ -24,7 +24,7 @@ def unit(vectors: Vectors) -> Vectors:
         raise DataError("sentence vectors hold values that are not finite")
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    scaled: Vectors = (vectors / np.maximum(norms, 1e-30)).astype(np.float32)
+    scaled: Vectors = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled
 
 
