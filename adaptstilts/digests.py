@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from adaptstilts.files import replace_text
 
 
 def canonical(value: Any) -> bytes:
@@ -67,11 +69,6 @@ class Digests:
         """Write the memory out, replacing the file in one step; a failure is of no consequence."""
         if self.path is None or not self._changed:
             return
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(self._known, indent=0), encoding="utf-8")
-            temporary.replace(self.path)
+        with contextlib.suppress(OSError):
+            replace_text(self.path, json.dumps(self._known, indent=0))
             self._changed = False
-        except OSError:
-            temporary.unlink(missing_ok=True)

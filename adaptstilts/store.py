@@ -26,6 +26,7 @@ from typing import Any
 
 from adaptstilts import digests
 from adaptstilts.errors import ArtifactError, ResourceError
+from adaptstilts.files import replace_text
 
 FORMAT = "adaptstilts-store 1"
 MANIFEST = "manifest.json"
@@ -223,10 +224,7 @@ class Store:
     def _create(self) -> None:
         mark = self.folder / "format"
         if not mark.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = mark.with_name(f"format.{uuid.uuid4().hex}")
-            temporary.write_text(FORMAT + "\n", encoding="utf-8")
-            temporary.replace(mark)
+            replace_text(mark, FORMAT + "\n")
 
     def _quarantine(self, key: str) -> str:
         folder = self.entry_folder(key)
@@ -386,10 +384,8 @@ def _young(path: Path) -> bool:
 
 def _beat(path: Path) -> None:
     held = {"host": platform.node(), "pid": os.getpid(), "boot": _boot(), "heartbeat": time.time()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        temporary.write_text(json.dumps(held), encoding="utf-8")
-        temporary.replace(path)
+        replace_text(path, json.dumps(held))
 
 
 def _heartbeat(path: Path, stop: threading.Event) -> None:

@@ -20,6 +20,7 @@ import yaml
 
 from adaptstilts import digests
 from adaptstilts.errors import DataError, ResourceError
+from adaptstilts.files import replace_text
 from adaptstilts.tasks.base import Source
 
 CARD = "README.md"
@@ -170,10 +171,7 @@ class Sources:
     def _record(self, source: Source, pin: dict[str, Any], names: Sequence[str]) -> None:
         path = self._pin_file(source)
         if path is not None and not path.exists() and names:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(pin), encoding="utf-8")
-            temporary.replace(path)
+            replace_text(path, json.dumps(pin))
 
     def _pin(self, source: Source, hashes: list[str]) -> None:
         path, pinned = self._pin_file(source), self._pinned(source)
@@ -187,8 +185,7 @@ class Sources:
                     f" accept the new data"
                 )
             return
-        path.unlink(missing_ok=True)
-        self._record(source, {**(pinned or {}), "sha256": hashes}, hashes)
+        replace_text(path, json.dumps({**(pinned or {}), "sha256": hashes}))
 
 
 def match(card: str, names: Iterable[str], config: str, split: str) -> list[str]:

@@ -36,6 +36,10 @@ class Span:
             return f"answers: expected text and answer_start, found {answers!r}"
         if len(answers["text"]) != len(answers["answer_start"]) or not answers["text"]:
             return f"answers: expected one or more texts with a start each, found {answers!r}"
+        if not all(isinstance(text, str) for text in answers["text"]):
+            return f"answers: expected texts, found {answers['text']!r}"
+        if not all(isinstance(start, int) for start in answers["answer_start"]):
+            return f"answers: expected whole numbers as starts, found {answers['answer_start']!r}"
         return text_problem(example, "question", "context")
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:

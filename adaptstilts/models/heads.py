@@ -51,6 +51,8 @@ def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
         held = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: not a readable head card ({error})") from None
+    if not isinstance(held, dict):
+        raise ArtifactError(f"{path}: not a head card: expected a JSON object, found {type(held).__name__}")
     for key, value in card(encoder, task).items():
         if held.get(key) != value:
             raise ArtifactError(f"{path}: {key} {held.get(key)!r}, {task.name} needs {value!r}")

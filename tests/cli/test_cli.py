@@ -1,0 +1,167 @@
+"""The command line on a toy study: what it prints, what it returns, and that it computes only what is missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adaptstilts import cli
+from adaptstilts.store import Store
+
+SMALL = {
+    "intermediates": ["none", "mnli"],
+    "targets": ["xnli", "tatoeba"],
+    "methods": [{"kind": "bottleneck", "reduction": 4}],
+    "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.001, "dev_examples": 12},
+}
+
+
+def call(*arguments: object) -> int:
+    """Run the command line in this process and return its exit code."""
+    held = sys.argv
+    sys.argv = ["adaptstilts", *map(str, arguments)]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    finally:
+        sys.argv = held
+    return 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path) -> tuple[Path, tuple[object, ...]]:
+    """A small study that ran, and the options that name its store and data."""
+    folder = tmp_path_factory.mktemp("cli")
+    config = folder / "study.yaml"
+    base = {"name": "toy", "model": str(tiny), "missing": "skip", "swap": "all", "retrieve": {"max_length": 48}}
+    config.write_text(json.dumps({**base, **SMALL}), encoding="utf-8")
+    options = ("--store", folder / "store", "--data-root", data_root, "--offline")
+    assert call("run", config, *options) == 0
+    return config, options
+
+
+def test_second_run_does_nothing(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    config, options = finished
+    assert call("run", config, *options) == 0
+    assert "0 phases done now" in capsys.readouterr().out
+
+
+def test_plan_and_status(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    config, options = finished
+    assert call("plan", config, *options) == 0
+    told = capsys.readouterr().out
+    assert "train xnli (bottleneck reduction=4) over mnli" in told
+    assert "3 train (3 done)" in told
+    assert call("plan", config, "train.lr=0.5", *options) == 0
+    assert "3 train (0 done)" in capsys.readouterr().out
+    assert call("status", config, *options) == 0
+    assert "train: 3 done" in capsys.readouterr().out
+
+
+def test_results_in_every_format(
+    finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config, options = finished
+    assert call("results", config, *options) == 0
+    markdown = capsys.readouterr().out
+    assert "swap of intermediate adapters under xnli" in markdown
+    assert "not in the data, not in the mean: ar, bg" in markdown
+    assert call("results", config, "--format", "json", *options) == 0
+    held = json.loads(capsys.readouterr().out)["records"]
+    assert {(r["trained_on"], r["over"]) for r in held if r["task"] == "xnli"} == {
+        ("none", "none"), ("mnli", "mnli"), ("none", "mnli"), ("mnli", "none"),
+    }  # fmt: skip
+    assert call("results", config, "--format", "csv", "--out", tmp_path / "r.csv", *options) == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text(encoding="utf-8"))))
+    assert [float(row["mean"]) for row in rows] == pytest.approx([r["mean"] for r in held])
+    assert call("results", config, "--format", "latex", *options) == 0
+    assert r"\begin{tabular}" in capsys.readouterr().out
+
+
+def test_swap_trains_nothing(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    config, options = finished
+    assert call("swap", config, "--target", "xnli", "--over", "mnli", *options) == 0
+    assert "0 training phases, 0 evaluate phases done now" in capsys.readouterr().out
+    assert call("swap", config, "train.lr=0.5", "--target", "xnli", *options) == 2
+    assert "swapping trains nothing" in capsys.readouterr().err
+
+
+def test_swap_over_an_entry_of_another_store(
+    finished: tuple[Path, tuple[object, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, options = finished
+    other = ("--store", tmp_path / "other", *options[2:])
+    assert call("run", config, "seeds=[2]", "targets=[xnli]", "swap=off", *other) == 0
+    store = Store(tmp_path / "other")
+    entries = [store.entry(key) for key in store.keys()]  # noqa: SIM118
+    mnli = next(e for e in entries if e.spec["kind"] == "train" and e.spec["task"] == "mnli")
+    capsys.readouterr()
+    assert call("swap", config, "--trained-on", "none", "--over", mnli.folder, *options) == 0
+    told = capsys.readouterr().out
+    assert f"mnli@{mnli.key[:8]}" in told
+    assert "0 training phases, 1 evaluate phases done now" in told
+
+
+def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("tasks") == 0
+    assert "xcopa" in capsys.readouterr().out
+    assert call("methods") == 0
+    assert "reduction = 16" in capsys.readouterr().out
+    assert call("doctor") == 0
+    assert "torch" in capsys.readouterr().out
+
+
+def test_gc_lists_then_removes(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    _, options = finished
+    store = Store(str(options[1]))
+    done = store.keys()[0]
+    left = store.work(done) / "step-00000001"
+    left.mkdir(parents=True)
+    assert call("gc", *options[:2]) == 0
+    assert "would remove" in capsys.readouterr().out
+    assert left.is_dir()
+    assert call("gc", "--yes", *options[:2]) == 0
+    assert not left.exists()
+    assert store.has(done)
+
+
+@pytest.mark.parametrize("verb", ["--help", "plan", "status", "results"])
+def test_light_verbs_do_not_import_torch(verb: str, finished: tuple[Path, tuple[object, ...]]) -> None:
+    config, options = finished
+    arguments = [verb] if verb == "--help" else [verb, str(config), *map(str, options)]
+    code = "import sys; sys.argv = ['adaptstilts', *sys.argv[1:]]; from adaptstilts.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "typer" in imported
+    assert not {"torch", "transformers", "adapters", "peft"} & imported
+
+
+def test_python_gives_the_same(finished: tuple[Path, tuple[object, ...]], data_root: Path) -> None:
+    from adaptstilts import Workspace, execute, expand, load, records
+
+    config, options = finished
+    workspace = Workspace(str(options[1]), data_root=data_root, offline=True)
+    plan = expand(load(config), workspace)
+    outcome = execute(plan, workspace)
+    assert outcome.done == []
+    assert all(record.complete for record in records(plan, workspace.store))
+
+
+def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "--nonsense") == 2
+    assert capsys.readouterr().err.startswith("error: No such option")
+
+
+def test_debug_shows_the_traceback(study_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("plan", study_file(targets=["xnlli"]), "--debug") == 2
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,245 @@
+"""Bad input and bad weather from the command line: one clear line, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import make_data, make_encoder
+
+from adaptstilts.store import Store
+
+StudyFile = Callable[..., Path]
+SMALL = {
+    "intermediates": ["none", "mnli"],
+    "targets": ["xnli"],
+    "methods": [{"kind": "bottleneck", "reduction": 4}],
+    "train": {"max_steps": 4, "batch_size": 8, "max_length": 48, "lr": 0.001, "dev_examples": 12},
+    "swap": "off",
+}
+CODE = "import sys; sys.argv = ['adaptstilts', *sys.argv[1:]]; from adaptstilts.cli import main; main()"
+
+
+def adaptstilts(*arguments: object, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, with a largest file size where ``limit`` is given (bytes)."""
+
+    def small_files() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-c", CODE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files if limit else None,
+        env={**os.environ, "NO_COLOR": "1"},
+        timeout=300,
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """The exit code, and an error that says all the parts and is no traceback."""
+    assert done.returncode == code, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors, done.stderr
+    for part in parts:
+        assert part in "\n".join(errors)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path) -> tuple[Path, Path]:
+    """A small study and the store in which it ran."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = folder / "study.yaml"
+    held = {"name": "toy", "model": str(tiny), "missing": "skip", **SMALL}
+    config.write_text(json.dumps(held), encoding="utf-8")
+    done = adaptstilts("run", config, "--store", folder / "store", "--data-root", data_root)
+    assert done.returncode == 0, done.stderr
+    return config, folder / "store"
+
+
+def copied(trained: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Store]:
+    shutil.copytree(trained[1], tmp_path / "store")
+    return trained[0], Store(tmp_path / "store")
+
+
+def adapter(store: Store, task: str) -> Path:
+    """Folder of the training entry of a task."""
+    entries = [store.peek(key) for key in store.keys()]  # noqa: SIM118
+    return next(e.folder for e in entries if e.spec["kind"] == "train" and e.spec["task"] == task)
+
+
+def drop_evaluations(store: Store) -> None:
+    """Forget the evaluations, so that the next run reads the adapters."""
+    for key in store.keys():  # noqa: SIM118
+        if store.peek(key).spec["kind"] == "evaluate":
+            shutil.rmtree(store.entry_folder(key))
+
+
+def test_typo_in_a_key(study_file: StudyFile) -> None:
+    done = adaptstilts("run", study_file(targts=["xnli"]))
+    one_line(done, 2, "study0.yaml:", "targts", "did you mean targets?")
+
+
+def test_unknown_language(study_file: StudyFile, data_root: Path, tmp_path: Path) -> None:
+    done = adaptstilts("plan", study_file(), "languages=[en, xx]", "--data-root", data_root, "--store", tmp_path)
+    one_line(done, 2, "unknown language 'xx'")
+
+
+def test_missing_language_names_the_ways_out(study_file: StudyFile, data_root: Path, tmp_path: Path) -> None:
+    done = adaptstilts("run", study_file(missing="error"), "--data-root", data_root, "--store", tmp_path / "s")
+    one_line(done, 3, "no test rows for", "missing=skip")
+    assert not (tmp_path / "s" / "entries").exists()
+
+
+def test_adapter_of_another_base_model(trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path) -> None:
+    config, store = copied(trained, tmp_path)
+    other = make_encoder(tmp_path / "other", seed=2)
+    options = ("--store", tmp_path / "new", "--data-root", data_root)
+    assert adaptstilts("run", config, f"model={other}", *options).returncode == 0
+    done = adaptstilts("swap", config, f"model={other}", "--over", adapter(store, "mnli"), *options)
+    one_line(done, 4, "belongs to another base model", "weights")
+
+
+def test_flipped_bit_in_an_adapter(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+    config, store = copied(trained, tmp_path)
+    drop_evaluations(store)
+    path = adapter(store, "mnli") / "adapter" / "adapter.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    options = ("--store", store.folder, "--data-root", data_root)
+    done = adaptstilts("run", config, *options)
+    one_line(done, 4, "adapter.safetensors", "sha256", "quarantine", "run again")
+    again = adaptstilts("run", config, *options)
+    assert again.returncode == 0, again.stderr
+    verified = adaptstilts("verify", "--store", store.folder)
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_verify_finds_a_flipped_bit(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    _, store = copied(trained, tmp_path)
+    path = adapter(store, "xnli") / "head" / "head.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 128
+    path.write_bytes(content)
+    one_line(adaptstilts("verify", "--store", store.folder), 4, "1 entries were damaged")
+
+
+class Marker:
+    """Pickled, this would run code."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_pickle_in_place_of_weights(
+    trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pickle
+
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    (model / "model.safetensors").write_bytes(pickle.dumps(Marker(tmp_path / "ran")))
+    options = ("--store", tmp_path / "s", "--data-root", data_root)
+    one_line(adaptstilts("run", trained[0], f"model={model}", *options), 4, "model.safetensors", "pickles")
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    one_line(adaptstilts("run", trained[0], f"model={model}", *options), 4, "safetensors only")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_model_that_asks_for_code(trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config["auto_map"] = {"AutoModel": "evil.Model"}
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    done = adaptstilts("run", trained[0], f"model={model}", "--store", tmp_path / "s", "--data-root", data_root)
+    one_line(done, 4, "auto_map")
+
+
+def test_truncated_parquet(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    root = make_data(tmp_path / "hub")
+    path = root / "nyu-mll/glue/mnli/train-00000-of-00001.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", root)
+    one_line(done, 3, str(path), "parquet")
+    assert not (tmp_path / "s" / "entries").exists()
+
+
+def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = make_data(tmp_path / "hub")
+    path = root / "nyu-mll/glue/mnli/train-00000-of-00001.parquet"
+    rows = pq.read_table(path).to_pylist()
+    for row in rows:
+        row["label"] = "maybe" if row["idx"] == 7 else "neutral"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", root)
+    one_line(done, 3, str(path), "row 7", "label", "entailment, neutral, contradiction", "'maybe'")
+
+
+def test_changed_data_is_not_another_result(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    root = make_data(tmp_path / "hub")
+    options = ("--store", tmp_path / "s", "--data-root", root)
+    assert adaptstilts("plan", trained[0], *options).returncode == 0
+    make_data(tmp_path / "hub", seed=2)
+    one_line(adaptstilts("plan", trained[0], *options), 3, "not what it was when it was first loaded", "delete")
+
+
+def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+    command = [sys.executable, "-c", CODE, "run", str(trained[0]), "--store", str(tmp_path / "s")]
+    command += ["--data-root", str(data_root)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [run.communicate(timeout=300) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    done = [int(out.split(" phases done now")[0].rpartition("\n")[2]) for out, _ in told]
+    assert sum(done) == 5
+    assert all(problem is None for _, problem in Store(tmp_path / "s").verify())
+
+
+def test_disk_full(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+    options = ("--store", tmp_path / "s", "--data-root", data_root)
+    assert adaptstilts("plan", trained[0], *options).returncode == 0
+    one_line(adaptstilts("run", trained[0], *options, limit=6000), 5, "cannot be written")
+    assert list((tmp_path / "s" / "staging").iterdir()) == []
+    assert Store(tmp_path / "s").keys() == []
+    assert adaptstilts("run", trained[0], *options).returncode == 0
+
+
+def test_store_is_a_file(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+    (tmp_path / "s").write_text("", encoding="utf-8")
+    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", data_root)
+    one_line(done, 5, "must be a folder")
+
+
+def test_divergence_names_step_and_rows(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+    options = ("--store", tmp_path / "s", "--data-root", data_root)
+    done = adaptstilts("run", trained[0], "train.lr=1e30", "train.warmup=0", "train.epochs=9", *options)
+    one_line(done, 6, "step", "rows", "lower train.lr")
+
+
+def test_offline_without_the_data(trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    done = adaptstilts("run", trained[0], "--offline", "--store", tmp_path / "s")
+    one_line(done, 5, "nyu-mll/glue mnli", "--offline")
+
+
+@pytest.mark.parametrize("name", ["../x", "/abs", "a b", "-x", "x" * 200, "a\\b"])
+def test_names_cannot_leave_their_folder(name: str, study_file: StudyFile) -> None:
+    one_line(adaptstilts("plan", study_file(name=name)), 2, "name")
