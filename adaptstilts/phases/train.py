@@ -6,6 +6,7 @@ So a run that continues from a checkpoint takes the same path, to the bit on one
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import time
@@ -76,6 +77,7 @@ class _Trainer:
         )
         self.bf16 = half_precision(limits.precision, runtime.device)
         self.accelerator = Accelerator(cpu=runtime.device.type == "cpu")
+        _import_libraries(phase)
         self.meter = Meter(runtime.device)
         self.encoder, self.head = _model(phase, runtime)
         self.named = _trainable(self.encoder, self.head)
@@ -251,6 +253,13 @@ class _Trainer:
             "peak_bytes": self.meter.peak,
             "precision": "bf16" if self.bf16 else "fp32",
         }
+
+
+def _import_libraries(phase: TrainPhase) -> None:
+    """Load the libraries now, so that their memory does not count as the phase's."""
+    importlib.import_module("transformers.models.xlm_roberta.modeling_xlm_roberta")
+    if phase.method.backend != "plain":
+        importlib.import_module(phase.method.backend)
 
 
 def _model(phase: TrainPhase, runtime: Runtime) -> tuple[Encoder, nn.Module]:
