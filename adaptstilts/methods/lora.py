@@ -7,9 +7,10 @@ as the sum of their deltas, in any order.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 from pydantic import AfterValidator, Field
 
@@ -35,6 +36,9 @@ _NOT_COMPARED = {
 
 def _ordered(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
     return tuple(name for name in _LINEAR if name in targets)
+
+
+_MODULES: WeakKeyDictionary[Any, list[tuple[int, Any]]] = WeakKeyDictionary()
 
 
 class Lora(Method):
@@ -68,14 +72,15 @@ class Lora(Method):
 
         depth = len(trunk.encoder.layer)
         inject_adapter_in_model(self._library_config(depth), trunk, adapter_name=name)
+        _MODULES.pop(trunk, None)
 
     def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
         """Sum the updates of ``names``."""
         for _, module in _modules(trunk):
             here = [name for name in names if name in module.lora_A]
-            module.enable_adapters(bool(here))
-            if here:
-                module.set_adapter(here)
+            # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
+            module._disable_adapters = not here
+            module._active_adapter = here
 
     def remove(self, trunk: XLMRobertaModel, name: str) -> None:
         """Detach an update."""
@@ -164,10 +169,15 @@ def _plain(value: Any) -> Any:
     return {} if value is None else value
 
 
-def _modules(trunk: XLMRobertaModel) -> Iterator[tuple[int, Any]]:
-    from peft.tuners.lora import LoraLayer
+def _modules(trunk: XLMRobertaModel) -> list[tuple[int, Any]]:
+    """(layer, module) of every projection that has low-rank updates; walking the trunk is what swapping would pay."""
+    if trunk not in _MODULES:
+        from peft.tuners.lora import LoraLayer
 
-    for index, layer in enumerate(trunk.encoder.layer):
-        for module in layer.modules():
-            if isinstance(module, LoraLayer):
-                yield index, module
+        _MODULES[trunk] = [
+            (index, module)
+            for index, layer in enumerate(trunk.encoder.layer)
+            for module in layer.modules()
+            if isinstance(module, LoraLayer)
+        ]
+    return _MODULES[trunk]

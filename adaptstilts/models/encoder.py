@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -63,8 +64,9 @@ class Encoder:
         self.methods: dict[str, Method] = {}
         self.device = torch.device(device)
         self._prepared = False
-        self.trunk.requires_grad_(False)
+        self._all: list[nn.Parameter] = []
         self.trunk.to(self.device).eval()
+        self._changed()
 
     @property
     def depth(self) -> int:
@@ -102,7 +104,7 @@ class Encoder:
             method.add(self.trunk, name)
         self.trunk.to(self.device)
         self.methods[name] = method
-        self.compose(())
+        self._changed()
 
     def load(self, name: str, method: Method, folder: Path) -> None:
         """Attach a delta from a folder in its library's format. Strict: config, keys, shapes and values are checked.
@@ -129,9 +131,10 @@ class Encoder:
 
     def remove(self, name: str) -> None:
         """Detach a delta; none is active afterwards."""
-        method = self.methods.pop(name)
         self.compose(())
-        method.remove(self.trunk, name)
+        with _quiet():
+            self.methods.pop(name).remove(self.trunk, name)
+        self._changed()
 
     def compose(self, names: Sequence[str], train: str | None = None) -> None:
         """Make ``names`` act, the lowest first, and only ``train`` (or nothing) trainable.
@@ -152,11 +155,17 @@ class Encoder:
         with _quiet():
             for method in {type(m): m for m in self.methods.values()}.values():
                 method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
-        self.trunk.requires_grad_(False)
+        for parameter in self._all:
+            parameter.requires_grad = False
         if train is not None:
-            for parameter in self.methods[train].tensors(self.trunk, train).values():
-                parameter.requires_grad_(True)
+            for parameter in self.delta(train).values():
+                parameter.requires_grad = True
         self.check(names, train)
+
+    def _changed(self) -> None:
+        """Modules came or went: nothing acts, nothing trains, and the list of parameters is made anew."""
+        self._all = list(self.trunk.parameters())
+        self.compose(())
 
     def train_all(self) -> None:
         """Make every weight of the trunk trainable: full fine-tuning."""
@@ -175,7 +184,7 @@ class Encoder:
         if active != tuple(names):
             raise ArtifactError(f"active adapters are {list(active)}, expected {list(names)}")
         wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
-        trainable = {id(p) for p in self.trunk.parameters() if p.requires_grad}
+        trainable = {id(p) for p in self._all if p.requires_grad}
         if trainable != wanted:
             raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(wanted)} of {train!r}")
 
@@ -267,7 +276,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuse weights that are not finite."""
     for key, value in tensors.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        # a sum is finite only if all its terms are, and much cheaper; a finite tensor whose sum overflows is looked at
+        if value.is_floating_point() and not (math.isfinite(value.sum()) or bool(torch.isfinite(value).all())):
             raise ArtifactError(f"{path}: {key} holds values that are not finite")
 
 

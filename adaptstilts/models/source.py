@@ -150,7 +150,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                 raise ValueError("header length out of range")
             header = json.loads(file.read(size))
         return {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, struct.error, UnicodeDecodeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
 
 

@@ -1,0 +1,248 @@
+"""From rows to examples: what is read, mapped, dropped and counted, and what is refused with file and row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from adaptstilts import kinds, tasks
+from adaptstilts.data.examples import Example, Examples, read, text_problem, withheld
+from adaptstilts.data.sources import Sources, Split
+from adaptstilts.errors import DataError
+from adaptstilts.languages import LANGUAGES
+from adaptstilts.tasks import Source, Task
+
+LABELS = ("yes", "no", "maybe")
+TASK = Task(
+    name="toy",
+    kind="classification",
+    languages=("en",),
+    columns={"text_a": "first", "label": "gold"},
+    labels=LABELS,
+    no_gold=(-1, "-"),
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the reading library caches goes away with the test."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def made(folder: Path, rows: list[dict[str, Any]], where: tuple[str, str] | None = None) -> Split:
+    """A split of these rows."""
+    path = folder / "owner/name/conf/test-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return Sources(folder).get(Source("owner/name", "conf", "test", where=where))
+
+
+def check(example: Example, task: Task) -> str | None:
+    return text_problem(example, "text_a")
+
+
+def labels(*given: Any) -> list[dict[str, Any]]:
+    return [{"first": f"text {i}", "gold": label} for i, label in enumerate(given)]
+
+
+def taken(split: Split, task: Task = TASK, **more: Any) -> Examples:
+    return read(split, task, check, **more)
+
+
+@pytest.mark.parametrize("given", [["maybe", "yes"], [2, 0]])
+def test_labels_are_indices(tmp_path: Path, given: list[Any]) -> None:
+    found = taken(made(tmp_path, labels(*given)))
+    assert found == Examples([{"text_a": "text 0", "label": 2}, {"text_a": "text 1", "label": 0}], [0, 1], 2, {})
+
+
+def test_label_names_of_the_file_go_before_the_order_of_the_task(tmp_path: Path) -> None:
+    """A file whose class names stand in another order is read by name."""
+    import datasets
+
+    features = datasets.Features(
+        {"first": datasets.Value("string"), "gold": datasets.ClassLabel(names=["no", "maybe", "yes"])}
+    )
+    path = tmp_path / "owner/name/conf/test-0.parquet"
+    path.parent.mkdir(parents=True)
+    datasets.Dataset.from_list(labels(0, 1, 2), features=features).to_parquet(str(path))
+    split = Sources(tmp_path).get(Source("owner/name", "conf", "test"))
+    assert [row["label"] for row in taken(split).rows] == [1, 2, 0]
+    with pytest.raises(DataError, match=r"label has the labels no, maybe, yes; toy declares yes, no"):
+        taken(split, replace(TASK, labels=("yes", "no")))
+
+
+def test_rows_without_a_gold_label_are_dropped_and_counted(tmp_path: Path) -> None:
+    found = taken(made(tmp_path, labels("yes", "-", "no", "-", "maybe")))
+    assert (found.ids, found.total, found.dropped) == ([0, 2, 4], 3, {"no gold label": 2})
+    assert [row["label"] for row in found.rows] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("bad", ["Yes", "yes ", "", "perhaps", None])
+def test_a_label_that_the_task_does_not_have(tmp_path: Path, bad: Any) -> None:
+    split = made(tmp_path, labels("yes", bad, "no"))
+    with pytest.raises(DataError) as caught:
+        taken(split)
+    assert str(caught.value) == f"{split.files[0]}: row 1: label: expected one of yes, no, maybe, found {bad!r}"
+
+
+@pytest.mark.parametrize("bad", [3, -2])
+def test_a_label_number_out_of_range(tmp_path: Path, bad: int) -> None:
+    with pytest.raises(DataError, match=f"row 1: label: expected one of yes, no, maybe, found {bad}"):
+        taken(made(tmp_path, labels(0, bad)))
+
+
+def test_a_label_that_is_not_a_whole_number(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"found 1\.5"):
+        taken(made(tmp_path, labels(0.0, 1.5)))
+
+
+def test_offenders_are_told_three_at_a_time_and_counted(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        taken(made(tmp_path, labels(*["yes", "bad"] * 5)))
+    assert str(caught.value).count("row ") == 3
+    assert "row 1: " in str(caught.value)
+    assert str(caught.value).endswith("(5 such rows)")
+
+
+def test_a_missing_column(tmp_path: Path) -> None:
+    split = made(tmp_path, [{"first": "x", "label": 1}])
+    with pytest.raises(DataError) as caught:
+        taken(split)
+    assert str(caught.value) == f"{split.files[0]}: no column 'gold'; found first, label"
+
+
+def test_a_column_of_another_type(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 0: text_a: expected text, found 3"):
+        taken(made(tmp_path, [{"first": 3, "gold": 0}]))
+
+
+def test_a_missing_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 1: text_a: expected text, found None"):
+        taken(made(tmp_path, [{"first": "x", "gold": 0}, {"first": None, "gold": 0}]))
+
+
+@pytest.mark.parametrize(
+    ("adapt", "words"),
+    [
+        (lambda row: {"first": row["absent"], "gold": 0}, "row 0: not a row of toy: KeyError 'absent'"),
+        (lambda row: {"first": "x"}, "row 0: not a row of toy: KeyError 'gold'"),
+        (lambda row: {"first": "x", "gold": int(row["first"])}, "row 0: not a row of toy: ValueError"),
+        (lambda row: {"first": row["first"].absent, "gold": 0}, "row 0: not a row of toy: AttributeError"),
+    ],
+)
+def test_a_row_that_cannot_be_adapted(tmp_path: Path, adapt: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        taken(made(tmp_path, labels("yes")), replace(TASK, adapt=adapt))
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no usable rows for toy"):
+        taken(made(tmp_path, labels("-", "-")))
+
+
+def test_where_keeps_its_rows_only(tmp_path: Path) -> None:
+    rows = [{**row, "language": "en" if i % 3 else "de"} for i, row in enumerate(labels(*["yes"] * 7))]
+    found = taken(made(tmp_path, rows, where=("language", "de")))
+    assert [row["text_a"] for row in found.rows] == ["text 0", "text 3", "text 6"]
+    assert found.total == 3
+
+
+def test_damage_inside_a_file_is_a_data_error(tmp_path: Path) -> None:
+    """The footer is whole, a page is not."""
+    split = made(tmp_path, labels(*["yes"] * 500))
+    data = bytearray(split.files[0].read_bytes())
+    data[4:200] = b"\xff" * 196
+    split.files[0].write_bytes(bytes(data))
+    with pytest.raises(DataError) as caught:
+        taken(split)
+    assert str(split.files[0]) in str(caught.value)
+
+
+def test_lines_and_marks_inside_text_stay(tmp_path: Path) -> None:
+    texts = ["a\u2028b", "a\x85b", "a\rb", "a\r\nb\n", "\ufeffa", "a\x00b", "e\u0301", "１２", "\u200fא", " "]
+    found = taken(made(tmp_path, [{"first": text, "gold": 0} for text in texts]))
+    assert [row["text_a"] for row in found.rows] == texts
+
+
+# Subsets
+
+
+def test_a_subset_is_drawn_once_and_stays_in_order(tmp_path: Path) -> None:
+    split = made(tmp_path, labels(*["yes", "no"] * 50))
+    some = taken(split, limit=20)
+    assert (len(some.rows), some.total) == (20, 100)
+    assert some.ids == sorted(set(some.ids))
+    assert some == taken(split, limit=20)
+    assert some.ids != taken(split, limit=20, seed="other").ids
+    assert [row["text_a"] for row in some.rows] == [f"text {i}" for i in some.ids]
+    assert taken(split, limit=100).ids == taken(split, limit=1000).ids == list(range(100))
+
+
+def test_subsets_of_parallel_data_are_parallel(data_root: Path) -> None:
+    task, sources = tasks.get("xcopa"), Sources(data_root)
+    assert task.test is not None
+    found = [
+        read(sources.get(task.test.at(LANGUAGES[code])), task, kinds.get("choice").check, limit=5)
+        for code in ("id", "zh")
+    ]
+    assert found[0].ids == found[1].ids
+    assert found[0].rows != found[1].rows
+
+
+def test_subsets_of_parallel_data_in_one_file_are_parallel(data_root: Path) -> None:
+    task, sources = tasks.get("xnli"), Sources(data_root)
+    assert task.test is not None
+    check = kinds.get("classification").check
+    found = [read(sources.get(task.test.at(LANGUAGES[code])), task, check, limit=7) for code in ("en", "de", "zh")]
+    assert found[0].ids == found[1].ids == found[2].ids
+    assert {each.total for each in found} == {18}
+
+
+# Every task on the toy data
+
+
+@pytest.mark.parametrize("name", ["mnli", "social_i_qa", "copa", "squad", "udpos"])
+def test_training_rows_of_a_task(data_root: Path, name: str) -> None:
+    task, sources = tasks.get(name), Sources(data_root)
+    assert task.train is not None
+    found = read(sources.get(task.train.at(LANGUAGES["en"])), task, kinds.get(task.kind).check)
+    assert len(found.rows) == found.total > 0
+    assert all(set(row) >= set(task.columns) for row in found.rows)
+    assert not found.dropped
+
+
+def test_the_newline_at_the_end_of_a_sentence_is_taken_off(data_root: Path) -> None:
+    task = tasks.get("tatoeba")
+    assert task.test is not None
+    found = read(Sources(data_root).get(task.test.at(LANGUAGES["de"])), task, kinds.get("bitext").check)
+    assert len(found.rows) == 20
+    assert not any(row[side].endswith("\n") for row in found.rows for side in ("foreign", "english"))
+    assert found.rows[0]["foreign"] == found.rows[0]["english"].upper()
+
+
+def test_tags_are_indices(data_root: Path) -> None:
+    task = tasks.get("udpos")
+    assert task.test is not None
+    found = read(Sources(data_root).get(task.test.at(LANGUAGES["de"])), task, kinds.get("tagging").check)
+    assert all(len(row["tags"]) == len(row["tokens"]) for row in found.rows)
+    assert all(0 <= tag < 17 for row in found.rows for tag in row["tags"])
+
+
+def test_a_tag_that_the_task_does_not_have(tmp_path: Path) -> None:
+    split = made(tmp_path, [{"tokens": ["a", "b"], "pos_tags": [0, 17]}])
+    with pytest.raises(DataError, match=r"row 0: tags: expected one of ADJ, .*, found 17"):
+        read(split, tasks.get("udpos"), kinds.get("tagging").check)
+
+
+def test_labels_that_look_withheld() -> None:
+    assert withheld([0] * 50)
+    assert withheld(["entailment"] * 500)
+    assert not withheld([0] * 49)
+    assert not withheld([0] * 50 + [1])

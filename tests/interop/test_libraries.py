@@ -1,0 +1,226 @@
+"""Adapters go to the plain libraries and come back with the same outputs."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adaptstilts.errors import ArtifactError
+from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods.lora import Lora
+from adaptstilts.models.encoder import Encoder
+
+IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
+MASK = (IDS != 1).long()
+
+BOTTLENECKS = [
+    Bottleneck(reduction=4),
+    Bottleneck(reduction=4, placement="double"),
+    Bottleneck(reduction=8, leave_out=(0, 2)),
+]
+LORAS = [
+    Lora(rank=2),
+    Lora(rank=4, alpha=3, targets=("key", "value")),
+    Lora(rank=2, leave_out=(0, 1)),
+]
+
+
+def plain(folder: Path) -> nn.Module:
+    """The encoder as plain transformers loads it."""
+    from transformers import XLMRobertaModel
+
+    return XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()
+
+
+def run(model: nn.Module) -> Tensor:
+    with torch.no_grad():
+        return model(input_ids=IDS, attention_mask=MASK).last_hidden_state[MASK.bool()]
+
+
+def ours(encoder: Encoder) -> Tensor:
+    with torch.no_grad():
+        return encoder.states(IDS, MASK)[MASK.bool()]
+
+
+def perturb(parameters: dict[str, nn.Parameter]) -> None:
+    noise = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for value in parameters.values():
+            value.copy_(0.2 * torch.randn(value.shape, generator=noise))
+
+
+def trained(tiny: Path, method: Bottleneck | Lora, folder: Path) -> Tensor:
+    """Save a perturbed adapter from here; returns the outputs with it."""
+    encoder = Encoder(tiny, method.backend, name="someone/tiny")
+    encoder.add("mine", method, 1)
+    perturb(encoder.delta("mine"))
+    encoder.compose(["mine"])
+    encoder.save("mine", folder)
+    return ours(encoder)
+
+
+@pytest.mark.parametrize("method", BOTTLENECKS, ids=lambda m: m.label)
+def test_ours_in_plain_adapters(tiny: Path, tmp_path: Path, method: Bottleneck) -> None:
+    import adapters
+
+    expected = trained(tiny, method, tmp_path)
+    model = plain(tiny)
+    adapters.init(model)
+    assert not torch.equal(run(model), expected)
+    info: dict = {}
+    name = model.load_adapter(str(tmp_path), use_safetensors=True, loading_info=info)
+    assert info["missing_keys"] == []
+    model.set_active_adapters(name)
+    assert name == "mine"
+    assert torch.equal(run(model), expected)
+
+
+@pytest.mark.parametrize("method", LORAS, ids=lambda m: m.label)
+def test_ours_in_plain_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
+    from peft import PeftModel
+
+    expected = trained(tiny, method, tmp_path)
+    model = plain(tiny)
+    assert not torch.equal(run(model), expected)
+    wrapped = PeftModel.from_pretrained(model, str(tmp_path)).eval()
+    assert wrapped.peft_config["default"].base_model_name_or_path == "someone/tiny"
+    assert torch.equal(run(wrapped), expected)
+
+
+def test_our_stack_is_theirs(tiny: Path, tmp_path: Path) -> None:
+    import adapters
+    from adapters.composition import Stack
+
+    method = BOTTLENECKS[0]
+    encoder = Encoder(tiny, "adapters")
+    for name in "ab":
+        encoder.add(name, method, name)
+    perturb({f"{name}{key}": value for name in "ab" for key, value in encoder.delta(name).items()})
+    encoder.compose(["a", "b"])
+    model = plain(tiny)
+    adapters.init(model)
+    for name in "ab":
+        encoder.save(name, tmp_path / name)
+        model.load_adapter(str(tmp_path / name), use_safetensors=True)
+    model.set_active_adapters(Stack("a", "b"))
+    assert torch.equal(run(model), ours(encoder))
+
+
+def theirs(kind: str, tiny: Path, method: Bottleneck, folder: Path) -> Tensor:
+    """Save a perturbed adapter with the adapters library alone; returns the encoder's outputs with it."""
+    import adapters
+
+    config = {"seq": adapters.SeqBnConfig, "double": adapters.DoubleSeqBnConfig}[method.placement]
+    settings = config(reduction_factor=method.reduction, leave_out=list(method.leave_out))
+    if kind == "bare":
+        model = plain(tiny)
+        adapters.init(model)
+    else:
+        model = adapters.XLMRobertaAdapterModel.from_pretrained(str(tiny)).eval()
+        model.add_classification_head("theirs", num_labels=3)
+    model.add_adapter("theirs", config=settings)
+    perturb({key: value for key, value in model.named_parameters() if ".adapters.theirs." in key})
+    model.set_active_adapters("theirs")
+    model.save_adapter(str(folder), "theirs", with_head=kind == "with head", use_safetensors=True)
+    return run(model if kind == "bare" else model.roberta)
+
+
+@pytest.mark.parametrize("kind", ["bare", "head model", "with head"])
+@pytest.mark.parametrize("method", BOTTLENECKS, ids=lambda m: m.label)
+def test_theirs_from_adapters(tiny: Path, tmp_path: Path, method: Bottleneck, kind: str) -> None:
+    from safetensors import safe_open
+
+    expected = theirs(kind, tiny, method, tmp_path)
+    with safe_open(tmp_path / "adapter.safetensors", "pt") as file:
+        assert all(key.startswith("roberta.") for key in file.keys()) == (kind != "bare")  # noqa: SIM118
+    encoder = Encoder(tiny, "adapters")
+    found = Bottleneck.read_config(tmp_path, encoder.depth)
+    assert found == method
+    encoder.load("x", found, tmp_path)
+    encoder.compose(["x"])
+    assert torch.equal(ours(encoder), expected)
+
+
+@pytest.mark.parametrize("config", ["ParBnConfig", "SeqBnInvConfig", "SeqBnConfig", "LoRAConfig", "IA3Config"])
+def test_other_adapters_are_refused(tiny: Path, tmp_path: Path, config: str) -> None:
+    import adapters
+
+    model = plain(tiny)
+    adapters.init(model)
+    changed = {"scaling": 2.0} if config == "SeqBnConfig" else {}
+    model.add_adapter("theirs", config=getattr(adapters, config)(**changed))
+    model.save_adapter(str(tmp_path), "theirs", use_safetensors=True)
+    with pytest.raises(ArtifactError, match=r"adapter_config\.json"):
+        Bottleneck.read_config(tmp_path, 4)
+
+
+@pytest.mark.parametrize("method", LORAS, ids=lambda m: m.label)
+def test_theirs_from_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    layers = list(method.layers(4)) if method.leave_out else None
+    config = LoraConfig(
+        r=method.rank,
+        lora_alpha=method.alpha,
+        target_modules=list(reversed(method.targets)),
+        layers_to_transform=layers,
+        layers_pattern="layer" if layers else None,
+    )
+    model = get_peft_model(plain(tiny), config)
+    perturb({key: value for key, value in model.named_parameters() if "lora_" in key})
+    model.eval()
+    model.save_pretrained(str(tmp_path))
+    encoder = Encoder(tiny, "peft")
+    found = Lora.read_config(tmp_path, encoder.depth)
+    assert found == method
+    encoder.load("x", found, tmp_path)
+    encoder.compose(["x"])
+    assert torch.equal(ours(encoder), run(model))
+
+
+@pytest.mark.parametrize("change", [{"use_rslora": True}, {"use_dora": True}, {"lora_bias": True}, {"bias": "all"}])
+def test_other_loras_are_refused(tiny: Path, tmp_path: Path, change: dict) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = get_peft_model(plain(tiny), LoraConfig(r=2, target_modules=["query", "value"], **change))
+    model.save_pretrained(str(tmp_path))
+    with pytest.raises(ArtifactError, match=next(iter(change))):
+        Lora.read_config(tmp_path, 4)
+
+
+def test_lora_with_a_head_is_refused(tiny: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, TaskType, get_peft_model
+    from transformers import XLMRobertaForSequenceClassification
+
+    model = XLMRobertaForSequenceClassification.from_pretrained(str(tiny))
+    config = LoraConfig(r=2, target_modules=["query", "value"], task_type=TaskType.SEQ_CLS)
+    get_peft_model(model, config).save_pretrained(str(tmp_path))
+    with pytest.raises(ArtifactError, match="modules_to_save"):
+        Lora.read_config(tmp_path, 4)
+
+
+def test_lora_of_a_model_with_a_head_loads(tiny: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import XLMRobertaForSequenceClassification
+
+    model = XLMRobertaForSequenceClassification.from_pretrained(str(tiny)).eval()
+    wrapped = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"]))
+    perturb({key: value for key, value in wrapped.named_parameters() if "lora_" in key})
+    wrapped.save_pretrained(str(tmp_path))
+    encoder = Encoder(tiny, "peft")
+    encoder.load("x", Lora.read_config(tmp_path, encoder.depth), tmp_path)
+    encoder.compose(["x"])
+    assert torch.equal(ours(encoder), run(model.roberta.eval()))
+
+
+def test_saved_trunk_in_plain_transformers(tiny: Path, tmp_path: Path) -> None:
+    encoder = Encoder(tiny)
+    perturb({"last": encoder.trunk.encoder.layer[3].output.dense.weight})
+    encoder.save_trunk(tmp_path / "encoder")
+    assert torch.equal(run(plain(tmp_path / "encoder")), ours(encoder))
+    assert not torch.equal(run(plain(tiny)), ours(encoder))
+    assert copy.deepcopy(encoder.trunk.config).architectures == plain(tiny).config.architectures

@@ -1,0 +1,169 @@
+"""Task declarations: each is consistent in itself, and finds its languages in the real data."""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+from pathlib import Path
+
+import pytest
+
+from adaptstilts import config, kinds, tasks
+from adaptstilts.config import Train
+from adaptstilts.data.sources import Sources
+from adaptstilts.errors import ConfigError
+from adaptstilts.languages import LANGUAGES
+from adaptstilts.tasks import Source, Task
+
+EVERY = sorted(tasks.known().items())
+IDS = [name for name, _ in EVERY]
+
+
+def sources(task: Task) -> list[Source]:
+    return [source for source in (task.train, task.dev, task.test) if source is not None]
+
+
+def test_the_tasks() -> None:
+    expected = "commonsense_qa copa mnli panx social_i_qa squad tatoeba udpos xcopa xnli xquad"
+    assert set(expected.split()) <= set(tasks.known())
+    assert all(name == task.name for name, task in EVERY)
+
+
+@pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
+def test_languages_resolve(task: Task) -> None:
+    assert task.languages
+    assert len(set(task.languages)) == len(task.languages)
+    assert set(task.languages) <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
+def test_sources_format(task: Task) -> None:
+    assert task.test is not None
+    for source in sources(task):
+        places = [source.at(LANGUAGES[code]) for code in task.languages]
+        assert not any("{" in str(place) or "{" in str(place.where) for place in places)
+        for repo in (source.repo, *source.mirrors):
+            owner, _, name = repo.partition("/")
+            allowed = set(string.ascii_letters + string.digits + "._-")
+            assert owner
+            assert name
+            assert set(owner + name) <= allowed
+    if len(task.languages) > 1:
+        assert len({task.test.at(LANGUAGES[code]) for code in task.languages}) == len(task.languages)
+
+
+@pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
+def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
+    kind = kinds.get(task.kind)
+    assert kind.name == task.kind
+    fields = {
+        "classification": {"text_a", "label"},
+        "choice": {"context", "choices", "label"},
+        "span": {"id", "question", "context", "answers"},
+        "tagging": {"tokens", "tags"},
+        "bitext": {"foreign", "english"},
+    }
+    assert set(task.columns) >= fields[task.kind]
+    assert (len(task.labels) > 1) == (task.kind in ("classification", "tagging"))
+    assert len(set(task.labels)) == len(task.labels)
+
+
+@pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
+def test_training_rows_come_from_somewhere(task: Task) -> None:
+    if not kinds.get(task.kind).trainable:
+        assert task.train is None
+        assert task.dev is None
+        assert task.train_from == ()
+        assert not task.intermediate
+        return
+    assert (task.train is None) == bool(task.train_from)
+    assert task.dev is not None
+    for name in task.train_from:
+        giver = tasks.get(name)
+        assert giver.train is not None
+        assert giver.train_from == (), "a chain of one step"
+        assert giver.kind == task.kind
+        assert giver.labels == task.labels
+    if task.intermediate:
+        assert task.train is not None
+        assert "en" in task.languages
+
+
+@pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
+def test_defaults_are_training_settings(task: Task) -> None:
+    Train.model_validate(dict(task.defaults))
+    assert task.licence
+    assert task.citation
+    assert task.version >= 1
+
+
+def test_names_are_those_that_study_files_can_say() -> None:
+    for name, _ in EVERY:
+        assert name.isidentifier()
+        assert name == name.lower()
+        assert name != "none"
+
+
+def test_an_unknown_task_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError, match="unknown task 'xnly'; did you mean xnli"):
+        tasks.get("xnly")
+    with pytest.raises(ConfigError, match=r"unknown task '.\*\?'; `adaptstilts tasks` lists them"):
+        tasks.get("§*?")
+
+
+@pytest.mark.parametrize("name", ["absent", "os", "../x", "base.__class__", ""])
+def test_an_unknown_kind(name: str) -> None:
+    with pytest.raises(ConfigError, match="unknown kind"):
+        kinds.get(name)
+
+
+def test_declarations_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        tasks.get("xnli").name = "other"  # type: ignore[misc]
+
+
+def test_a_task_from_outside_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_EXTRA", {})
+    mine = dataclasses.replace(tasks.get("mnli"), name="mine", languages=("en", "de"))
+    tasks.add(mine)
+    assert tasks.get("mine") is mine
+    study = config.parse("name: a\nmodel: m\nintermediates: [mine]\ntargets: [mine]\nmethod: lora\n")
+    assert study.targets[0].task == "mine"
+    monkeypatch.setattr(tasks, "_EXTRA", {})
+    with pytest.raises(ConfigError, match="unknown task 'mine'"):
+        tasks.get("mine")
+
+
+def test_a_task_from_outside_goes_before_one_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_EXTRA", {})
+    tasks.add(dataclasses.replace(tasks.get("mnli"), version=7))
+    assert tasks.get("mnli").version == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "found", "missing"),
+    [
+        ("mnli", "test", 1, set()),
+        ("copa", "test", 1, set()),
+        ("social_i_qa", "test", 1, set()),
+        ("commonsense_qa", "test", 1, set()),
+        ("squad", "test", 1, set()),
+        ("xnli", "test", 15, set()),
+        ("udpos", "test", 33, set()),
+        ("xquad", "test", 10, None),
+        ("xcopa", "test", 9, None),
+        ("tatoeba", "test", 36, set()),
+        ("panx", "dev", 39, None),
+    ],
+)
+def test_languages_in_the_real_data(shared: Path, name: str, split: str, found: int, missing: set[str] | None) -> None:
+    task, here = tasks.get(name), Sources(shared / "hub")
+    source = task.test if split == "test" else task.dev
+    assert source is not None
+    at_hand = [code for code in task.languages if here.find(source.at(LANGUAGES[code])) is not None]
+    assert len(at_hand) == found
+    if missing is not None:
+        assert set(task.languages) - set(at_hand) == missing
+    for more in (task.train, task.dev):
+        if more is not None and name != "panx":
+            assert here.find(more.at(LANGUAGES["en"])) is not None
