@@ -19,7 +19,7 @@ Precision = Literal["auto", "bf16", "fp32"]
 class Frozen(BaseModel):
     """Immutable; unknown keys and values of another type are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def identity(self) -> dict[str, Any]:
         """The fields that differ from their defaults: a new field leaves old content keys unchanged."""
@@ -52,10 +52,10 @@ class Train(Frozen):
     max_steps: int | None = Field(None, ge=1)
     batch_size: int = Field(32, ge=1)
     max_length: int = Field(128, ge=8)
-    lr: float | None = Field(None, gt=0, strict=False)
-    warmup: float = Field(0.1, ge=0, lt=1, strict=False)
-    weight_decay: float = Field(0.01, ge=0, strict=False)
-    clip: float = Field(1.0, gt=0, strict=False)
+    lr: float | None = Field(None, gt=0)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
     dev_examples: int | None = Field(500, ge=1)
     eval_every: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
@@ -203,7 +203,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
 
 def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> None:
     """``method.x=v`` sets x of every method of the study that has it."""
-    fields = {id(arm): methods.get(arm.get("kind", "")).model_fields for arm in arms if isinstance(arm, dict)}
+    arms = [arm for arm in arms if isinstance(arm, dict)] if isinstance(arms, list) else []
+    fields = {id(arm): methods.get(str(arm.get("kind", ""))).model_fields for arm in arms}
     fitting = [arm for arm in arms if keys and (keys[0] in fields.get(id(arm), {}) or keys[0] == "train")]
     if not fitting:
         names = {name for known in fields.values() for name in known}
@@ -218,7 +219,9 @@ def _set(data: Any, keys: list[str], value: Any, override: str) -> None:
         if not isinstance(data, dict | list):
             raise ConfigError(f"override {override!r}: {key!r} is a value, not a part that has keys")
     if isinstance(data, list):
-        data[data.index(_member(data, keys[-1], override))] = value
+        wanted = _member(data, keys[-1], override)
+        at = int(keys[-1]) if keys[-1].isdecimal() else next(i for i, item in enumerate(data) if item is wanted)
+        data[at] = value
     else:
         data[keys[-1]] = value
 
@@ -235,7 +238,10 @@ def _study(data: dict[str, Any], document: strictyaml.Document, name: str) -> St
     problems: list[str] = []
 
     def note(path: strictyaml.Path, message: str) -> None:
-        line = document.line(path)
+        if path[:2] == ("methods", 0) and isinstance(document.data, dict) and "methods" not in document.data:
+            line = document.line(("method", *path[2:]))
+        else:
+            line = document.line(path)
         where = f"{name}:{line}" if line and _given(document.data, path) else name
         dotted = ".".join(map(str, path))
         problems.append(f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}")
@@ -249,7 +255,7 @@ def _study(data: dict[str, Any], document: strictyaml.Document, name: str) -> St
         )
     except ValidationError as error:
         _explain(error, Study, (), note)
-    if "methods" not in data:
+    if not data.get("methods") and not isinstance(data.get("methods"), int | float | bool | str):
         note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
     _check_parts(data, note)
     if problems or study is None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from adaptstilts.errors import ResourceError
 from adaptstilts.files import replace_text
 
 
@@ -39,6 +41,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def check_download(path: Path, memory: Digests) -> None:
+    """Compare a file of the hub's cache with the sha256 that the hub gave for it (the name of its blob).
+
+    Raises:
+        ResourceError: they differ: the file is removed, so that it is fetched again.
+    """
+    blob = path.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and memory.of_file(blob) != blob.name:
+        for wrong in (blob, path):
+            wrong.unlink(missing_ok=True)
+        raise ResourceError(f"{path.name}: the download is damaged and was removed; run the same command again")
+
+
 class Digests:
     """File hashes remembered in one JSON file, so that large inputs are read once and not at every command.
 
@@ -50,8 +65,9 @@ class Digests:
         self._known: dict[str, str] = {}
         if path is not None and path.is_file():
             try:
-                self._known = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
+                held = json.loads(path.read_text(encoding="utf-8"))
+                self._known = held if isinstance(held, dict) else {}
+            except (OSError, ValueError, RecursionError):
                 self._known = {}
         self._changed = False
 

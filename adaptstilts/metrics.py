@@ -28,7 +28,8 @@ class Metric:
     @property
     def value(self) -> float:
         """The metric over all examples, times 100."""
-        return measure(self.measure, [sum(column) for column in zip(*self.stats, strict=True)])
+        sums = [sum(column) for column in zip(*self.stats, strict=True)]
+        return measure(self.measure, sums) if sums else 0.0
 
 
 def measure(name: Measure, sums: Sequence[float]) -> float:

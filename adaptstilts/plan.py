@@ -317,6 +317,8 @@ class _Builder:
 
     def _evaluate(self, part: Part, arm: Arm, trained: _Under, over: _Under, chain: tuple[str, ...], seed: int) -> None:
         data, missing = self._test(part.task, self.study.evaluate.split)
+        if self.study.evaluate.max_length is not None:
+            self._check_length(self.study.evaluate.max_length)
         swap = f", swapped from {trained.name}" if over.name != trained.name else ""
         phase = EvaluatePhase(
             task=part.task,
@@ -369,7 +371,7 @@ class _Builder:
         if tokens > limit:
             raise ConfigError(
                 f"max_length {tokens} is more than the {limit} positions of the model; give"
-                f" train.max_length={limit} (or retrieve.max_length={limit})"
+                f" train.max_length={limit} (or evaluate.max_length, retrieve.max_length)"
             )
 
 

@@ -85,7 +85,7 @@ class Store:
             raise ResourceError(f"{self.folder}: the store must be a folder, found a file")
         mark = self.folder / "format"
         if mark.is_file():
-            found = mark.read_text(encoding="utf-8").strip()
+            found = mark.read_text(encoding="utf-8", errors="replace").strip()
             if found != FORMAT:
                 raise ArtifactError(f"{mark}: {found!r} was written by another version; this one reads {FORMAT!r}")
 
@@ -206,7 +206,7 @@ class Store:
     def holder(self, key: str) -> str | None:
         """``host:pid`` of the live process that works on a key."""
         held = _read_lease(self.folder / "leases" / key)
-        return f"{held['host']}:{held['pid']}" if held and _alive(held) else None
+        return f"{held.get('host')}:{held.get('pid')}" if held and _alive(held) else None
 
     def garbage(self) -> list[Path]:
         """Folders nobody needs: staging and leases of dead processes, work of finished phases."""
@@ -243,7 +243,11 @@ class Store:
         held = manifest.get("key")
         if not isinstance(held, str) or not _KEY.fullmatch(held) or (key is not None and held != key):
             raise ArtifactError(f"{folder / MANIFEST}: the key {held!r} is not that of the entry")
-        if digests.of(manifest.get("spec")) != held:
+        try:
+            same = digests.of(manifest.get("spec")) == held
+        except (ValueError, RecursionError):
+            same = False
+        if not same:
             raise ArtifactError(f"{folder / MANIFEST}: the key is not the digest of the spec")
         check_files(folder, manifest, hashes)
         return Entry(folder, manifest)
@@ -282,13 +286,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not a readable manifest ({error})") from None
     files = manifest.get("files") if isinstance(manifest, dict) else None
     if not isinstance(files, dict) or not all(isinstance(v, list) and len(v) == 2 for v in files.values()):
         raise ArtifactError(f"{path}: not a manifest: expected a JSON object with files")
-    return dict(manifest)
+    return manifest
 
 
 def check_files(folder: Path, manifest: dict[str, Any], hashes: bool) -> None:
@@ -351,12 +355,18 @@ def _alive(held: dict[str, Any]) -> bool:
     if held.get("host") == platform.node():
         if held.get("boot") != _boot():
             return False
+        pid = held.get("pid")
+        if not isinstance(pid, int) or pid <= 0:
+            return False
         try:
-            os.kill(int(held["pid"]), 0)
-        except (OSError, KeyError, ValueError):
+            os.kill(pid, 0)
+        except PermissionError:
+            return True
+        except (OSError, OverflowError):
             return False
         return True
-    return time.time() - float(held.get("heartbeat", 0)) < 3 * HEARTBEAT
+    beat = held.get("heartbeat")
+    return isinstance(beat, int | float) and time.time() - beat < 3 * HEARTBEAT
 
 
 def _take(path: Path) -> bool:

@@ -15,7 +15,7 @@ import yaml
 from adaptstilts.errors import ConfigError
 
 Path = tuple[str | int, ...]
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000
 MAX_DEPTH = 32
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
@@ -42,6 +42,8 @@ def scalar(text: str) -> Any:
         return None
     if text in ("true", "false"):
         return text == "true"
+    if len(text) > 100:
+        return text
     if _INT.fullmatch(text):
         return int(text.replace("_", ""))
     if _FLOAT.fullmatch(text):
@@ -59,7 +61,7 @@ def parse(text: str, name: str) -> Document:
     Raises:
         ConfigError: a syntax error, an alias, a tag, a duplicate key, or a document too large or too deep.
     """
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise ConfigError(f"{name}: larger than {MAX_BYTES} bytes; a study file is small")
     try:
         _refuse_events(text, name)
@@ -92,7 +94,8 @@ def _refuse_events(text: str, name: str) -> None:
 def _build(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
-        return scalar(node.value) if node.style is None else node.value
+        text = _text(node, name)
+        return scalar(text) if node.style is None else text
     if isinstance(node, yaml.SequenceNode):
         return [_build(child, (*path, i), lines, name) for i, child in enumerate(node.value)]
     assert isinstance(node, yaml.MappingNode)  # noqa: S101
@@ -101,9 +104,17 @@ def _build(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
         where = f"{name}:{key_node.start_mark.line + 1}"
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(f"{where}: a key must be a plain word")
-        key = key_node.value
+        key = _text(key_node, name)
         if key in data:
             raise ConfigError(f"{where}: the key {key!r} is given twice (first on line {lines[(*path, key)]})")
         lines[(*path, key)] = key_node.start_mark.line + 1
         data[key] = _build(value_node, (*path, key), lines, name)
     return data
+
+
+def _text(node: yaml.ScalarNode, name: str) -> str:
+    """The text of a scalar; JSON escapes characters beyond the basic plane as two halves, which are joined here."""
+    try:
+        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: half of a character: {node.value!r}") from None

@@ -57,6 +57,7 @@ class Sources:
         self.root, self.offline, self.pins = root, offline, pins
         self.memory = memory or digests.Digests(None)
         self._found: dict[Source, Split | None] = {}
+        self._listings: dict[Path, tuple[str, ...]] = {}
 
     def find(self, source: Source) -> Split | None:
         """The split, fetched if need be; None when neither the repository nor a mirror has it."""
@@ -66,7 +67,7 @@ class Sources:
         split = self._found[bare]
         if split is not None and source.where is not None:
             column, value = source.where
-            if not any(value in _values(path, column) for path in split.files):
+            if not any(value in _values(path, column, self.memory.of_file(path)) for path in split.files):
                 return None
         return split and replace(split, source=source)
 
@@ -85,23 +86,32 @@ class Sources:
         return split
 
     def _find(self, source: Source) -> Split | None:
+        unknown: ResourceError | None = None
         for repo in (source.repo, *source.mirrors):
             here = replace(source, repo=repo)
-            files = self._local(here) if self.root else self._hub(here)
+            try:
+                files = self._local(here) if self.root else self._hub(here)
+            except ResourceError as error:
+                if not self.offline:
+                    raise
+                unknown, files = unknown or error, []
             if files:
                 for path in files:
                     rows(path)
                 hashes = [self.memory.of_file(path) for path in files]
                 self._pin(here, hashes)
                 return Split(source, tuple(files), digests.of(hashes))
+        if unknown is not None:
+            raise unknown
         return None
 
     def _local(self, source: Source) -> list[Path]:
         assert self.root is not None  # noqa: S101
         folder = self.root / source.repo
-        names = _listing(folder)
-        card = folder / CARD
-        text = card.read_text(encoding="utf-8") if CARD in names else ""
+        if folder not in self._listings:
+            self._listings[folder] = _listing(folder)
+        names = self._listings[folder]
+        text = _read_card(folder / CARD) if CARD in names else ""
         return [folder / name for name in match(text, names, source.config, source.split)]
 
     def _hub(self, source: Source) -> list[Path]:
@@ -122,7 +132,7 @@ class Sources:
                 card = ""
                 if CARD in listing:
                     path = hf_hub_download(source.repo, CARD, repo_type="dataset", revision=revision)
-                    card = Path(path).read_text(encoding="utf-8")
+                    card = _read_card(Path(path))
                 names = match(card, listing, source.config, source.split)
             paths = [
                 Path(
@@ -138,14 +148,16 @@ class Sources:
             ]
         except RepositoryNotFoundError:
             return []
-        except LocalEntryNotFoundError:
-            return self._not_cached(source)
         except (HfHubHTTPError, OSError) as error:
+            if self.offline and isinstance(error, LocalEntryNotFoundError):
+                return self._not_cached(source)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ResourceError(
                 f"{source}: cannot be fetched from the hub ({reason}); put its files under a folder laid out"
                 f" like the hub and give it as --data-root"
             ) from None
+        for path in paths:
+            digests.check_download(path, self.memory)
         self._record(source, {"revision": revision, "files": [[name, ""] for name in names]}, names)
         return paths
 
@@ -165,7 +177,12 @@ class Sources:
         path = self._pin_file(source)
         if path is None or not path.is_file():
             return None
-        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(held, dict) or not {"sha256", "revision"} & set(held):
+                raise ValueError("expected a JSON object")
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path}: not a readable pin of {source} ({error}); delete it to pin anew") from None
         return held
 
     def _record(self, source: Source, pin: dict[str, Any], names: Sequence[str]) -> None:
@@ -218,27 +235,38 @@ def _card_patterns(card: str) -> dict[tuple[str, str], tuple[str, ...]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         front = yaml.load(found.group(1), Loader=loader)  # noqa: S506 (a safe loader, the C one where it exists)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
         return {}
     patterns: dict[tuple[str, str], tuple[str, ...]] = {}
-    configs = front.get("configs") if isinstance(front, dict) else None
-    for config in configs or ():
-        for files in config.get("data_files") or ():
+    for config in _members(front, "configs"):
+        for files in _members(config, "data_files"):
             if isinstance(files, dict):
                 path = files.get("path")
                 key = (str(config.get("config_name")), str(files.get("split")))
-                patterns[key] = tuple(path) if isinstance(path, list) else (str(path),)
+                patterns[key] = tuple(map(str, path)) if isinstance(path, list) else (str(path),)
     return patterns
 
 
-@lru_cache(maxsize=256)
+def _members(part: Any, key: str) -> list[Any]:
+    """The list under a key of a card that anybody may have written; empty when it is another thing."""
+    found = part.get(key) if isinstance(part, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _read_card(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+
+
 def _listing(folder: Path) -> tuple[str, ...]:
     return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 @lru_cache(maxsize=256)
-def _values(path: Path, column: str) -> frozenset[str]:
-    """The values of a column that tells rows of a shared file apart."""
+def _values(path: Path, column: str, digest: str) -> frozenset[str]:
+    """The values of a column that tells rows of a shared file apart; remembered by the file's digest."""
     import pyarrow.parquet
 
     try:

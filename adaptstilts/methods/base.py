@@ -24,7 +24,7 @@ class Method(BaseModel):
     one ``backend`` for its whole life, because the libraries silently undo each other's changes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     kind: str
     backend: ClassVar[str] = "plain"

@@ -53,7 +53,7 @@ class Lora(Method):
 
     kind: Literal["lora"] = "lora"
     rank: int = Field(8, ge=1, le=1024)
-    alpha: float = Field(16.0, gt=0, strict=False)
+    alpha: float = Field(16.0, gt=0)
     targets: Annotated[tuple[Linear, ...], AfterValidator(_ordered)] = Field(
         ("query", "value"), strict=False, min_length=1
     )

@@ -96,6 +96,9 @@ def locate(
     if not local:
         folder = _fetch(name, revision, offline)
     memory = memory or digests.Digests(None)
+    if not local:
+        for path in folder.iterdir():
+            digests.check_download(path, memory)
     config = read_config(folder)
     weights = folder / WEIGHTS
     if not weights.is_file():
@@ -121,7 +124,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if not isinstance(config, dict):
+            raise ValueError("expected a JSON object")
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: not a readable model config ({error})") from None
     for key in ("auto_map", "_attn_implementation_internal", "quantization_config"):
         if config.get(key):
@@ -149,8 +154,13 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             if size > min(100_000_000, path.stat().st_size):
                 raise ValueError("header length out of range")
             header = json.loads(file.read(size))
-        return {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        if not isinstance(header, dict):
+            raise ValueError("expected a JSON object")
+        shapes = {key: tuple(value["shape"]) for key, value in header.items() if key != "__metadata__"}
+        if not all(type(n) is int and n >= 0 for shape in shapes.values() for n in shape):
+            raise ValueError("a shape is not made of whole numbers")
+        return shapes
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
 
 

@@ -41,11 +41,13 @@ def nearest(queries: Vectors, index: Vectors, backend: Backend = "auto") -> tupl
         FAISS proposes, and rows that score the same as its answer are looked up again.
 
     Raises:
-        DataError: shapes that do not fit.
+        DataError: shapes that do not fit, or a value that is not finite.
         ResourceError: FAISS was asked for and is not installed.
     """
     if queries.ndim != 2 or index.ndim != 2 or queries.shape[1] != index.shape[1] or not len(index):
         raise DataError(f"vectors of shapes {queries.shape} and {index.shape} cannot be compared")
+    if not (np.isfinite(queries).all() and np.isfinite(index).all()):
+        raise DataError("sentence vectors hold values that are not finite")
     found = _faiss(queries, index) if backend != "numpy" else None
     if found is None:
         if backend == "faiss":

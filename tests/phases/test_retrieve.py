@@ -1,0 +1,144 @@
+"""Retrieval: one hidden state, mean over tokens, unit length, English queries against the foreign index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_split
+
+from adaptstilts import config, plan
+from adaptstilts.kinds.base import Feature, Features
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.phases.retrieve import default_layer
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.plan import RetrievePhase
+from adaptstilts.retrieval.encode import mean_pooled
+from adaptstilts.retrieval.search import unit
+from adaptstilts.run import execute
+from adaptstilts.store import Entry
+from adaptstilts.workspace import Workspace
+
+
+@pytest.fixture
+def run(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., list[tuple[RetrievePhase, Entry]]]:
+    """Runs a small retrieval study; returns its retrieve phases with their entries."""
+
+    def study(data: Path = data_root, **changed: Any) -> list[tuple[RetrievePhase, Entry]]:
+        held: dict[str, Any] = {
+            "name": "r",
+            "model": str(tiny),
+            "methods": [{"kind": "bottleneck", "reduction": 4}],
+            "targets": ["tatoeba"],
+            "missing": "skip",
+            "retrieve": {"max_length": 48, "precision": "fp32"},
+            "train": {"max_steps": 4, "batch_size": 8, "max_length": 48, "lr": 0.01, "precision": "fp32"},
+        }
+        workspace = Workspace(tmp_path / "store", data)
+        made = plan.expand(config.parse(json.dumps({**held, **changed})), workspace)
+        execute(made, workspace, device="cpu")
+        phases = [phase for phase in made.order() if isinstance(phase, RetrievePhase)]
+        return [(phase, workspace.store.entry(phase.key)) for phase in phases]
+
+    return study
+
+
+def pooled(folder: Path, texts: list[str], layer: int) -> np.ndarray:
+    """Mean over all tokens of a hidden state of the whole model, one sentence at a time, by plain transformers."""
+    from transformers import XLMRobertaModel
+
+    model = XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()
+    tokenizer = Tokenizer(folder)
+    rows = []
+    for ids in tokenizer.ids(texts):
+        with torch.no_grad():
+            states = model(input_ids=torch.tensor([[0, *ids, 2]]), output_hidden_states=True).hidden_states
+        rows.append(states[layer][0].mean(0).numpy())
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("layer", range(5))
+def test_vectors_are_means_of_one_hidden_state(tiny: Path, tmp_path: Path, data_root: Path, layer: int) -> None:
+    texts = ["the cat", "a dog sees the old river", "sun", "", "tree tree tree of the red house"]
+    workspace = Workspace(tmp_path, data_root)
+    study = config.parse(json.dumps({"name": "r", "model": str(tiny), "methods": ["full"], "targets": ["tatoeba"]}))
+    runtime = Runtime(workspace, workspace.model(study), device="cpu")
+    features = Features([Feature(i, ([0, *ids, 2],), None) for i, ids in enumerate(runtime.tokenizer.ids(texts))])
+    encoder = Encoder(tiny)
+    found = mean_pooled(encoder, features, layer, runtime, False, "t")
+    assert np.allclose(found, pooled(tiny, texts, layer), atol=1e-5)
+    assert encoder.depth == 4
+
+
+@pytest.mark.parametrize(("depth", "layer"), [(12, 8), (6, 4), (4, 3), (1, 1)])
+def test_default_layer(depth: int, layer: int) -> None:
+    assert default_layer(depth) == layer
+
+
+def test_predictions_equal_a_search_by_hand(
+    run: Callable[..., list[tuple[RetrievePhase, Entry]]], tiny: Path, data_root: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    ((_, entry),) = run()
+    for code, iso3 in (("de", "deu"), ("zh", "cmn")):
+        rows = pq.read_table(next((data_root / "google/xtreme" / f"tatoeba.{iso3}").glob("*.parquet"))).to_pylist()
+        foreign = unit(pooled(tiny, [row["source_sentence"].rstrip("\n") for row in rows], 3))
+        english = unit(pooled(tiny, [row["target_sentence"].rstrip("\n") for row in rows], 3))
+        products = english @ foreign.T
+        second, best = np.sort(products, axis=1)[:, -2:].T
+        clear = best - second > 1e-5
+        assert clear.mean() > 0.5
+        found = np.array(entry.json(f"predictions/{code}.json")["predictions"])
+        assert found[clear].tolist() == products.argmax(axis=1)[clear].tolist()
+        other = (foreign @ english.T).argmax(axis=1)
+        assert found.tolist() != other.tolist()
+        score = entry.json("scores.json")[code]
+        assert score["values"] == {"accuracy": 100 * float(np.mean(found == np.arange(len(rows))))}
+        assert (score["layer"], score["direction"], score["n"]) == (3, "english to foreign", len(rows))
+
+
+def test_queries_are_english(run: Callable[..., list[tuple[RetrievePhase, Entry]]], tmp_path: Path) -> None:
+    """English x x y against foreign x y y: forward finds 0 0 1 (one right), backward would find 0 2 2 (two right)."""
+    x, y = "the cat sees", "red house of stone and sun"
+    pairs = [(x, x), (y, x), (y, y)]
+    rows = [
+        {"source_sentence": f"{foreign}\n", "target_sentence": f"{english}\n", "source_lang": "deu", "target_lang": "eng"}
+        for foreign, english in pairs
+    ]
+    write_split(tmp_path / "hub", "google/xtreme", "tatoeba.deu", "validation", rows)
+    ((_, entry),) = run(tmp_path / "hub", languages=["de"])
+    assert entry.json("predictions/de.json")["predictions"] == [0, 0, 1]
+    assert entry.json("scores.json")["de"]["values"]["accuracy"] == pytest.approx(100 / 3)
+
+
+def test_after_an_intermediate_phase(
+    run: Callable[..., list[tuple[RetrievePhase, Entry]]], tiny: Path, data_root: Path
+) -> None:
+    methods = ["full", {"kind": "bottleneck", "reduction": 4}, {"kind": "lora", "rank": 2}]
+    done = run(intermediates=["none", "mnli"], methods=methods)
+    assert len(done) == 4
+    bare = [phase for phase, _ in done if phase.method is None]
+    assert len(bare) == 1
+    found = [json.dumps(entry.json("predictions/de.json")) for _, entry in done]
+    assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize("layer", [0, 4])
+def test_layer_can_be_chosen(run: Callable[..., list[tuple[RetrievePhase, Entry]]], layer: int) -> None:
+    ((phase, entry),) = run(retrieve={"layer": layer, "max_length": 48, "precision": "fp32"})
+    assert entry.json("scores.json")["de"]["layer"] == layer
+    assert phase.settings.layer == layer
+
+
+def test_cut_sentences_are_counted(run: Callable[..., list[tuple[RetrievePhase, Entry]]]) -> None:
+    ((_, entry),) = run(retrieve={"max_length": 8, "precision": "fp32"})
+    assert entry.json("scores.json")["de"]["truncated"] > 0
+    ((_, entry),) = run(retrieve={"max_length": 48, "precision": "fp32"})
+    assert entry.json("scores.json")["de"]["truncated"] == 0
