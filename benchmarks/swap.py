@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import BASE, QUICK, RESULTS, SMALL, Size, arguments, machine, make_model, now, spread, write
 from torch import Tensor
-from training import BASE, QUICK, RESULTS, SMALL, Size, arguments, machine, make_model, now, spread, write
 
 from adaptstilts import methods
 from adaptstilts.config import Train
