@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adaptstilts.scores import Difference, Record, swapped
+from adaptstilts import tasks
+from adaptstilts.scores import HEADLINES, Difference, Record, swapped
 
 Format = Literal["md", "csv", "latex", "json"]
 
@@ -45,6 +46,8 @@ def tables(records: Sequence[Record]) -> list[Table]:
 
 
 def _scores(task: str, records: Sequence[Record]) -> Table:
+    metrics = next((tuple(r.metrics) for r in records if r.metrics), ())
+    more = metrics if len(metrics) > 1 else ()
     header = ("intermediate", "method", "English", "others", "gap", "all", "vs reference", "vs none")
     rows = tuple(
         (
@@ -56,10 +59,12 @@ def _scores(task: str, records: Sequence[Record]) -> Table:
             _points(r.mean) + (f" ± {r.spread:.1f}" if r.spread is not None else ""),
             _difference(r.vs_reference),
             _difference(r.vs_none),
+            *(_points(r.metrics.get(name)) for name in more),
         )
         for r in records
     )
-    return Table(f"{task}: {_metric_names(records)}", header, rows, _notes(records))
+    names = " and ".join(HEADLINES[tasks.get(task).kind]).replace("_", " ")
+    return Table(f"{task}: {names}", (*header, *(name.replace("_", " ") for name in more)), rows, _notes(records))
 
 
 def _costs(records: Sequence[Record]) -> Table:
@@ -121,12 +126,6 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     if len(done) < len(records):
         notes.append(f"{len(records) - len(done)} of {len(records)} rows are not computed yet")
     return tuple(notes)
-
-
-def _metric_names(records: Sequence[Record]) -> str:
-    done = next((r for r in records if r.metrics), None)
-    names = [name.replace("_", " ") for name in done.metrics] if done else []
-    return " and ".join(names[:2]) if records[0].task == "xquad" else (names[0] if names else "not computed yet")
 
 
 def _markdown(table: Table) -> str:

@@ -32,11 +32,11 @@ class Bitext:
         return problem
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """One sequence per row of ``{"text": ...}``."""
+        """One sequence per row of ``{"text": ...}``; ``place`` is whether it was cut."""
         items, truncated = [], 0
         for i, ids in enumerate(tokenizer.ids([row["text"] for row in rows])):
             sequence, cut = tokenizer.single(ids, max_length)
-            items.append(Feature(i, (sequence,), None))
+            items.append(Feature(i, (sequence,), None, cut))
             truncated += cut
         return Features(items, truncated)
 

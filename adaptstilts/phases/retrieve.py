@@ -42,11 +42,12 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
     at = 0
     for code, found in pairs.items():
         n = len(found.rows)
-        english, foreign = vectors[places[at : at + n]], vectors[places[at + n : at + 2 * n]]
+        english, foreign = places[at : at + n], places[at + n : at + 2 * n]
         at += 2 * n
-        rows, _ = nearest(english, foreign)
+        rows, _ = nearest(vectors[english], vectors[foreign])
+        cut = sum(features.items[a].place or features.items[b].place for a, b in zip(english, foreign, strict=True))
         gold = kind.gold(found.rows, task)
-        counts = {"layer": layer, "direction": "english to foreign", "dropped": dict(found.dropped)}
+        counts = {"layer": layer, "direction": "english to foreign", "truncated": cut, "dropped": dict(found.dropped)}
         done[code] = scored(kind, rows.tolist(), gold, found.ids, found.total, counts)
     write(done, staging)
 

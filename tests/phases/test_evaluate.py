@@ -34,7 +34,7 @@ class Done:
 
     def __init__(self, model: Path, data: Path, store: Path, **changed: Any) -> None:
         held = {**STUDY, "model": str(model), "methods": METHODS, "targets": ["xnli", "udpos", "xcopa", "xquad"]}
-        held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.01, "max_steps": 8}
+        held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.1, "max_steps": 8}
         self.data, self.model = data, model
         self.workspace = Workspace(store, data)
         self.study = config.parse(json.dumps({**held, **changed}))
@@ -171,7 +171,8 @@ def test_swapping_changes_what_the_model_says(done: Done) -> None:
 
 def test_swapping_trains_nothing(done: Done) -> None:
     trained = [phase for phase in done.plan.order() if phase.kind == "train"]
-    assert len(trained) == 2 * (2 + 3 * (1 + 1 + 2 + 1)) - 2 * 2
+    chains = 3 * (1 + 1 + 2 + 1) - 1  # social_i_qa, the first half of xcopa over none, is an intermediate phase too
+    assert len(trained) == 2 * (2 + chains)
     evaluated = [phase for phase in done.plan.order() if phase.kind == "evaluate"]
     assert len(evaluated) == 2 * 4 * 9
 

@@ -108,10 +108,8 @@ def test_queries_are_english(run: Callable[..., list[tuple[RetrievePhase, Entry]
     """English x x y against foreign x y y: forward finds 0 0 1 (one right), backward would find 0 2 2 (two right)."""
     x, y = "the cat sees", "red house of stone and sun"
     pairs = [(x, x), (y, x), (y, y)]
-    rows = [
-        {"source_sentence": f"{foreign}\n", "target_sentence": f"{english}\n", "source_lang": "deu", "target_lang": "eng"}
-        for foreign, english in pairs
-    ]
+    codes = {"source_lang": "deu", "target_lang": "eng"}
+    rows = [{"source_sentence": f"{a}\n", "target_sentence": f"{b}\n", **codes} for a, b in pairs]
     write_split(tmp_path / "hub", "google/xtreme", "tatoeba.deu", "validation", rows)
     ((_, entry),) = run(tmp_path / "hub", languages=["de"])
     assert entry.json("predictions/de.json")["predictions"] == [0, 0, 1]

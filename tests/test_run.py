@@ -1,0 +1,362 @@
+"""A whole study: everything is computed once, the second run does nothing, and a failure stops only what needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import pytest
+import torch
+from conftest import STUDY, make_data, write_split
+from pydantic import Field
+from torch import nn
+
+from adaptstilts import config, methods, plan, tasks
+from adaptstilts.errors import ArtifactError, DataError, PhasesFailed
+from adaptstilts.methods.base import Method, read_json
+from adaptstilts.plan import Phase, Plan, walk
+from adaptstilts.run import Listener, Outcome, execute
+from adaptstilts.store import Store
+from adaptstilts.tasks import Source, Task
+from adaptstilts.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transformers import XLMRobertaModel
+
+SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
+SMALL: dict[str, Any] = {"methods": [SEQ], "intermediates": ["none"], "targets": ["xnli", "udpos"], "swap": "off"}
+
+
+class Record(Listener):
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.failures: dict[str, str] = {}
+        self.counts: list[tuple[int, int]] = []
+
+    def begin(self, phase: Phase, number: int, total: int) -> None:
+        self.begun.append(phase.key)
+        self.counts.append((number, total))
+
+    def end(self, phase: Phase, seconds: float) -> None:
+        assert seconds > 0
+        self.ended.append(phase.key)
+
+    def failed(self, phase: Phase, error: Exception) -> None:
+        self.failures[phase.title] = str(error)
+
+
+def study_of(tiny: Path, **changed: Any) -> config.Study:
+    return config.parse(json.dumps({**STUDY, "model": str(tiny), **changed}))
+
+
+def run(tiny: Path, data: Path, store: Path, **changed: Any) -> tuple[Plan, Outcome, Record]:
+    workspace = Workspace(store, data)
+    made, record = plan.expand(study_of(tiny, **changed), workspace), Record()
+    return made, execute(made, workspace, record, device="cpu"), record
+
+
+def damaged(store: Path) -> list[str]:
+    return [f"{key}: {wrong}" for key, wrong in Store(store).verify() if wrong]
+
+
+@pytest.fixture(scope="module")
+def toy(tiny: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Outcome, Record, Path]:
+    """The whole toy study: full, bottleneck and lora, every swap, retrieval."""
+    store = tmp_path_factory.mktemp("toy") / "store"
+    return (*run(tiny, data_root, store), store)
+
+
+def test_every_phase_is_there_and_verifies(toy: tuple[Plan, Outcome, Record, Path]) -> None:
+    made, outcome, record, folder = toy
+    store = Store(folder)
+    assert set(store.keys()) == set(made.phases) == set(outcome.done)
+    assert damaged(folder) == []
+    assert record.begun == record.ended == outcome.done == [phase.key for phase in made.order()]
+    assert record.counts == [(i, len(made.phases)) for i in range(1, len(made.phases) + 1)]
+    assert (outcome.skipped, outcome.failed, outcome.blocked) == ([], {}, {})
+    for key, phase in made.phases.items():
+        entry = store.entry(key)
+        assert entry.spec == json.loads(json.dumps(phase.spec))
+        assert entry.manifest["title"] == phase.title
+        assert set(entry.manifest["env"]) >= {"versions", "threads", "device"}
+
+
+def test_parents_come_first(toy: tuple[Plan, Outcome, Record, Path]) -> None:
+    made, outcome, _, _ = toy
+    place = {key: i for i, key in enumerate(outcome.done)}
+    assert all(place[parent] < place[key] for key, phase in made.phases.items() for parent in phase.parents)
+
+
+def test_every_cell_has_scores(toy: tuple[Plan, Outcome, Record, Path]) -> None:
+    made, _, _, folder = toy
+    store = Store(folder)
+    assert len(made.cells) == 3 * (9 + 9) - 3 * 2 + 3 * (3 + 3) - 3 * 0 - 12
+    for cell in made.cells:
+        scores = store.entry(cell.phase).json("scores.json")
+        assert scores
+        assert all(0 <= value <= 100 for score in scores.values() for value in score["values"].values())
+        for key in cell.training:
+            assert store.entry(key).json("result.json")["steps"] > 0
+
+
+def test_nothing_is_left_over(toy: tuple[Plan, Outcome, Record, Path]) -> None:
+    folder = toy[3]
+    for name in ("staging", "work", "leases", "quarantine"):
+        assert not (folder / name).is_dir() or list((folder / name).iterdir()) == []
+    assert Store(folder).garbage() == []
+
+
+def test_second_run_does_nothing(toy: tuple[Plan, Outcome, Record, Path], tiny: Path, data_root: Path) -> None:
+    made, _, _, folder = toy
+    before = {path: path.stat().st_mtime_ns for path in (folder / "entries").rglob("*")}
+    again, outcome, record = run(tiny, data_root, folder)
+    assert again.phases.keys() == made.phases.keys()
+    assert outcome.done == []
+    assert set(outcome.skipped) == set(made.phases)
+    assert record.begun == []
+    assert {path: path.stat().st_mtime_ns for path in (folder / "entries").rglob("*")} == before
+
+
+def test_larger_study_computes_only_what_is_new(
+    toy: tuple[Plan, Outcome, Record, Path], tiny: Path, data_root: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(toy[3], tmp_path / "store"))
+    made, outcome, _ = run(tiny, data_root, folder, methods=[SEQ], seeds=[1, 2], targets=["udpos"], intermediates=["none"], swap="off")
+    new = {key for key, phase in made.phases.items() if "seed 2" in phase.title}
+    assert set(outcome.done) == new
+    assert len(new) == 2
+
+
+def test_damaged_entry_stops_the_run_and_the_next_one_mends_it(
+    toy: tuple[Plan, Outcome, Record, Path], tiny: Path, data_root: Path, tmp_path: Path
+) -> None:
+    made, _, _, original = toy
+    folder = Path(shutil.copytree(original, tmp_path / "store"))
+    store = Store(folder)
+    phase = next(p for p in made.order() if p.kind == "evaluate" and p.stack)
+    path = store.entry_folder(phase.parents[0]) / "adapter" / "adapter_config.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("relu", "tanh"), encoding="utf-8")
+    shutil.rmtree(store.entry_folder(phase.key))
+    with pytest.raises(ArtifactError, match="quarantine") as caught:
+        run(tiny, data_root, folder)
+    assert caught.value.exit_code == 4
+    assert len(list((folder / "quarantine").iterdir())) == 1
+    _, outcome, _ = run(tiny, data_root, folder)
+    assert set(outcome.done) == {phase.key, phase.parents[0]}
+    assert damaged(folder) == []
+    for key in outcome.done:
+        names = [name for name in store.entry(key).manifest["files"] if name != "cost.json"]
+        for name in names:
+            assert (store.entry_folder(key) / name).read_bytes() == (Store(original).entry_folder(key) / name).read_bytes()
+
+
+@pytest.fixture
+def bad_tags(tmp_path: Path) -> Path:
+    """A data root in which the training rows of udpos have a tag that does not exist."""
+    root = make_data(tmp_path / "bad")
+    rows = [{"tokens": ["the", "cat"], "pos_tags": [1, 99 if i == 7 else 2]} for i in range(20)]
+    write_split(root, "google/xtreme", "udpos.English", "train", rows)
+    return root
+
+
+def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    workspace = Workspace(store, bad_tags)
+    made, record = plan.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
+    with pytest.raises(PhasesFailed, match=r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags") as told:
+        execute(made, workspace, record, device="cpu")
+    assert told.value.exit_code == 7
+    tagging = [phase for phase in made.order() if phase.task == "udpos"]
+    assert {phase.key for phase in made.order()} - set(record.ended) == {phase.key for phase in tagging}
+    failed, blocked = tagging
+    assert "row 7" in record.failures[failed.title]
+    assert record.failures[blocked.title] == f"blocked by {failed.key[:12]}"
+    assert damaged(store) == []
+    assert set(Store(store).keys()) == set(record.ended)
+    again = Record()
+    with pytest.raises(DataError, match="row 7"):
+        execute(made, Workspace(store, bad_tags), again, device="cpu")
+    assert again.begun == [failed.key]
+
+
+def test_only_failure_is_raised_as_it_is(tiny: Path, bad_tags: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 7") as caught:
+        run(tiny, bad_tags, tmp_path / "store", **{**SMALL, "targets": ["udpos"]})
+    assert caught.value.exit_code == 3
+    assert Store(tmp_path / "store").keys() == []
+
+
+def test_diverged_phase_does_not_stop_the_others(tiny: Path, data_root: Path, tmp_path: Path) -> None:
+    targets = [{"task": "xnli", "train": {"lr": 1e30, "warmup": 0.0}}, "udpos"]
+    with pytest.raises(PhasesFailed, match="loss"):
+        run(tiny, data_root, tmp_path / "store", **{**SMALL, "targets": targets})
+    assert len(Store(tmp_path / "store").keys()) == 2
+    assert damaged(tmp_path / "store") == []
+
+
+DRIVER = """
+import json, sys
+from adaptstilts import config, plan
+from adaptstilts.run import execute
+from adaptstilts.workspace import Workspace
+study, data, store = sys.argv[1:]
+workspace = Workspace(store, data)
+made = plan.expand(config.load(study), workspace)
+outcome = execute(made, workspace, device="cpu")
+print(json.dumps({"done": outcome.done, "skipped": outcome.skipped, "all": list(made.phases)}))
+"""
+
+
+def test_two_runs_at_the_same_time(study_file: Callable[..., Path], data_root: Path, tmp_path: Path) -> None:
+    path = study_file(**{**SMALL, "intermediates": ["none", "mnli"], "swap": "all"})
+    command = [sys.executable, "-c", DRIVER, str(path), str(data_root), str(tmp_path / "store")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(2)]
+    found = [json.loads(process.communicate(timeout=300)[0]) for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    one, two = (set(outcome["done"]) for outcome in found)
+    assert not one & two
+    assert one | two == set(found[0]["all"]) == set(Store(tmp_path / "store").keys())
+    for outcome in found:
+        assert not set(outcome["done"]) & set(outcome["skipped"])
+    assert damaged(tmp_path / "store") == []
+    for name in ("staging", "work", "leases"):
+        assert list((tmp_path / "store" / name).glob("*")) == []
+
+
+# A task and a method from outside the package.
+
+
+class Offset(nn.Module):
+    """A learned vector."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.vector = nn.Parameter(0.1 * torch.randn(hidden))
+
+
+class Offsets(Method):
+    """Adds one learned vector to the output of every layer."""
+
+    kind: Literal["offsets"] = "offsets"
+    leave_out: tuple[int, ...] = Field((), strict=False)
+    backend: ClassVar[str] = "outside"
+    stackable: ClassVar[bool] = True
+    default_lr: ClassVar[float] = 1e-2
+
+    def trainable(self, shape: Mapping[str, int]) -> int:
+        return len(self.layers(shape["layers"])) * shape["hidden"]
+
+    def prepare(self, trunk: XLMRobertaModel) -> None:
+        for layer in trunk.encoder.layer:
+            layer.output.offsets = nn.ModuleDict()
+            layer.output.acting = []
+            layer.output.register_forward_hook(
+                lambda module, _, output: output + sum((module.offsets[n].vector for n in module.acting), 0.0)
+            )
+
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        for i in self.layers(len(trunk.encoder.layer)):
+            trunk.encoder.layer[i].output.offsets[name] = Offset(trunk.config.hidden_size)
+
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        for layer in trunk.encoder.layer:
+            layer.output.acting = [name for name in names if name in layer.output.offsets]
+
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        for layer in trunk.encoder.layer:
+            if name in layer.output.offsets:
+                del layer.output.offsets[name]
+
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        return {k.replace(f".{name}.", "."): v for k, v in trunk.named_parameters() if f".offsets.{name}." in k}
+
+    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        return {i for i, layer in enumerate(trunk.encoder.layer) if name in layer.output.offsets}
+
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        for layer in trunk.encoder.layer:
+            if layer.output.acting != [name for name in names if name in layer.output.offsets]:
+                return tuple(layer.output.acting)
+        return tuple(names)
+
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True)
+        save_file({k: v.detach() for k, v in self.tensors(trunk, name).items()}, folder / "adapter.safetensors")
+        (folder / "adapter_config.json").write_text(json.dumps(self.identity()), encoding="utf-8")
+
+    @classmethod
+    def read_config(cls, folder: Path, depth: int) -> Offsets:
+        return cls.model_validate(read_json(folder / "adapter_config.json"))
+
+
+def test_task_and_method_from_outside(
+    tiny: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_EXTRA", {})
+    monkeypatch.setattr(methods, "_EXTRA", {})
+    data = Path(shutil.copytree(data_root, tmp_path / "hub"))
+    words = {"up": "sun bird tree", "down": "river stone house"}
+    for split in ("train", "validation", "test"):
+        for code in ("en", "de"):
+            rows = [{"text": words[label], "mood": label} for label in ("up", "down")] * 12
+            write_split(data, "someone/moods", code, split, rows)
+    moods = Task(
+        name="moods",
+        kind="classification",
+        languages=("en", "de"),
+        columns={"text_a": "text", "label": "mood"},
+        labels=("up", "down"),
+        train=Source("someone/moods", "en", "train"),
+        dev=Source("someone/moods", "{code}", "validation"),
+        test=Source("someone/moods", "{code}", "test"),
+        intermediate=True,
+    )
+    with pytest.raises(Exception, match="unknown task 'moods'"):
+        study_of(tiny, targets=["moods"])
+    tasks.add(moods)
+    methods.add(Offsets)
+    changed = {
+        "targets": ["moods", "tatoeba"],
+        "intermediates": ["none", "mnli"],
+        "methods": ["offsets", {"kind": "offsets", "leave_out": [0]}],
+        "train": {**STUDY["train"], "epochs": 8, "lr": 0.02, "precision": "fp32"},
+    }
+    made, outcome, _ = run(tiny, data, tmp_path / "store", **changed)
+    assert set(outcome.done) == set(made.phases)
+    assert damaged(tmp_path / "store") == []
+    store = Store(tmp_path / "store")
+    cells = [cell for cell in made.cells if cell.task == "moods"]
+    assert len(cells) == 2 * 4
+    assert {cell.swapped for cell in cells} == {True, False}
+    for cell in cells:
+        scores = store.entry(cell.phase).json("scores.json")
+        assert set(scores) == {"en", "de"}
+        if not cell.swapped:
+            assert scores["de"]["values"]["accuracy"] == 100
+    trained = [store.entry(cell.training[-1]) for cell in cells]
+    assert {entry.json("result.json")["trainable"] for entry in trained} == {4 * 32, 3 * 32}
+    _, again, _ = run(tiny, data, tmp_path / "store", **changed)
+    assert again.done == []
+
+
+def test_walk_gives_a_phase_and_what_it_stands_on(toy: tuple[Plan, Outcome, Record, Path]) -> None:
+    made = toy[0]
+    cell = next(cell for cell in made.cells if cell.task == "xcopa" and cell.swapped)
+    phases = list(walk(made, cell.phase))
+    assert phases[0].key == cell.phase
+    assert {key for phase in phases for key in phase.parents} <= {phase.key for phase in phases}
+    assert {cell.trained_on, cell.over} - {"none"} <= {phase.task for phase in phases}
