@@ -101,7 +101,8 @@ def test_parents_come_first(toy: tuple[Plan, Outcome, Record, Path]) -> None:
 def test_every_cell_has_scores(toy: tuple[Plan, Outcome, Record, Path]) -> None:
     made, _, _, folder = toy
     store = Store(folder)
-    assert len(made.cells) == 3 * (9 + 9) - 3 * 2 + 3 * (3 + 3) - 3 * 0 - 12
+    assert len(made.cells) == (3 * 3 + 3) + 2 * (3 * 9 + 3)
+    assert {cell.task for cell in made.cells} == {"xnli", "udpos", "xcopa", "tatoeba"}
     for cell in made.cells:
         scores = store.entry(cell.phase).json("scores.json")
         assert scores
@@ -132,7 +133,7 @@ def test_larger_study_computes_only_what_is_new(
     toy: tuple[Plan, Outcome, Record, Path], tiny: Path, data_root: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(toy[3], tmp_path / "store"))
-    made, outcome, _ = run(tiny, data_root, folder, methods=[SEQ], seeds=[1, 2], targets=["udpos"], intermediates=["none"], swap="off")
+    made, outcome, _ = run(tiny, data_root, folder, **{**SMALL, "targets": ["udpos"]}, seeds=[1, 2])
     new = {key for key, phase in made.phases.items() if "seed 2" in phase.title}
     assert set(outcome.done) == new
     assert len(new) == 2
@@ -156,9 +157,10 @@ def test_damaged_entry_stops_the_run_and_the_next_one_mends_it(
     assert set(outcome.done) == {phase.key, phase.parents[0]}
     assert damaged(folder) == []
     for key in outcome.done:
-        names = [name for name in store.entry(key).manifest["files"] if name != "cost.json"]
-        for name in names:
-            assert (store.entry_folder(key) / name).read_bytes() == (Store(original).entry_folder(key) / name).read_bytes()
+        there = Store(original).entry_folder(key)
+        for name in store.entry(key).manifest["files"]:
+            if name != "cost.json":
+                assert (store.entry_folder(key) / name).read_bytes() == (there / name).read_bytes()
 
 
 @pytest.fixture
@@ -174,7 +176,8 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     store = tmp_path / "store"
     workspace = Workspace(store, bad_tags)
     made, record = plan.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
-    with pytest.raises(PhasesFailed, match=r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags") as told:
+    expected = r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags"
+    with pytest.raises(PhasesFailed, match=expected) as told:
         execute(made, workspace, record, device="cpu")
     assert told.value.exit_code == 7
     tagging = [phase for phase in made.order() if phase.task == "udpos"]
@@ -331,9 +334,9 @@ def test_task_and_method_from_outside(
     methods.add(Offsets)
     changed = {
         "targets": ["moods", "tatoeba"],
-        "intermediates": ["none", "mnli"],
+        "intermediates": ["none", {"task": "mnli", "train": {"max_steps": 8}}],
         "methods": ["offsets", {"kind": "offsets", "leave_out": [0]}],
-        "train": {**STUDY["train"], "epochs": 8, "lr": 0.02, "precision": "fp32"},
+        "train": {**STUDY["train"], "epochs": 30, "lr": 0.02, "precision": "fp32"},
     }
     made, outcome, _ = run(tiny, data, tmp_path / "store", **changed)
     assert set(outcome.done) == set(made.phases)
@@ -346,7 +349,7 @@ def test_task_and_method_from_outside(
         scores = store.entry(cell.phase).json("scores.json")
         assert set(scores) == {"en", "de"}
         if not cell.swapped:
-            assert scores["de"]["values"]["accuracy"] == 100
+            assert scores["de"]["values"]["accuracy"] > 75
     trained = [store.entry(cell.training[-1]) for cell in cells]
     assert {entry.json("result.json")["trainable"] for entry in trained} == {4 * 32, 3 * 32}
     _, again, _ = run(tiny, data, tmp_path / "store", **changed)

@@ -258,7 +258,7 @@ class _Trainer:
 def _import_libraries(phase: TrainPhase) -> None:
     """Load the libraries now, so that their memory does not count as the phase's."""
     importlib.import_module("transformers.models.xlm_roberta.modeling_xlm_roberta")
-    if phase.method.backend != "plain":
+    if phase.method.backend in ("adapters", "peft"):
         importlib.import_module(phase.method.backend)
 
 

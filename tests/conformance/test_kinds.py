@@ -101,7 +101,7 @@ def test_loss_is_the_sum_over_features(encoder: Encoder, tokenizer: Tokenizer, n
     head = heads.new(encoder, task, 1).eval()
     whole, terms = loss_of(encoder, head, features, kind)
     parts = [loss_of(encoder, head, [feature], kind) for feature in features]
-    assert float(whole) == pytest.approx(sum(float(loss) for loss, _ in parts), rel=1e-4)
+    assert whole.item() == pytest.approx(sum(loss.item() for loss, _ in parts), rel=1e-4)
     assert int(terms) == sum(int(n) for _, n in parts)
 
 
@@ -410,5 +410,3 @@ def test_collate_pads_to_the_longest_or_to_a_width() -> None:
     assert batch.ids.tolist() == [[0, 5, 2, 1], [0, 2, 1, 1], [0, 5, 6, 2]]
     assert batch.mask.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]
     assert collate(features, 1, CPU, 9).ids.shape == (3, 9)
-
-

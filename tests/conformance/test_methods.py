@@ -541,9 +541,7 @@ def test_variants_are_refused(saved: Callable[[Method], Path], tiny: Path, name:
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "null", '{"config": []}', '"lora"'])
 @pytest.mark.parametrize("name", ["seq", "lora"])
-def test_unreadable_config_is_refused(
-    saved: Callable[[Method], Path], tiny: Path, name: str, text: str | None
-) -> None:
+def test_unreadable_config_is_refused(saved: Callable[[Method], Path], tiny: Path, name: str, text: str | None) -> None:
     method = CASES[name]
     folder = saved(method)
     path = folder / "adapter_config.json"

@@ -104,9 +104,7 @@ def test_equals_composing_by_hand(
     assert torch.equal(states(held.encoder(None, ())), states(Encoder(model.folder)))
 
 
-def test_more_adapters_than_are_kept(
-    held: Resident, put: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_adapters_than_are_kept(held: Resident, put: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "ADAPTERS_KEPT", 3)
     under, targets = put("under"), [put(f"t{i}") for i in range(5)]
     seen = [states(held.encoder(None, (under, target))) for target in targets]

@@ -34,7 +34,8 @@ class Done:
 
     def __init__(self, model: Path, data: Path, store: Path, **changed: Any) -> None:
         held = {**STUDY, "model": str(model), "methods": METHODS, "targets": ["xnli", "udpos", "xcopa", "xquad"]}
-        held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.1, "max_steps": 8}
+        held["intermediates"] = ["none", "social_i_qa"]
+        held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.03, "max_steps": 8}
         self.data, self.model = data, model
         self.workspace = Workspace(store, data)
         self.study = config.parse(json.dumps({**held, **changed}))
@@ -57,7 +58,7 @@ class Done:
 
 @pytest.fixture(scope="module")
 def done(tiny: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Two methods, three intermediates, four targets, every swap."""
+    """Two methods, two intermediates, four targets, every swap."""
     held = Done(tiny, data_root, tmp_path_factory.mktemp("evaluated") / "store")
     execute(held.plan, held.workspace, device="cpu")
     return held
@@ -91,7 +92,7 @@ LANGUAGES = {"xnli": ["de", "en", "zh"], "udpos": ["de", "en"], "xcopa": ["id", 
 @pytest.mark.parametrize("task", LANGUAGES)
 def test_scores_follow_from_predictions_and_gold(done: Done, task: str, method: str) -> None:
     cells = done.cells(task, method)
-    assert len(cells) == 9
+    assert len(cells) == 4
     for cell in cells:
         entry = done.entry(cell)
         scores = entry.json("scores.json")
@@ -162,19 +163,18 @@ def test_swapping_changes_what_the_model_says(done: Done) -> None:
     """Otherwise the comparison above would hold for an adapter that is not there."""
     found = {}
     for cell in done.cells("udpos"):
-        if cell.trained_on == "mnli":
+        if cell.trained_on == "social_i_qa":
             found[cell.over] = done.entry(cell).json("predictions/en.json")["predictions"]
-    assert set(found) == {"none", "mnli", "social_i_qa"}
-    assert found["mnli"] != found["none"]
-    assert found["mnli"] != found["social_i_qa"]
+    assert set(found) == {"none", "social_i_qa"}
+    assert found["social_i_qa"] != found["none"]
 
 
 def test_swapping_trains_nothing(done: Done) -> None:
     trained = [phase for phase in done.plan.order() if phase.kind == "train"]
-    chains = 3 * (1 + 1 + 2 + 1) - 1  # social_i_qa, the first half of xcopa over none, is an intermediate phase too
-    assert len(trained) == 2 * (2 + chains)
+    chains = 2 * (1 + 1 + 2 + 1) - 1  # social_i_qa, the first half of xcopa over none, is an intermediate phase too
+    assert len(trained) == 2 * (1 + chains)
     evaluated = [phase for phase in done.plan.order() if phase.kind == "evaluate"]
-    assert len(evaluated) == 2 * 4 * 9
+    assert len(evaluated) == 2 * 4 * 4
 
 
 def content(entry: Entry) -> dict[str, bytes]:
@@ -215,7 +215,7 @@ def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[
 
 
 def test_evaluating_again_gives_the_same_bits(done: Done, again: Callable[..., Entry]) -> None:
-    cell = done.cells("udpos", "lora")[4]
+    cell = done.cells("udpos", "lora")[3]
     assert content(again(cell)) == content(done.entry(cell))
 
 
@@ -307,7 +307,5 @@ def test_dev_split_and_other_length(small: Callable[..., Done]) -> None:
     entry = held.entry(cell)
     assert entry.json("scores.json")["en"]["truncated"] > 0
     rows = [r for r in table(held.data, "google/xtreme", "XNLI", "validation") if r["language"] == "en"]
-    hits = [
-        a == b["gold_label"] for a, b in zip(entry.json("predictions/en.json")["predictions"], rows, strict=True)
-    ]
+    hits = [a == b["gold_label"] for a, b in zip(entry.json("predictions/en.json")["predictions"], rows, strict=True)]
     assert entry.json("scores.json")["en"]["values"]["accuracy"] == pytest.approx(share(hits))

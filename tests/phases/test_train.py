@@ -305,9 +305,7 @@ def test_fixed_padding_gives_the_same_bits_twice(bench: Callable[[], Bench]) -> 
 
 @pytest.mark.parametrize("name", ["mnli", "social_i_qa", "squad", "udpos"])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
-def test_micro_batches_give_the_gradient_of_the_whole_batch(
-    bench: Callable[[], Bench], name: str, method: Any
-) -> None:
+def test_micro_batches_give_the_gradient_of_the_whole_batch(bench: Callable[[], Bench], name: str, method: Any) -> None:
     here = bench()
     found = []
     for tokens in (64, 8192):
