@@ -184,7 +184,8 @@ class Encoder:
         if active != tuple(names):
             raise ArtifactError(f"active adapters are {list(active)}, expected {list(names)}")
         wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
-        trainable = {id(p) for p in self._all if p.requires_grad}
+        here = self._all if train is None else self.trunk.parameters()
+        trainable = {id(p) for p in here if p.requires_grad}
         if trainable != wanted:
             raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(wanted)} of {train!r}")
 

@@ -603,6 +603,18 @@ def test_guard_notices_what_trains(make: Callable[..., Encoder], method: Method)
         encoder.check(["a", "b"], "b")
 
 
+@pytest.mark.parametrize("name", ["seq", "lora"])
+def test_guard_notices_what_was_attached_behind_its_back(make: Callable[..., Encoder], name: str) -> None:
+    encoder = make(CASES[name], "a")
+    encoder.compose(["a"], train="a")
+    CASES[name].add(encoder.trunk, "z")
+    CASES[name].activate(encoder.trunk, ["a"])
+    for key, value in encoder.trunk.named_parameters():
+        value.requires_grad_(".adapters." in key or ".lora_" in key)
+    with pytest.raises(ArtifactError, match="would be trained"):
+        encoder.check(["a"], "a")
+
+
 @pytest.mark.parametrize("name", ["seq", "double"])
 def test_guard_notices_another_active_bottleneck(make: Callable[..., Encoder], name: str) -> None:
     from adapters.composition import Average, Parallel, Stack
