@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
-from adaptstilts.plan import EvaluatePhase, Phase, Plan, RetrievePhase, TrainPhase
+from adaptstilts.plan import Plan
+from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, TrainPhase
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -153,10 +154,11 @@ class _Executor:
             if self.stopping():
                 raise Interrupted("interrupted; the same command continues")
             with self.workspace.store.lease(phase.key) as mine:
-                if mine:
-                    if not self.workspace.store.has(phase.key):
-                        self._try(phase, number, total)
+                if mine and not self.workspace.store.has(phase.key):
+                    self._try(phase, number, total)
                     return
+                if mine:
+                    break
             if not waited:
                 holder = self.workspace.store.holder(phase.key)
                 self.listener.progress(f"{phase.title}: {holder or 'another process'} works on it, waiting", 0, 0)

@@ -12,11 +12,9 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import digests
+from adaptstilts import digests, leases
 from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.files import replace_text
 
 FORMAT = "adaptstilts-store 1"
 MANIFEST = "manifest.json"
-HEARTBEAT = 10.0
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -186,27 +183,15 @@ class Store:
     @contextlib.contextmanager
     def lease(self, key: str) -> Iterator[bool]:
         """Say that this process works on ``key``; yields False when another live process says so already."""
-        path = self.folder / "leases" / key
         with _environment(self.folder):
             self._create()
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if not _take(path):
-            yield False
-            return
-        stop = threading.Event()
-        beat = threading.Thread(target=_heartbeat, args=(path, stop), daemon=True)
-        beat.start()
-        try:
-            yield True
-        finally:
-            stop.set()
-            beat.join()
-            path.unlink(missing_ok=True)
+            (self.folder / "leases").mkdir(exist_ok=True)
+        with leases.held(self.folder / "leases" / key) as mine:
+            yield mine
 
     def holder(self, key: str) -> str | None:
         """``host:pid`` of the live process that works on a key."""
-        held = _read_lease(self.folder / "leases" / key)
-        return f"{held.get('host')}:{held.get('pid')}" if held and _alive(held) else None
+        return leases.holder(self.folder / "leases" / key)
 
     def garbage(self) -> list[Path]:
         """Folders nobody needs: staging and leases of dead processes, work of finished phases."""
@@ -334,71 +319,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _boot() -> str:
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return ""
-
-
-def _read_lease(path: Path) -> dict[str, Any] | None:
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return held if isinstance(held, dict) else None
-    except (OSError, ValueError):
-        return None
-
-
-def _alive(held: dict[str, Any]) -> bool:
-    """Whether a lease's process may still run: by pid on this host, by missed heartbeats elsewhere."""
-    if held.get("host") == platform.node():
-        if held.get("boot") != _boot():
-            return False
-        pid = held.get("pid")
-        if not isinstance(pid, int) or pid <= 0:
-            return False
-        try:
-            os.kill(pid, 0)
-        except PermissionError:
-            return True
-        except (OSError, OverflowError):
-            return False
-        return True
-    beat = held.get("heartbeat")
-    return isinstance(beat, int | float) and time.time() - beat < 3 * HEARTBEAT
-
-
-def _take(path: Path) -> bool:
-    for _ in range(3):
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        except FileExistsError:
-            held = _read_lease(path)
-            if held and _alive(held):
-                return False
-            if held is None and _young(path):
-                return False
-            path.unlink(missing_ok=True)
-            continue
-        os.close(handle)
-        _beat(path)
-        return True
-    return False
-
-
-def _young(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return time.time() - path.stat().st_mtime < HEARTBEAT
-    return False
-
-
-def _beat(path: Path) -> None:
-    held = {"host": platform.node(), "pid": os.getpid(), "boot": _boot(), "heartbeat": time.time()}
-    with contextlib.suppress(OSError):
-        replace_text(path, json.dumps(held))
-
-
-def _heartbeat(path: Path, stop: threading.Event) -> None:
-    while not stop.wait(HEARTBEAT):
-        _beat(path)

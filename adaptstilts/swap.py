@@ -10,7 +10,8 @@ from adaptstilts import methods
 from adaptstilts.config import Study
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.models.source import check_same
-from adaptstilts.plan import Cell, EvaluatePhase, Plan, expand
+from adaptstilts.plan import Cell, Plan, expand
+from adaptstilts.spec import EvaluatePhase
 from adaptstilts.store import MANIFEST, Entry
 from adaptstilts.workspace import Workspace
 

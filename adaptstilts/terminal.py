@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any
 
 from adaptstilts import methods, tasks
-from adaptstilts.plan import Phase, Plan, TrainPhase
+from adaptstilts.plan import Plan
 from adaptstilts.run import Listener
+from adaptstilts.spec import Phase, TrainPhase
 from adaptstilts.store import Store
 from adaptstilts.tables import scaled
 from adaptstilts.workspace import Workspace

@@ -24,7 +24,7 @@ from adaptstilts.methods import Method
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.resident import Resident
 from adaptstilts.models.source import Model, locate
-from adaptstilts.plan import TrainPhase
+from adaptstilts.spec import TrainPhase
 from adaptstilts.store import Store
 
 METHODS = ("bottleneck", "lora")

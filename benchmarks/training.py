@@ -49,7 +49,8 @@ from adaptstilts.data.batches import epoch_order
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import TrainPhase, expand
+from adaptstilts.plan import expand
+from adaptstilts.spec import TrainPhase
 from adaptstilts.workspace import Workspace
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models gain nothing from more, busy machines lose
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 WORDS = "a the cat dog sun tree river stone bird house runs sees likes eats red old new good not and of in".split()

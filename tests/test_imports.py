@@ -21,10 +21,11 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 errors files
 digests languages metrics strictyaml
-store tasks methods
+leases tasks methods
+store
 config data
 models.source
-workspace
+spec workspace
 plan
 scores swap
 tables
@@ -62,10 +63,9 @@ TORCH_FREE = [
     "cli",
 ]
 LIGHT_PARTS = {
-    "errors", "digests", "languages", "metrics", "strictyaml", "store", "tasks", "methods", "config", "data",
-    "files", "models.source", "workspace", "plan", "scores", "swap", "tables", "report", "studies", "run", "terminal",
-    "cli", "__main__",
-}  # fmt: skip
+    *"errors digests languages metrics strictyaml store tasks methods config data files leases models.source".split(),
+    *"spec workspace plan scores swap tables report studies run terminal cli __main__".split(),
+}
 
 
 def module(path: Path) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from adaptstilts import config, methods, plan
+from adaptstilts import config, methods, plan, spec
 from adaptstilts.config import Evaluate, Frozen, Retrieve, Train
 from adaptstilts.errors import ArtifactError, ConfigError, DataError
 from adaptstilts.methods.full import Full
 from adaptstilts.models.source import Fingerprint
-from adaptstilts.plan import EvaluatePhase, Plan, RetrievePhase, TrainPhase, expand
+from adaptstilts.plan import Plan, expand
+from adaptstilts.spec import EvaluatePhase, RetrievePhase, TrainPhase
 from adaptstilts.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -199,7 +200,7 @@ def test_golden_keys() -> None:
 def test_the_spec_says_what_is_computed() -> None:
     assert PHASE.spec == {
         "kind": "train",
-        "version": plan.VERSION["train"],
+        "version": spec.VERSION["train"],
         "task": "xnli",
         "rows": "mnli",
         "data": {"train": "a" * 64, "dev": "b" * 64},
@@ -248,7 +249,7 @@ def test_what_a_key_depends_on(changed: dict[str, Any]) -> None:
 
 
 def test_the_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(plan.VERSION, "train", plan.VERSION["train"] + 1)
+    monkeypatch.setitem(spec.VERSION, "train", spec.VERSION["train"] + 1)
     assert dataclasses.replace(PHASE).key != PHASE.key
 
 
@@ -349,7 +350,7 @@ def test_a_changed_default_needs_a_new_version(kind: str, model: type[Frozen]) -
 
     A new field belongs into the table above as it is; a changed default belongs there under a raised ``VERSION``.
     """
-    version = (kind, plan.VERSION[kind])
+    version = (kind, spec.VERSION[kind])
     assert version in DEFAULTS, f"VERSION of {kind} was raised: add its defaults to the table"
     assert defaults(model) == DEFAULTS[version]
 
@@ -357,7 +358,7 @@ def test_a_changed_default_needs_a_new_version(kind: str, model: type[Frozen]) -
 @pytest.mark.parametrize("kind", sorted(METHODS))
 def test_a_changed_default_of_a_method_needs_a_new_version(kind: str) -> None:
     """As above; a method has no version of its own, so the one of ``train`` is raised."""
-    assert plan.VERSION["train"] == 1, "VERSION was raised: bring this table up to date"
+    assert spec.VERSION["train"] == 1, "VERSION was raised: bring this table up to date"
     assert defaults(methods.get(kind)) == METHODS[kind]
 
 

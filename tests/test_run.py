@@ -20,8 +20,9 @@ from torch import nn
 from adaptstilts import config, methods, plan, tasks
 from adaptstilts.errors import ArtifactError, DataError, PhasesFailed
 from adaptstilts.methods.base import Method, read_json
-from adaptstilts.plan import Phase, Plan, walk
+from adaptstilts.plan import Plan
 from adaptstilts.run import Listener, Outcome, execute
+from adaptstilts.spec import Phase
 from adaptstilts.store import Store
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
@@ -354,12 +355,3 @@ def test_task_and_method_from_outside(
     assert {entry.json("result.json")["trainable"] for entry in trained} == {4 * 32, 3 * 32}
     _, again, _ = run(tiny, data, tmp_path / "store", **changed)
     assert again.done == []
-
-
-def test_walk_gives_a_phase_and_what_it_stands_on(toy: tuple[Plan, Outcome, Record, Path]) -> None:
-    made = toy[0]
-    cell = next(cell for cell in made.cells if cell.task == "xcopa" and cell.swapped)
-    phases = list(walk(made, cell.phase))
-    assert phases[0].key == cell.phase
-    assert {key for phase in phases for key in phase.parents} <= {phase.key for phase in phases}
-    assert {cell.trained_on, cell.over} - {"none"} <= {phase.task for phase in phases}

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from adaptstilts import digests, store
+from adaptstilts import digests, leases, store
 from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.store import MANIFEST, Entry, Store
 
@@ -471,7 +471,7 @@ def write_lease(where: Store, **changed: Any) -> Path:
     """Forge a lease: of this process unless changed."""
     path = where.folder / "leases" / KEY
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = {"host": platform.node(), "pid": os.getpid(), "boot": store._boot(), "heartbeat": time.time()}
+    held = {"host": platform.node(), "pid": os.getpid(), "boot": leases._boot(), "heartbeat": time.time()}
     path.write_text(json.dumps({**held, **changed}))
     return path
 
@@ -533,8 +533,8 @@ DEAD = 2**22 + 1
         ({"boot": "before the reboot"}, True),
         ({"heartbeat": 0}, False),
         ({"host": "elsewhere", "pid": DEAD}, False),
-        ({"host": "elsewhere", "age": 2 * store.HEARTBEAT}, False),
-        ({"host": "elsewhere", "age": 4 * store.HEARTBEAT}, True),
+        ({"host": "elsewhere", "age": 2 * leases.HEARTBEAT}, False),
+        ({"host": "elsewhere", "age": 4 * leases.HEARTBEAT}, True),
         ({"host": "elsewhere", "heartbeat": "x"}, True),
         ({"host": "elsewhere", "heartbeat": None}, True),
         ({"pid": None}, True),

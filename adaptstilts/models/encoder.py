@@ -40,7 +40,7 @@ def seeded(*parts: object) -> int:
 @contextlib.contextmanager
 def generator(*parts: object) -> Iterator[None]:
     """Run a block with torch's global generator seeded by ``parts``, and put the generator back after it."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seeded(*parts))
         yield
 
@@ -180,9 +180,11 @@ class Encoder:
             found, expected = method.found(self.trunk, name), set(method.layers(self.depth))
             if found != expected:
                 raise ArtifactError(f"adapter {name!r}: modules in layers {sorted(found)}, expected {sorted(expected)}")
-        active = next((m.active(self.trunk, names) for m in self.methods.values()), ())
-        if active != tuple(names):
-            raise ArtifactError(f"active adapters are {list(active)}, expected {list(names)}")
+        for kind in {type(method): method for method in self.methods.values()}.values():
+            own = tuple(name for name in names if type(self.methods[name]) is type(kind))
+            active = kind.active(self.trunk, own)
+            if active != own:
+                raise ArtifactError(f"active adapters are {list(active)}, expected {list(own)}")
         wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
         here = self._all if train is None else self.trunk.parameters()
         trainable = {id(p) for p in here if p.requires_grad}

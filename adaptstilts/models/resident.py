@@ -32,21 +32,24 @@ class Resident:
         self._heads: dict[tuple[str, str], nn.Module] = {}
         self.loads = 0
 
-    def encoder(self, base: str | None, stack: Sequence[str]) -> Encoder:
+    def encoder(self, base: str | None, stack: Sequence[str], backend: str | None = None) -> Encoder:
         """The encoder with the adapters of these entries acting, the lowest first.
 
         Args:
             base: key of a full fine-tuning phase whose encoder is the trunk; None for the base model.
             stack: keys of adapter phases.
+            backend: library of the trunk when the stack is empty; None takes what is loaded.
 
         Raises:
             ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
         """
         entries = [self.store.entry(key) for key in stack]
-        backends = {methods.parse(entry.spec["method"]).backend for entry in entries}
+        backends = {methods.parse(entry.spec["method"]).backend for entry in entries} | (
+            {backend} if backend else set()
+        )
         if len(backends) > 1:
             raise ArtifactError(f"adapters of different libraries cannot be stacked: {', '.join(sorted(backends))}")
-        backend = next(iter(backends), self._trunk[1] if self._trunk and self._trunk[0] == base else "plain")
+        backend = next(iter(backends), None) or (self._trunk[1] if self._trunk and self._trunk[0] == base else "plain")
         if self._trunk != (base, backend):
             self.drop()
             self._encoder = Encoder(self._folder(base), backend, self.device, self.model.name)

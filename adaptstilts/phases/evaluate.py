@@ -15,7 +15,7 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import predict
 from adaptstilts.phases.runtime import Runtime, half_precision, task_of
-from adaptstilts.plan import EvaluatePhase
+from adaptstilts.spec import EvaluatePhase
 from adaptstilts.tasks import Task
 
 
@@ -40,14 +40,16 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
     done: dict[str, Any] = found[1] if found else {}
     saved = time.monotonic()
     for code in phase.languages:
-        if code not in done:
-            done[code] = _language(phase, runtime, encoder, head, task, code, length)
+        try:
+            if code not in done:
+                done[code] = _language(phase, runtime, encoder, head, task, code, length)
+        except Interrupted:
+            checkpoints.save(len(done), {}, done)
+            raise Interrupted(f"{phase.title}: stopped after {len(done)} languages") from None
         runtime.report(phase.title, len(done), len(phase.languages))
-        if runtime.stop() or time.monotonic() - saved > runtime.checkpoint_seconds:
+        if time.monotonic() - saved > runtime.checkpoint_seconds:
             checkpoints.save(len(done), {}, done)
             saved = time.monotonic()
-        if runtime.stop() and len(done) < len(phase.languages):
-            raise Interrupted(f"{phase.title}: stopped after {len(done)} languages")
     write(done, staging)
 
 
@@ -61,8 +63,9 @@ def _language(
         task, source.at(languages.resolve(code)), phase.data[code], length, phase.settings.examples
     )
     gold = kind.gold(examples.rows, task)
-    if isinstance(gold[0], str | int) and withheld(gold):
-        raise DataError(f"{source}: {code}: every gold label is {gold[0]!r}; the labels look withheld")
+    labels = [tag for row in gold for tag in row] if task.kind == "tagging" else gold
+    if task.kind != "span" and withheld(labels):
+        raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
     bf16 = half_precision(phase.settings.precision, runtime.device)
     outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop)
     predictions = kind.decode(outputs, features, examples.rows, task)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from adaptstilts.data.batches import sorted_runs
+from adaptstilts.errors import Interrupted
 from adaptstilts.kinds.base import Features, Kind, collate
 from adaptstilts.models.encoder import Encoder
 
@@ -24,11 +25,17 @@ def predict(
     bf16: bool,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Any]:
-    """What :meth:`Kind.decode` needs, one item per feature in their order."""
+    """What :meth:`Kind.decode` needs, one item per feature in their order.
+
+    Raises:
+        Interrupted: ``stop`` said so.
+    """
     outputs: list[Any] = [None] * len(features.items)
     encoder.trunk.eval()
     head.eval()
     for run in sorted_runs(features.sizes, features.lengths, TOKENS):
+        if stop():
+            raise Interrupted("stopped while predicting")
         batch = collate([features.items[i] for i in run], pad, encoder.device)
         with torch.inference_mode(), torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
             states = encoder.states(batch.ids, batch.mask)

@@ -15,9 +15,9 @@ from adaptstilts.errors import DataError
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import scored, write
 from adaptstilts.phases.runtime import Runtime, half_precision, task_of
-from adaptstilts.plan import RetrievePhase
 from adaptstilts.retrieval.encode import distinct, mean_pooled
 from adaptstilts.retrieval.search import nearest, unit
+from adaptstilts.spec import RetrievePhase
 
 
 def default_layer(depth: int) -> int:

@@ -30,7 +30,7 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import headline, predict
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision, task_of
-from adaptstilts.plan import TrainPhase
+from adaptstilts.spec import TrainPhase
 
 
 @dataclass
@@ -273,10 +273,7 @@ def _model(phase: TrainPhase, runtime: Runtime) -> tuple[Encoder, nn.Module]:
         encoder.train_all()
     else:
         resident = Resident(store, runtime.model, runtime.device)
-        encoder = resident.encoder(phase.base, phase.stack)
-        if encoder.backend != phase.method.backend:
-            folder = store.entry(phase.base).folder / "encoder" if phase.base else runtime.model.folder
-            encoder = Encoder(folder, phase.method.backend, runtime.device, runtime.model.name)
+        encoder = resident.encoder(phase.base, phase.stack, phase.method.backend)
         under = list(encoder.methods)
         if start:
             encoder.load(phase.task, phase.method, start.folder / "adapter")

@@ -21,8 +21,9 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.models.source import locate
 from adaptstilts.phases.inference import predict
 from adaptstilts.phases.runtime import Runtime
-from adaptstilts.plan import Cell, EvaluatePhase, Plan
+from adaptstilts.plan import Cell, Plan
 from adaptstilts.run import execute, perform
+from adaptstilts.spec import EvaluatePhase
 from adaptstilts.store import Entry
 from adaptstilts.workspace import Workspace
 

@@ -18,10 +18,10 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.retrieve import default_layer
 from adaptstilts.phases.runtime import Runtime
-from adaptstilts.plan import RetrievePhase
 from adaptstilts.retrieval.encode import mean_pooled
 from adaptstilts.retrieval.search import unit
 from adaptstilts.run import execute
+from adaptstilts.spec import RetrievePhase
 from adaptstilts.store import Entry
 from adaptstilts.workspace import Workspace
 

@@ -26,8 +26,9 @@ from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import predict
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import Plan, TrainPhase
+from adaptstilts.plan import Plan
 from adaptstilts.run import perform
+from adaptstilts.spec import TrainPhase
 from adaptstilts.store import Entry
 from adaptstilts.workspace import Workspace
 

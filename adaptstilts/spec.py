@@ -1,0 +1,139 @@
+"""Phases as data: immutable specs of one unit of work, each with a content key.
+
+The key of a phase is the sha256 of the canonical JSON of its spec: what is computed, on which data, from which
+parents. No path, host or log setting is in it. ``VERSION`` of a phase kind is raised when its meaning changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from adaptstilts import digests
+from adaptstilts.config import Evaluate, Retrieve, Train
+from adaptstilts.methods import Method
+from adaptstilts.models.source import Fingerprint
+
+VERSION = {"train": 1, "evaluate": 1, "retrieve": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One unit of work. ``title`` is for people and not part of the key.
+
+    Attributes:
+        task: name of the task.
+        data: what is read -> digest of its content.
+        model: the base model.
+        method: how the encoder is adapted; None for the bare base model.
+        base: key of a full fine-tuning phase whose encoder is used instead of the base model's.
+        stack: keys of the frozen intermediate phases under the phase's own adapter, the lowest first.
+    """
+
+    task: str
+    data: Mapping[str, str]
+    model: Fingerprint
+    method: Method | None
+    base: str | None = None
+    stack: tuple[str, ...] = ()
+    title: str = field(default="", compare=False)
+
+    @property
+    def kind(self) -> str:
+        """train, evaluate or retrieve."""
+        return type(self).__name__.removesuffix("Phase").lower()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Keys of the phases whose entries this one reads."""
+        return tuple(key for key in (self.base, *self.stack, *self._more_parents()) if key)
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """What the key is the digest of; empty fields are left out."""
+        spec = {
+            "kind": self.kind,
+            "version": VERSION[self.kind],
+            "task": self.task,
+            "data": dict(self.data),
+            "model": self.model.identity(),
+            "method": self.method.identity() if self.method else None,
+            "base": self.base,
+            "stack": list(self.stack),
+            **self._more_spec(),
+        }
+        return {key: value for key, value in spec.items() if value not in (None, [], {})}
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the spec."""
+        return digests.of(self.spec)
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return ()
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPhase(Phase):
+    """Train an adapter (or the whole encoder) and a head on English rows.
+
+    Attributes:
+        rows: the task whose training rows are used, where it is another one than ``task``.
+        settings: budget and optimisation.
+        seed: of initial weights, row order and dropout.
+        init: key of the phase whose trained weights and head are continued.
+    """
+
+    method: Method
+    settings: Train
+    seed: int
+    rows: str
+    init: str | None = None
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return (self.init,)
+
+    def _more_spec(self) -> dict[str, Any]:
+        rows = self.rows if self.rows != self.task else None
+        return {"train": self.settings.identity(), "seed": self.seed, "rows": rows, "init": self.init}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatePhase(Phase):
+    """Evaluate a target phase zero-shot in every language, over any intermediate adapters.
+
+    Attributes:
+        target: key of the target's training phase.
+        languages: codes, in order.
+        settings: split, subset, precision.
+    """
+
+    target: str
+    languages: tuple[str, ...]
+    settings: Evaluate
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return (self.target,)
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "languages": list(self.languages),
+            "evaluate": self.settings.identity(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievePhase(Phase):
+    """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
+
+    languages: tuple[str, ...]
+    settings: Retrieve
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {"languages": list(self.languages), "retrieve": self.settings.identity()}
