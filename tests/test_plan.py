@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adaptstilts import config, methods, plan, spec
+from adaptstilts import config, methods, spec
 from adaptstilts.config import Evaluate, Frozen, Retrieve, Train
 from adaptstilts.errors import ArtifactError, ConfigError, DataError
 from adaptstilts.methods.full import Full
@@ -131,13 +131,6 @@ def test_order_does_not_depend_on_insertion(make: Callable[..., Plan]) -> None:
     made.phases = dict(reversed(made.phases.items()))
     place = {phase.key: i for i, phase in enumerate(made.order())}
     assert all(place[parent] < place[key] for key in made.phases for parent in made.phases[key].parents)
-
-
-def test_walk_reaches_every_ancestor(make: Callable[..., Plan]) -> None:
-    made = make(methods=["lora"])
-    cell = next(c for c in made.cells if (c.task, c.trained_on, c.over) == ("xcopa", "mnli", "social_i_qa"))
-    tasks = Counter(phase.task for phase in {p.key: p for p in plan.walk(made, cell.phase)}.values())
-    assert tasks == {"xcopa": 2, "social_i_qa": 2, "mnli": 1}
 
 
 def test_missing_is_what_has_no_entry(make: Callable[..., Plan], tmp_path: Path) -> None:
