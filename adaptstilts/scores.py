@@ -19,7 +19,7 @@ from adaptstilts import tasks
 from adaptstilts.plan import Cell, Plan
 from adaptstilts.store import Store
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 HEADLINES = {
     "classification": ("accuracy",),
     "choice": ("accuracy",),
@@ -130,8 +130,11 @@ class _Reader:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan, self.store = plan, store
         self._stats: dict[str, Stats] = {}
+        self._draws: dict[str, Draws] = {}
+        self._resampled: dict[str, Scores] = {}
 
     def record(self, cells: Sequence[Cell], differences: Mapping[str, Difference | None]) -> Record:
+        """The record of one combination, its cells being its seeds."""
         first = cells[0]
         complete = all(self.store.has(cell.phase) for cell in cells)
         record: dict[str, Any] = {
@@ -153,12 +156,17 @@ class _Reader:
         pairs = [(a, b) for a in cells for b in others if a.seed == b.seed]
         if not pairs or not all(self.store.has(c.phase) for pair in pairs for c in pair):
             return None
-        task = tasks.get(cells[0].task)
-        sides = [[self.stats(pair[side].phase) for pair in pairs] for side in (0, 1)]
-        if any(_shape(a) != _shape(b) for a, b in zip(*sides, strict=True)):
+        if any(_shape(self.stats(a.phase)) != _shape(self.stats(b.phase)) for a, b in pairs):
             return None
-        names = HEADLINES[task.kind]
-        return paired_difference(sides[0], sides[1], names, task.parallel)
+        return paired_difference([self.resampled(a) for a, _ in pairs], [self.resampled(b) for _, b in pairs])
+
+    def resampled(self, cell: Cell) -> Scores:
+        """The score of a cell's phase under the draws of its task."""
+        if cell.phase not in self._resampled:
+            task = tasks.get(cell.task)
+            draws = self._draws.setdefault(task.name, Draws(HEADLINES[task.kind], task.parallel))
+            self._resampled[cell.phase] = draws.scores(self.stats(cell.phase))
+        return self._resampled[cell.phase]
 
     def stats(self, key: str) -> Stats:
         if key not in self._stats:
@@ -223,41 +231,55 @@ class _Reader:
         }
 
 
-def paired_difference(
-    ours: Sequence[Stats], theirs: Sequence[Stats], names: Sequence[str], parallel: bool, seed: int = 0
-) -> Difference:
-    """Difference of two scores over the same examples, with its percentile bootstrap interval.
+class Draws:
+    """Resampled examples of one task's test sets: the same for every phase, so that differences are paired.
 
     Args:
-        ours: for every seed: language -> metric -> measure and per-example statistics.
-        theirs: the same for the other side.
         names: metrics whose mean is the score.
         parallel: draw the same items in all languages of equal size.
         seed: of the resampling.
     """
-    generator = np.random.default_rng(seed)
-    drawn: dict[int, NDArray[np.float64]] = {}
-    point = np.zeros(1)
-    resampled = np.zeros(RESAMPLES)
-    languages = list(ours[0])
-    for code in languages:
-        n = len(ours[0][code][names[0]]["stats"])
-        if not parallel or n not in drawn:
-            drawn[n] = generator.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
-        once = np.ones((1, n))
-        for a, b in zip(ours, theirs, strict=True):
-            point += _value(once, a[code], names) - _value(once, b[code], names)
-            resampled += _value(drawn[n], a[code], names) - _value(drawn[n], b[code], names)
-    scale = len(languages) * len(ours)
-    low, high = np.percentile(resampled / scale, [2.5, 97.5])
-    return Difference(float(point[0] / scale), float(low), float(high))
+
+    def __init__(self, names: Sequence[str], parallel: bool, seed: int = 0) -> None:
+        self.names, self.parallel, self.seed = names, parallel, seed
+        self._counts: dict[tuple[str, int], NDArray[np.uint8]] = {}
+
+    def scores(self, stats: Stats) -> tuple[float, NDArray[np.float64]]:
+        """The score over all languages, of the examples as they are and of every resampling: (resamples,)."""
+        point, resampled = 0.0, np.zeros(RESAMPLES)
+        for code, metrics in stats.items():
+            n = len(metrics[self.names[0]]["stats"])
+            point += float(_value(np.ones((1, n), np.float32), metrics, self.names)[0])
+            resampled += _value(self._weights(code, n), metrics, self.names)
+        return point / len(stats), resampled / len(stats)
+
+    def _weights(self, code: str, n: int) -> NDArray[np.float32]:
+        """How often each of ``n`` examples is drawn: (resamples, n)."""
+        key = ("", n) if self.parallel else (code, n)
+        if key not in self._counts:
+            generator = np.random.default_rng([self.seed, n, *key[0].encode()])
+            places = generator.integers(0, n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
+            counts = np.bincount(places.ravel(), minlength=RESAMPLES * n)
+            self._counts[key] = counts.reshape(RESAMPLES, n).astype(np.uint8)
+        return self._counts[key].astype(np.float32)
 
 
-def _value(weights: NDArray[np.float64], metrics: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
+Scores = tuple[float, NDArray[np.float64]]
+
+
+def paired_difference(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Difference:
+    """Difference of two scores over the same draws, with its percentile interval; one pair for every seed."""
+    point = float(np.mean([a - b for (a, _), (b, _) in zip(ours, theirs, strict=True)]))
+    resampled = np.mean([a - b for (_, a), (_, b) in zip(ours, theirs, strict=True)], axis=0)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Difference(point, float(low), float(high))
+
+
+def _value(weights: NDArray[np.float32], metrics: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
     """The score of every weighting of the examples: (resamples,)."""
     total = np.zeros(len(weights))
     for name in names:
-        sums = weights @ np.asarray(metrics[name]["stats"], dtype=np.float64)
+        sums = (weights @ np.asarray(metrics[name]["stats"], dtype=np.float32)).astype(np.float64)
         ratio = metrics[name]["measure"] == "ratio"
         top = sums[:, 0] if ratio else 2 * sums[:, 0]
         bottom = sums[:, 1] if ratio else sums[:, 1] + sums[:, 2]

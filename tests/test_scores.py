@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptstilts import kinds, metrics, tables
-from adaptstilts.scores import HEADLINES, Difference, Record, paired_difference
+from adaptstilts.scores import HEADLINES, Difference, Draws, Record, paired_difference
 
 
 def stats(hits: dict[str, list[int]]) -> dict[str, dict[str, object]]:
     return {code: {"accuracy": {"measure": "ratio", "stats": [[h, 1] for h in row]}} for code, row in hits.items()}
+
+
+def difference(ours: dict[str, Any], theirs: dict[str, Any], draws: Draws) -> Difference:
+    return paired_difference([draws.scores(ours)], [draws.scores(theirs)])
 
 
 def test_headlines_are_those_of_the_kinds() -> None:
@@ -24,13 +29,13 @@ def test_headlines_are_those_of_the_kinds() -> None:
 
 def test_difference_of_equal_sides_is_zero() -> None:
     side = stats({"en": [1, 0, 1, 1], "de": [0, 0, 1, 1]})
-    assert paired_difference([side], [side], ("accuracy",), True) == Difference(0.0, 0.0, 0.0)
+    assert difference(side, side, Draws(("accuracy",), True)) == Difference(0.0, 0.0, 0.0)
 
 
 def test_difference_is_the_mean_over_languages() -> None:
     ours = stats({"en": [1, 1, 1, 1], "de": [1, 0, 0, 0]})
     theirs = stats({"en": [1, 1, 0, 0], "de": [0, 0, 0, 0]})
-    found = paired_difference([ours], [theirs], ("accuracy",), False)
+    found = difference(ours, theirs, Draws(("accuracy",), False))
     assert found.value == pytest.approx((50 + 25) / 2)
     assert found.low <= found.value <= found.high
 
@@ -39,7 +44,7 @@ def test_interval_agrees_with_theory() -> None:
     generator = random.Random(3)
     ours = [int(generator.random() < 0.7) for _ in range(400)]
     theirs = [int(generator.random() < 0.6) for _ in range(400)]
-    found = paired_difference([stats({"en": ours})], [stats({"en": theirs})], ("accuracy",), False)
+    found = difference(stats({"en": ours}), stats({"en": theirs}), Draws(("accuracy",), False))
     error = 100 * np.std(np.array(ours) - np.array(theirs), ddof=1) / 20
     assert found.low == pytest.approx(found.value - 1.96 * error, abs=0.6)
     assert found.high == pytest.approx(found.value + 1.96 * error, abs=0.6)
@@ -48,8 +53,8 @@ def test_interval_agrees_with_theory() -> None:
 def test_pairing_uses_the_same_examples() -> None:
     ours = [1, 0] * 50
     shifted = [0, 1] * 50
-    always = paired_difference([stats({"en": ours})], [stats({"en": ours})], ("accuracy",), False)
-    crossed = paired_difference([stats({"en": ours})], [stats({"en": shifted})], ("accuracy",), False)
+    always = difference(stats({"en": ours}), stats({"en": ours}), Draws(("accuracy",), False))
+    crossed = difference(stats({"en": ours}), stats({"en": shifted}), Draws(("accuracy",), False))
     assert always.high == 0
     assert crossed.high > 10
 
@@ -61,7 +66,7 @@ def test_f1_point_equals_the_metric(rows: list[tuple[int, int, int]]) -> None:
     zero = [(0, p, g) for _, p, g in rows]
     sides = [{"en": {"f1": {"measure": "f1", "stats": [list(r) for r in side]}}} for side in (rows, zero)]
     expected = metrics.Metric("f1", [tuple(map(float, r)) for r in rows]).value
-    assert paired_difference([sides[0]], [sides[1]], ("f1",), False).value == pytest.approx(expected)
+    assert difference(sides[0], sides[1], Draws(("f1",), False)).value == pytest.approx(expected)
 
 
 def record(**changed: object) -> Record:
