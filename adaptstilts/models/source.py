@@ -200,4 +200,7 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 
 
 def _short(value: str | None) -> str:
-    return (value or "nothing") if (value and len(value) < 24) or not value else f"{value[:12]}..."
+    """A digest by its beginning, anything else whole."""
+    if value is None:
+        return "nothing"
+    return f"{value[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", value) else value
