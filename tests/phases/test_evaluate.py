@@ -208,8 +208,10 @@ def again(done: Done, tmp_path: Path) -> Callable[..., Entry]:
 def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[..., Entry], task: str) -> None:
     cell = next(cell for cell in done.cells(task) if cell.swapped and cell.over != "none")
     lines: list[tuple[int, int]] = []
-    with pytest.raises(Interrupted, match="after 1 languages"):
+    with pytest.raises(Interrupted, match="after 0 languages"):
         again(cell, stop=lambda: True)
+    with pytest.raises(Interrupted, match="after 1 languages"):
+        again(cell, stop=lambda: bool(lines), report=lambda line, n, total: lines.append((n, total)))
     entry = again(cell, report=lambda line, n, total: lines.append((n, total)))
     assert content(entry) == content(done.entry(cell))
     assert lines[-1] == (len(LANGUAGES[task]), len(LANGUAGES[task]))
