@@ -132,6 +132,7 @@ class _Builder:
         self._tests: dict[tuple[str, str], tuple[dict[str, str], tuple[str, ...]]] = {}
 
     def arm(self, arm: Arm, seed: int) -> None:
+        """All phases and cells of one method with one seed."""
         unders = [self._intermediate(arm, part, seed) for part in self.study.intermediates]
         for part in self.study.targets:
             if tasks.get(part.task).kind == "bitext":

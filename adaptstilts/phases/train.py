@@ -90,6 +90,7 @@ class _Trainer:
         self._epoch: tuple[int, list[list[int]]] = (-1, [])
 
     def run(self, staging: Path) -> None:
+        """Train from the beginning or from a checkpoint, and write the entry's files."""
         self.meter.start()
         self._resume()
         saved = time.monotonic()
