@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from adaptstilts import digests, languages, tasks
+from adaptstilts import languages, tasks
 from adaptstilts.config import Arm, Part, Study, train_settings
 from adaptstilts.data import sources
 from adaptstilts.errors import ConfigError, DataError
@@ -232,7 +232,7 @@ class _Builder:
     def _digest(self, source: Source | None, task: Task) -> str:
         if source is None:
             raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
-        return digests.of([self.workspace.split(source).digest, task.version])
+        return self.workspace.split(source).identity(task.version)
 
     def _test(self, name: str, split: str) -> tuple[dict[str, str], tuple[str, ...]]:
         """(language -> digest, missing languages) of a target's test rows."""
@@ -263,7 +263,7 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> tu
         if here is None:
             missing.append(code)
         else:
-            found[code] = digests.of([here.digest, task.version])
+            found[code] = here.identity(task.version)
     if missing and (study.missing == "error" or not found):
         raise DataError(
             f"{task.name}: no {split} rows for {', '.join(missing)} in {source.repo}; add the data, name the"

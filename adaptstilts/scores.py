@@ -103,7 +103,7 @@ def records(plan: Plan, store: Store) -> list[Record]:
     groups: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in plan.cells:
         groups.setdefault((cell.task, cell.method, cell.trained_on, cell.over), []).append(cell)
-    reader = _Reader(plan, store)
+    reader = _Reader(store)
     reference = _reference(plan)
     found = []
     for (task, method, trained_on, over), cells in groups.items():
@@ -127,8 +127,8 @@ def _reference(plan: Plan) -> str:
 
 
 class _Reader:
-    def __init__(self, plan: Plan, store: Store) -> None:
-        self.plan, self.store = plan, store
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self._stats: dict[str, Stats] = {}
         self._draws: dict[str, Draws] = {}
         self._resampled: dict[str, Scores] = {}

@@ -34,6 +34,10 @@ class Split:
     files: tuple[Path, ...]
     digest: str
 
+    def identity(self, version: int) -> str:
+        """What content keys hold of a split: its content, and the version of the task that reads it."""
+        return digests.of([self.digest, version])
+
 
 class Sources:
     """Finds, fetches and pins splits.

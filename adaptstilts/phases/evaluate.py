@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import kinds, languages
+from adaptstilts import kinds, languages, tasks
+from adaptstilts.config import Train
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.kinds.base import Kind
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Runtime, half_precision, task_of
+from adaptstilts.phases.runtime import Runtime, half_precision
 from adaptstilts.spec import EvaluatePhase
 from adaptstilts.tasks import Task
 
@@ -32,9 +33,9 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
         encoder = resident.encoder(phase.target, ())
     else:
         encoder = resident.encoder(target.spec.get("base"), (*phase.stack, phase.target))
-    task = task_of(phase.task)
+    task = tasks.get(phase.task)
     head = resident.head(encoder, phase.target, task)
-    length = phase.settings.max_length or _trained_length(target.spec, task)
+    length = phase.settings.max_length or Train.model_validate(target.spec.get("train", {})).max_length
     checkpoints = Checkpoints(store.work(phase.key))
     found = checkpoints.load()
     done: dict[str, Any] = found[1] if found else {}
@@ -84,7 +85,7 @@ def scored(
     """Predictions of one language with their scores and the statistics that intervals are made from."""
     metrics = kind.score(predictions, gold)
     return {
-        "score": {
+        "scores": {
             "values": {name: metric.value for name, metric in metrics.items()},
             "n": len(ids),
             "rows": total,
@@ -98,16 +99,10 @@ def scored(
 def write(done: dict[str, Any], staging: Path) -> None:
     """The files of an evaluate or retrieve entry."""
     for name in ("scores", "stats"):
-        held = {code: result[name.removesuffix("s") if name == "scores" else name] for code, result in done.items()}
+        held = {code: result[name] for code, result in done.items()}
         (staging / f"{name}.json").write_text(json.dumps(held, allow_nan=False), encoding="utf-8")
     folder = staging / "predictions"
     folder.mkdir()
     for code, result in done.items():
         text = json.dumps(result["predictions"], ensure_ascii=False, allow_nan=False)
         (folder / f"{code}.json").write_text(text, encoding="utf-8")
-
-
-def _trained_length(spec: dict[str, Any], task: Task) -> int:
-    from adaptstilts.config import Train
-
-    return Train.model_validate(spec.get("train", {})).max_length

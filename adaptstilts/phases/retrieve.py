@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import digests, kinds, languages
+from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Examples, read
-from adaptstilts.errors import DataError
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import scored, write
-from adaptstilts.phases.runtime import Runtime, half_precision, task_of
+from adaptstilts.phases.runtime import Runtime, half_precision
 from adaptstilts.retrieval.encode import distinct, mean_pooled
 from adaptstilts.retrieval.search import nearest, unit
 from adaptstilts.spec import RetrievePhase
@@ -27,7 +26,7 @@ def default_layer(depth: int) -> int:
 
 def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
     """Run a retrieve phase; writes the same files as an evaluate phase."""
-    task = task_of(phase.task)
+    task = tasks.get(phase.task)
     kind = kinds.get(task.kind)
     encoder = resident.encoder(phase.base, phase.stack)
     layer = phase.settings.layer
@@ -53,10 +52,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
 
 
 def _pairs(phase: RetrievePhase, runtime: Runtime, code: str) -> Examples:
-    task = task_of(phase.task)
+    task = tasks.get(phase.task)
     assert task.test is not None  # noqa: S101
-    source = task.test.at(languages.resolve(code))
-    split = runtime.workspace.sources.get(source)
-    if digests.of([split.digest, task.version]) != phase.data[code]:
-        raise DataError(f"{source}: the files changed since the plan was made; run the command again")
+    split = runtime.split(task, task.test.at(languages.resolve(code)), phase.data[code])
     return read(split, task, kinds.get(task.kind).check)

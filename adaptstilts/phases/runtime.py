@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 
-from adaptstilts import digests, kinds, tasks
+from adaptstilts import kinds
 from adaptstilts.config import Precision
 from adaptstilts.data.examples import Examples, read
+from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.kinds.base import Features
 from adaptstilts.models.source import Model
@@ -55,6 +56,17 @@ class Runtime:
         """The tokenizer of the base model."""
         return Tokenizer(self.model.folder)
 
+    def split(self, task: Task, source: Source, expected: str) -> Split:
+        """A split whose content is the one that the phase's key was made from.
+
+        Raises:
+            DataError: it is not.
+        """
+        split = self.workspace.sources.get(source)
+        if split.identity(task.version) != expected:
+            raise DataError(f"{source}: the files changed since the plan was made; run the command again")
+        return split
+
     def rows(
         self,
         task: Task,
@@ -64,14 +76,8 @@ class Runtime:
         limit: int | None = None,
         seed: object = "subset",
     ) -> tuple[Examples, Features]:
-        """Examples and features of a split, kept for the next phase that asks for the same.
-
-        Raises:
-            DataError: the content is not the one that the phase's key was made from.
-        """
-        split = self.workspace.sources.get(source)
-        if digests.of([split.digest, task.version]) != expected:
-            raise DataError(f"{source}: the files changed since the plan was made; run the command again")
+        """Examples and features of a split, kept for the next phase that asks for the same; see :meth:`split`."""
+        split = self.split(task, source, expected)
         key = (task.name, split.digest, source.where, max_length, limit, seed)
         if key not in self._features:
             kind = kinds.get(task.kind)
@@ -81,11 +87,6 @@ class Runtime:
                 self._features.popitem(last=False)
         self._features.move_to_end(key)
         return self._features[key]
-
-
-def task_of(name: str) -> Task:
-    """A task by name."""
-    return tasks.get(name)
 
 
 def half_precision(precision: Precision, device: torch.device) -> bool:

@@ -18,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from adaptstilts import kinds
+from adaptstilts import kinds, tasks
 from adaptstilts.config import Train
 from adaptstilts.data.batches import by_tokens, epoch_order
 from adaptstilts.data.examples import Examples
@@ -29,7 +29,7 @@ from adaptstilts.models.encoder import Encoder, check_finite, seeded
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import headline, predict
-from adaptstilts.phases.runtime import Meter, Runtime, half_precision, task_of
+from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.spec import TrainPhase
 
 
@@ -62,9 +62,9 @@ class _Trainer:
     def __init__(self, phase: TrainPhase, runtime: Runtime, checkpoints: Checkpoints) -> None:
         self.phase, self.runtime, self.checkpoints = phase, runtime, checkpoints
         self.settings: Train = phase.settings
-        self.task = task_of(phase.task)
+        self.task = tasks.get(phase.task)
         self.kind = kinds.get(self.task.kind)
-        giver = task_of(phase.rows)
+        giver = tasks.get(phase.rows)
         assert giver.train is not None  # noqa: S101
         assert self.task.dev is not None  # noqa: S101
         limits = self.settings
@@ -265,7 +265,7 @@ def _import_libraries(phase: TrainPhase) -> None:
 
 def _model(phase: TrainPhase, runtime: Runtime) -> tuple[Encoder, nn.Module]:
     """The encoder, composed with exactly the phase's parameters trainable, and the head."""
-    store, task = runtime.workspace.store, task_of(phase.task)
+    store, task = runtime.workspace.store, tasks.get(phase.task)
     start = store.entry(phase.init) if phase.init else None
     if phase.method.kind == "full":
         parent = start or (store.entry(phase.base) if phase.base else None)

@@ -61,7 +61,6 @@ class Task:
         test: rows to report on.
         intermediate: whether the task may be an intermediate task.
         parallel: row ``i`` is the same item in every language (resampled together in intervals).
-        parent_kinds: kinds of head this task can continue from (used by ``train_from``).
         defaults: training settings that differ from the package's (fields of ``config.Train``).
         version: raised when reading the same files gives other examples.
     """
