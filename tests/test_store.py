@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -409,9 +410,12 @@ def test_readers_see_all_or_nothing(here: Store) -> None:
 # Disks
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files() -> Iterator[int]:
-    """No file of this process may grow beyond a few kilobytes: a full disk, portably."""
+    """Within the block no file of this process may grow beyond a few kilobytes: a full disk, portably.
+
+    A block and not a fixture: pytest's own report may go to a file, and is written before fixtures end.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
@@ -420,9 +424,12 @@ def small_files() -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_while_committing(here: Store, small_files: int) -> None:
-    with pytest.raises(ResourceError, match=r"cannot be written: File too large \(\d+ MiB free\)"):
-        put(here, title="t" * 2 * small_files)
+def test_a_full_disk_while_committing(here: Store) -> None:
+    with (
+        small_files() as limit,
+        pytest.raises(ResourceError, match=r"cannot be written: File too large \(\d+ MiB free\)"),
+    ):
+        put(here, title="t" * 2 * limit)
     assert left(here.folder / "staging") == []
     assert here.keys() == []
     assert put(here).bytes == 1013
