@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,3 +113,18 @@ def _overlap(predicted: str, reference: str) -> float:
         return 0.0
     precision, recall = same / len(have), same / len(want)
     return 2 * precision * recall / (precision + recall)
+
+
+def pair_metrics(predicted: Sequence[object], gold: Sequence[Collection[object]]) -> dict[str, Metric]:
+    """F1, precision and recall of extracted pairs (bitext mining); one example is one sentence of one side.
+
+    Args:
+        predicted: the partner given to each sentence; None where it has none.
+        gold: the true partners of each sentence, mostly none.
+    """
+    sums = [(float(p in g), float(p is not None), float(len(g))) for p, g in zip(predicted, gold, strict=True)]
+    return {
+        "f1": Metric("f1", list(sums)),
+        "precision": Metric("ratio", [(right, given) for right, given, _ in sums]),
+        "recall": Metric("ratio", [(right, wanted) for right, _, wanted in sums]),
+    }

@@ -126,16 +126,25 @@ class _Under:
     stack: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Test:
+    """What a target is tested on: digests by name, the languages that are there, and those that are missing."""
+
+    data: dict[str, str]
+    languages: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
 class _Builder:
     def __init__(self, plan: Plan, workspace: Workspace) -> None:
         self.plan, self.study, self.workspace = plan, plan.study, workspace
-        self._tests: dict[tuple[str, str], tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._tests: dict[tuple[str, str], _Test] = {}
 
     def arm(self, arm: Arm, seed: int) -> None:
         """All phases and cells of one method with one seed."""
         unders = [self._intermediate(arm, part, seed) for part in self.study.intermediates]
         for part in self.study.targets:
-            if tasks.get(part.task).kind == "bitext":
+            if tasks.get(part.task).retrieval:
                 for under in unders:
                     self._retrieve(part, arm, under, seed)
                 continue
@@ -190,43 +199,43 @@ class _Builder:
         return keys
 
     def _evaluate(self, part: Part, arm: Arm, trained: _Under, over: _Under, chain: tuple[str, ...], seed: int) -> None:
-        data, missing = self._test(part.task, self.study.evaluate.split)
+        test = self._test(part.task, self.study.evaluate.split)
         if self.study.evaluate.max_length is not None:
             self._check_length(self.study.evaluate.max_length)
         swap = f", swapped from {trained.name}" if over.name != trained.name else ""
         phase = EvaluatePhase(
             task=part.task,
-            data=data,
+            data=test.data,
             model=self.plan.model.fingerprint,
             method=arm.method,
             stack=over.stack,
             target=chain[-1],
-            languages=tuple(data),
+            languages=test.languages,
             settings=self.study.evaluate,
             title=f"evaluate {part.task} ({arm.method.label}) over {over.name}{swap}, seed {seed}",
         )
         key = self.plan.add(phase)
-        cell = Cell(part.task, arm.method.label, trained.name, over.name, seed, key, chain, missing)
+        cell = Cell(part.task, arm.method.label, trained.name, over.name, seed, key, chain, test.missing)
         self.plan.cells.append(cell)
 
     def _retrieve(self, part: Part, arm: Arm, under: _Under, seed: int) -> None:
-        data, missing = self._test(part.task, "test")
+        test = self._test(part.task, "test")
         bare = under.name == "none"
         self._check_length(self.study.retrieve.max_length)
         phase = RetrievePhase(
             task=part.task,
-            data=data,
+            data=test.data,
             model=self.plan.model.fingerprint,
             method=None if bare else arm.method,
             base=under.base,
             stack=under.stack,
-            languages=tuple(data),
+            languages=test.languages,
             settings=self.study.retrieve,
             title=f"retrieve {part.task}, "
             + ("base model" if bare else f"{under.name} ({arm.method.label}), seed {seed}"),
         )
         key = self.plan.add(phase)
-        cell = Cell(part.task, arm.method.label, under.name, under.name, seed, key, (), missing)
+        cell = Cell(part.task, arm.method.label, under.name, under.name, seed, key, (), test.missing)
         self.plan.cells.append(cell)
 
     def _digest(self, source: Source | None, task: Task) -> str:
@@ -234,8 +243,7 @@ class _Builder:
             raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
         return self.workspace.split(source).identity(task.version)
 
-    def _test(self, name: str, split: str) -> tuple[dict[str, str], tuple[str, ...]]:
-        """(language -> digest, missing languages) of a target's test rows."""
+    def _test(self, name: str, split: str) -> _Test:
         if (name, split) not in self._tests:
             self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace)
         return self._tests[name, split]
@@ -249,27 +257,26 @@ class _Builder:
             )
 
 
-def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> tuple[dict[str, str], tuple[str, ...]]:
-    source = task.test if split == "test" else task.dev
-    if source is None:
-        raise ConfigError(f"{task.name} has no {split} rows")
+def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _Test:
     asked = {languages.resolve(code).code for code in study.languages or task.languages}
     wanted = [code for code in task.languages if code in asked]
     if not wanted:
         raise ConfigError(f"{task.name} has none of the languages {', '.join(sorted(asked))}")
-    found, missing = {}, []
-    for code in wanted:
-        here = workspace.sources.find(source.at(languages.resolve(code)))
-        if here is None:
-            missing.append(code)
-        else:
-            found[code] = here.identity(task.version)
-    if missing and (study.missing == "error" or not found):
+    reads = {code: task.reads(split, languages.resolve(code)) for code in wanted}
+    missing = [code for code, sources in reads.items() if not any(map(workspace.sources.find, sources.values()))]
+    if missing and (study.missing == "error" or len(missing) == len(wanted)):
+        repo = next(iter(reads[missing[0]].values())).repo
         raise DataError(
-            f"{task.name}: no {split} rows for {', '.join(missing)} in {source.repo}; add the data, name the"
+            f"{task.name}: no {split} rows for {', '.join(missing)} in {repo}; add the data, name the"
             f" languages to evaluate (languages=[...]) or give missing=skip"
         )
-    return found, tuple(missing)
+    found = tuple(code for code in wanted if code not in missing)
+    data = {
+        name: workspace.sources.get(source).identity(task.version)
+        for code in found
+        for name, source in reads[code].items()
+    }
+    return _Test(data, found, tuple(missing))
 
 
 def _check(study: Study, model: Model) -> None:

@@ -26,6 +26,7 @@ HEADLINES = {
     "tagging": ("f1",),
     "span": ("f1", "exact_match"),
     "bitext": ("accuracy",),
+    "mining": ("f1",),
 }
 Stats = dict[str, dict[str, Any]]
 
@@ -53,6 +54,7 @@ class Record:
         n: examples per language, smallest and largest.
         subset: whether fewer rows were read than the split has.
         truncated: share of examples that lost tokens to the maximum length.
+        thresholds: score threshold of every language, where dev gives one, averaged over seeds.
         missing: languages of the task that the data does not have.
         trainable: trained parameters of the encoder part; ``head``: those of the head.
         bytes: stored for this target: its last adapter (or encoder) and its head.
@@ -81,6 +83,7 @@ class Record:
     subset: bool = False
     truncated: float = 0.0
     dropped: int = 0
+    thresholds: dict[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     trainable: int | None = None
     head: int | None = None
@@ -196,7 +199,13 @@ class _Reader:
             "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
             "n": (min(counts), max(counts)),
             "subset": any(h[code]["n"] < h[code]["rows"] for h in held for code in codes),
-            "truncated": sum(h[code].get("truncated", 0) for h in held for code in codes) / sum(counts),
+            "truncated": sum(h[code].get("truncated", 0) for h in held for code in codes)
+            / sum(h[code].get("sentences", h[code]["n"]) for h in held for code in codes),
+            "thresholds": {
+                code: float(np.mean([h[code]["threshold"] for h in held]))
+                for code in codes
+                if "threshold" in held[0][code]
+            },
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
         }
 

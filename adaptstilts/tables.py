@@ -116,6 +116,9 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         notes.append(
             f"{len(done[0].languages)} languages, {size} examples each{' (a subset)' if done[0].subset else ''}"
         )
+    cuts = [value for r in done for value in r.thresholds.values()]
+    if cuts:
+        notes.append(f"score thresholds from dev, {min(cuts):.4f} to {max(cuts):.4f}")
     if first.missing:
         notes.append(f"not in the data, not in the mean: {', '.join(first.missing)}")
     cut = max((r.truncated for r in done), default=0.0)

@@ -15,6 +15,7 @@ from adaptstilts.metrics import (
     exact_match,
     measure,
     normalize_answer,
+    pair_metrics,
     token_accuracy,
 )
 
@@ -192,3 +193,13 @@ def test_metrics_are_sums_of_their_statistics(pairs: list[tuple[int, int]]) -> N
     assert (
         measure(metric.measure, sums) == metric.value == pytest.approx(100 * sum(p == g for p, g in pairs) / len(pairs))
     )
+
+
+def test_pairs_by_hand() -> None:
+    """Two of three extracted pairs are right, and two of four gold pairs are found."""
+    found = pair_metrics(["a", None, "b", "c", None], [["a"], ["d"], ["x", "b"], [], []])
+    assert found["precision"].value == pytest.approx(200 / 3)
+    assert found["recall"].value == 50
+    assert found["f1"].value == pytest.approx(100 * 4 / 7)
+    assert found["f1"].stats == [(1, 1, 1), (0, 0, 1), (1, 1, 2), (0, 1, 0), (0, 0, 0)]
+    assert [metric.value for metric in pair_metrics([None], [[]]).values()] == [0, 0, 0]

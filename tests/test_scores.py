@@ -50,6 +50,19 @@ def test_interval_agrees_with_theory() -> None:
     assert found.high == pytest.approx(found.value + 1.96 * error, abs=0.6)
 
 
+def test_f1_of_resampled_pairs() -> None:
+    """The score of mining is a ratio of sums: the bootstrap draws sentences and sums them anew."""
+    generator = random.Random(4)
+    gold = [["x"] if i % 5 == 0 else [] for i in range(300)]
+    predicted = ["x" if generator.random() < (0.7 if g else 0.1) else None for g in gold]
+    metric = metrics.pair_metrics(predicted, gold)["f1"]
+    side = {"de": {"f1": {"measure": metric.measure, "stats": [list(s) for s in metric.stats]}}}
+    point, resampled = Draws(("f1",), False).scores(side)
+    assert point == pytest.approx(metric.value, abs=1e-3)
+    assert abs(resampled.mean() - point) < 1
+    assert 1 < resampled.std() < 6
+
+
 def test_pairing_uses_the_same_examples() -> None:
     ours = [1, 0] * 50
     shifted = [0, 1] * 50

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adaptstilts.errors import ConfigError
 from adaptstilts.languages import Language
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Any]
+RETRIEVAL = ("bitext", "mining")  # kinds that are never trained; here, as planning does not import kinds (torch)
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Source:
     """Where the rows of one split come from: a data set repository in the layout of the Hugging Face hub.
 
     ``config``, ``split`` and the value of ``where`` may hold ``{code}``, ``{iso3}`` or ``{name}``, filled in for a
-    language by :meth:`at`.
+    language by :meth:`at`; ``config`` also ``{set}``, for tasks whose splits are made of several row sets.
 
     Attributes:
         repo: ``owner/name`` on the hub, and the folder of that name under a local data root.
@@ -33,9 +35,10 @@ class Source:
     where: tuple[str, str] | None = None
     revision: str | None = None
 
-    def at(self, language: Language) -> Source:
-        """This source with the placeholders filled in for one language."""
+    def at(self, language: Language, row_set: str = "") -> Source:
+        """This source with the placeholders filled in for one language, and for one row set where there are several."""
         names = {"code": language.code, "iso3": language.iso3, "name": language.name}
+        names["set"] = row_set.format(**names)
         where = (self.where[0], self.where[1].format(**names)) if self.where else None
         return replace(self, config=self.config.format(**names), split=self.split.format(**names), where=where)
 
@@ -57,8 +60,9 @@ class Task:
         no_gold: label values that mean "no gold label": such rows are dropped and counted.
         train: the English training rows; None when ``train_from`` gives them or the task is never trained.
         train_from: tasks whose training sets are used instead, one training phase each, in this order.
-        dev: rows for model selection, always read in English there.
+        dev: rows for model selection, always read in English there; for retrieval those that give a threshold.
         test: rows to report on.
+        sets: row set of the kind -> what ``{set}`` stands for in the sources; empty where a split is one table.
         intermediate: whether the task may be an intermediate task.
         parallel: row ``i`` is the same item in every language (resampled together in intervals).
         defaults: training settings that differ from the package's (fields of ``config.Train``).
@@ -76,9 +80,39 @@ class Task:
     train_from: tuple[str, ...] = ()
     dev: Source | None = None
     test: Source | None = None
+    sets: Mapping[str, str] = field(default_factory=dict)
     intermediate: bool = False
     parallel: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     citation: str = ""
     version: int = 1
+
+    @property
+    def retrieval(self) -> bool:
+        """Whether it is evaluated with the encoder as it is, without training."""
+        return self.kind in RETRIEVAL
+
+    def of(self, fields: Iterable[str]) -> Task:
+        """This task with some of its fields only, as one of its row sets has them."""
+        return replace(self, columns={name: self.columns[name] for name in fields})
+
+    def reads(self, split: str, language: Language) -> dict[str, Source]:
+        """Every source that a score in one language is made from, by the name that it has in content keys.
+
+        That is the split itself, under the language's code. With several row sets it is each of them, of the split
+        and of dev, which gives the threshold: ``<code>.<dev or test>.<row set>``.
+
+        Raises:
+            ConfigError: the task does not have such rows.
+        """
+        held = {"dev": self.dev, "test": self.test}
+        found: dict[str, Source] = {}
+        for part in dict.fromkeys(("dev", split) if self.sets else (split,)):
+            source = held[part]
+            if source is None:
+                raise ConfigError(f"{self.name} has no {part} rows")
+            found |= {f"{language.code}.{part}.{name}": source.at(language, text) for name, text in self.sets.items()}
+            if not self.sets:
+                found[language.code] = source.at(language)
+        return found

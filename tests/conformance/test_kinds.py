@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+import pkgutil
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from conftest import WORDS, sentence
@@ -16,15 +19,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adaptstilts import kinds, languages, metrics, tasks
-from adaptstilts.data.examples import read
+from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.kinds import span
 from adaptstilts.kinds.base import IGNORE, Feature, Features, collate
+from adaptstilts.kinds.retrieval import Retrieval, Side
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.inference import predict
+from adaptstilts.scores import HEADLINES
+from adaptstilts.tasks.base import RETRIEVAL
 
 CPU = torch.device("cpu")
 TRAINED = ["mnli", "social_i_qa", "squad", "udpos"]
@@ -383,19 +389,90 @@ def test_bad_rows_are_told(name: str, change: dict[str, Any], field: str) -> Non
     assert (kind.check({**row, **change}, task) or "").startswith(f"{field}:")
 
 
-def test_bitext_takes_the_newline_off_and_is_not_trained(tokenizer: Tokenizer) -> None:
+# Retrieval
+
+RETRIEVED = ["tatoeba", "ntrex_mining"]
+
+
+def retrieval_rows(task: tasks.Task, n: int = 8) -> dict[str, Examples]:
+    """Rows of one language in which sentence ``i`` is the translation of sentence ``i``."""
+    kind = cast(Retrieval, kinds.get(task.kind))
+    values = {
+        "foreign": lambda i, name: f"die {WORDS[i]}" if not name else f"de-{i}",
+        "english": lambda i, name: f"the {WORDS[i]}" if not name else f"en-{i}",
+        "id": lambda i, name: f"{'de' if name.endswith('foreign') else 'en'}-{i}",
+        "text": lambda i, name: f"{'die' if name.endswith('foreign') else 'the'} {WORDS[i]}\n",
+    }
+    rows: dict[str, Examples] = {}
+    for place in task.reads("test", languages.resolve("de")):
+        name = place.removeprefix("de").removeprefix(".")
+        fields = kind.fields[name.partition(".")[2]]
+        made = [{field: values[field](i, name) for field in fields} for i in range(n)]
+        assert [kind.check(row, task.of(fields)) for row in made] == [None] * n
+        rows[name] = Examples(made, list(range(n)), n)
+    return rows
+
+
+def test_every_kind_is_in_the_suite() -> None:
+    every = {kinds.get(name).name for name in HEADLINES}
+    found = {module.name for module in pkgutil.iter_modules(kinds.__path__)} - {"base", "retrieval"}
+    assert every == found
+    assert {name for name in every if not kinds.get(name).trainable} == set(RETRIEVAL)
+    assert {tasks.get(name).kind for name in TRAINED + RETRIEVED} == every
+    assert {tasks.get(name).kind for name in RETRIEVED} == set(RETRIEVAL)
+
+
+@pytest.mark.parametrize("name", RETRIEVED)
+def test_from_vectors_to_scores(name: str) -> None:
+    """Vectors of translations that are equal give full marks, and those of other sentences none."""
+    task = tasks.get(name)
+    kind = cast(Retrieval, kinds.get(task.kind))
+    rows = retrieval_rows(task)
+    assert kind.problem(rows) is None
+    sentences = kind.sentences(rows)
+    assert not any(text.endswith("\n") for texts in sentences.values() for text in texts)
+    held = np.eye(8, dtype=np.float32)
+    for shift, value in ((0, 100), (1, 0)):
+        sides = {}
+        for side, texts in sentences.items():
+            places = np.roll(np.arange(8), shift if side.endswith("english") else 0)
+            sides[side] = Side(held, places, np.arange(len(texts)) < 2)
+        found = kind.search(rows, sides)
+        assert len(found.predictions) == len(found.gold) == len(found.ids) == found.total == 8
+        assert found.counts["truncated"] >= 2
+        json.dumps([found.predictions, found.gold, found.counts], allow_nan=False)
+        metrics_of = kind.score(found.predictions, found.gold)
+        assert set(kind.headline) <= set(metrics_of)
+        assert [metric.value for metric in metrics_of.values()] == [value] * len(metrics_of)
+        assert all(len(metric.stats) == 8 for metric in metrics_of.values())
+
+
+@pytest.mark.parametrize("name", RETRIEVED)
+def test_retrieval_kinds_are_not_trained(tokenizer: Tokenizer, name: str) -> None:
+    task = tasks.get(name)
+    kind: Any = kinds.get(task.kind)
+    features = kind.features([{"text": "the cat"}, {"text": ""}], tokenizer, task, 16)
+    assert [item.sequences[0] for item in features.items] == [[0, *tokenizer.ids(["the cat"])[0], 2], [0, 2]]
+    assert kind.features([{"text": " ".join(WORDS)}], tokenizer, task, 16).truncated == 1
+    calls = [
+        lambda: kind.head(8, 0.0, task),
+        lambda: kind.loss(None, None, None),
+        lambda: kind.predict(None, None, None),
+        lambda: kind.decode([], features, [], task),
+        lambda: kind.gold([], task),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigError, match="retrieval task"):
+            call()
+
+
+def test_bitext_takes_the_newline_off() -> None:
     task = tasks.get("tatoeba")
     kind = kinds.get("bitext")
     row = {"foreign": " die Katze \r\n", "english": "the cat\n"}
     assert kind.check(row, task) is None
     assert row == {"foreign": " die Katze ", "english": "the cat"}
     assert kind.check({"foreign": None, "english": "x"}, task) is not None
-    features = kind.features([{"text": "the cat"}, {"text": ""}], tokenizer, task, 16)
-    assert [item.sequences[0] for item in features.items] == [[0, *tokenizer.ids(["the cat"])[0], 2], [0, 2]]
-    assert kind.features([{"text": " ".join(WORDS)}], tokenizer, task, 16).truncated == 1
-    for call in (lambda: kind.head(8, 0.0, task), lambda: kind.loss(None, None, None)):
-        with pytest.raises(ConfigError, match="retrieval task"):
-            call()
 
 
 @pytest.mark.parametrize("name", ["nothing", "base.Kind", "../span", "base"])

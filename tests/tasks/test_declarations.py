@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_languages_resolve(task: Task) -> None:
 def test_sources_format(task: Task) -> None:
     assert task.test is not None
     for source in sources(task):
-        places = [source.at(LANGUAGES[code]) for code in task.languages]
+        places = [source.at(LANGUAGES[code], text) for code in task.languages for text in task.sets.values() or [""]]
         assert not any("{" in str(place) or "{" in str(place.where) for place in places)
         for repo in (source.repo, *source.mirrors):
             owner, _, name = repo.partition("/")
@@ -48,13 +49,30 @@ def test_sources_format(task: Task) -> None:
             assert owner
             assert name
             assert set(owner + name) <= allowed
-    if len(task.languages) > 1:
-        assert len({task.test.at(LANGUAGES[code]) for code in task.languages}) == len(task.languages)
+    reads = [place for code in task.languages for place in task.reads("test", LANGUAGES[code]).items()]
+    assert len({name for name, _ in reads}) == len({source for _, source in reads}) == len(reads)
+
+
+def test_what_a_score_is_made_from() -> None:
+    """Keys of tasks with one table a split are as they always were; those with row sets name every file of both."""
+    german = LANGUAGES["de"]
+    assert tasks.get("tatoeba").reads("test", german) == {
+        "de": Source("google/xtreme", "tatoeba.deu", "validation"),
+    }
+    assert tasks.get("ntrex_mining").reads("test", german) == {
+        f"de.{part}.{name}": Source("local/ntrex-bucc", f"de-en.{config}", split)
+        for part, split in (("dev", "train"), ("test", "test"))
+        for name, config in (("foreign", "de"), ("english", "en"), ("gold", "gold"))
+    }
+    with pytest.raises(ConfigError, match="tatoeba has no dev rows"):
+        tasks.get("tatoeba").reads("dev", german)
+    with pytest.raises(ConfigError, match="ntrex_mining has no dev rows"):
+        dataclasses.replace(tasks.get("ntrex_mining"), dev=None).reads("test", german)
 
 
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
-    kind = kinds.get(task.kind)
+    kind: Any = kinds.get(task.kind)
     assert kind.name == task.kind
     fields = {
         "classification": {"text_a", "label"},
@@ -62,17 +80,24 @@ def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
         "span": {"id", "question", "context", "answers"},
         "tagging": {"tokens", "tags"},
         "bitext": {"foreign", "english"},
+        "mining": {"id", "text", "foreign", "english"},
     }
     assert set(task.columns) >= fields[task.kind]
     assert (len(task.labels) > 1) == (task.kind in ("classification", "tagging"))
     assert len(set(task.labels)) == len(task.labels)
+    assert kind.trainable != task.retrieval
+    if task.retrieval:
+        assert set(kind.fields) == (set(task.sets) or {""})
+        assert all(set(task.of(names).columns) == set(names) for names in kind.fields.values())
+    else:
+        assert not task.sets
 
 
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_training_rows_come_from_somewhere(task: Task) -> None:
     if not kinds.get(task.kind).trainable:
         assert task.train is None
-        assert task.dev is None
+        assert (task.dev is None) == (not task.sets), "dev gives the threshold"
         assert task.train_from == ()
         assert not task.intermediate
         return
@@ -154,16 +179,17 @@ def test_a_task_from_outside_goes_before_one_of_the_package(monkeypatch: pytest.
         ("xcopa", "test", 9, None),
         ("tatoeba", "test", 36, set()),
         ("panx", "dev", 39, None),
+        ("ntrex_mining", "test", 4, set()),
     ],
 )
 def test_languages_in_the_real_data(shared: Path, name: str, split: str, found: int, missing: set[str] | None) -> None:
     task, here = tasks.get(name), Sources(shared / "hub")
     source = task.test if split == "test" else task.dev
     assert source is not None
-    at_hand = [code for code in task.languages if here.find(source.at(LANGUAGES[code])) is not None]
+    at_hand = [code for code in task.languages if all(map(here.find, task.reads(split, LANGUAGES[code]).values()))]
     assert len(at_hand) == found
     if missing is not None:
         assert set(task.languages) - set(at_hand) == missing
     for more in (task.train, task.dev):
-        if more is not None and name != "panx":
+        if more is not None and not task.sets and name != "panx":
             assert here.find(more.at(LANGUAGES["en"])) is not None

@@ -1,0 +1,144 @@
+"""Bitext mining: which sentences of two collections are translations, where most have none. Nothing is trained.
+
+The BUCC protocol of XTREME and LASER: ratio margin over four neighbours, candidates from both directions, one-to-one,
+and a score threshold that is best on dev and applied to test; the best threshold of test itself is never looked for.
+Equal texts of a side are one sentence. XTREME then leaves gold pairs of such texts unfound and jiant emits all their
+ids; here a pair is right when its texts are those of a gold pair, and gold pairs of equal texts count once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
+from adaptstilts.metrics import Metric, pair_metrics
+from adaptstilts.retrieval import bucc
+from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, candidates
+from adaptstilts.retrieval.margin import Rows as RowNumbers
+from adaptstilts.tasks.base import Task
+
+SIDES = ("foreign", "english")
+
+
+class Mining(Untrained):
+    """Row sets ``foreign`` and ``english`` (id, text) and ``gold`` (foreign id, English id), in dev and in test."""
+
+    name = "mining"
+    headline = ("f1",)
+    fields: Mapping[str, tuple[str, ...]] = {
+        "foreign": ("id", "text"),
+        "english": ("id", "text"),
+        "gold": ("foreign", "english"),
+    }
+
+    def check(self, example: Example, task: Task) -> str | None:
+        """Everything is text; a newline at its end is taken off."""
+        problem = text_problem(example, *example)
+        if problem is None and "text" in example:
+            example["text"] = example["text"].rstrip("\r\n")
+        return problem
+
+    def problem(self, rows: Rows) -> tuple[str, str] | None:
+        """Ids that occur twice in a row set, and gold pairs of sentences that are not there."""
+        for part in _parts(rows):
+            for name in (f"{part}.{side}" for side in SIDES):
+                if told := _told(_twice(rows, name)):
+                    return name, told
+            if told := _told(_dangling(rows, part)):
+                return f"{part}.gold", told
+        return None
+
+    def sentences(self, rows: Rows) -> dict[str, list[str]]:
+        """Both sides of both parts."""
+        names = [f"{part}.{side}" for part in _parts(rows) for side in SIDES]
+        return {name: [row["text"] for row in rows[name].rows] for name in names}
+
+    def search(self, rows: Rows, sides: Mapping[str, Side]) -> Found:
+        """The pairs of test above the threshold of dev; one example is one foreign sentence.
+
+        A prediction is the id of an English sentence or None; a text that occurs twice has it at its first row.
+        """
+        dev, dev_gold = _mine(rows, sides, "dev")
+        right = bucc.correct(dev, dev_gold)
+        threshold = bucc.best_threshold(dev.scores, right, len(dev_gold))
+        test, gold = _mine(rows, sides, "test")
+        kept = test.at(test.scores >= threshold)
+        foreign, english = rows["test.foreign"], rows["test.english"]
+        predictions: list[str | None] = [None] * len(foreign.rows)
+        wanted: list[list[str]] = [[] for _ in foreign.rows]
+        for i, j in zip(kept.foreign.tolist(), kept.english.tolist(), strict=True):
+            predictions[i] = english.rows[j]["id"]
+        for i, j in gold.tolist():
+            wanted[i].append(english.rows[j]["id"])
+        above = dev.scores >= threshold
+        counts = {
+            "direction": "both",
+            "neighbours": NEIGHBOURS,
+            "threshold": threshold,
+            "dev_f1": 100 * float(bucc.f1(right[above].sum(), above.sum(), len(dev_gold))),
+            "sentences": len(foreign.rows) + len(english.rows),
+            "truncated": int(sum(sides[f"test.{side}"].cut.sum() for side in SIDES)),
+            "merged": _merged(rows, sides, len(gold)),
+        }
+        return Found(predictions, wanted, foreign.ids, len(foreign.rows), counts)
+
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+        """F1, precision and recall of the extracted pairs."""
+        return pair_metrics(predictions, gold)
+
+
+def _mine(rows: Rows, sides: Mapping[str, Side], part: str) -> tuple[Pairs, RowNumbers]:
+    """One-to-one pairs of a part, the best first, and its distinct gold pairs (g, 2); by first row of each text."""
+    foreign, english = (sides[f"{part}.{name}"] for name in SIDES)
+    (first_f, group_f), (first_e, group_e) = bucc.merge(foreign.places), bucc.merge(english.places)
+    pairs = bucc.one_to_one(candidates(foreign.rows(first_f), english.rows(first_e)))
+    columns = [first_f[group_f[_gold(rows, part, "foreign")]], first_e[group_e[_gold(rows, part, "english")]]]
+    gold = np.unique(np.stack(columns, axis=1), axis=0)
+    return Pairs(first_f[pairs.foreign], first_e[pairs.english], pairs.scores), gold
+
+
+def _gold(rows: Rows, part: str, side: str) -> RowNumbers:
+    """The rows of one side that the gold list names, in its order."""
+    at = {row["id"]: i for i, row in enumerate(rows[f"{part}.{side}"].rows)}
+    return np.array([at[row[side]] for row in rows[f"{part}.gold"].rows], np.int64)
+
+
+def _merged(rows: Rows, sides: Mapping[str, Side], gold: int) -> dict[str, int]:
+    """Rows of test that became one with an earlier row of the same text."""
+    places = {name: sides[f"test.{name}"].places for name in SIDES}
+    repeated = {name: len(texts) - len(np.unique(texts)) for name, texts in places.items()}
+    return {**repeated, "gold": len(rows["test.gold"].rows) - gold}
+
+
+def _parts(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(name.partition(".")[0] for name in rows))
+
+
+def _twice(rows: Rows, name: str) -> Iterator[str]:
+    seen: dict[str, int] = {}
+    for number, row in zip(rows[name].ids, rows[name].rows, strict=True):
+        earlier = seen.setdefault(row["id"], number)
+        if earlier != number:
+            yield f"row {number}: id: expected one that no other row has, found {row['id']!r} of row {earlier}"
+
+
+def _dangling(rows: Rows, part: str) -> Iterator[str]:
+    known = {side: {row["id"] for row in rows[f"{part}.{side}"].rows} for side in SIDES}
+    gold = rows[f"{part}.gold"]
+    for number, row in zip(gold.ids, gold.rows, strict=True):
+        for side in SIDES:
+            if row[side] not in known[side]:
+                yield f"row {number}: {side}: expected the id of a {part} sentence, found {row[side]!r}"
+
+
+def _told(problems: Iterator[str]) -> str:
+    """The first three problems, and how many there are."""
+    found = list(problems)
+    return "; ".join(found[:3]) + (f" ({len(found)} such rows)" if len(found) > 3 else "")
+
+
+KIND = Mining()

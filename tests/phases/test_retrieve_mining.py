@@ -1,0 +1,173 @@
+"""A study with bitext mining: from files to scores and tables, and every file that is read in the content key."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import sentence, write_split
+
+from adaptstilts import config, plan, scores, tables
+from adaptstilts.errors import DataError
+from adaptstilts.plan import Plan
+from adaptstilts.run import execute
+from adaptstilts.workspace import Workspace
+
+REPO = "local/ntrex-bucc"
+Rows = list[dict[str, str]]
+
+
+def write_part(root: Path, code: str, split: str, seed: int, pairs: int = 6, alone: int = 8) -> dict[str, Rows]:
+    """One part of a mining set: translations are copies, the other sentences have none; orders are random."""
+    generator = random.Random(seed)
+    made: set[str] = set()
+    while len(made) < pairs + 2 * alone:
+        made.add(sentence(generator, 9))
+    texts = sorted(made)
+    generator.shuffle(texts)
+    sides = {code: texts[: pairs + alone], "en": [*texts[:pairs], *texts[pairs + alone :]]}
+    rows: dict[str, Rows] = {}
+    for name, held in sides.items():
+        generator.shuffle(held)
+        rows[name] = [{"id": f"{name}-{i:03}", "sentence": text} for i, text in enumerate(held)]
+    at = {row["sentence"]: row["id"] for row in rows["en"]}
+    rows["gold"] = [
+        {"source_id": row["id"], "target_id": at[row["sentence"]]} for row in rows[code] if row["sentence"] in at
+    ]
+    for name, held_rows in rows.items():
+        write_split(root, REPO, f"{code}-en.{name}", split, held_rows)
+    return rows
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for seed, (code, split) in enumerate(itertools.product(("de", "zh"), ("train", "test"))):
+        write_part(tmp_path / "hub", code, split, seed)
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def made(tiny: Path, root: Path, tmp_path: Path) -> Callable[..., tuple[Plan, Workspace]]:
+    """Expands a small mining study."""
+
+    def expanded(store: str = "store", **changed: Any) -> tuple[Plan, Workspace]:
+        held: dict[str, Any] = {
+            "name": "m",
+            "model": str(tiny),
+            "methods": ["full"],
+            "targets": ["ntrex_mining"],
+            "missing": "skip",
+            "retrieve": {"max_length": 48, "precision": "fp32"},
+        }
+        workspace = Workspace(tmp_path / store, root)
+        return plan.expand(config.parse(json.dumps({**held, **changed})), workspace), workspace
+
+    return expanded
+
+
+def test_a_study_finds_the_copies(made: Callable[..., tuple[Plan, Workspace]]) -> None:
+    study, workspace = made()
+    execute(study, workspace, device="cpu")
+    (cell,) = study.cells
+    assert cell.missing == ("fr", "ru")
+    entry = workspace.store.entry(cell.phase)
+    found = entry.json("scores.json")
+    assert set(found) == {"de", "zh"}
+    for code, score in found.items():
+        assert score["values"]["recall"] > 50, "a copy has cosine one"
+        assert set(score["values"]) == {"f1", "precision", "recall"}
+        assert score["threshold"] > 1
+        assert (score["n"], score["rows"], score["sentences"], score["layer"]) == (14, 14, 28, 3)
+        stats = entry.json("stats.json")[code]["f1"]
+        right, extracted, gold = np.sum(stats["stats"], axis=0)
+        assert stats["measure"] == "f1"
+        assert gold == 6
+        assert score["values"]["f1"] == pytest.approx(200 * right / (extracted + gold))
+        predictions = entry.json(f"predictions/{code}.json")["predictions"]
+        assert sum(p is not None for p in predictions) == extracted
+    (record,) = scores.records(study, workspace.store)
+    assert record.mean == pytest.approx(np.mean([score["values"]["f1"] for score in found.values()]))
+    assert record.thresholds == {code: score["threshold"] for code, score in found.items()}
+    assert record.english is None
+    assert not record.subset
+    text = tables.render([record], "md")
+    assert "### ntrex_mining: f1" in text
+    assert "score thresholds from dev, 1." in text
+    assert "thresholds" in tables.render([record], "json")
+
+
+def test_differences_after_intermediates_have_intervals(
+    made: Callable[..., tuple[Plan, Workspace]], root: Path, data_root: Path
+) -> None:
+    (root / "nyu-mll").symlink_to(data_root / "nyu-mll")
+    train = {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "precision": "fp32"}
+    methods = ["full", {"kind": "bottleneck", "reduction": 4}]
+    study, workspace = made(intermediates=["none", "mnli"], methods=methods, train=train)
+    execute(study, workspace, device="cpu")
+    records = scores.records(study, workspace.store)
+    assert len(records) == 4
+    over = [r for r in records if r.trained_on == "mnli"]
+    assert all(r.vs_none is not None and r.vs_none.low <= r.vs_none.value <= r.vs_none.high for r in over)
+
+
+@pytest.mark.parametrize(("split", "name"), itertools.product(("train", "test"), ("de", "en", "gold")))
+def test_every_file_is_in_the_key(
+    made: Callable[..., tuple[Plan, Workspace]], root: Path, split: str, name: str
+) -> None:
+    before, _ = made("a")
+    rows = write_part(root, "de", split, 99)
+    other = write_part(root, "de", split, {"train": 0, "test": 1}[split])
+    unchanged, _ = made("b")
+    assert set(unchanged.phases) == set(before.phases)
+    write_split(root, REPO, f"de-en.{name}", split, rows[name] if name != "gold" else other[name][:-1])
+    after, _ = made("c")
+    assert set(after.phases) != set(before.phases)
+    (phase,) = after.phases.values()
+    part = {"train": "dev", "test": "test"}[split]
+    place = f"de.{part}." + {"de": "foreign", "en": "english", "gold": "gold"}[name]
+    (old,) = before.phases.values()
+    assert {key for key in phase.data if phase.data[key] != old.data[key]} == {place}
+    assert len(phase.data) == 12
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_files_that_change_after_planning_are_refused(
+    made: Callable[..., tuple[Plan, Workspace]], root: Path, split: str, tmp_path: Path
+) -> None:
+    study, _ = made("a")
+    write_part(root, "de", split, 99)
+    with pytest.raises(DataError, match="changed since the plan was made"):
+        execute(study, Workspace(tmp_path / "b", root), device="cpu")
+
+
+def test_a_language_with_a_row_set_missing_is_an_error(made: Callable[..., tuple[Plan, Workspace]], root: Path) -> None:
+    (root / REPO / "zh-en.gold" / "train-00000-of-00001.parquet").unlink()
+    with pytest.raises(DataError, match=r"no split 'train' of config 'zh-en.gold'"):
+        made()
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "told"),
+    [
+        ("gold", [{"source_id": "de-000", "target_id": "en-999"}], "row 0: english: expected the id of a test"),
+        ("gold", [{"source_id": "de-000", "target_id": None}], "row 0: english: expected text, found None"),
+        ("gold", [{"source_id": "de-000"}], "no column 'target_id'"),
+        ("en", [{"id": "en-000", "sentence": "a"}, {"id": "en-000", "sentence": "b"}], "row 1: id: expected one that"),
+        ("de", [{"id": "de-000", "sentence": 3}], "row 0: text: expected text, found 3"),
+    ],
+)
+def test_bad_files_are_named(
+    made: Callable[..., tuple[Plan, Workspace]], root: Path, name: str, rows: list[dict[str, Any]], told: str
+) -> None:
+    path = write_split(root, REPO, f"de-en.{name}", "test", rows)
+    study, workspace = made()
+    with pytest.raises(DataError) as caught:
+        execute(study, workspace, device="cpu")
+    assert str(path) in str(caught.value)
+    assert told in str(caught.value)
