@@ -144,14 +144,21 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
     Raises:
         ConfigError: names file, line and key of *every* mistake found, with a suggestion where one is near.
     """
-    path = Path(path)
+    return parse(read_text(path, "study"), str(path), overrides)
+
+
+def read_text(path: str | Path, what: str) -> str:
+    """The text of a config file.
+
+    Raises:
+        ConfigError: it is not there, or not UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such study file") from None
+        raise ConfigError(f"{path}: no such {what} file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    return parse(text, str(path), overrides)
 
 
 def parse(text: str, name: str = "study", overrides: Sequence[str] = ()) -> Study:
@@ -187,18 +194,35 @@ def _lists(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply(data: dict[str, Any], override: str) -> None:
-    path, sign, text = override.partition("=")
-    if not sign or not path:
-        raise ConfigError(f"override {override!r}: expected key.path=value")
-    value = strictyaml.parse(text, f"override {override!r}").data
-    keys = path.split(".")
+    keys, value = split_override(override)
     if keys[0] == "method" and "methods" in data:
         _apply_to_methods(data["methods"], keys[1:], value, override)
         return
-    if keys[0] not in Study.model_fields:
-        raise ConfigError(f"override {override!r}: no key {keys[0]!r}{_near(keys[0], Study.model_fields)}")
-    _set(data, keys, value, override)
+    override_key(data, keys, value, override, Study.model_fields)
     data.update(_lists(data))
+
+
+def split_override(override: str) -> tuple[list[str], Any]:
+    """``key.path=value`` as keys and value.
+
+    Raises:
+        ConfigError: it has another form.
+    """
+    path, sign, text = override.partition("=")
+    if not sign or not path:
+        raise ConfigError(f"override {override!r}: expected key.path=value")
+    return path.split("."), strictyaml.parse(text, f"override {override!r}").data
+
+
+def override_key(data: dict[str, Any], keys: list[str], value: Any, override: str, fields: Iterable[str]) -> None:
+    """Set one value in the data of a config file; ``fields`` are its top-level keys.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    if keys[0] not in fields:
+        raise ConfigError(f"override {override!r}: no key {keys[0]!r}{near(keys[0], fields)}")
+    _set(data, keys, value, override)
 
 
 def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> None:
@@ -208,7 +232,7 @@ def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> 
     fitting = [arm for arm in arms if keys and (keys[0] in fields.get(id(arm), {}) or keys[0] == "train")]
     if not fitting:
         names = {name for known in fields.values() for name in known}
-        raise ConfigError(f"override {override!r}: no method of this study has that key{_near('.'.join(keys), names)}")
+        raise ConfigError(f"override {override!r}: no method of this study has that key{near('.'.join(keys), names)}")
     for arm in fitting:
         _set(arm, keys, value, override)
 
@@ -230,7 +254,7 @@ def _member(items: list[Any], key: str, override: str) -> Any:
     names = {str(i): item for i, item in enumerate(items)}
     names |= {str(item.get("kind", item.get("task"))): item for item in items if isinstance(item, dict)}
     if key not in names:
-        raise ConfigError(f"override {override!r}: no member {key!r}{_near(key, names)}")
+        raise ConfigError(f"override {override!r}: no member {key!r}{near(key, names)}")
     return names[key]
 
 
@@ -251,10 +275,10 @@ def _study(data: dict[str, Any], document: strictyaml.Document, name: str) -> St
     try:
         known = {key: value for key, value in data.items() if key != "methods"}
         study = Study.model_validate(
-            {**_tuples(known), "methods": arms or (Arm(method=methods.parse({"kind": "full"})),)}
+            {**as_tuples(known), "methods": arms or (Arm(method=methods.parse({"kind": "full"})),)}
         )
     except ValidationError as error:
-        _explain(error, Study, (), note)
+        explain(error, Study, (), note)
     if not data.get("methods") and not isinstance(data.get("methods"), int | float | bool | str):
         note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
     _check_parts(data, note)
@@ -277,7 +301,7 @@ def _arms(entries: Any, note: Any) -> tuple[Arm, ...]:
             fields = {key: value for key, value in entry.items() if key != "train"}
             found.append(Arm(method=cls.model_validate(fields), train=train))
         except ValidationError as error:
-            _explain(error, cls, path, note)
+            explain(error, cls, path, note)
         except ConfigError as error:
             note((*path, "kind"), str(error))
     if entries is not None and not isinstance(entries, list):
@@ -306,7 +330,7 @@ def _check_parts(data: dict[str, Any], note: Any) -> None:
             if isinstance(part.get("train"), dict):
                 Train.model_validate(part["train"])
         except ValidationError as error:
-            _explain(error, Train, (*path, "train"), note)
+            explain(error, Train, (*path, "train"), note)
 
 
 def _check_role(key: str, name: str) -> None:
@@ -319,12 +343,13 @@ def _check_role(key: str, name: str) -> None:
         raise ConfigError(f"{task.name} ({task.kind}) cannot be an intermediate task: it has no training set")
 
 
-def _explain(error: ValidationError, model: type[BaseModel], prefix: strictyaml.Path, note: Any) -> None:
+def explain(error: ValidationError, model: type[BaseModel], prefix: strictyaml.Path, note: Any) -> None:
+    """Tell ``note(path, message)`` every mistake that pydantic found."""
     for item in error.errors(include_url=False):
         path = (*prefix, *item["loc"])
         if item["type"] == "extra_forbidden":
             fields = _fields(model, item["loc"][:-1])
-            note(path, f"unknown key{_near(str(item['loc'][-1]), fields)}")
+            note(path, f"unknown key{near(str(item['loc'][-1]), fields)}")
         elif item["type"] == "missing":
             note(path, f"is required; give it in the file or as {'.'.join(map(str, path))}=VALUE")
         else:
@@ -341,18 +366,19 @@ def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> Iterable[str]:
     return found.model_fields if found else ()
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of an error line: the known words like this one, else all of them."""
     known = list(known)
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else f"; known here: {', '.join(sorted(known))}"
 
 
-def _tuples(value: Any) -> Any:
+def as_tuples(value: Any) -> Any:
     """Lists as tuples: the strict models hold tuples, YAML gives lists."""
     if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
+        return tuple(as_tuples(item) for item in value)
     if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: as_tuples(item) for key, item in value.items()}
     return value
 
 

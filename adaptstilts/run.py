@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
-from adaptstilts.plan import Plan
+from adaptstilts.models.source import Model
+from adaptstilts.pretrain.recipe import CorpusPhase, PretrainPhase
 from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, TrainPhase
 from adaptstilts.workspace import Workspace
 
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 
 POLL = 1.0
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Work(Protocol):
+    """What can be executed: a study's plan, or a pretraining plan (which has no base model)."""
+
+    @property
+    def model(self) -> Model | None:
+        """The base model."""
+
+    def order(self) -> list[Phase]:
+        """Every phase, parents before children."""
 
 
 class Listener:
@@ -55,7 +67,7 @@ class Outcome:
 
 
 def execute(
-    plan: Plan,
+    plan: Work,
     workspace: Workspace,
     listener: Listener | None = None,
     checkpoint_every: int | None = None,
@@ -101,12 +113,14 @@ def execute(
     return outcome
 
 
-def _check_space(plan: Plan, workspace: Workspace, missing: list[Phase]) -> None:
+def _check_space(plan: Work, workspace: Workspace, missing: list[Phase]) -> None:
     """Refuse before anything is spent when the disk cannot hold what training would store.
 
     A training phase keeps its weights, and while it runs up to three checkpoints of four times their size.
     """
-    sizes = [4 * p.method.trainable(plan.model.shape) for p in missing if isinstance(p, TrainPhase)]
+    shape = plan.model.shape if plan.model else {}
+    sizes = [4 * p.method.trainable(shape) for p in missing if isinstance(p, TrainPhase)]
+    sizes += [p.shape.bytes for p in missing if isinstance(p, PretrainPhase)]
     needed = sum(sizes) + 12 * max(sizes, default=0)
     at = next(p for p in (workspace.store.folder, *workspace.store.folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(at).free
@@ -119,7 +133,7 @@ def _check_space(plan: Plan, workspace: Workspace, missing: list[Phase]) -> None
 class _Executor:
     def __init__(
         self,
-        plan: Plan,
+        plan: Work,
         workspace: Workspace,
         listener: Listener,
         outcome: Outcome,
@@ -140,7 +154,7 @@ class _Executor:
             checkpoint_every=checkpoint_every,
             device=device,
         )
-        self.resident = Resident(workspace.store, plan.model, self.runtime.device)
+        self.resident = Resident(workspace.store, plan.model, self.runtime.device) if plan.model else None
 
     def one(self, phase: Phase, number: int, total: int) -> None:
         """Run one phase, unless it is blocked, or another process does or did it."""
@@ -181,7 +195,7 @@ class _Executor:
         self.listener.end(phase, time.monotonic() - start)
 
 
-def perform(phase: Phase, runtime: Runtime, resident: Resident) -> None:
+def perform(phase: Phase, runtime: Runtime, resident: Resident | None) -> None:
     """Run one phase and commit its entry.
 
     Raises:
@@ -204,7 +218,20 @@ def perform(phase: Phase, runtime: Runtime, resident: Resident) -> None:
         Checkpoints(store.work(phase.key)).clear()
 
 
-def _work(phase: Phase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def _work(phase: Phase, runtime: Runtime, resident: Resident | None, staging: Path) -> None:
+    if isinstance(phase, CorpusPhase):
+        from adaptstilts.phases.corpus import corpus
+
+        corpus(phase, runtime, staging)
+    elif isinstance(phase, PretrainPhase):
+        from adaptstilts.phases.pretrain import pretrain
+
+        pretrain(phase, runtime, staging)
+    elif resident is not None:
+        _work_on_task(phase, runtime, resident, staging)
+
+
+def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: Path) -> None:
     if isinstance(phase, TrainPhase):
         from adaptstilts.phases.train import train
 

@@ -16,12 +16,43 @@ from adaptstilts.config import Evaluate, Retrieve, Train
 from adaptstilts.methods import Method
 from adaptstilts.models.source import Fingerprint
 
-VERSION = {"train": 1, "evaluate": 1, "retrieve": 1}
+VERSION = {"train": 1, "evaluate": 1, "retrieve": 1, "corpus": 1, "pretrain": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One unit of work. ``title`` is for people and not part of the key.
+    """One unit of work. ``title`` is for people and not part of the key."""
+
+    title: str = field(default="", compare=False)
+
+    @property
+    def kind(self) -> str:
+        """The word for what is done: train, evaluate, retrieve, corpus, pretrain."""
+        return type(self).__name__.removesuffix("Phase").lower()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Keys of the phases whose entries this one reads."""
+        return ()
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """What the key is the digest of; empty fields are left out."""
+        spec = {"kind": self.kind, "version": VERSION[self.kind], **self._spec()}
+        return {key: value for key, value in spec.items() if value not in (None, [], {})}
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the spec."""
+        return digests.of(self.spec)
+
+    def _spec(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPhase(Phase):
+    """A phase of a study: it reads one task's rows with a base model.
 
     Attributes:
         task: name of the task.
@@ -38,24 +69,14 @@ class Phase:
     method: Method | None
     base: str | None = None
     stack: tuple[str, ...] = ()
-    title: str = field(default="", compare=False)
-
-    @property
-    def kind(self) -> str:
-        """train, evaluate or retrieve."""
-        return type(self).__name__.removesuffix("Phase").lower()
 
     @property
     def parents(self) -> tuple[str, ...]:
         """Keys of the phases whose entries this one reads."""
         return tuple(key for key in (self.base, *self.stack, *self._more_parents()) if key)
 
-    @cached_property
-    def spec(self) -> dict[str, Any]:
-        """What the key is the digest of; empty fields are left out."""
-        spec = {
-            "kind": self.kind,
-            "version": VERSION[self.kind],
+    def _spec(self) -> dict[str, Any]:
+        return {
             "task": self.task,
             "data": dict(self.data),
             "model": self.model.identity(),
@@ -64,12 +85,6 @@ class Phase:
             "stack": list(self.stack),
             **self._more_spec(),
         }
-        return {key: value for key, value in spec.items() if value not in (None, [], {})}
-
-    @cached_property
-    def key(self) -> str:
-        """sha256 of the spec."""
-        return digests.of(self.spec)
 
     def _more_parents(self) -> tuple[str | None, ...]:
         return ()
@@ -79,7 +94,7 @@ class Phase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPhase(Phase):
+class TrainPhase(TaskPhase):
     """Train an adapter (or the whole encoder) and a head on English rows.
 
     Attributes:
@@ -104,7 +119,7 @@ class TrainPhase(Phase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluatePhase(Phase):
+class EvaluatePhase(TaskPhase):
     """Evaluate a target phase zero-shot in every language, over any intermediate adapters.
 
     Attributes:
@@ -129,7 +144,7 @@ class EvaluatePhase(Phase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievePhase(Phase):
+class RetrievePhase(TaskPhase):
     """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
 
     languages: tuple[str, ...]

@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Any
 
 from adaptstilts import methods, tasks
+from adaptstilts.models import source as models
 from adaptstilts.plan import Plan
+from adaptstilts.pretrain.recipe import PretrainPlan
 from adaptstilts.run import Listener
 from adaptstilts.spec import Phase, TrainPhase
 from adaptstilts.store import Store
@@ -86,6 +88,31 @@ class Progress(Listener):
             self._bars.console.print(line, markup=False, highlight=False)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+def pretrain_lines(plan: PretrainPlan, store: Store) -> Iterator[str]:
+    """What a pretraining run made: text kept and removed, and each encoder's held-out scores."""
+    corpus = store.entry(plan.corpus.key).json("result.json")
+    removed = corpus["removed"]["total"]
+    yield (
+        f"{sum(corpus['sentences'].values()):,} sentences in {len(corpus['languages'])} languages; {removed:,} removed"
+        f" because an evaluation set has them; {len(corpus['not_looked_at'])} evaluation sets not in the data"
+    )
+    for name, phase in plan.encoders.items():
+        found = store.entry(phase.key).json("result.json")
+        held = found["held_out"]
+        told = f"held-out retrieval {100 * max(held['mean']):.1f} at layer {held['layer']}" if held else ""
+        yield f"{name}: {scaled(found['parameters'], ('', 'k', 'M', 'G'), 1000)} parameters, {told}, {phase.key[:12]}"
+
+
+def model_lines() -> Iterator[str]:
+    """The built-in encoders with their shapes."""
+    yield f"{'name':18} {'parameters':>10} {'layers':>7} {'hidden':>7} {'MB':>6}"
+    for name in models.builtin_names():
+        found = models.locate(name)
+        size = (found.folder / models.WEIGHTS).stat().st_size / 1e6
+        count = scaled(found.shape["parameters"], ("", "k", "M", "G"), 1000)
+        yield f"{name:18} {count:>10} {found.shape['layers']:>7} {found.shape['hidden']:>7} {size:6.1f}"
 
 
 def _plain(text: str) -> str:

@@ -21,17 +21,22 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 errors files
 digests languages metrics strictyaml
+sample
 leases tasks methods
 store
 config data
 models.source
 spec workspace
-plan
+plan pretrain.recipe
 scores swap
 tables
 report studies
+retrieval.search
+retrieval.margin
+retrieval.bucc
 kinds models.tokenizer
 models
+pretrain
 phases retrieval
 interop
 run
@@ -63,8 +68,8 @@ TORCH_FREE = [
     "cli",
 ]
 LIGHT_PARTS = {
-    *"errors digests languages metrics strictyaml store tasks methods config data files leases models.source".split(),
-    *"spec workspace plan scores swap tables report studies run terminal cli __main__".split(),
+    *"errors digests languages metrics strictyaml sample store tasks methods config data files leases models.source".split(),
+    *"spec workspace plan pretrain.recipe scores swap tables report studies run terminal cli __main__ sample".split(),
 }
 
 

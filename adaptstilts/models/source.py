@@ -13,6 +13,8 @@ from adaptstilts import digests
 from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 
 WEIGHTS = "model.safetensors"
+BUILTIN = "builtin:"
+SHIPPED = Path(__file__).parent / "builtin"
 _FILES = [
     "config.json",
     "*.safetensors",
@@ -84,14 +86,15 @@ class Model:
 def locate(
     name: str, revision: str | None = None, offline: bool = False, memory: digests.Digests | None = None
 ) -> Model:
-    """Find a model in a local folder, else on the hub (or in its cache).
+    """Find a model: ``builtin:NAME`` in the package, a local folder, else on the hub (or in its cache).
 
     Raises:
-        ConfigError: neither a folder nor a well-formed hub id.
+        ConfigError: no built-in encoder of that name, or neither a folder nor a well-formed hub id.
         ArtifactError: the folder is not a safe XLM-R encoder with safetensors weights.
         ResourceError: it must be fetched and cannot be.
     """
-    folder = Path(name).expanduser()
+    builtin = name.startswith(BUILTIN)
+    folder = _shipped(name) if builtin else Path(name).expanduser()
     local = folder.is_dir()
     if not local:
         folder = _fetch(name, revision, offline)
@@ -112,7 +115,25 @@ def locate(
         weights=memory.of_file(weights),
     )
     parameters = _parameters(weights)
-    return Model(folder, folder.resolve().name if local else name, fingerprint, {**shape, "parameters": parameters})
+    return Model(
+        folder,
+        folder.resolve().name if local and not builtin else name,
+        fingerprint,
+        {**shape, "parameters": parameters},
+    )
+
+
+def builtin_names() -> list[str]:
+    """``builtin:NAME`` of every encoder that ships with the package, the smallest first."""
+    found = [path for path in SHIPPED.glob(f"*/{WEIGHTS}")] if SHIPPED.is_dir() else []
+    return [BUILTIN + path.parent.name for path in sorted(found, key=lambda p: (p.stat().st_size, p.parent.name))]
+
+
+def _shipped(name: str) -> Path:
+    known = builtin_names()
+    if name not in known:
+        raise ConfigError(f"model: no built-in encoder {name!r}; there are {', '.join(known) or 'none'}")
+    return SHIPPED / name.removeprefix(BUILTIN)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from adaptstilts import store
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models.encoder import read_tensors
 
 KEPT = 2
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 _TENSORS = "tensors.safetensors"
 _STATE = "state.json"
 
@@ -65,3 +67,23 @@ class Checkpoints:
 
     def _steps(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("step-*") if path.is_dir())
+
+
+def state_of(named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights and Adam's state under the names of a checkpoint."""
+    tensors: dict[str, Tensor] = {f"now/{key}": value for key, value in named.items()}
+    for key, value in named.items():
+        state = optimizer.state.get(value, {})
+        tensors |= {f"{name}/{key}": state[name] for name in MOMENTS if name in state}
+    return tensors
+
+
+def restore(
+    tensors: Mapping[str, Tensor], named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> None:
+    """Put back what :func:`state_of` gave. A parameter counts its own steps: some steps may not concern it."""
+    with torch.no_grad():
+        for key, value in named.items():
+            value.copy_(tensors[f"now/{key}"])
+            if f"exp_avg/{key}" in tensors:
+                optimizer.state[value] = {name: tensors[f"{name}/{key}"].to(value.device) for name in MOMENTS}

@@ -30,7 +30,7 @@ class Runtime:
 
     Args:
         workspace: store, data and models.
-        model: the base model.
+        model: the base model; None where no phase has one.
         report: called with one line of progress and, while counting, how much of how much is done.
         stop: asked at every step; True makes a phase write a checkpoint and stop.
         checkpoint_every: steps between two checkpoints; None for one per ``checkpoint_seconds``.
@@ -39,17 +39,24 @@ class Runtime:
     def __init__(
         self,
         workspace: Workspace,
-        model: Model,
+        model: Model | None,
         report: Callable[[str, int, int], None] = lambda line, done, total: None,
         stop: Callable[[], bool] = lambda: False,
         checkpoint_every: int | None = None,
         checkpoint_seconds: float = 60.0,
         device: str | None = None,
     ) -> None:
-        self.workspace, self.model, self.report, self.stop = workspace, model, report, stop
+        self.workspace, self.report, self.stop = workspace, report, stop
+        self._model = model
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
+
+    @property
+    def model(self) -> Model:
+        """The base model."""
+        assert self._model is not None  # noqa: S101
+        return self._model
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

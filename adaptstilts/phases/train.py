@@ -27,7 +27,7 @@ from adaptstilts.kinds.base import Features, collate
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, check_finite, seeded
 from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
+from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.inference import headline, predict
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.spec import TrainPhase
@@ -178,11 +178,7 @@ class _Trainer:
 
     def _checkpoint(self) -> None:
         self.progress.seconds, self.progress.peak = self.meter.seconds, self.meter.peak
-        tensors: dict[str, Tensor] = {f"now/{key}": value for key, value in self.named.items()}
-        tensors |= {f"best/{key}": value for key, value in self.best.items()}
-        for key, value in self.named.items():
-            state = self.optimizer.state.get(value, {})
-            tensors |= {f"{name}/{key}": state[name] for name in ("exp_avg", "exp_avg_sq") if name in state}
+        tensors = state_of(self.named, self.optimizer) | {f"best/{key}": value for key, value in self.best.items()}
         self.checkpoints.save(self.progress.step, tensors, vars(self.progress))
 
     def _resume(self) -> None:
@@ -194,15 +190,7 @@ class _Trainer:
         tensors, state = found
         self.progress = _Progress(**state)
         self.meter.carry(self.progress.seconds, self.progress.peak)
-        with torch.no_grad():
-            for key, value in self.named.items():
-                value.copy_(tensors[f"now/{key}"])
-                if f"exp_avg/{key}" in tensors:
-                    self.optimizer.state[value] = {
-                        "step": torch.tensor(float(self.progress.step), device=value.device),
-                        "exp_avg": tensors[f"exp_avg/{key}"].to(value.device),
-                        "exp_avg_sq": tensors[f"exp_avg_sq/{key}"].to(value.device),
-                    }
+        restore(tensors, self.named, self.optimizer)
         self.best = {
             key: tensors[f"best/{key}"].to(value.device)
             for key, value in self.named.items()

@@ -1,0 +1,45 @@
+"""A corpus phase: text in; a tokenizer, the tokenized text and the counts of what was left out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.pretrain import corpus as texts
+from adaptstilts.pretrain import encoded, vocabulary
+from adaptstilts.pretrain.recipe import CorpusPhase
+
+
+def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
+    """Read, clean, exclude, train the tokenizer, tokenize; writes ``tokenizer/``, the arrays and ``result.json``."""
+    recipe = phase.recipe
+    runtime.report(f"{phase.title}: reading", 0, 0)
+    found = texts.read(phase, runtime.workspace)
+    sentences: dict[str, list[str]] = {code: [] for code in recipe.languages}
+    for group in found.groups:
+        for code, sentence in group.items():
+            sentences[code].append(sentence)
+    runtime.report(f"{phase.title}: tokenizer over {sum(map(len, sentences.values())):,} sentences", 0, 0)
+    drawn = vocabulary.drawn(sentences, recipe.vocabulary.sentences)
+    vocabulary.train(drawn, recipe.vocabulary, recipe.positions, staging / "tokenizer")
+    tokenizer = Tokenizer(staging / "tokenizer")
+    runtime.report(f"{phase.title}: tokenizing", 0, 0)
+    tokens: Counter[str] = Counter()
+    for name, groups in (("train", found.groups), ("held-out", found.held_out)):
+        made = encoded.encode(groups, recipe.languages, tokenizer)
+        made.save(staging / f"{name}.safetensors")
+        tokens[name] = len(made.tokens)
+    result = {
+        "languages": list(recipe.languages),
+        "rows": dict(found.rows),
+        "sentences": {code: len(own) for code, own in sentences.items()},
+        "groups": len(found.groups),
+        "held_out_groups": len(found.held_out),
+        "tokens": dict(tokens),
+        "removed": {"total": found.removed.total(), **dict(found.removed)},
+        "not_looked_at": list(phase.absent),
+    }
+    (staging / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Making small multilingual encoders from aligned text: recipe, corpus, vocabulary, starting vectors, batches."""

@@ -1,0 +1,110 @@
+"""Encoders as folders for people: half-precision weights, tokenizer, and a card that says where they come from."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adaptstilts import languages
+from adaptstilts.models.source import WEIGHTS
+from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
+from adaptstilts.store import Store
+
+CARD = "README.md"
+
+
+def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
+    """Write every encoder of a finished plan to ``folder/<name>``, replacing what is there; yields the folders."""
+    corpus = store.entry(plan.corpus.key).json("result.json")
+    for name, phase in plan.encoders.items():
+        entry = store.entry(phase.key)
+        target = folder / name
+        staging = folder / f".{name}.{uuid.uuid4().hex}"
+        try:
+            shutil.copytree(entry.folder / "encoder", staging)
+            _halve(staging / WEIGHTS)
+            text = card(phase, plan.recipe, entry.json("result.json"), corpus)
+            (staging / CARD).write_text(text, encoding="utf-8")
+            if target.exists():
+                shutil.rmtree(target)
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        yield target
+
+
+def _halve(path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    held = {key: value.half() for key, value in load_file(str(path)).items()}
+    save_file(held, str(path), metadata={"format": "pt"})
+
+
+def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: dict[str, Any]) -> str:
+    """The card of an encoder: what it is, text and licences, recipe, held-out scores, limits."""
+    shape = phase.shape
+    names = ", ".join(f"{languages.resolve(code).name} ({code})" for code in recipe.languages)
+    shares = ", ".join(f"{name} {share:g}" for name, share in shape.objectives.model_dump().items() if share)
+    tokens = ", ".join(f"{name} {count:,}" for name, count in result["tokens"].items())
+    text = "\n".join(f"| {t.repo} | {t.licence or 'not stated'} | {corpus['rows'][t.repo]:,} |" for t in recipe.text)
+    removed = corpus["removed"]["total"]
+    starts = "singular vectors of the token-by-aligned-sentence matrix" if shape.svd else "random vectors"
+    return f"""---
+language: [{", ".join(recipe.languages)}]
+library_name: transformers
+pipeline_tag: fill-mask
+---
+# {phase.name}
+
+A small multilingual masked language model with the architecture of XLM-R: {shape.layers} layers, hidden size
+{shape.hidden}, {shape.heads} heads, {result["parameters"]:,} parameters without the language-model head, inputs of up
+to {phase.positions} tokens, half-precision weights. `AutoModel`, `AutoModelForMaskedLM` and `AutoTokenizer` of
+transformers load it.
+
+Languages: {names}.
+
+## Text
+
+| collection | licence | rows read |
+|---|---|---|
+{text}
+
+{sum(corpus["sentences"].values()):,} sentences were used. {removed:,} were removed because an evaluation set has them
+(exact match without case, punctuation and blanks; with an English sentence go its translations). Looked at were the
+dev and test sets of: {", ".join(recipe.exclude) or "none"}; {len(corpus["not_looked_at"])} of their language parts were
+not at hand.
+
+## Recipe
+
+Tokenizer: sentencepiece unigram, {recipe.vocabulary.size:,} pieces. Embeddings start from {starts}. Then
+{shape.steps:,} steps of about {shape.tokens:,} tokens; shares of the steps: {shares}; tokens read: {tokens}; ranking
+loss on hidden state {shape.middle}, temperature {shape.temperature:g}; AdamW, learning rate {shape.lr:g} (embeddings
+{shape.lr * shape.embedding_lr:g}), linear decay, {result["precision"]}. It took {result["seconds"]:,.0f} seconds.
+
+## Held-out translations
+
+{_held_out(result["held_out"])}
+## Limits
+
+It has read a few million tokens, mostly short sentences: it is for development, teaching and for studies of transfer
+over model sizes, not for use on people's texts. Whatever is wrong or biased in its text is in the model too.
+"""
+
+
+def _held_out(held: dict[str, Any]) -> str:
+    if not held:
+        return "None were kept aside.\n"
+    depth = len(held["mean"])
+    lines = [
+        f"English sentences whose nearest neighbour is their translation, per cent, by hidden state; masked-token loss"
+        f" {held['masked_loss']:.2f}. Best is hidden state {held['layer']}.",
+        "",
+        "| | " + " | ".join(map(str, range(depth))) + " |",
+        "|---" * (depth + 1) + "|",
+    ]
+    for code, row in [*held["retrieval"].items(), ("mean", held["mean"])]:
+        lines.append(f"| {code} | " + " | ".join(f"{100 * value:.1f}" for value in row) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,346 @@
+"""What a pretraining file says, and the phases that it expands into: one corpus, then an encoder for each size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from adaptstilts import languages, strictyaml, tasks
+from adaptstilts.config import Frozen, Precision, as_tuples, explain, near, override_key, read_text, split_override
+from adaptstilts.data.sources import Split
+from adaptstilts.errors import ConfigError
+from adaptstilts.spec import Phase
+from adaptstilts.tasks import Source
+from adaptstilts.workspace import Workspace
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+
+
+class Place(Frozen):
+    """One split of a repository, as in a task's declaration."""
+
+    repo: str
+    config: str
+    split: str
+
+
+class Without(Frozen):
+    """Rows to leave out: those whose ``column`` holds a value of the same column of another split."""
+
+    column: str
+    of: Place
+
+
+class Text(Frozen):
+    """One collection of aligned text.
+
+    Attributes:
+        repo: owner/name on the hub, or the folder of that name under a local data root.
+        split: the same for every language.
+        layout: ``pairs`` has a sentence and its English translation in a row; ``aligned`` has one sentence a row,
+            and rows of different languages with the same key are translations of each other.
+        columns: of the sentence and its translation (``pairs``), or of the key and the sentence (``aligned``).
+        configs: language -> config of the repository.
+        without: rows to leave out, because an evaluation set has them.
+        licence: of the text, for the cards of the encoders.
+    """
+
+    repo: str
+    split: str
+    layout: Literal["pairs", "aligned"]
+    columns: tuple[str, str]
+    configs: dict[str, str] = Field(min_length=1)
+    without: Without | None = None
+    licence: str = ""
+
+
+class Vocabulary(Frozen):
+    """The tokenizer: a sentencepiece unigram model.
+
+    Attributes:
+        size: pieces, special tokens included.
+        sentences: drawn for its training, over all languages.
+        coverage: share of the characters that become pieces of their own.
+    """
+
+    size: int = Field(16_000, ge=64, le=60_000)
+    sentences: int = Field(300_000, ge=100)
+    coverage: float = Field(0.9995, gt=0.9, le=1)
+
+
+class Objectives(Frozen):
+    """Share of the steps that each objective gets; they need not add up to one.
+
+    Attributes:
+        mlm: masked tokens of running text in one language (Devlin et al. 2019, arXiv 1810.04805).
+        tlm: masked tokens of a sentence beside its translation (Lample and Conneau 2019, arXiv 1901.07291).
+        ranking: a sentence finds its translation among those of the batch (as in InfoXLM, arXiv 2007.07834).
+    """
+
+    mlm: float = Field(0.25, ge=0)
+    tlm: float = Field(0.25, ge=0)
+    ranking: float = Field(0.5, ge=0)
+
+    @model_validator(mode="after")
+    def _some(self) -> Objectives:
+        if not self.mlm + self.tlm + self.ranking > 0:
+            raise ValueError("at least one objective needs a share above 0")
+        return self
+
+
+class Shape(Frozen):
+    """One encoder: its shape, budget and optimisation.
+
+    Attributes:
+        hidden: hidden size; the feed-forward layers have four times as many units.
+        layers: number of layers.
+        heads: attention heads; must divide ``hidden``.
+        objectives: shares of the steps.
+        steps: optimizer steps.
+        tokens: padded tokens per step, about.
+        lr: peak learning rate.
+        embedding_lr: that of the embeddings, as a share of ``lr``.
+        warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
+        weight_decay: of matrices.
+        clip: largest norm of the gradient.
+        mask: share of the tokens that MLM and TLM ask for.
+        temperature: of the ranking loss.
+        ranking_layer: hidden state that the ranking loss pools; None takes two thirds of the depth.
+        max_length: tokens of a sentence in TLM and ranking; MLM reads runs of up to ``positions`` tokens.
+        svd: whether embeddings start from the text's singular vectors, else at random.
+        precision: ``auto`` uses bf16 autocast where the hardware has it.
+        seed: of weights, batches and masks.
+    """
+
+    hidden: int = Field(ge=8)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    objectives: Objectives = Objectives()
+    steps: int = Field(ge=1)
+    tokens: int = Field(6144, ge=256)
+    lr: float = Field(1e-3, gt=0)
+    embedding_lr: float = Field(0.3, gt=0, le=1)
+    warmup: float = Field(0.05, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    mask: float = Field(0.15, gt=0, lt=1)
+    temperature: float = Field(0.05, gt=0)
+    ranking_layer: int | None = Field(None, ge=0)
+    max_length: int = Field(64, ge=8)
+    svd: bool = True
+    precision: Precision = "auto"
+    seed: int = 1
+
+    @property
+    def middle(self) -> int:
+        """The hidden state that the ranking loss pools."""
+        return round(self.layers * 2 / 3) if self.ranking_layer is None else self.ranking_layer
+
+    @property
+    def bytes(self) -> int:
+        """Rough size of the weights in float32."""
+        return 4 * (16_000 * self.hidden + 12 * self.layers * self.hidden**2)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Shape:
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} cannot be divided among {self.heads} heads")
+        if self.ranking_layer is not None and self.ranking_layer > self.layers:
+            raise ValueError(f"ranking_layer {self.ranking_layer} is above the {self.layers} layers")
+        return self
+
+
+class Recipe(Frozen):
+    """A family of encoders with one corpus and one tokenizer.
+
+    Attributes:
+        name: of the family.
+        languages: codes; English must be among them.
+        text: aligned collections.
+        exclude: tasks none of whose evaluation sentences may be in the text.
+        held_out: groups of ``pairs`` text per language kept for choosing a layer, a tenth of them at most.
+        positions: longest input of the encoders, in tokens.
+        vocabulary: of the tokenizer.
+        encoders: name -> shape.
+    """
+
+    name: str = Field(pattern=NAME)
+    languages: tuple[str, ...] = Field(min_length=2)
+    text: tuple[Text, ...] = Field(min_length=1)
+    exclude: tuple[str, ...] = ()
+    held_out: int = Field(150, ge=0)
+    positions: int = Field(256, ge=16)
+    vocabulary: Vocabulary = Vocabulary()
+    encoders: dict[str, Shape] = Field(min_length=1)
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        for code in codes:
+            try:
+                languages.resolve(code)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        if "en" not in codes or len(set(codes)) != len(codes):
+            raise ValueError("expected distinct codes with en among them")
+        return codes
+
+    @field_validator("exclude")
+    @classmethod
+    def _tasks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                tasks.get(name)
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return names
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusPhase(Phase):
+    """Read, clean and tokenize the text; train the tokenizer.
+
+    Attributes:
+        recipe: languages, text, exclusions and vocabulary.
+        data: what is read -> digest of its content.
+        absent: evaluation sets that could not be looked at, because the data does not have them.
+    """
+
+    recipe: Recipe
+    data: dict[str, str]
+    absent: tuple[str, ...] = field(default=(), compare=False)
+
+    def _spec(self) -> dict[str, Any]:
+        recipe = self.recipe.identity()
+        return {
+            "languages": recipe["languages"],
+            "text": [{key: value for key, value in text.items() if key != "licence"} for text in recipe["text"]],
+            "exclude": recipe.get("exclude"),
+            "held_out": recipe.get("held_out"),
+            "vocabulary": recipe.get("vocabulary"),
+            "data": self.data,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainPhase(Phase):
+    """Train one encoder on a corpus.
+
+    Attributes:
+        name: of the encoder.
+        corpus: key of the corpus phase.
+        shape: what is trained, and how.
+        positions: longest input in tokens.
+    """
+
+    name: str
+    corpus: str
+    shape: Shape
+    positions: int
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The corpus."""
+        return (self.corpus,)
+
+    def _spec(self) -> dict[str, Any]:
+        return {"corpus": self.corpus, "shape": self.shape.identity(), "positions": self.positions}
+
+
+class PretrainPlan:
+    """The phases of a recipe: see ``plan.Plan``, of which this is the small sister."""
+
+    model = None
+
+    def __init__(self, recipe: Recipe, corpus: CorpusPhase, encoders: dict[str, PretrainPhase]) -> None:
+        self.recipe, self.corpus, self.encoders = recipe, corpus, encoders
+
+    def order(self) -> list[Phase]:
+        """The corpus first."""
+        return [self.corpus, *self.encoders.values()]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a pretraining file and apply ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: names file, line and key of every mistake found.
+    """
+    document = strictyaml.parse(read_text(path, "pretraining"), str(path))
+    data = document.data
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}")
+    for override in overrides:
+        override_key(data, *split_override(override), override, Recipe.model_fields)
+    problems: list[str] = []
+
+    def note(at: strictyaml.Path, message: str) -> None:
+        line = document.line(at)
+        problems.append(f"{path}:{line}: {'.'.join(map(str, at))}: {message}" if line else f"{path}: {message}")
+
+    try:
+        return Recipe.model_validate(as_tuples(data))
+    except ValidationError as error:
+        explain(error, Recipe, (), note)
+    raise ConfigError("\n".join(problems))
+
+
+def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> PretrainPlan:
+    """The phases of a recipe, all encoders or those named.
+
+    Raises:
+        ConfigError: no encoder of that name.
+        DataError: text that is missing or unreadable.
+    """
+    wanted = list(names) or list(recipe.encoders)
+    for name in wanted:
+        if name not in recipe.encoders:
+            raise ConfigError(f"no encoder {name!r} in {recipe.name}{near(name, recipe.encoders)}")
+    data = {str(s.source): s.digest for s in text_splits(recipe, workspace)}
+    evaluation, absent = evaluation_splits(recipe, workspace)
+    data |= {f"exclude {s.source}": s.digest for s in evaluation}
+    corpus = CorpusPhase(recipe=recipe, data=data, absent=absent, title=f"corpus of {recipe.name}")
+    made = {
+        name: PretrainPhase(
+            name=name,
+            corpus=corpus.key,
+            shape=recipe.encoders[name],
+            positions=recipe.positions,
+            title=f"pretrain {name}",
+        )
+        for name in wanted
+    }
+    workspace.memory.save()
+    return PretrainPlan(recipe, corpus, made)
+
+
+def text_splits(recipe: Recipe, workspace: Workspace) -> list[Split]:
+    """Every split of the text, and of what rows are left out by."""
+    found = []
+    for text in recipe.text:
+        chosen = [code for code in recipe.languages if code in text.configs]
+        found += [workspace.sources.get(Source(text.repo, text.configs[code], text.split)) for code in chosen]
+        if text.without:
+            found.append(workspace.sources.get(Source(**text.without.of.model_dump())))
+    return found
+
+
+def evaluation_splits(recipe: Recipe, workspace: Workspace) -> tuple[list[Split], tuple[str, ...]]:
+    """Dev and test splits of the excluded tasks in the recipe's languages, and those the data does not have."""
+    found: dict[str, Split] = {}
+    absent: list[str] = []
+    for name in recipe.exclude:
+        task = tasks.get(name)
+        wanted = [code for code in recipe.languages if code in task.languages]
+        places = [s.at(languages.resolve(code)) for code in wanted for s in (task.dev, task.test) if s]
+        for place in dict.fromkeys(places):
+            split = workspace.sources.find(place)
+            if split is None:
+                absent.append(f"{name}: {place}")
+            else:
+                found[str(place)] = split
+    return list(found.values()), tuple(dict.fromkeys(absent))

@@ -1,0 +1,166 @@
+"""Pretraining: it learns, it continues to the same bits, and what it leaves loads everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from aligned import make_text, write_recipe
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from adaptstilts import run
+from adaptstilts.errors import DivergedError, Interrupted
+from adaptstilts.models.source import locate
+from adaptstilts.phases import pretrain as phases
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.pretrain import export
+from adaptstilts.pretrain import recipe as recipes
+from adaptstilts.pretrain.batches import Masked
+from adaptstilts.pretrain.recipe import PretrainPlan, Shape
+from adaptstilts.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pretrain")
+    make_text(folder / "hub")
+    return folder
+
+
+def prepare(world: Path, store: str, *overrides: str, **changed: Any) -> tuple[PretrainPlan, Workspace]:
+    workspace = Workspace(world / store, world / "hub")
+    return recipes.expand(recipes.load(write_recipe(world, **changed), overrides), workspace), workspace
+
+
+@pytest.fixture(scope="module")
+def finished(world: Path) -> tuple[PretrainPlan, Workspace]:
+    plan, workspace = prepare(world, "store")
+    outcome = run.execute(plan, workspace, device="cpu")
+    assert len(outcome.done) == 2
+    return plan, workspace
+
+
+def test_second_run_does_nothing(finished: tuple[PretrainPlan, Workspace]) -> None:
+    outcome = run.execute(*finished, device="cpu")
+    assert outcome.done == []
+    assert len(outcome.skipped) == 2
+
+
+def test_losses_fall_and_translations_are_found(finished: tuple[PretrainPlan, Workspace]) -> None:
+    plan, workspace = finished
+    entry = workspace.store.entry(plan.encoders["wee"].key)
+    log = [json.loads(line) for line in (entry.folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == list(range(100))
+    for name in ("mlm", "tlm", "ranking"):
+        losses = [line[name] for line in log if name in line]
+        half = len(losses) // 2
+        assert np.mean(losses[half:]) < np.mean(losses[:half]), name
+    result = entry.json("result.json")
+    assert result["held_out"]["mean"][result["held_out"]["layer"]] == max(result["held_out"]["mean"]) > 0.8
+    assert len(result["held_out"]["mean"]) == 4
+    assert sum(result["tokens"].values()) > 100 * 200
+
+
+def test_interrupted_phase_continues_to_the_same_bits(finished: tuple[PretrainPlan, Workspace], world: Path) -> None:
+    plan, workspace = finished
+    other = Workspace(world / "interrupted", world / "hub")
+    corpus, phase = plan.order()
+    asked = {"n": 0}
+
+    def stop() -> bool:
+        asked["n"] += 1
+        return asked["n"] > 23
+
+    run.perform(corpus, Runtime(other, None, device="cpu"), None)
+    with pytest.raises(Interrupted, match="stopped at step 24 of 100"):
+        run.perform(phase, Runtime(other, None, stop=stop, device="cpu"), None)
+    run.perform(phase, Runtime(other, None, device="cpu"), None)
+    ours, theirs = (space.store.entry(phase.key).folder for space in (workspace, other))
+    for name in ("encoder/model.safetensors", "log.jsonl"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+def test_encoder_loads_here_and_in_transformers(finished: tuple[PretrainPlan, Workspace]) -> None:
+    from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+    from adaptstilts.models.encoder import Encoder
+
+    plan, workspace = finished
+    folder = workspace.store.entry(plan.encoders["wee"].key).folder / "encoder"
+    model, info = AutoModelForMaskedLM.from_pretrained(str(folder), output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    batch = AutoTokenizer.from_pretrained(str(folder))(["the cat sees a dog"], return_tensors="pt")
+    model.eval()
+    with torch.inference_mode():
+        logits = model(**batch).logits
+        states = AutoModel.from_pretrained(str(folder)).eval()(**batch).last_hidden_state
+        ours = Encoder(folder).states(batch["input_ids"], batch["attention_mask"])
+    assert logits.shape[-1] == 100
+    torch.testing.assert_close(ours, states)
+    assert locate(str(folder)).shape["positions"] == 66
+
+
+def test_export_is_half_precision_with_a_card(finished: tuple[PretrainPlan, Workspace], tmp_path: Path) -> None:
+    plan, workspace = finished
+    for _ in range(2):  # the second time it replaces what is there
+        (folder,) = export.export(plan, workspace.store, tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} >= {"config.json", "README.md", "tokenizer.json"}
+    assert {value.dtype for value in load_file(str(folder / "model.safetensors")).values()} == {torch.float16}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for words in ("made here", "German (de)", "removed because", "ranking 0.5", "| mean |", "## Limits"):
+        assert words in card
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["wee"]
+
+
+def test_divergence_is_told(world: Path) -> None:
+    plan, workspace = prepare(world, "diverged", "encoders.wee.lr=1e30")
+    run.perform(plan.corpus, Runtime(workspace, None, device="cpu"), None)
+    with pytest.raises(DivergedError, match=r"lower encoders\.wee\.lr"):
+        run.execute(plan, workspace, device="cpu")
+    assert not workspace.store.has(plan.encoders["wee"].key)
+
+
+def test_without_singular_vectors_and_ranking(world: Path) -> None:
+    plan, workspace = prepare(
+        world, "store", "encoders.wee.svd=false", "encoders.wee.steps=3", "encoders.wee.objectives={ranking: 0.0}"
+    )
+    run.execute(plan, workspace, device="cpu")
+    tokens = workspace.store.entry(plan.encoders["wee"].key).json("result.json")["tokens"]
+    assert "ranking" not in tokens
+
+
+def test_head_of_masked_places_equals_the_whole_one() -> None:
+    model = phases.new_model(Shape(hidden=16, layers=2, heads=2, steps=1), 50, 32).eval()
+    ids = torch.randint(4, 49, (3, 7), generator=torch.Generator().manual_seed(0))
+    places = torch.tensor([1, 5, 12])
+    batch = Masked(ids, torch.ones_like(ids), places, torch.tensor([7, 8, 9]))
+    with torch.inference_mode():
+        whole = model(input_ids=ids, attention_mask=batch.mask).logits.reshape(-1, 50)
+        expected = functional.cross_entropy(whole[places], batch.asked)
+        torch.testing.assert_close(phases.masked_loss(model, batch), expected)
+
+
+def test_pooled_equals_the_hidden_state_of_the_whole_model() -> None:
+    model = phases.new_model(Shape(hidden=16, layers=3, heads=2, steps=1), 50, 32).eval()
+    ids = torch.tensor([[0, 7, 8, 2], [0, 9, 2, 1]])
+    mask = (ids != 1).long()
+    with torch.inference_mode():
+        states = model.roberta(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        for layer in range(4):
+            expected = torch.stack([states[layer][0].mean(0), states[layer][1, :3].mean(0)])
+            torch.testing.assert_close(phases.pooled(model, ids, mask, layer), expected)
+    assert len(model.roberta.encoder.layer) == 3
+
+
+def test_ranking_loss_by_hand() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+    apart = phases.ranking_loss(vectors, torch.tensor([0, 1]), 0.5)
+    assert apart == pytest.approx(float(np.log(1 + np.exp(-2.0))))
+    same = phases.ranking_loss(vectors, torch.tensor([0, 0]), 0.5)
+    assert same == pytest.approx(0.0, abs=1e-6)

@@ -1,0 +1,78 @@
+"""Pretraining files: what is wrong in them is told with its place; keys depend on content alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aligned import RECIPE, make_text, write_recipe
+
+from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.pretrain import recipe as recipes
+from adaptstilts.workspace import Workspace
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "pretrain"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_load(path: Path) -> None:
+    found = recipes.load(path)
+    assert "en" in found.languages
+    assert all(text.licence for text in found.text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"langauges": ["en", "de"]}, "unknown key; did you mean languages"),
+        ({"languages": ["de", "zh"]}, "distinct codes with en"),
+        ({"languages": ["en", "xx"]}, "xx"),
+        ({"exclude": ["tatoba"]}, "tatoeba"),
+        ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 3, "steps": 1}}}, "cannot be divided among 3"),
+        ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 2, "steps": 0}}}, "encoders.wee.steps"),
+        ({"encoders": {}}, "encoders"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+    path = write_recipe(tmp_path, **changed)
+    with pytest.raises(ConfigError, match=told) as caught:
+        recipes.load(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_objectives_need_a_share(tmp_path: Path) -> None:
+    shape = {**RECIPE["encoders"]["wee"], "objectives": {"mlm": 0.0, "tlm": 0.0, "ranking": 0.0}}
+    with pytest.raises(ConfigError, match="at least one objective"):
+        recipes.load(write_recipe(tmp_path, encoders={"wee": shape}))
+
+
+def test_overrides(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    assert recipes.load(path, ["encoders.wee.steps=7"]).encoders["wee"].steps == 7
+    with pytest.raises(ConfigError, match="no key 'encoder'; did you mean encoders"):
+        recipes.load(path, ["encoder.wee.steps=7"])
+
+
+def test_keys_depend_on_content_alone(tmp_path: Path) -> None:
+    root = make_text(tmp_path / "hub")
+    workspace = Workspace(tmp_path / "store", root)
+    found = recipes.expand(recipes.load(write_recipe(tmp_path)), workspace)
+    again = recipes.expand(recipes.load(write_recipe(tmp_path, name="other")), workspace)
+    longer = recipes.expand(recipes.load(write_recipe(tmp_path), ["encoders.wee.steps=61"]), workspace)
+    fewer = recipes.expand(recipes.load(write_recipe(tmp_path, exclude=[])), workspace)
+    assert found.corpus.key == again.corpus.key == longer.corpus.key
+    assert found.encoders["wee"].key == again.encoders["wee"].key != longer.encoders["wee"].key
+    assert found.corpus.key != fewer.corpus.key
+    assert found.order() == [found.corpus, found.encoders["wee"]]
+    assert found.encoders["wee"].parents == (found.corpus.key,)
+
+
+def test_only_named_encoders_and_missing_text(tmp_path: Path) -> None:
+    root = make_text(tmp_path / "hub")
+    found = recipes.load(write_recipe(tmp_path))
+    with pytest.raises(ConfigError, match="no encoder 'we' in toy; did you mean wee"):
+        recipes.expand(found, Workspace(tmp_path / "store", root), ["we"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="toy/pairs"):
+        recipes.expand(found, Workspace(tmp_path / "store", tmp_path / "empty"))
