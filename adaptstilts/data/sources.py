@@ -24,6 +24,7 @@ from adaptstilts.files import replace_text
 from adaptstilts.tasks.base import Source
 
 CARD = "README.md"
+PACKAGED = Path(__file__).resolve().parents[1] / "sample" / "hub"  # laid out like any data root
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Split:
 
 class Sources:
     """Finds, fetches and pins splits.
+
+    A repository that ships with the package is read from there, whatever the data root, and also offline.
 
     Args:
         root: local data root (``<root>/<owner>/<name>/...``), used instead of the hub; None for the hub.
@@ -94,7 +97,8 @@ class Sources:
         for repo in (source.repo, *source.mirrors):
             here = replace(source, repo=repo)
             try:
-                files = self._local(here) if self.root else self._hub(here)
+                root = PACKAGED if (PACKAGED / repo).is_dir() else self.root
+                files = self._local(root, here) if root else self._hub(here)
             except ResourceError as error:
                 if not self.offline:
                     raise
@@ -109,9 +113,8 @@ class Sources:
             raise unknown
         return None
 
-    def _local(self, source: Source) -> list[Path]:
-        assert self.root is not None  # noqa: S101
-        folder = self.root / source.repo
+    def _local(self, root: Path, source: Source) -> list[Path]:
+        folder = root / source.repo
         if folder not in self._listings:
             self._listings[folder] = _listing(folder)
         names = self._listings[folder]

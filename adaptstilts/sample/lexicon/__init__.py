@@ -1,0 +1,15 @@
+"""One file a language: the hand-written phrases of the sample's small world, and how that language orders them."""
+
+from __future__ import annotations
+
+import importlib
+
+from adaptstilts.sample.grammar import Lexicon
+
+CODES = ("en", "de", "es", "fr", "ru", "ar", "hi", "sw", "tr", "zh")
+
+
+def get(code: str) -> Lexicon:
+    """The lexicon of one language."""
+    found: Lexicon = importlib.import_module(f"{__name__}.{code}").LEXICON
+    return found
