@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adaptstilts import tasks
+from adaptstilts import summary, tasks
 from adaptstilts.scores import HEADLINES, Difference, Record, swapped
 
 Format = Literal["md", "csv", "latex", "json"]
@@ -31,8 +31,10 @@ def render(records: Sequence[Record], form: Format, name: str = "") -> str:
         return json.dumps({"study": name, "records": [r.json() for r in records]}, indent=1, allow_nan=False) + "\n"
     if form == "csv":
         return _csv(records)
-    write = _markdown if form == "md" else _latex
-    return "\n\n".join(write(table) for table in tables(records)) + "\n"
+    if form == "latex":
+        return "\n\n".join(map(_latex, tables(records))) + "\n"
+    told = summary.sentence(records)
+    return "\n\n".join([*map(_markdown, tables(records)), *([told] if told else [])]) + "\n"
 
 
 def tables(records: Sequence[Record]) -> list[Table]:

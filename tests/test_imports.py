@@ -29,6 +29,7 @@ models.source
 spec workspace
 plan pretrain.recipe
 scores swap
+summary
 tables
 report studies
 retrieval.search
@@ -68,8 +69,9 @@ TORCH_FREE = [
     "cli",
 ]
 LIGHT_PARTS = {
-    *"errors digests languages metrics strictyaml sample store tasks methods config data files leases models.source".split(),
-    *"spec workspace plan pretrain.recipe scores swap tables report studies run terminal cli __main__ sample".split(),
+    *"errors digests languages metrics strictyaml sample store tasks methods config data files leases".split(),
+    *"models.source spec workspace plan pretrain.recipe scores swap summary tables report studies run".split(),
+    *"terminal cli __main__".split(),
 }
 
 

@@ -78,9 +78,7 @@ def state_of(named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
     return tensors
 
 
-def restore(
-    tensors: Mapping[str, Tensor], named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
-) -> None:
+def restore(tensors: Mapping[str, Tensor], named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
     """Put back what :func:`state_of` gave. A parameter counts its own steps: some steps may not concern it."""
     with torch.no_grad():
         for key, value in named.items():

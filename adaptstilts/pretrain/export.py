@@ -1,4 +1,4 @@
-"""Encoders as folders for people: half-precision weights, tokenizer, and a card that says where they come from."""
+"""Encoders as folders for people: half-precision weights, tokenizer, a record and a card of how they were made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
 from adaptstilts.store import Store
 
 CARD = "README.md"
+HISTORY = "pretraining.json"
 
 
 def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
@@ -26,6 +27,7 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
         try:
             shutil.copytree(entry.folder / "encoder", staging)
             _halve(staging / WEIGHTS)
+            shutil.copyfile(entry.folder / "result.json", staging / HISTORY)
             text = card(phase, plan.recipe, entry.json("result.json"), corpus)
             (staging / CARD).write_text(text, encoding="utf-8")
             if target.exists():

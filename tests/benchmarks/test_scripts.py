@@ -25,3 +25,17 @@ def test_quick(script: str, key: str, tmp_path: Path) -> None:
     for method in held.get("methods", {}).values():
         assert method["outputs"]["bit_equal"] is True
         assert method["outputs"]["smallest_difference_between_intermediates"] > 0
+
+
+def test_encoders_quick(data_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    command = [sys.executable, str(SCRIPTS / "encoders.py"), "--quick", "--out", str(out), "--encoder", "nano"]
+    done = subprocess.run([*command, "--data-root", str(data_root)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    assert "no baseline of singular vectors" in done.stdout  # the toy data has no text to pretrain on
+    held = json.loads(out.read_text(encoding="utf-8"))
+    assert held["tatoeba"]["builtin:nano"]["own_languages"] == 2
+    assert set(held["transfer"]) >= {"udpos", "xnli"}
+    assert set(held["transfer"]["udpos"]["others"]) == {"trained", "untrained"}
+    assert len(held["retention"]["builtin:nano"]) == 8
+    assert held["sample"]["sample_choice"]["majority"]["own"] == pytest.approx(50, abs=1)

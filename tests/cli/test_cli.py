@@ -165,3 +165,19 @@ def test_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
 def test_debug_shows_the_traceback(study_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", study_file(targets=["xnlli"]), "--debug") == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_pretraining_and_the_list_of_encoders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from aligned import make_text, write_recipe
+
+    recipe, out = write_recipe(tmp_path), tmp_path / "out"
+    options = ("--data-root", make_text(tmp_path / "hub"), "--store", tmp_path / "store", "--export", out)
+    assert call("pretrain", recipe, "encoders.wee.steps=4", *options) == 0
+    told = capsys.readouterr().out
+    assert "removed because an evaluation set has them; 0 evaluation sets not in the data" in told
+    assert "wee: " in told
+    assert (out / "wee" / "model.safetensors").is_file()
+    assert call("pretrain", recipe, "encoders.wee.steps=4", "--only", "we", *options) == 2
+    assert "did you mean wee?" in capsys.readouterr().err
+    assert call("models") == 0
+    assert "builtin:nano" in capsys.readouterr().out
