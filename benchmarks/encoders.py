@@ -44,8 +44,8 @@ PARTS = ("tatoeba", "transfer", "retention", "sample")
 LARGEST = "small"
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "pretrain" / "builtin.yaml"
 # training budgets for two cores; every encoder and both methods get the same
-TRANSFER: dict[str, Any] = {"examples": 6000, "epochs": 2, "max_length": 128, "dev_examples": 300}
-INTERMEDIATE: dict[str, Any] = {"examples": 2000, "epochs": 1, "max_length": 128, "dev_examples": 100}
+TRANSFER: dict[str, Any] = {"examples": 4000, "epochs": 2, "max_length": 128, "dev_examples": 300}
+INTERMEDIATE: dict[str, Any] = {"examples": 1500, "epochs": 1, "max_length": 128, "dev_examples": 100}
 SAMPLE: dict[str, Any] = {"epochs": 8, "batch_size": 16}
 METHODS: list[Any] = [
     {"kind": "full", "train": {"lr": 3e-4}},
@@ -146,7 +146,7 @@ def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget:
                     targets=[task],
                     methods=METHODS[:1],
                     train=budget,
-                    evaluate={"split": split, "precision": "auto", **({"examples": 500} if task == "panx" else {})},
+                    evaluate={"split": split, "precision": "auto", "examples": 500},
                 )
             except AdaptstiltsError as error:
                 print(f"  {task}: {error}")
@@ -219,7 +219,7 @@ def retention(workspace: Workspace, names: Sequence[str], device: str, budget: d
 
 
 def sample(workspace: Workspace, name: str, device: str, budget: dict[str, Any]) -> dict[str, Any]:
-    """The sample suite: an encoder fine-tuned on each task's English rows beside the majority baseline, per language."""
+    """The sample suite: an encoder fine-tuned on English rows beside the majority baseline, per task and language."""
     found: dict[str, Any] = {}
     for task in (get(f"sample_{kind}") for kind in ("nli", "choice", "qa", "tagging")):
         _, (record,) = run(workspace, device, model=name, targets=[task.name], methods=METHODS[:1], train=budget)

@@ -23,8 +23,9 @@ from adaptstilts.models.encoder import check_finite, generator, seeded
 from adaptstilts.models.source import WEIGHTS
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
+from adaptstilts.phases.schedule import linear
 from adaptstilts.pretrain import encoded, svd
-from adaptstilts.pretrain.batches import Drawer, Masked, Pairs
+from adaptstilts.pretrain.batches import Drawer, Masked, Pairs, padded
 from adaptstilts.pretrain.encoded import Encoded
 from adaptstilts.pretrain.recipe import PretrainPhase, Shape
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
@@ -100,7 +101,7 @@ class _Pretrainer:
         step, shape = self.progress.step, self.shape
         objective = self.drawer.objective(step)
         torch.manual_seed(seeded("dropout", shape.seed, step))
-        rate = _rate(step, shape)
+        rate = linear(step, shape.steps, shape.warmup, shape.lr)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         self.model.train()
@@ -309,10 +310,7 @@ def layer_accuracy(
 def _all_layers(model: Any, rows: list[list[int]], device: torch.device) -> list[np.ndarray]:
     pieces = []
     for start in range(0, len(rows), 64):
-        part = rows[start : start + 64]
-        ids = torch.full((len(part), max(map(len, part))), PAD, dtype=torch.int64)
-        for i, row in enumerate(part):
-            ids[i, : len(row)] = torch.tensor(row)
+        ids = padded(rows[start : start + 64])
         mask = (ids != PAD).long().to(device)
         with torch.inference_mode():
             states = model.roberta(input_ids=ids.to(device), attention_mask=mask, output_hidden_states=True)
@@ -345,11 +343,3 @@ def _optimizer(named: dict[str, nn.Parameter], shape: Shape) -> torch.optim.Opti
         {"params": [value for value in named.values() if value.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
     ]
     return torch.optim.AdamW(groups, lr=shape.lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-
-
-def _rate(step: int, shape: Shape) -> float:
-    """Linear warm-up, then linear decay to zero."""
-    warm = int(shape.warmup * shape.steps)
-    if step < warm:
-        return shape.lr * (step + 1) / warm
-    return shape.lr * (shape.steps - step) / max(shape.steps - warm, 1)

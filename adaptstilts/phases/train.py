@@ -30,6 +30,7 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.inference import headline, predict
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
+from adaptstilts.phases.schedule import linear
 from adaptstilts.spec import TrainPhase
 
 
@@ -116,7 +117,7 @@ class _Trainer:
         step, settings = self.progress.step, self.settings
         rows = self._rows(step)
         torch.manual_seed(seeded("dropout", self.phase.seed, step))
-        rate = _rate(step, self.total, settings)
+        rate = linear(step, self.total, settings.warmup, settings.lr or 0.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.encoder.trunk.train()
@@ -286,15 +287,6 @@ def _optimizer(named: dict[str, nn.Parameter], settings: Train) -> torch.optim.O
         {"params": [p for p in named.values() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.lr or 0.0, eps=1e-8, fused=True)
-
-
-def _rate(step: int, total: int, settings: Train) -> float:
-    """Linear warm-up over a share of the steps, then linear decay to zero."""
-    warm = int(settings.warmup * total)
-    peak = settings.lr or 0.0
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * (total - step) / max(total - warm, 1)
 
 
 def _score(trainer: _Trainer, examples: Examples, features: Features) -> dict[str, float]:

@@ -102,14 +102,14 @@ class Drawer:
         for a, b in self._drawn("tlm", step):
             first, second = corpus.ids(a)[: longest - 2], corpus.ids(b)[: longest - 2]
             rows.append([BEGIN, *first, END, END, *second, END][: self.positions])
-        return self._masked(_padded(rows), self._random("tlm-mask", step))
+        return self._masked(padded(rows), self._random("tlm-mask", step))
 
     def ranking(self, step: int) -> Pairs:
         """Pairs of translations of like lengths."""
         corpus, longest = self.corpus, self.shape.max_length
         drawn = self._drawn("ranking", step)
         rows = [[BEGIN, *corpus.ids(s)[: longest - 2], END] for side in (0, 1) for s in (pair[side] for pair in drawn)]
-        ids = _padded(rows)
+        ids = padded(rows)
         group = torch.from_numpy(corpus.group[[a for a, _ in drawn]].astype(np.int64))
         return Pairs(ids, (ids != PAD).long(), group)
 
@@ -181,7 +181,8 @@ def _streams(corpus: Encoded) -> list[Ints]:
     return streams
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """(rows, longest) int64, filled with the padding token."""
     ids = torch.full((len(rows), max(map(len, rows))), PAD, dtype=torch.int64)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
