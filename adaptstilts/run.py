@@ -79,7 +79,7 @@ def execute(
         plan: what to run.
         workspace: where.
         listener: told what happens.
-        checkpoint_every: steps between checkpoints; None for one a minute.
+        checkpoint_every: steps between checkpoints; None for one a minute (pretraining: every two minutes).
         device: torch device; None for the GPU where there is one.
 
     Raises:
@@ -227,7 +227,8 @@ def _work(phase: Phase, runtime: Runtime, resident: Resident | None, staging: Pa
         from adaptstilts.phases.pretrain import pretrain
 
         pretrain(phase, runtime, staging)
-    elif resident is not None:
+    else:
+        assert resident is not None  # noqa: S101
         _work_on_task(phase, runtime, resident, staging)
 
 
@@ -244,6 +245,8 @@ def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: P
         from adaptstilts.phases.retrieve import retrieve
 
         retrieve(phase, runtime, resident, staging)
+    else:
+        raise TypeError(f"no work for a phase of kind {phase.kind}")
 
 
 @contextlib.contextmanager

@@ -101,8 +101,8 @@ def pretrain_lines(plan: PretrainPlan, store: Store) -> Iterator[str]:
     for name, phase in plan.encoders.items():
         found = store.entry(phase.key).json("result.json")
         held = found["held_out"]
-        told = f"held-out retrieval {100 * max(held['mean']):.1f} at layer {held['layer']}" if held else ""
-        yield f"{name}: {scaled(found['parameters'], ('', 'k', 'M', 'G'), 1000)} parameters, {told}, {phase.key[:12]}"
+        told = f", held-out retrieval {100 * max(held['mean']):.1f} at layer {held['layer']}" if held else ""
+        yield f"{name}: {scaled(found['parameters'], ('', 'k', 'M', 'G'), 1000)} parameters{told}, {phase.key[:12]}"
 
 
 def model_lines() -> Iterator[str]:

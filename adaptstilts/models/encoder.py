@@ -205,15 +205,9 @@ class Encoder:
             states: Tensor = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
 
-    @contextlib.contextmanager
-    def truncated(self, layers: int) -> Iterator[None]:
+    def truncated(self, layers: int) -> contextlib.AbstractContextManager[None]:
         """Within the block the encoder ends after ``layers`` layers; the ones above are not computed."""
-        held = self.trunk.encoder.layer
-        self.trunk.encoder.layer = held[:layers]
-        try:
-            yield
-        finally:
-            self.trunk.encoder.layer = held
+        return truncated(self.trunk, layers)
 
     def save_trunk(self, folder: Path) -> None:
         """Write config and weights of the trunk, loadable here and by plain transformers."""
@@ -228,6 +222,32 @@ class Encoder:
         (folder / "config.json").write_text(text, encoding="utf-8")
         held = {key: value.detach().cpu().contiguous() for key, value in self.trunk.state_dict().items()}
         save_file(held, str(folder / WEIGHTS), metadata={"format": "pt"})
+
+
+@contextlib.contextmanager
+def truncated(trunk: XLMRobertaModel, layers: int) -> Iterator[None]:
+    """Within the block a trunk ends after ``layers`` layers; the ones above are not computed."""
+    held = trunk.encoder.layer
+    trunk.encoder.layer = held[:layers]
+    try:
+        yield
+    finally:
+        trunk.encoder.layer = held
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the tokens of each sequence, in float32.
+
+    Args:
+        states: (sequences, tokens, hidden).
+        mask: (sequences, tokens), 1 where there is a token.
+
+    Returns:
+        (sequences, hidden).
+    """
+    weight = mask[:, :, None].float()
+    mean: Tensor = (states.float() * weight).sum(1) / weight.sum(1)
+    return mean
 
 
 def load_trunk(folder: Path) -> XLMRobertaModel:

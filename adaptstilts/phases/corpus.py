@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from adaptstilts.errors import Interrupted
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.pretrain import corpus as texts
@@ -14,19 +15,24 @@ from adaptstilts.pretrain.recipe import CorpusPhase
 
 
 def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
-    """Read, clean, exclude, train the tokenizer, tokenize; writes ``tokenizer/``, the arrays and ``result.json``."""
+    """Read, clean, exclude, train the tokenizer, tokenize; writes ``tokenizer/``, the arrays and ``result.json``.
+
+    Raises:
+        DataError: see :func:`adaptstilts.pretrain.corpus.read` and :func:`adaptstilts.pretrain.vocabulary.train`.
+        Interrupted: asked to stop, heard between two of these steps; the next run begins anew.
+    """
     recipe = phase.recipe
-    runtime.report(f"{phase.title}: reading", 0, 0)
+    _step(phase, runtime, "reading")
     found = texts.read(phase, runtime.workspace)
     sentences: dict[str, list[str]] = {code: [] for code in recipe.languages}
     for group in found.groups:
         for code, sentence in group.items():
             sentences[code].append(sentence)
-    runtime.report(f"{phase.title}: tokenizer over {sum(map(len, sentences.values())):,} sentences", 0, 0)
+    _step(phase, runtime, f"tokenizer over {sum(map(len, sentences.values())):,} sentences")
     drawn = vocabulary.drawn(sentences, recipe.vocabulary.sentences)
     vocabulary.train(drawn, recipe.vocabulary, recipe.positions, staging / "tokenizer")
     tokenizer = Tokenizer(staging / "tokenizer")
-    runtime.report(f"{phase.title}: tokenizing", 0, 0)
+    _step(phase, runtime, "tokenizing")
     tokens: Counter[str] = Counter()
     for name, groups in (("train", found.groups), ("held-out", found.held_out)):
         made = encoded.encode(groups, recipe.languages, tokenizer)
@@ -40,6 +46,13 @@ def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
         "held_out_groups": len(found.held_out),
         "tokens": dict(tokens),
         "removed": {"total": found.removed.total(), **dict(found.removed)},
+        "dropped": dict(found.dropped),
         "not_looked_at": list(phase.absent),
     }
     (staging / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _step(phase: CorpusPhase, runtime: Runtime, doing: str) -> None:
+    if runtime.stop():
+        raise Interrupted(f"{phase.title}: stopped before {doing.split()[0]}; the same command begins it anew")
+    runtime.report(f"{phase.title}: {doing}", 0, 0)

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.errors import DivergedError, Interrupted
-from adaptstilts.models.encoder import check_finite, generator, seeded
+from adaptstilts.errors import ArtifactError, DivergedError, Interrupted
+from adaptstilts.models.encoder import check_finite, generator, masked_mean, truncated
 from adaptstilts.models.source import WEIGHTS
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
@@ -100,7 +100,6 @@ class _Pretrainer:
     def _step(self) -> None:
         step, shape = self.progress.step, self.shape
         objective = self.drawer.objective(step)
-        torch.manual_seed(seeded("dropout", shape.seed, step))
         rate = linear(step, shape.steps, shape.warmup, shape.lr)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
@@ -154,8 +153,8 @@ class _Pretrainer:
 
     def _write(self, staging: Path) -> None:
         try:
-            check_finite({key: value.detach() for key, value in self.named.items()}, staging)
-        except Exception as error:
+            check_finite({key: value.detach() for key, value in self.named.items()}, Path(WEIGHTS))
+        except ArtifactError as error:
             raise DivergedError(f"{self.phase.title}: {error}") from None
         seconds, peak = self.meter.seconds, self.meter.peak
         save(self.model, staging / "encoder")
@@ -166,7 +165,6 @@ class _Pretrainer:
         corpus = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
         held = encoded.load(self.folder / "held-out.safetensors")
         result = {
-            "name": self.phase.name,
             "languages": corpus["languages"],
             "steps": self.progress.step,
             "tokens": self.progress.tokens,
@@ -247,16 +245,8 @@ def start_bias(model: Any, corpus: Encoded) -> None:
 
 def pooled(model: Any, ids: Tensor, mask: Tensor, layer: int) -> Tensor:
     """Mean over the tokens (special ones included) of one hidden state; layers above are not computed."""
-    trunk = model.roberta
-    held = trunk.encoder.layer
-    trunk.encoder.layer = held[:layer]
-    try:
-        states = trunk(input_ids=ids, attention_mask=mask).last_hidden_state
-    finally:
-        trunk.encoder.layer = held
-    weight = mask[:, :, None].float()
-    found: Tensor = (states.float() * weight).sum(1) / weight.sum(1)
-    return found
+    with truncated(model.roberta, layer):
+        return masked_mean(model.roberta(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
 
 
 def ranking_loss(vectors: Tensor, group: Tensor, temperature: float) -> Tensor:
@@ -270,9 +260,9 @@ def ranking_loss(vectors: Tensor, group: Tensor, temperature: float) -> Tensor:
         group: (pairs,) other pairs of a sentence's own group do not count as negatives.
         temperature: of the softmax.
     """
-    unit_vectors = functional.normalize(vectors.float(), dim=1)
-    a, b = unit_vectors.chunk(2)
-    scores = a @ b.T / temperature
+    with torch.autocast(vectors.device.type, enabled=False):  # half precision would blur logits of this size
+        a, b = functional.normalize(vectors.float(), dim=1).chunk(2)
+        scores = a @ b.T / temperature
     same = (group[:, None] == group[None, :]).to(scores.device)
     own = torch.eye(len(group), dtype=torch.bool, device=scores.device)
     scores = scores.masked_fill(same & ~own, -1e4)
@@ -314,9 +304,8 @@ def _all_layers(model: Any, rows: list[list[int]], device: torch.device) -> list
         mask = (ids != PAD).long().to(device)
         with torch.inference_mode():
             states = model.roberta(input_ids=ids.to(device), attention_mask=mask, output_hidden_states=True)
-            weight = mask[:, :, None].float()
-            pieces.append(torch.stack([(s * weight).sum(1) / weight.sum(1) for s in states.hidden_states]).cpu())
-    return list(torch.cat(pieces, dim=1).float().numpy())
+            pieces.append(torch.stack([masked_mean(layer, mask) for layer in states.hidden_states]).cpu())
+    return list(torch.cat(pieces, dim=1).numpy())
 
 
 def save(model: Any, folder: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from adaptstilts.data.batches import by_tokens
+from adaptstilts.errors import DataError
 from adaptstilts.models.encoder import seeded
 from adaptstilts.pretrain.encoded import Encoded, Ints
 from adaptstilts.pretrain.recipe import Shape
@@ -62,6 +63,9 @@ class Drawer:
         shape: objectives, tokens per step, lengths, seed.
         vocabulary: size of the tokenizer; the last id is the mask token.
         positions: longest sequence.
+
+    Raises:
+        DataError: an objective needs translations and there are none.
     """
 
     def __init__(self, corpus: Encoded, shape: Shape, vocabulary: int, positions: int) -> None:
@@ -69,6 +73,8 @@ class Drawer:
         self._streams = _streams(corpus)
         several = np.diff(corpus.bounds) > 1
         self._paired = several[corpus.group]
+        if shape.objectives.tlm + shape.objectives.ranking > 0 and not self._paired.any():
+            raise DataError("no sentence of the text has a translation; tlm and ranking need some")
         self._by_language = [
             own[self._paired[own]] for own in (corpus.of_language(i) for i in range(int(corpus.language.max()) + 1))
         ]
@@ -97,11 +103,10 @@ class Drawer:
 
     def tlm(self, step: int) -> Masked:
         """Sentences with their translations beside them."""
-        corpus, longest = self.corpus, self.shape.max_length
+        corpus, longest = self.corpus, min(self.shape.max_length - 2, (self.positions - 4) // 2)
         rows = []
         for a, b in self._drawn("tlm", step):
-            first, second = corpus.ids(a)[: longest - 2], corpus.ids(b)[: longest - 2]
-            rows.append([BEGIN, *first, END, END, *second, END][: self.positions])
+            rows.append([BEGIN, *corpus.ids(a)[:longest], END, END, *corpus.ids(b)[:longest], END])
         return self._masked(padded(rows), self._random("tlm-mask", step))
 
     def ranking(self, step: int) -> Pairs:

@@ -6,15 +6,16 @@ import random
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
-from adaptstilts.pretrain.recipe import CorpusPhase, Recipe, Text, evaluation_splits
+from adaptstilts.pretrain.recipe import EXCLUDED, CorpusPhase, Text, evaluation_splits
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
@@ -31,14 +32,18 @@ class Corpus:
     Attributes:
         groups: for training.
         held_out: kept aside; every one has English and one other language at least.
-        removed: sentences removed by exact match with an evaluated one, by language.
         rows: rows read, by collection.
+        removed: sentences that an evaluation set has, by language.
+        dropped: sentences left out for another reason, by reason: ``length`` (empty or too long), ``evaluated
+            translation`` (its translation was removed), ``repeated`` (a second translation of the same English
+            sentence), ``held out`` (its group is kept aside for another language).
     """
 
     groups: list[Group] = field(default_factory=list)
     held_out: list[Group] = field(default_factory=list)
-    removed: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
 
 
 def clean(text: str) -> str:
@@ -66,107 +71,144 @@ def read(phase: CorpusPhase, workspace: Workspace) -> Corpus:
     """Read everything that a recipe names.
 
     Raises:
-        DataError: a column is missing, or no text is left.
+        DataError: a column is missing, no text is left, or the files are not those that the phase's key was made from.
     """
-    recipe, corpus = phase.recipe, Corpus()
-    evaluated = _evaluated(recipe, workspace)
-    paired: dict[str, Group] = {}
-    for text in recipe.text:
-        for group in _groups(text, recipe, workspace, corpus.rows):
-            kept = _kept(group, evaluated, corpus.removed)
-            if len(kept) < 2 and (len(kept) < len(group) or not kept):
-                continue
-            if text.layout == "pairs":
-                known = paired.setdefault(fingerprint(kept["en"]), {}) if "en" in kept else {}
+    return _Reader(phase, workspace).read()
+
+
+class _Reader:
+    def __init__(self, phase: CorpusPhase, workspace: Workspace) -> None:
+        self.phase, self.recipe, self.workspace = phase, phase.recipe, workspace
+        self.corpus = Corpus()
+        self.evaluated = self._evaluated()
+
+    def read(self) -> Corpus:
+        corpus, paired = self.corpus, dict[str, Group]()
+        for text in self.recipe.text:
+            for group in self._pairs(text) if text.layout == "pairs" else self._aligned(text):
+                kept = self._kept(group)
+                if not kept:
+                    continue
+                if text.layout == "aligned":
+                    corpus.groups.append(kept)
+                    continue
+                known = paired.setdefault(fingerprint(kept["en"]), {})
                 if not known:
                     corpus.groups.append(known)
-                for code, sentence in kept.items():
-                    known.setdefault(code, sentence)
-            else:
-                corpus.groups.append(kept)
-    _hold_out(corpus, recipe, {id(group) for group in paired.values()})
-    if not corpus.groups:
-        raise DataError(f"{recipe.name}: no text is left; see the text and exclude sections of the file")
-    return corpus
+                corpus.dropped["repeated"] += len(known.keys() & kept.keys() - {"en"})
+                known |= {code: sentence for code, sentence in kept.items() if code not in known}
+        self._hold_out({id(group) for group in paired.values()})
+        if not corpus.groups:
+            raise DataError(f"{self.recipe.name}: no text is left; see the text and exclude sections of the file")
+        return corpus
+
+    def _split(self, source: Source, name: str = "{}") -> Split:
+        split = self.workspace.sources.get(source)
+        if self.phase.data.get(name.format(source)) != split.digest:
+            raise DataError(f"{source}: the files changed since the plan was made; run the command again")
+        return split
+
+    def _pairs(self, text: Text) -> Iterator[Group]:
+        for code, (first, second) in self._rows(text):
+            group = {code: clean(first), "en": clean(second)}
+            if all(self._fits(sentence) for sentence in group.values()):
+                yield group
+
+    def _aligned(self, text: Text) -> Iterable[Group]:
+        groups: dict[str, Group] = defaultdict(dict)
+        for code, (key, sentence) in self._rows(text):
+            if self._fits(clean(sentence)):
+                groups[key][code] = clean(sentence)
+        return groups.values()
+
+    def _fits(self, sentence: str) -> bool:
+        fits = 0 < len(sentence) <= LONGEST
+        self.corpus.dropped["length"] += not fits
+        return fits
+
+    def _rows(self, text: Text) -> Iterator[tuple[str, tuple[str, str]]]:
+        barred = self._barred(text)
+        for code in self.recipe.languages:
+            if code in text.configs:
+                split = self._split(Source(text.repo, text.configs[code], text.split))
+                for row in _texts_of(split, text, barred):
+                    self.corpus.rows[text.repo] += 1
+                    yield code, row
+
+    def _barred(self, text: Text) -> frozenset[Any]:
+        if text.without is None:
+            return frozenset()
+        column, split = text.without.column, self._split(Source(**text.without.of.model_dump()))
+        return frozenset(value for path in split.files for (value,) in _cells(path, [column]))
+
+    def _kept(self, group: Group) -> Group:
+        """A group without its evaluated sentences; empty when the English one or all translations are among them.
+
+        The translation of an evaluated English sentence would give its meaning away, hence the whole group goes.
+        """
+        kept = {code: sentence for code, sentence in group.items() if fingerprint(sentence) not in self.evaluated}
+        self.corpus.removed.update(group.keys() - kept.keys())
+        if len(kept) < len(group) and (len(kept) < 2 or ("en" in group and "en" not in kept)):
+            self.corpus.dropped["evaluated translation"] += len(kept)
+            return {}
+        return kept
+
+    def _evaluated(self) -> frozenset[str]:
+        """Fingerprints of all evaluated sentences. Languages are not told apart: a match in any counts for all."""
+        seen: set[str] = set()
+        for split in evaluation_splits(self.recipe, self.workspace)[0]:
+            self._split(split.source, EXCLUDED)
+            for path in split.files:
+                table = pq.read_table(path)
+                for column in table.column_names:
+                    flat = str(table[column].type) in ("string", "large_string")
+                    for value in (table[column].unique() if flat else table[column]).to_pylist():
+                        for text in _texts(value):
+                            seen.add(fingerprint(text))
+                            seen |= {part for part in map(fingerprint, _ENDS.split(text)) if len(part) > 3}
+        return frozenset(seen - {""})
+
+    def _hold_out(self, candidates: set[int]) -> None:
+        """Move groups of ``pairs`` text aside: ``held_out`` a language, a tenth of a language's groups at most."""
+        corpus, places = self.corpus, defaultdict[str, list[int]](list)
+        for i, group in enumerate(corpus.groups):
+            if id(group) in candidates:
+                for code in group.keys() - {"en"}:
+                    places[code].append(i)
+        chosen: dict[int, set[str]] = defaultdict(set)
+        for code, at in sorted(places.items()):
+            for i in random.Random(f"held-out-{code}").sample(at, min(self.recipe.held_out, len(at) // 10)):
+                chosen[i].add(code)
+        for i, codes in sorted(chosen.items()):
+            group = corpus.groups[i]
+            corpus.held_out.append({code: group[code] for code in ("en", *sorted(codes))})
+            corpus.dropped["held out"] += len(group) - 1 - len(codes)
+        corpus.groups = [group for i, group in enumerate(corpus.groups) if i not in chosen]
 
 
-def _groups(text: Text, recipe: Recipe, workspace: Workspace, rows: Counter[str]) -> Iterator[Group]:
-    barred = _barred(text, workspace)
-    aligned: dict[str, Group] = defaultdict(dict)
-    for code in recipe.languages:
-        if code not in text.configs:
-            continue
-        split = workspace.sources.get(Source(text.repo, text.configs[code], text.split))
-        for row in _rows(split, text, barred):
-            rows[text.repo] += 1
-            first, second = row
-            if text.layout == "pairs":
-                group = {code: clean(first), "en": clean(second)}
-                if all(0 < len(sentence) <= LONGEST for sentence in group.values()):
-                    yield group
-            elif 0 < len(clean(second)) <= LONGEST:
-                aligned[first][code] = clean(second)
-    yield from aligned.values()
-
-
-def _rows(split: Split, text: Text, barred: frozenset[Any]) -> Iterator[tuple[str, str]]:
-    wanted = [*text.columns, *([text.without.column] if text.without else [])]
+def _texts_of(split: Split, text: Text, barred: frozenset[Any]) -> Iterator[tuple[str, str]]:
+    """The two columns of a collection, without the rows to leave out."""
+    columns = [*text.columns, *([text.without.column] if text.without else [])]
+    sentences = (0, 1) if text.layout == "pairs" else (1,)
     for path in split.files:
-        table = pq.read_table(path)
-        for column in wanted:
-            if column not in table.column_names:
-                raise DataError(f"{path}: no column {column!r}; found {', '.join(table.column_names)}")
-        for values in zip(*(table[column].to_pylist() for column in wanted), strict=True):
-            if len(values) == 3 and values[2] in barred:
-                continue
-            if not isinstance(values[1], str) or values[0] is None:
-                raise DataError(f"{path}: expected text in {text.columns[1]!r}, found {values[1]!r}")
-            yield str(values[0]), values[1]
+        for number, values in enumerate(_cells(path, columns)):
+            for i in sentences:
+                if not isinstance(values[i], str):
+                    raise DataError(f"{path}: row {number}: {columns[i]}: expected text, found {values[i]!r}")
+            if len(values) < 3 or values[2] not in barred:
+                yield str(values[0]), values[1]
 
 
-def _barred(text: Text, workspace: Workspace) -> frozenset[Any]:
-    if text.without is None:
-        return frozenset()
-    found: set[Any] = set()
-    for path in workspace.sources.get(Source(**text.without.of.model_dump())).files:
-        found |= set(pq.read_table(path)[text.without.column].to_pylist())
-    return frozenset(found)
+def _cells(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    table = pq.read_table(path)
+    for column in columns:
+        if column not in table.column_names:
+            raise DataError(f"{path}: no column {column!r}; found {', '.join(table.column_names)}")
+    return zip(*(table[column].to_pylist() for column in columns), strict=True)
 
 
-def _kept(group: Group, evaluated: Mapping[str, frozenset[str]], removed: Counter[str]) -> Group:
-    """A group without its evaluated sentences; empty when the English one is among them.
-
-    The translation of an evaluated English sentence would give its meaning away, hence the whole group goes.
-    """
-    kept = {}
-    for code, sentence in group.items():
-        if fingerprint(sentence) in evaluated.get(code, ()):
-            removed[code] += 1
-        else:
-            kept[code] = sentence
-    return kept if "en" not in group or "en" in kept else {}
-
-
-def _evaluated(recipe: Recipe, workspace: Workspace) -> dict[str, frozenset[str]]:
-    """Fingerprints of all evaluated sentences. A language is not told apart: a match in any counts for all."""
-    seen: set[str] = set()
-    for split in evaluation_splits(recipe, workspace)[0]:
-        for path in split.files:
-            table = pq.read_table(path)
-            for column in table.column_names:
-                for value in table[column].unique().to_pylist() if _flat(table[column]) else table[column].to_pylist():
-                    for text in _texts(value):
-                        seen |= {fingerprint(part) for part in (text, *_ENDS.split(text))}
-    seen = {text for text in seen if len(text) > 3}
-    return dict.fromkeys(recipe.languages, frozenset(seen))
-
-
-def _flat(column: Any) -> bool:
-    return str(column.type) in ("string", "large_string")
-
-
-def _texts(value: Any) -> Iterable[str]:
-    """Every text in a cell; the words of a tagged sentence as one text."""
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a cell; a list of words is one text."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -177,21 +219,5 @@ def _texts(value: Any) -> Iterable[str]:
         if words:
             yield " ".join(words)
         for item in value:
-            if not isinstance(item, int | float):
+            if isinstance(item, list | dict):
                 yield from _texts(item)
-
-
-def _hold_out(corpus: Corpus, recipe: Recipe, candidates: set[int]) -> None:
-    """Move groups of ``pairs`` text aside: ``held_out`` per language, a tenth of a language's groups at most."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for i, group in enumerate(corpus.groups):
-        if id(group) in candidates:
-            for code in group:
-                if code != "en":
-                    places[code].append(i)
-    chosen: dict[int, set[str]] = defaultdict(set)
-    for code, at in sorted(places.items()):
-        for i in random.Random(f"held-out-{code}").sample(at, min(recipe.held_out, len(at) // 10)):
-            chosen[i].add(code)
-    corpus.held_out = [{c: corpus.groups[i][c] for c in ("en", *sorted(codes))} for i, codes in sorted(chosen.items())]
-    corpus.groups = [group for i, group in enumerate(corpus.groups) if i not in chosen and group]

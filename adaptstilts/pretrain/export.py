@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts import languages
+from adaptstilts.errors import ConfigError
 from adaptstilts.models.source import WEIGHTS
 from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
 from adaptstilts.store import Store
@@ -18,7 +20,14 @@ HISTORY = "pretraining.json"
 
 
 def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
-    """Write every encoder of a finished plan to ``folder/<name>``, replacing what is there; yields the folders."""
+    """Write every encoder of a finished plan to ``folder/<name>``, replacing an earlier export; yields the folders.
+
+    Raises:
+        ConfigError: a folder of that name is there and is no export.
+    """
+    for name in plan.encoders:
+        if (folder / name).exists() and not (folder / name / HISTORY).is_file():
+            raise ConfigError(f"{folder / name} is there and holds no {HISTORY}: it is not replaced; export elsewhere")
     corpus = store.entry(plan.corpus.key).json("result.json")
     for name, phase in plan.encoders.items():
         entry = store.entry(phase.key)
@@ -27,8 +36,9 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
         try:
             shutil.copytree(entry.folder / "encoder", staging)
             _halve(staging / WEIGHTS)
-            shutil.copyfile(entry.folder / "result.json", staging / HISTORY)
-            text = card(phase, plan.recipe, entry.json("result.json"), corpus)
+            result = {"name": name, **entry.json("result.json")}
+            (staging / HISTORY).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            text = card(phase, plan.recipe, result, corpus)
             (staging / CARD).write_text(text, encoding="utf-8")
             if target.exists():
                 shutil.rmtree(target)
@@ -51,7 +61,9 @@ def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: d
     names = ", ".join(f"{languages.resolve(code).name} ({code})" for code in recipe.languages)
     shares = ", ".join(f"{name} {share:g}" for name, share in shape.objectives.model_dump().items() if share)
     tokens = ", ".join(f"{name} {count:,}" for name, count in result["tokens"].items())
-    text = "\n".join(f"| {t.repo} | {t.licence or 'not stated'} | {corpus['rows'][t.repo]:,} |" for t in recipe.text)
+    text = "\n".join(
+        f"| {t.source or t.repo} | {t.licence or 'not stated'} | {corpus['rows'][t.repo]:,} |" for t in recipe.text
+    )
     removed = corpus["removed"]["total"]
     starts = "singular vectors of the token-by-aligned-sentence matrix" if shape.svd else "random vectors"
     return f"""---

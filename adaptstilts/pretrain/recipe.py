@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -18,12 +18,16 @@ from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
+LARGEST_VOCABULARY = 60_000
+EXCLUDED = "exclude {}"
+TOLD = ("licence", "source")
 
 
 class Place(Frozen):
     """One split of a repository, as in a task's declaration."""
 
-    repo: str
+    repo: str = Field(pattern=REPO)
     config: str
     split: str
 
@@ -47,15 +51,23 @@ class Text(Frozen):
         configs: language -> config of the repository.
         without: rows to leave out, because an evaluation set has them.
         licence: of the text, for the cards of the encoders.
+        source: whose it is and where it is from, for the cards.
     """
 
-    repo: str
+    repo: str = Field(pattern=REPO)
     split: str
     layout: Literal["pairs", "aligned"]
     columns: tuple[str, str]
     configs: dict[str, str] = Field(min_length=1)
     without: Without | None = None
     licence: str = ""
+    source: str = ""
+
+    @field_validator("configs")
+    @classmethod
+    def _codes(cls, configs: dict[str, str]) -> dict[str, str]:
+        _check_codes(configs)
+        return configs
 
 
 class Vocabulary(Frozen):
@@ -67,7 +79,7 @@ class Vocabulary(Frozen):
         coverage: share of the characters that become pieces of their own.
     """
 
-    size: int = Field(16_000, ge=64, le=60_000)
+    size: int = Field(16_000, ge=64, le=LARGEST_VOCABULARY)
     sentences: int = Field(300_000, ge=100)
     coverage: float = Field(0.9995, gt=0.9, le=1)
 
@@ -142,8 +154,8 @@ class Shape(Frozen):
 
     @property
     def bytes(self) -> int:
-        """Rough size of the weights in float32."""
-        return 4 * (16_000 * self.hidden + 12 * self.layers * self.hidden**2)
+        """Size of the weights in float32, at most."""
+        return 4 * (LARGEST_VOCABULARY * self.hidden + 12 * self.layers * self.hidden**2)
 
     @model_validator(mode="after")
     def _fits(self) -> Shape:
@@ -175,16 +187,12 @@ class Recipe(Frozen):
     held_out: int = Field(150, ge=0)
     positions: int = Field(256, ge=16)
     vocabulary: Vocabulary = Vocabulary()
-    encoders: dict[str, Shape] = Field(min_length=1)
+    encoders: dict[Annotated[str, Field(pattern=NAME)], Shape] = Field(min_length=1)
 
     @field_validator("languages")
     @classmethod
     def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
-        for code in codes:
-            try:
-                languages.resolve(code)
-            except ConfigError as error:
-                raise ValueError(str(error)) from None
+        _check_codes(codes)
         if "en" not in codes or len(set(codes)) != len(codes):
             raise ValueError("expected distinct codes with en among them")
         return codes
@@ -198,6 +206,24 @@ class Recipe(Frozen):
             except ConfigError as error:
                 raise ValueError(str(error)) from None
         return names
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        for name, shape in self.encoders.items():
+            if shape.max_length > self.positions:
+                raise ValueError(f"encoders.{name}.max_length {shape.max_length} is above positions {self.positions}")
+        return self
+
+
+def _check_codes(codes: Iterable[str]) -> None:
+    """Refuse unknown languages, and other names of known ones."""
+    for code in codes:
+        try:
+            proper = languages.resolve(code).code
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        if proper != code:
+            raise ValueError(f"{code}: write {proper}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,9 +244,10 @@ class CorpusPhase(Phase):
         recipe = self.recipe.identity()
         return {
             "languages": recipe["languages"],
-            "text": [{key: value for key, value in text.items() if key != "licence"} for text in recipe["text"]],
+            "text": [{key: value for key, value in text.items() if key not in TOLD} for text in recipe["text"]],
             "exclude": recipe.get("exclude"),
             "held_out": recipe.get("held_out"),
+            "positions": recipe.get("positions"),
             "vocabulary": recipe.get("vocabulary"),
             "data": self.data,
         }
@@ -302,7 +329,7 @@ def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> P
             raise ConfigError(f"no encoder {name!r} in {recipe.name}{near(name, recipe.encoders)}")
     data = {str(s.source): s.digest for s in text_splits(recipe, workspace)}
     evaluation, absent = evaluation_splits(recipe, workspace)
-    data |= {f"exclude {s.source}": s.digest for s in evaluation}
+    data |= {EXCLUDED.format(s.source): s.digest for s in evaluation}
     corpus = CorpusPhase(recipe=recipe, data=data, absent=absent, title=f"corpus of {recipe.name}")
     made = {
         name: PretrainPhase(
@@ -336,7 +363,10 @@ def evaluation_splits(recipe: Recipe, workspace: Workspace) -> tuple[list[Split]
     for name in recipe.exclude:
         task = tasks.get(name)
         wanted = [code for code in recipe.languages if code in task.languages]
-        places = [s.at(languages.resolve(code)) for code in wanted for s in (task.dev, task.test) if s]
+        held = [split for split in ("dev", "test") if getattr(task, split) is not None]
+        places = [
+            place for code in wanted for split in held for place in task.reads(split, languages.resolve(code)).values()
+        ]
         for place in dict.fromkeys(places):
             split = workspace.sources.find(place)
             if split is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.errors import ResourceError
+from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.pretrain.recipe import Vocabulary
 
 BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
@@ -40,7 +40,8 @@ def train(sentences: Sequence[str], settings: Vocabulary, longest: int, folder: 
         folder: gets ``tokenizer.json``, ``tokenizer_config.json`` and ``special_tokens_map.json``.
 
     Raises:
-        ResourceError: sentencepiece is not installed, or the text is too small for the size.
+        ResourceError: sentencepiece is not installed.
+        DataError: the text is too small for the size.
     """
     try:
         import sentencepiece
@@ -61,7 +62,7 @@ def train(sentences: Sequence[str], settings: Vocabulary, longest: int, folder: 
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise ResourceError(f"the tokenizer cannot be trained ({str(error).splitlines()[0]})") from None
+        raise DataError(f"the tokenizer cannot be trained on this text ({str(error).splitlines()[0]})") from None
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     learned = [(pieces.id_to_piece(i), pieces.get_score(i)) for i in range(3, pieces.get_piece_size())]
     _write(learned, longest, folder)

@@ -9,7 +9,7 @@ import torch
 
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.kinds.base import Features, collate
-from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.encoder import Encoder, masked_mean
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.retrieval.search import Vectors
 
@@ -23,7 +23,7 @@ def mean_pooled(encoder: Encoder, features: Features, layer: int, runtime: Runti
         encoder: with the adapters that are to act.
         features: one sequence each.
         layer: 0 the embeddings, n the output of layer n; no layer above it is computed.
-        runtime: says when to stop and how to report.
+        runtime: says how to report.
         bf16: autocast.
         title: what progress lines say.
 
@@ -38,9 +38,7 @@ def mean_pooled(encoder: Encoder, features: Features, layer: int, runtime: Runti
             batch = collate([features.items[i] for i in run], runtime.tokenizer.pad, encoder.device)
             with torch.inference_mode(), torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
                 states = encoder.states(batch.ids, batch.mask)
-            mask = batch.mask[:, :, None].float()
-            pooled = (states.float() * mask).sum(1) / mask.sum(1)
-            vectors[run] = pooled.cpu().numpy()
+            vectors[run] = masked_mean(states, batch.mask).cpu().numpy()
             done += len(run)
             runtime.report(title, done, len(features.items))
     return vectors

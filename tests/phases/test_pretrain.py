@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from adaptstilts import run
-from adaptstilts.errors import DivergedError, Interrupted
+from adaptstilts.errors import ConfigError, DivergedError, Interrupted
 from adaptstilts.models.source import locate
 from adaptstilts.phases import pretrain as phases
 from adaptstilts.phases.runtime import Runtime
@@ -116,6 +116,15 @@ def test_export_is_half_precision_with_a_card(finished: tuple[PretrainPlan, Work
     for words in ("made here", "German (de)", "removed because", "ranking 0.5", "| mean |", "## Limits"):
         assert words in card
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["wee"]
+
+
+def test_export_replaces_exports_only(finished: tuple[PretrainPlan, Workspace], tmp_path: Path) -> None:
+    plan, workspace = finished
+    (tmp_path / "wee").mkdir()
+    (tmp_path / "wee" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not replaced; export elsewhere"):
+        list(export.export(plan, workspace.store, tmp_path))
+    assert (tmp_path / "wee" / "thesis.txt").read_text() == "mine"
 
 
 def test_divergence_is_told(world: Path) -> None:

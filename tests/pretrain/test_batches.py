@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
+from adaptstilts.errors import DataError
 from adaptstilts.pretrain.batches import Drawer
 from adaptstilts.pretrain.encoded import Encoded
 from adaptstilts.pretrain.recipe import Objectives, Shape
@@ -94,6 +93,20 @@ def test_objectives_have_their_shares(corpus: Encoded) -> None:
     assert drawn.count("ranking") / 2000 == pytest.approx(0.75, abs=0.03)
 
 
+def test_text_without_translations_is_refused() -> None:
+    alone = Encoded(*(np.array(x, np.int32) for x in ([5, 6, 7, 8], [0, 2, 4], [0, 1], [0, 1])))
+    with pytest.raises(DataError, match="no sentence of the text has a translation"):
+        Drawer(alone, SHAPE, VOCABULARY, 64)
+    only = replace_shape(objectives=Objectives(mlm=1.0, tlm=0.0, ranking=0.0))
+    assert Drawer(alone, only, VOCABULARY, 64).mlm(0).asked.numel() > 0
+
+
+def test_both_sides_fit_short_positions(corpus: Encoded) -> None:
+    for row in Drawer(corpus, SHAPE, VOCABULARY, 16).tlm(0).ids:
+        assert row[row != PAD].tolist().count(END) == 3
+        assert len(row) <= 16
+
+
 def test_short_text_still_gives_a_batch() -> None:
     tiny = Encoded(*(np.array(x, np.int32) for x in ([5, 6, 7, 8, 9, 5], [0, 3, 6], [0, 0], [0, 1])))
     drawer = Drawer(tiny, SHAPE, VOCABULARY, 64)
@@ -108,4 +121,3 @@ def replace_shape(**changed: object) -> Shape:
 def test_shapes_are_immutable() -> None:
     with pytest.raises(Exception, match="frozen"):
         SHAPE.steps = 3  # type: ignore[misc]
-    assert replace(Encoded(*(np.zeros(1, np.int32),) * 4)) is not None

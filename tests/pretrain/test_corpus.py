@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from aligned import cipher, make_text, write_recipe
+from conftest import write_split
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, DataError, Interrupted
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.corpus import corpus as run_phase
 from adaptstilts.phases.runtime import Runtime
-from adaptstilts.pretrain import corpus, encoded, svd
+from adaptstilts.pretrain import corpus, encoded, svd, vocabulary
 from adaptstilts.pretrain import recipe as recipes
-from adaptstilts.pretrain.recipe import PretrainPlan
+from adaptstilts.pretrain.recipe import PretrainPlan, Vocabulary
 from adaptstilts.workspace import Workspace
 
 
@@ -152,3 +153,56 @@ def test_singular_vectors_equal_those_of_the_full_decomposition() -> None:
     exact = left[:, :8] * values[:8].sqrt()
     exact = exact / exact.norm(dim=1)[np.unique(tokens)].mean()
     torch.testing.assert_close(ours @ ours.T, exact @ exact.T, rtol=1e-3, atol=1e-3)
+
+
+def test_losses_are_counted(found: corpus.Corpus, workspace: Workspace) -> None:
+    assert found.dropped["evaluated translation"] >= 20  # one side was evaluated, the other one goes with it
+    total = sum(map(len, [*found.groups, *found.held_out]))
+    lost = found.removed.total() + found.dropped.total()
+    # a row of pairs has two sentences, of which equal English ones are one
+    assert total + lost <= 2 * 300 + 60
+    assert total + lost >= 2 * 300 + 60 - 10
+
+
+def test_changed_files_are_refused(tmp_path: Path) -> None:
+    root = make_text(tmp_path / "hub")
+    plan = recipes.expand(recipes.load(write_recipe(tmp_path)), Workspace(tmp_path / "store", root))
+    other = Workspace(tmp_path / "other", make_text(tmp_path / "hub2", seed=4))
+    with pytest.raises(DataError, match="changed since the plan was made"):
+        corpus.read(plan.corpus, other)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"foreign": "a b", "english": None}], "row 0: english: expected text, found None"),
+        ([{"foreign": "a b", "english": "c"}, {"foreign": None, "english": "d"}], "row 1: foreign: expected text"),
+        ([{"foreign": "a b", "text": "c"}], "no column 'english'; found foreign, text"),
+    ],
+)
+def test_bad_rows_are_told(tmp_path: Path, rows: list[dict[str, str | None]], told: str) -> None:
+    root = make_text(tmp_path / "hub")
+    write_split(root, "toy/pairs", "zh", "train", rows)
+    workspace = Workspace(tmp_path / "store", root)
+    plan = recipes.expand(recipes.load(write_recipe(tmp_path)), workspace)
+    with pytest.raises(DataError, match=told):
+        corpus.read(plan.corpus, workspace)
+
+
+def test_no_column_of_documents(tmp_path: Path) -> None:
+    root = make_text(tmp_path / "hub")
+    write_split(root, "toy/docs", "docs", "test", [{"document": "d1"}])
+    workspace = Workspace(tmp_path / "store", root)
+    plan = recipes.expand(recipes.load(write_recipe(tmp_path)), workspace)
+    with pytest.raises(DataError, match="no column 'doc'; found document"):
+        corpus.read(plan.corpus, workspace)
+
+
+def test_a_text_too_small_for_its_vocabulary(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be trained on this text"):
+        vocabulary.train(["a b c"], Vocabulary(size=500), 64, tmp_path)
+
+
+def test_a_stop_is_heard(plan: PretrainPlan, workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="begins it anew"):
+        run_phase(plan.corpus, Runtime(workspace, None, device="cpu", stop=lambda: True), tmp_path)

@@ -32,6 +32,11 @@ def test_shipped_recipes_load(path: Path) -> None:
         ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 3, "steps": 1}}}, "cannot be divided among 3"),
         ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 2, "steps": 0}}}, "encoders.wee.steps"),
         ({"encoders": {}}, "encoders"),
+        ({"encoders": {"../out": RECIPE["encoders"]["wee"]}}, "string should match"),
+        ({"positions": 32}, "max_length 64 is above positions 32"),
+        ({"languages": ["en", "deu"]}, "write de"),
+        ({"text": [{**RECIPE["text"][0], "repo": "../private"}]}, "text.0.repo"),
+        ({"text": [{**RECIPE["text"][0], "configs": {"ge": "ge"}}]}, "ge"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
@@ -63,7 +68,8 @@ def test_keys_depend_on_content_alone(tmp_path: Path) -> None:
     fewer = recipes.expand(recipes.load(write_recipe(tmp_path, exclude=[])), workspace)
     assert found.corpus.key == again.corpus.key == longer.corpus.key
     assert found.encoders["wee"].key == again.encoders["wee"].key != longer.encoders["wee"].key
-    assert found.corpus.key != fewer.corpus.key
+    wider = recipes.expand(recipes.load(write_recipe(tmp_path, positions=80)), workspace)
+    assert len({held.corpus.key for held in (found, fewer, wider)}) == 3  # positions are in the tokenizer's config
     assert found.order() == [found.corpus, found.encoders["wee"]]
     assert found.encoders["wee"].parents == (found.corpus.key,)
 
@@ -76,3 +82,12 @@ def test_only_named_encoders_and_missing_text(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="toy/pairs"):
         recipes.expand(found, Workspace(tmp_path / "store", tmp_path / "empty"))
+
+
+def test_every_row_set_of_an_excluded_task_is_looked_at(tmp_path: Path) -> None:
+    root = make_text(tmp_path / "hub")
+    found = recipes.load(write_recipe(tmp_path, exclude=["sample_mining"]))
+    splits, absent = recipes.evaluation_splits(found, Workspace(tmp_path / "store", root))
+    assert absent == ()
+    names = {f"{split.source.config} {split.source.split}" for split in splits}
+    assert {"mining.de-en.de train", "mining.de-en.en test", "mining.zh-en.gold test"} <= names
