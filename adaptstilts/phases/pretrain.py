@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.errors import ArtifactError, DivergedError, Interrupted
-from adaptstilts.models.encoder import check_finite, generator, masked_mean, truncated
+from adaptstilts.models.encoder import check_finite, generator, masked_mean, read_tensors, truncated
 from adaptstilts.models.source import WEIGHTS
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
@@ -32,6 +32,7 @@ from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
 from adaptstilts.retrieval.search import nearest, unit
 
 DROPOUT = 0.1
+TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names
 
 
 @dataclass
@@ -91,11 +92,19 @@ class _Pretrainer:
         self._write(staging)
 
     def _start(self) -> None:
+        if self.phase.start:
+            self._continue(self.runtime.workspace.store.entry(self.phase.start).folder / "encoder" / WEIGHTS)
+            return
         start_bias(self.model, self.corpus)
         if self.shape.svd:
             self.runtime.report(f"{self.phase.title}: singular vectors of the text", 0, 0)
             vectors = svd.token_vectors(self.corpus, self.vocabulary, self.shape.hidden, self.shape.seed)
             start_embeddings(self.model, vectors)
+
+    def _continue(self, weights: Path) -> None:
+        missing, unexpected = self.model.load_state_dict(read_tensors(weights), strict=False)
+        if set(missing) != TIED or unexpected:
+            raise ArtifactError(f"{weights}: not the weights of this shape: {sorted(set(missing) ^ TIED)[:3]}")
 
     def _step(self) -> None:
         step, shape = self.progress.step, self.shape
@@ -173,6 +182,9 @@ class _Pretrainer:
             "precision": "bf16" if self.bf16 else "fp32",
             "parameters": sum(value.numel() for value in self.model.roberta.parameters()),
             "removed": corpus["removed"],
+            "start": self.runtime.workspace.store.entry(self.phase.start).json("result.json")
+            if self.phase.start
+            else None,
             "held_out": self._held_out(held, sorted(corpus["languages"], key=lambda code: code != encoded.ENGLISH)),
         }
         (staging / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -317,8 +329,7 @@ def save(model: Any, folder: Path) -> None:
     config |= {"architectures": ["XLMRobertaForMaskedLM"], "_name_or_path": ""}
     config |= {"hidden_dropout_prob": DROPOUT, "attention_probs_dropout_prob": DROPOUT}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    tied = {"lm_head.decoder.weight", "lm_head.decoder.bias"}
-    held = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items() if key not in tied}
+    held = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items() if key not in TIED}
     save_file(held, str(folder / WEIGHTS), metadata={"format": "pt"})
 
 

@@ -66,6 +66,10 @@ def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: d
     )
     removed = corpus["removed"]["total"]
     starts = "singular vectors of the token-by-aligned-sentence matrix" if shape.svd else "random vectors"
+    first = result.get("start")
+    begun = f"Embeddings start from {starts}."
+    if first:
+        begun += f" {first['steps']:,} steps like those below ({first['seconds']:,.0f} seconds) came first."
     return f"""---
 language: [{", ".join(recipe.languages)}]
 library_name: transformers
@@ -93,7 +97,7 @@ not at hand.
 
 ## Recipe
 
-Tokenizer: sentencepiece unigram, {recipe.vocabulary.size:,} pieces. Embeddings start from {starts}. Then
+Tokenizer: sentencepiece unigram, {recipe.vocabulary.size:,} pieces. {begun} Then
 {shape.steps:,} steps of about {shape.tokens:,} tokens; shares of the steps: {shares}; tokens read: {tokens}; ranking
 loss on hidden state {shape.middle}, temperature {shape.temperature:g}; AdamW, learning rate {shape.lr:g} (embeddings
 {shape.lr * shape.embedding_lr:g}), linear decay, {result["precision"]}. It took {result["seconds"]:,.0f} seconds.

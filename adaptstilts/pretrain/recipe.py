@@ -123,7 +123,8 @@ class Shape(Frozen):
         temperature: of the ranking loss.
         ranking_layer: hidden state that the ranking loss pools; None takes two thirds of the depth.
         max_length: tokens of a sentence in TLM and ranking; MLM reads runs of up to ``positions`` tokens.
-        svd: whether embeddings start from the text's singular vectors, else at random.
+        start: another encoder of the file, of the same shape, whose weights are the start; None for new ones.
+        svd: whether new embeddings start from the text's singular vectors, else at random.
         precision: ``auto`` uses bf16 autocast where the hardware has it.
         seed: of weights, batches and masks.
     """
@@ -143,6 +144,7 @@ class Shape(Frozen):
     temperature: float = Field(0.05, gt=0)
     ranking_layer: int | None = Field(None, ge=0)
     max_length: int = Field(64, ge=8)
+    start: str | None = None
     svd: bool = True
     precision: Precision = "auto"
     seed: int = 1
@@ -212,6 +214,15 @@ class Recipe(Frozen):
         for name, shape in self.encoders.items():
             if shape.max_length > self.positions:
                 raise ValueError(f"encoders.{name}.max_length {shape.max_length} is above positions {self.positions}")
+        names = list(self.encoders)
+        for name, shape in self.encoders.items():
+            if shape.start is None:
+                continue
+            if shape.start not in names[: names.index(name)]:
+                raise ValueError(f"encoders.{name}.start: {shape.start!r} is no encoder above it in the file")
+            start = self.encoders[shape.start]
+            if (start.hidden, start.layers, start.heads) != (shape.hidden, shape.layers, shape.heads):
+                raise ValueError(f"encoders.{name}.start: {shape.start!r} has another shape")
         return self
 
 
@@ -262,33 +273,57 @@ class PretrainPhase(Phase):
         corpus: key of the corpus phase.
         shape: what is trained, and how.
         positions: longest input in tokens.
+        start: key of the phase whose weights are the start.
     """
 
     name: str
     corpus: str
     shape: Shape
     positions: int
+    start: str | None = None
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The corpus."""
-        return (self.corpus,)
+        """The corpus, and what it starts from."""
+        return (self.corpus, *([self.start] if self.start else []))
 
     def _spec(self) -> dict[str, Any]:
-        return {"corpus": self.corpus, "shape": self.shape.identity(), "positions": self.positions}
+        shape = {key: value for key, value in self.shape.identity().items() if key != "start"}
+        return {"corpus": self.corpus, "shape": shape, "positions": self.positions, "start": self.start}
 
 
 class PretrainPlan:
-    """The phases of a recipe: see ``plan.Plan``, of which this is the small sister."""
+    """The phases of a recipe: see ``plan.Plan``, of which this is the small sister.
+
+    Attributes:
+        encoders: the phases asked for, by name; what they start from is in ``order()`` too.
+    """
 
     model = None
 
-    def __init__(self, recipe: Recipe, corpus: CorpusPhase, encoders: dict[str, PretrainPhase]) -> None:
-        self.recipe, self.corpus, self.encoders = recipe, corpus, encoders
+    def __init__(self, recipe: Recipe, corpus: CorpusPhase) -> None:
+        self.recipe, self.corpus = recipe, corpus
+        self.encoders: dict[str, PretrainPhase] = {}
+        self._made: dict[str, PretrainPhase] = {}
 
     def order(self) -> list[Phase]:
-        """The corpus first."""
-        return [self.corpus, *self.encoders.values()]
+        """The corpus first, starts before what starts from them."""
+        return [self.corpus, *self._made.values()]
+
+    def add(self, name: str) -> PretrainPhase:
+        """The phase of an encoder, after the one that it starts from."""
+        if name not in self._made:
+            shape = self.recipe.encoders[name]
+            start = self.add(shape.start).key if shape.start else None
+            self._made[name] = PretrainPhase(
+                name=name,
+                corpus=self.corpus.key,
+                shape=shape,
+                positions=self.recipe.positions,
+                start=start,
+                title=f"pretrain {name}",
+            )
+        return self._made[name]
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -331,18 +366,10 @@ def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> P
     evaluation, absent = evaluation_splits(recipe, workspace)
     data |= {EXCLUDED.format(s.source): s.digest for s in evaluation}
     corpus = CorpusPhase(recipe=recipe, data=data, absent=absent, title=f"corpus of {recipe.name}")
-    made = {
-        name: PretrainPhase(
-            name=name,
-            corpus=corpus.key,
-            shape=recipe.encoders[name],
-            positions=recipe.positions,
-            title=f"pretrain {name}",
-        )
-        for name in wanted
-    }
+    plan = PretrainPlan(recipe, corpus)
+    plan.encoders = {name: plan.add(name) for name in wanted}
     workspace.memory.save()
-    return PretrainPlan(recipe, corpus, made)
+    return plan
 
 
 def text_splits(recipe: Recipe, workspace: Workspace) -> list[Split]:

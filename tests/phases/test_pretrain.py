@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from aligned import make_text, write_recipe
+from aligned import RECIPE, make_text, write_recipe
 from safetensors.torch import load_file
 from torch.nn import functional
 
@@ -104,6 +104,22 @@ def test_encoder_loads_here_and_in_transformers(finished: tuple[PretrainPlan, Wo
     assert logits.shape[-1] == 100
     torch.testing.assert_close(ours, states)
     assert locate(str(folder)).shape["positions"] == 66
+
+
+def test_an_encoder_starts_from_another(finished: tuple[PretrainPlan, Workspace], world: Path, tmp_path: Path) -> None:
+    shape = RECIPE["encoders"]["wee"]
+    both = {"wee": shape, "more": {**shape, "start": "wee", "steps": 2, "lr": 1e-9}}
+    plan, workspace = prepare(world, "store", encoders=both)
+    assert plan.encoders["wee"].key == finished[0].encoders["wee"].key
+    plan.encoders.pop("wee")
+    assert len(run.execute(plan, workspace, device="cpu").done) == 1
+    ours, first = (workspace.store.entry(phase.key) for phase in plan.order()[:0:-1])
+    held = load_file(str(first.folder / "encoder" / "model.safetensors"))
+    for key, value in load_file(str(ours.folder / "encoder" / "model.safetensors")).items():
+        torch.testing.assert_close(value, held[key], rtol=0, atol=1e-6)
+    assert ours.json("result.json")["start"]["steps"] == 100
+    (folder,) = export.export(plan, workspace.store, tmp_path)
+    assert "100 steps like those below" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_export_is_half_precision_with_a_card(finished: tuple[PretrainPlan, Workspace], tmp_path: Path) -> None:

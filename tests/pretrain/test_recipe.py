@@ -33,6 +33,16 @@ def test_shipped_recipes_load(path: Path) -> None:
         ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 2, "steps": 0}}}, "encoders.wee.steps"),
         ({"encoders": {}}, "encoders"),
         ({"encoders": {"../out": RECIPE["encoders"]["wee"]}}, "string should match"),
+        ({"encoders": {"wee": {**RECIPE["encoders"]["wee"], "start": "big"}}}, "'big' is no encoder above it"),
+        (
+            {
+                "encoders": {
+                    "big": {**RECIPE["encoders"]["wee"], "hidden": 32},
+                    "wee": {**RECIPE["encoders"]["wee"], "start": "big"},
+                }
+            },
+            "'big' has another shape",
+        ),
         ({"positions": 32}, "max_length 64 is above positions 32"),
         ({"languages": ["en", "deu"]}, "write de"),
         ({"text": [{**RECIPE["text"][0], "repo": "../private"}]}, "text.0.repo"),
