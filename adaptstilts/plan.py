@@ -159,7 +159,7 @@ class _Builder:
             if self.study.swap == "all" and arm.method.stackable:
                 for under, chain in trained.values():
                     for other in unders:
-                        if other.name != under.name:
+                        if other.name != under.name and chain[-1] not in other.stack:  # never over itself
                             self._evaluate(part, arm, under, other, chain, seed)
 
     def _intermediate(self, arm: Arm, part: Part, seed: int) -> _Under:

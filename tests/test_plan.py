@@ -80,6 +80,17 @@ def test_swapping_trains_nothing(make: Callable[..., Plan]) -> None:
     assert not any(cell.swapped for cell in off.cells)
 
 
+def test_an_adapter_is_not_swapped_under_itself(make: Callable[..., Plan]) -> None:
+    """A target that is an intermediate task too: trained under none it is the intermediate adapter itself."""
+    made = make(targets=["mnli"], intermediates=["none", "mnli", "social_i_qa"], methods=["lora"])
+    swaps = {(cell.trained_on, cell.over) for cell in made.cells if cell.swapped}
+    assert ("none", "mnli") not in swaps
+    assert {("none", "social_i_qa"), ("mnli", "none"), ("social_i_qa", "mnli")} < swaps
+    for phase in made.phases.values():
+        if isinstance(phase, EvaluatePhase):
+            assert phase.target not in phase.stack
+
+
 def test_a_swap_is_another_stack_under_the_same_target(make: Callable[..., Plan]) -> None:
     made = make()
     cells = {
