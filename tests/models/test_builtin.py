@@ -98,7 +98,7 @@ def test_unknown_name_is_told() -> None:
 def test_quickstart_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     study = config.load(ROOT / "configs" / "quickstart.yaml")
     plan = expand(study, Workspace(tmp_path / "store", offline=True))
-    assert {cell.method for cell in plan.cells} == {"full", "bottleneck"}
+    assert {cell.method for cell in plan.cells} == {"full", "bottleneck reduction=1"}
     assert any(cell.swapped for cell in plan.cells)
     tasks = {cell.task for cell in plan.cells}
     assert all(task.startswith("sample_") for task in tasks)
