@@ -83,6 +83,7 @@ class _Reader:
         self.evaluated = self._evaluated()
 
     def read(self) -> Corpus:
+        """Collect the groups: pairs with the same English sentence become one, aligned text keeps its order."""
         corpus, paired = self.corpus, dict[str, Group]()
         for text in self.recipe.text:
             for group in self._pairs(text) if text.layout == "pairs" else self._aligned(text):
