@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from adaptstilts.data import formats
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
-from adaptstilts.tasks.base import Task
+from adaptstilts.tasks.base import LeftOut, Task
 
 Example = dict[str, Any]
 Check = Callable[[Example, Task], "str | None"]
+TOLD = 3  # offending rows that an error names
+MALFORMED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+)  # rows of another shape than ``adapt`` reads
 
 
 @dataclass(frozen=True)
@@ -22,9 +32,9 @@ class Examples:
 
     Attributes:
         rows: the examples.
-        ids: their row numbers in the split.
-        total: rows of the split that have a gold label.
-        dropped: reason -> rows left out because of it.
+        ids: their row numbers in the split; where a row gives several examples, those are numbered instead.
+        total: examples before any were left out by a limit.
+        dropped: reason, with the label that was found -> examples left out because of it.
     """
 
     rows: list[Example]
@@ -34,48 +44,46 @@ class Examples:
 
 
 def read(split: Split, task: Task, check: Check, limit: int | None = None, seed: object = "subset") -> Examples:
-    """Read, check and (when ``limit`` is given) subsample a split.
-
-    The subset is drawn once without replacement and kept in file order; equal seeds and lengths give equal subsets,
-    so that parallel test sets stay parallel.
+    """Read, check and (when ``limit`` is given) subsample a split; row numbers run on over its parts.
 
     Raises:
         DataError: names file, row, field and what was expected; all offenders are counted.
     """
-    table, labels = _load(split)
-    _check_columns(split, task, table.column_names)
-    for name, column in task.columns.items():
-        if task.labels and column in labels and set(labels[column]) != set(task.labels):
-            raise DataError(
-                f"{split.files[0]}: {name} has the labels {', '.join(labels[column])}; {task.name} declares"
-                f" {', '.join(task.labels)}"
-            )
     rows: list[Example] = []
     ids: list[int] = []
     dropped: Counter[str] = Counter()
-    problems: list[str] = []
-    for i, row in enumerate(table.to_pylist()):
-        example, problem = _example(row, task, labels)
-        if example is None and problem == "":
-            dropped["no gold label"] += 1
-            continue
-        if example is not None:
-            problem = check(example, task) or ""
-        if example is None or problem:
-            problems.append(f"row {i}: {problem}")
-        else:
-            rows.append(example)
-            ids.append(i)
-    if problems:
-        more = f" ({len(problems)} such rows)" if len(problems) > 3 else ""
-        raise DataError(f"{split.files[0]}: {'; '.join(problems[:3])}{more}")
+    told: list[tuple[Path, str]] = []
+    offenders = number = 0
+    for part in map(_load, split.parts):
+        _check_columns(part, task)
+        for i, row in enumerate(_rows(part.table)):
+            for example in _examples(row, task, check, part.labels):
+                if not isinstance(example, _Unfit):
+                    rows.append(example)
+                    ids.append(number)
+                elif example.wrong:
+                    offenders += 1
+                    told += [part.told(i, example.reason)] if offenders <= TOLD else []
+                else:
+                    dropped[example.reason] += 1
+                number += 1
+    if offenders:
+        raise DataError(_told(told) + (f" ({offenders} such rows)" if offenders > TOLD else ""))
     if not rows:
-        raise DataError(f"{split.files[0]}: no usable rows for {task.name}")
-    total = len(rows)
-    if limit is not None and limit < total:
-        kept = sorted(random.Random(f"{seed}-{total}").sample(range(total), limit))
-        rows, ids = [rows[i] for i in kept], [ids[i] for i in kept]
-    return Examples(rows, ids, total, dict(dropped))
+        raise DataError(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
+    return subset(Examples(rows, ids, len(rows), dict(dropped)), limit, seed)
+
+
+def subset(examples: Examples, limit: int | None, seed: object = "subset") -> Examples:
+    """At most ``limit`` of the examples, drawn once without replacement and kept in order.
+
+    Equal seeds and lengths give equal subsets, so that parallel test sets stay parallel.
+    """
+    count = len(examples.rows)
+    if limit is None or limit >= count:
+        return examples
+    kept = sorted(random.Random(f"{seed}-{count}").sample(range(count), limit))
+    return replace(examples, rows=[examples.rows[i] for i in kept], ids=[examples.ids[i] for i in kept])
 
 
 def text_problem(example: Example, *names: str) -> str | None:
@@ -91,73 +99,125 @@ def withheld(labels: Sequence[object]) -> bool:
     return len(labels) >= 50 and len(set(labels)) == 1
 
 
-def _load(split: Split) -> tuple[Any, dict[str, list[str]]]:
-    """The rows as an arrow table, and the label names of the columns that have some."""
-    import datasets
-    import pyarrow.compute as pc
+@dataclass(frozen=True)
+class _Unfit:
+    """Why a row is no example: something is ``wrong`` with it, or it has no gold label, or the task leaves it out."""
 
-    datasets.disable_progress_bars()
-    try:
-        loaded = datasets.load_dataset(
-            "parquet", data_files={"rows": [str(path) for path in split.files]}, split="rows"
-        )
-    except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise DataError(f"{split.files[0]}: cannot be read ({reason}); copy or fetch it again") from None
-    labels = {}
-    for name, feature in loaded.features.items():
-        names = getattr(feature, "names", getattr(getattr(feature, "feature", None), "names", None))
-        if names:
-            labels[name] = list(names)
-    table = loaded.with_format("arrow")[:]
-    if split.source.where:
-        column, value = split.source.where
-        if column not in table.column_names:
-            raise DataError(f"{split.files[0]}: no column {column!r}; found {', '.join(table.column_names)}")
-        table = table.filter(pc.equal(table[column], value))
-    return table, labels
+    reason: str
+    wrong: bool = True
 
 
-def _check_columns(split: Split, task: Task, names: Sequence[str]) -> None:
-    if task.adapt is not None:
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one part of a split, label names by column, and the rows' numbers in its files if only some are kept."""
+
+    split: Split
+    table: formats.Table
+    labels: formats.Names
+    numbers: Sequence[int] | None
+
+    def told(self, row: int, problem: str) -> tuple[Path, str]:
+        """The file that has a row, and a problem with its place there."""
+        form = self.split.source.format
+        row = row if self.numbers is None else self.numbers[row]
+        for path in self.split.files[:-1]:
+            count = formats.count(path, form)
+            if row < count:
+                break
+            row -= count
+        else:
+            path = self.split.files[-1]
+        return path, f"{formats.place(row, form)}: {problem}"
+
+
+def _load(part: Split) -> _Part:
+    table, labels = formats.read(part.files, part.source.format)
+    if part.source.where is None:
+        return _Part(part, table, labels, None)
+    kept, numbers = formats.select(table, part.source.where, part.files[0])
+    return _Part(part, kept, labels, numbers)
+
+
+def _rows(table: formats.Table) -> Iterator[dict[str, Any]]:
+    """Rows as dicts, a few thousand at a time."""
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()
+
+
+def _told(problems: Sequence[tuple[Path, str]]) -> str:
+    """Problems, each file named once."""
+    files = dict.fromkeys(path for path, _ in problems)
+    return "; ".join(f"{file}: {'; '.join(text for path, text in problems if path == file)}" for file in files)
+
+
+def _check_columns(part: _Part, task: Task) -> None:
+    """Whether the columns are there, and the label names of the file are the task's."""
+    file, names = part.split.files[0], part.table.column_names
+    if task.adapt is None and part.table.num_rows:
+        missing = [column for column in task.columns.values() if column not in names]
+        if missing:
+            raise DataError(f"{file}: no column {missing[0]!r}; found {', '.join(names)}")
+    if not task.labels or task.open_labels:
         return
-    missing = [column for column in task.columns.values() if column not in names]
-    if missing:
-        raise DataError(f"{split.files[0]}: no column {missing[0]!r}; found {', '.join(names)}")
+    for name, column in task.columns.items():
+        held = part.labels.get(column, ())
+        if held and set(held) - set(task.no_gold) != set(task.labels):
+            raise DataError(
+                f"{file}: {name} has the labels {_listed(held)}; {task.name} declares {_listed(task.labels)}"
+            )
 
 
-def _example(row: dict[str, Any], task: Task, names: Mapping[str, Sequence[str]]) -> tuple[Example | None, str]:
-    """One example, or None with what is wrong; an empty reason means that it has no gold label."""
+def _examples(row: dict[str, Any], task: Task, check: Check, names: formats.Names) -> list[Example | _Unfit]:
+    """What a row gives: one example, unless the task makes several of it."""
     try:
         given = task.adapt(row) if task.adapt else row
+    except MALFORMED as error:
+        return [_malformed(task, error)]
+    return [_example(each, task, check, names) for each in (given if isinstance(given, list) else [given])]
+
+
+def _example(given: dict[str, Any] | LeftOut, task: Task, check: Check, names: formats.Names) -> Example | _Unfit:
+    if isinstance(given, LeftOut):
+        return _Unfit(given.reason, wrong=False)
+    try:
         example = {name: given[column] for name, column in task.columns.items()}
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        return None, f"not a row of {task.name}: {type(error).__name__} {error}"
+    except MALFORMED as error:
+        return _malformed(task, error)
     for name in ("label", "tags"):
         if name in example:
-            value = example[name]
-            if name == "label" and value in task.no_gold:
-                return None, ""
+            value, held = example[name], names.get(task.columns[name])
+            if name == "label" and (value in task.no_gold or _named(value, held) in task.no_gold):
+                return _Unfit(f"no gold label ({_named(value, held)!r})", wrong=False)
             try:
-                column = names.get(task.columns[name])
-                example[name] = (
-                    [_label(tag, task, column) for tag in value]
-                    if isinstance(value, list)
-                    else _label(value, task, column)
-                )
+                listed = isinstance(value, list)
+                example[name] = [_label(tag, task, held) for tag in value] if listed else _label(value, task, held)
             except ValueError as error:
-                return None, f"{name}: {error}"
-    return example, ""
+                return _Unfit(f"{name}: {error}")
+    problem = check(example, task)
+    return _Unfit(problem) if problem else example
+
+
+def _malformed(task: Task, error: Exception) -> _Unfit:
+    return _Unfit(f"not a row of {task.name}: {type(error).__name__} {error}")
+
+
+def _named(value: Any, names: Sequence[str] | None) -> Any:
+    """A label by its name, where the file has names for the numbers that it holds."""
+    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value
 
 
 def _label(value: Any, task: Task, names: Sequence[str] | None) -> Any:
     """A label as an index into the task's labels; without labels (choices) the number itself."""
     if not task.labels:
+        return _named(value, names) if task.open_labels else value
+    named = _named(value, names)
+    if named in task.labels:
+        return task.labels.index(named)
+    if not names and isinstance(value, int) and 0 <= value < len(task.labels):
         return value
-    if names is not None and isinstance(value, int) and 0 <= value < len(names):
-        value = names[value]
-    if value in task.labels:
-        return task.labels.index(value)
-    if names is None and isinstance(value, int) and 0 <= value < len(task.labels):
-        return value
-    raise ValueError(f"expected one of {', '.join(task.labels)}, found {value!r}")
+    raise ValueError(f"expected one of {_listed(task.labels)}, found {named!r}")
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Label names, the first of them where there are many."""
+    return ", ".join(labels[:20]) + (f", ... ({len(labels)} labels)" if len(labels) > 20 else "")

@@ -1,4 +1,4 @@
-"""From a ``Source`` to parquet files: a local folder laid out like the hub, or the hub itself.
+"""From a ``Source`` to files: a local folder laid out like the hub, or the hub itself.
 
 Both ways share one rule for which files a split has (the ``configs`` of the repository's card, else the usual names)
 and give the same files, whose sha256 is the identity of the data. The first load of a split is recorded as its pin:
@@ -8,9 +8,8 @@ if the same repository later gives other bytes, that is an error and never silen
 from __future__ import annotations
 
 import fnmatch
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,21 +18,40 @@ from typing import Any
 import yaml
 
 from adaptstilts import digests
-from adaptstilts.errors import DataError, ResourceError
-from adaptstilts.files import replace_text
+from adaptstilts.data import formats
+from adaptstilts.data.hub import CARD, Fetched, Hub, Unreadable, read_card
+from adaptstilts.data.pins import Pins
+from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.tasks.base import Source
 
-CARD = "README.md"
 PACKAGED = Path(__file__).resolve().parents[1] / "sample" / "hub"  # laid out like any data root
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split at hand: its parquet files in order, and the digest of their contents."""
+    """One split at hand.
+
+    Attributes:
+        source: the place that has it: what was asked for or one of its mirrors, with what follows.
+        files: its files, in order.
+        own: digest of their contents.
+        more: splits whose rows follow; they have no more of their own.
+    """
 
     source: Source
     files: tuple[Path, ...]
-    digest: str
+    own: str
+    more: tuple[Split, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Split, ...]:
+        """Itself without more, and the splits that follow: each of one place, one format and one ``where``."""
+        return replace(self, source=replace(self.source, more=()), more=()), *self.more
+
+    @property
+    def digest(self) -> str:
+        """Of the contents of all files, in order."""
+        return digests.of([self.own, *(split.digest for split in self.more)]) if self.more else self.own
 
     def identity(self, version: int) -> str:
         """What content keys hold of a split: its content, and the version of the task that reads it."""
@@ -61,158 +79,134 @@ class Sources:
     ) -> None:
         if root is not None and not root.is_dir():
             raise DataError(f"{root}: the data root is not a folder; expected <owner>/<name>/... as on the hub")
-        self.root, self.offline, self.pins = root, offline, pins
+        self.root = root
         self.memory = memory or digests.Digests(None)
+        self.pins = Pins(pins)
+        self.hub = Hub(offline, self.pins, self.memory, _choose)
         self._found: dict[Source, Split | None] = {}
         self._listings: dict[Path, tuple[str, ...]] = {}
 
     def find(self, source: Source) -> Split | None:
-        """The split, fetched if need be; None when neither the repository nor a mirror has it."""
-        bare = replace(source, where=None)
-        if bare not in self._found:
-            self._found[bare] = self._find(bare)
-        split = self._found[bare]
-        if split is not None and source.where is not None:
-            column, value = source.where
-            if not any(value in _values(path, column, self.memory.of_file(path)) for path in split.files):
-                return None
-        return split and replace(split, source=source)
+        """The split, fetched if need be; None when no place has it, or only some parts of a union.
+
+        Raises:
+            DataError: a file is not what its format says, its content is not what it was at first load, or a
+                repository of the hub does not have the revision.
+            ResourceError: offline or no connection, and it is not in the cache.
+        """
+        try:
+            return self._find(source)
+        except Unreadable as error:
+            raise ResourceError(str(error)) from None
 
     def get(self, source: Source) -> Split:
         """The split.
 
         Raises:
-            DataError: nobody has it, a file is not parquet, or its content is not what it was at first load.
-            ResourceError: offline or no connection, and it is not in the cache.
+            DataError: as :meth:`find`, and when nobody has it.
+            ResourceError: as :meth:`find`.
         """
         split = self.find(source)
-        if split is None:
-            place = f"under {self.root}" if self.root else "on the hub"
-            names = " or ".join((source.repo, *source.mirrors))
-            raise DataError(f"no split {source.split!r} of config {source.config!r} in {names} {place}")
-        return split
+        if split is not None:
+            return split
+        alone = (replace(source, more=()), *source.more)
+        raise DataError(self._missing(next((part for part in alone if self.find(part) is None), source)))
 
     def _find(self, source: Source) -> Split | None:
-        unknown: ResourceError | None = None
-        for repo in (source.repo, *source.mirrors):
-            here = replace(source, repo=repo)
+        splits: list[Split] = []
+        for find, part in ((self._first, source), *((self._find, part) for part in source.more)):
+            split = find(part)
+            if split is None:
+                return None
+            splits.append(split)
+        return _joined(splits)
+
+    def _first(self, source: Source) -> Split | None:
+        """The rows of a source itself, from the first place that has them.
+
+        Raises:
+            Unreadable: none has, and one could not be read.
+        """
+        unread: Unreadable | None = None
+        for place in (replace(source, mirrors=(), more=()), *source.mirrors):
             try:
-                root = PACKAGED if (PACKAGED / repo).is_dir() else self.root
-                files = self._local(root, here) if root else self._hub(here)
-            except ResourceError as error:
-                if not self.offline:
-                    raise
-                unknown, files = unknown or error, []
-            if files:
-                for path in files:
-                    rows(path)
-                hashes = [self.memory.of_file(path) for path in files]
-                self._pin(here, hashes)
-                return Split(source, tuple(files), digests.of(hashes))
-        if unknown is not None:
-            raise unknown
+                split = self._find(place) if place.mirrors or place.more else self._single(place)
+            except Unreadable as error:
+                unread = unread or error
+                continue
+            if split is not None:
+                return split
+        if unread is not None:
+            raise unread
         return None
 
-    def _local(self, root: Path, source: Source) -> list[Path]:
-        folder = root / source.repo
+    def _single(self, place: Source) -> Split | None:
+        """The rows of one place, which has neither mirrors nor more."""
+        bare = replace(place, where=None)
+        if bare not in self._found:
+            self._found[bare] = self._load(bare)
+        split = self._found[bare]
+        split = split and replace(split, source=place)
+        return split if split is None or place.where is None or row_count(split) else None
+
+    def _load(self, place: Source) -> Split | None:
+        root = PACKAGED if (PACKAGED / place.repo).is_dir() else self.root
+        fetched = Fetched(self._local(root, place), {}) if root else self.hub.fetch(place)
+        if not fetched.files:
+            return None
+        for path in fetched.files:
+            formats.count(path, place.format)
+        hashes = [self.memory.of_file(path) for path in fetched.files]
+        self.pins.check(place, hashes, fetched.origin)
+        return Split(place, fetched.files, digests.of(hashes))
+
+    def _local(self, root: Path, place: Source) -> tuple[Path, ...]:
+        folder = root / place.repo
         if folder not in self._listings:
             self._listings[folder] = _listing(folder)
         names = self._listings[folder]
-        text = _read_card(folder / CARD) if CARD in names else ""
-        return [folder / name for name in match(text, names, source.config, source.split)]
+        text = read_card(folder / CARD) if CARD in names else ""
+        return tuple(folder / name for name in _choose(place, text, names))
 
-    def _hub(self, source: Source) -> list[Path]:
-        from huggingface_hub import HfApi, hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-        pinned = self._pinned(source)
-        revision = source.revision or (pinned or {}).get("revision")
-        try:
-            if pinned and "files" in pinned and "revision" in pinned:
-                names = [name for name, _ in pinned["files"]]
-            elif self.offline:
-                return self._not_cached(source)
-            else:
-                info = HfApi().dataset_info(source.repo, revision=revision)
-                revision = info.sha
-                listing = [file.rfilename for file in info.siblings or ()]
-                card = ""
-                if CARD in listing:
-                    path = hf_hub_download(source.repo, CARD, repo_type="dataset", revision=revision)
-                    card = _read_card(Path(path))
-                names = match(card, listing, source.config, source.split)
-            paths = [
-                Path(
-                    hf_hub_download(
-                        source.repo,
-                        name,
-                        repo_type="dataset",
-                        revision=revision,
-                        local_files_only=self.offline,
-                    )
-                )
-                for name in names
-            ]
-        except RepositoryNotFoundError:
-            return []
-        except (HfHubHTTPError, OSError) as error:
-            if self.offline and isinstance(error, LocalEntryNotFoundError):
-                return self._not_cached(source)
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ResourceError(
-                f"{source}: cannot be fetched from the hub ({reason}); put its files under a folder laid out"
-                f" like the hub and give it as --data-root"
-            ) from None
-        for path in paths:
-            digests.check_download(path, self.memory)
-        self._record(source, {"revision": revision, "files": [[name, ""] for name in names]}, names)
-        return paths
-
-    def _not_cached(self, source: Source) -> list[Path]:
-        raise ResourceError(
-            f"{source}: not in the local cache, and --offline forbids fetching it; run once without --offline"
-            f" or give a local folder as --data-root"
+    def _missing(self, source: Source) -> str:
+        """What is said of a source that nobody has."""
+        known = [
+            mirror.repo if (mirror.config, mirror.split) == (source.config, source.split) else str(mirror)
+            for mirror in source.mirrors
+        ]
+        such = f" with {source.where[0]} {source.where[1]!r}" if source.where else ""
+        return (
+            f"no split {source.split!r} of config {source.config!r}{such} in {' or '.join([source.repo, *known])}"
+            f" {f'under {self.root}' if self.root else 'on the hub'}; expected files like"
+            f" {source.repo}/{source.config}/{source.split}-*{formats.SUFFIXES[source.format]}"
+            f"{' that have such rows' if such else ''}{'' if self.root else ', or a local folder given as --data-root'}"
         )
 
-    def _pin_file(self, source: Source) -> Path | None:
-        if self.pins is None:
-            return None
-        safe = re.sub(r"[^A-Za-z0-9._-]", "_", f"{source.config}--{source.split}")
-        return self.pins / source.repo.replace("/", "--") / f"{safe}.json"
 
-    def _pinned(self, source: Source) -> dict[str, Any] | None:
-        path = self._pin_file(source)
-        if path is None or not path.is_file():
-            return None
-        try:
-            held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(held, dict) or not {"sha256", "revision"} & set(held):
-                raise ValueError("expected a JSON object")
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: not a readable pin of {source} ({error}); delete it to pin anew") from None
-        return held
+def row_count(split: Split) -> int:
+    """How many rows a split has, those without a gold label included.
 
-    def _record(self, source: Source, pin: dict[str, Any], names: Sequence[str]) -> None:
-        path = self._pin_file(source)
-        if path is not None and not path.exists() and names:
-            replace_text(path, json.dumps(pin))
-
-    def _pin(self, source: Source, hashes: list[str]) -> None:
-        path, pinned = self._pin_file(source), self._pinned(source)
-        if path is None:
-            return
-        if pinned and "sha256" in pinned:
-            if pinned["sha256"] != hashes:
-                raise DataError(
-                    f"{source}: the content is not what it was when it was first loaded (sha256"
-                    f" {pinned['sha256'][0][:12]}..., now {hashes[0][:12]}...); restore it, or delete {path} to"
-                    f" accept the new data"
-                )
-            return
-        replace_text(path, json.dumps({**(pinned or {}), "sha256": hashes}))
+    Raises:
+        DataError: a file cannot be read, or does not have the column that tells its rows apart.
+    """
+    return sum(_rows(path, part.source) for part in split.parts for path in part.files)
 
 
-def match(card: str, names: Iterable[str], config: str, split: str) -> list[str]:
+def byte_size(split: Split) -> int:
+    """About how many bytes the rows of a split have, uncompressed: those of its files, as far as the rows are its own.
+
+    Raises:
+        DataError: as :func:`row_count`.
+    """
+    total = 0.0
+    for part in split.parts:
+        for path in part.files:
+            share = _rows(path, part.source) / max(1, formats.count(path, part.source.format))
+            total += share * formats.size(path, part.source.format)
+    return round(total)
+
+
+def match(card: str, names: Iterable[str], config: str, split: str, suffix: str = ".parquet") -> list[str]:
     """Which of a repository's files belong to one split.
 
     Args:
@@ -220,17 +214,41 @@ def match(card: str, names: Iterable[str], config: str, split: str) -> list[str]
         names: paths of all files, relative to the repository.
         config: config name.
         split: split name.
+        suffix: how the files' names end.
 
     Returns:
-        Paths of parquet files in order; empty when there are none.
+        Paths of files in order; empty when there are none.
     """
-    names = sorted(name for name in names if name.endswith(".parquet"))
+    names = sorted(name for name in names if name.endswith(suffix))
     patterns = _card_patterns(card).get((config, split))
     if patterns is None:
-        patterns = (f"{config}/{split}-*.parquet", f"{config}/{split}/*.parquet", f"{config}/{split}.parquet")
+        patterns = (f"{config}/{split}-*{suffix}", f"{config}/{split}/*{suffix}", f"{config}/{split}{suffix}")
         if config == "default":
-            patterns += (f"data/{split}-*.parquet", f"{split}-*.parquet")
+            patterns += (f"data/{split}-*{suffix}", f"{split}-*{suffix}")
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _choose(source: Source, card: str, names: Iterable[str]) -> list[str]:
+    suffix = formats.SUFFIXES.get(source.format)
+    if suffix is None:
+        raise ConfigError(f"{source}: expected the format {', '.join(formats.SUFFIXES)}, found {source.format!r}")
+    return match(card, names, source.config, source.split, suffix)
+
+
+def _joined(splits: list[Split]) -> Split:
+    """One split whose rows are those of several, one after the other."""
+    first, *more = (part for split in splits for part in split.parts)
+    source = replace(first.source, more=tuple(part.source for part in more))
+    return replace(first, source=source, more=tuple(more))
+
+
+def _rows(path: Path, source: Source) -> int:
+    """Rows of a file that belong to a source."""
+    if source.where is None:
+        return formats.count(path, source.format)
+    column, wanted = source.where
+    held = formats.tally(path, source.format, column)
+    return sum(count for value, count in held.items() if formats.matches(value, wanted))
 
 
 @lru_cache(maxsize=64)
@@ -260,40 +278,5 @@ def _members(part: Any, key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _read_card(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from None
-
-
 def _listing(folder: Path) -> tuple[str, ...]:
     return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-
-
-@lru_cache(maxsize=256)
-def _values(path: Path, column: str, digest: str) -> frozenset[str]:
-    """The values of a column that tells rows of a shared file apart; remembered by the file's digest."""
-    import pyarrow.parquet
-
-    try:
-        return frozenset(pyarrow.parquet.read_table(path, columns=[column])[column].unique().to_pylist())
-    except (KeyError, OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: the column {column!r} cannot be read ({error})") from None
-
-
-def rows(path: Path) -> int:
-    """Number of rows of a parquet file, from its footer.
-
-    Raises:
-        DataError: the file is truncated or not parquet.
-    """
-    import pyarrow.parquet
-    from pyarrow import ArrowException
-
-    try:
-        count: int = pyarrow.parquet.read_metadata(path).num_rows
-    except (ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path}: not a readable parquet file ({reason}); copy or fetch it again") from None
-    return count

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from adaptstilts.data import formats
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.pretrain.recipe import EXCLUDED, CorpusPhase, Text, evaluation_splits
@@ -140,7 +139,7 @@ class _Reader:
         if text.without is None:
             return frozenset()
         column, split = text.without.column, self._split(Source(**text.without.of.model_dump()))
-        return frozenset(value for path in split.files for (value,) in _cells(path, [column]))
+        return frozenset(value for path, table in _tables(split) for (value,) in _cells(path, table, [column]))
 
     def _kept(self, group: Group) -> Group:
         """A group without its evaluated sentences; empty when the English one or all translations are among them.
@@ -159,8 +158,7 @@ class _Reader:
         seen: set[str] = set()
         for split in evaluation_splits(self.recipe, self.workspace)[0]:
             self._split(split.source, EXCLUDED)
-            for path in split.files:
-                table = pq.read_table(path)
+            for _, table in _tables(split):
                 for column in table.column_names:
                     flat = str(table[column].type) in ("string", "large_string")
                     for value in (table[column].unique() if flat else table[column]).to_pylist():
@@ -191,8 +189,8 @@ def _texts_of(split: Split, text: Text, barred: frozenset[Any]) -> Iterator[tupl
     """The two columns of a collection, without the rows to leave out."""
     columns = [*text.columns, *([text.without.column] if text.without else [])]
     sentences = (0, 1) if text.layout == "pairs" else (1,)
-    for path in split.files:
-        for number, values in enumerate(_cells(path, columns)):
+    for path, table in _tables(split):
+        for number, values in enumerate(_cells(path, table, columns)):
             for i in sentences:
                 if not isinstance(values[i], str):
                     raise DataError(f"{path}: row {number}: {columns[i]}: expected text, found {values[i]!r}")
@@ -200,8 +198,14 @@ def _texts_of(split: Split, text: Text, barred: frozenset[Any]) -> Iterator[tupl
                 yield str(values[0]), values[1]
 
 
-def _cells(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    table = pq.read_table(path)
+def _tables(split: Split) -> Iterator[tuple[Path, Any]]:
+    """Every file of a split and of what follows it, with all its rows."""
+    for part in split.parts:
+        for path in part.files:
+            yield path, formats.read([path], part.source.format)[0]
+
+
+def _cells(path: Path, table: Any, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     for column in columns:
         if column not in table.column_names:
             raise DataError(f"{path}: no column {column!r}; found {', '.join(table.column_names)}")

@@ -16,6 +16,7 @@ from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import DataError
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks.base import LeftOut
 
 LABELS = ("yes", "no", "maybe")
 TASK = Task(
@@ -80,8 +81,32 @@ def test_label_names_of_the_file_go_before_the_order_of_the_task(tmp_path: Path)
 
 def test_rows_without_a_gold_label_are_dropped_and_counted(tmp_path: Path) -> None:
     found = taken(made(tmp_path, labels("yes", "-", "no", "-", "maybe")))
-    assert (found.ids, found.total, found.dropped) == ([0, 2, 4], 3, {"no gold label": 2})
+    assert (found.ids, found.total, found.dropped) == ([0, 2, 4], 3, {"no gold label ('-')": 2})
     assert [row["label"] for row in found.rows] == [0, 1, 2]
+
+
+def test_what_was_found_instead_of_a_gold_label_is_told(tmp_path: Path) -> None:
+    """Placeholders of the hub's copies: a string among strings, -1 among numbers, one of the file's own names."""
+    import datasets
+
+    task = replace(TASK, labels=("0", "1"), no_gold=(-1, "NS", None))
+    found = taken(made(tmp_path / "strings", labels("1", "NS", "0", "NS", None)), task)
+    assert [row["label"] for row in found.rows] == [1, 0]
+    assert found.dropped == {"no gold label ('NS')": 2, "no gold label (None)": 1}
+    assert taken(made(tmp_path / "numbers", labels(1, -1, 0)), task).dropped == {"no gold label (-1)": 1}
+    names = datasets.ClassLabel(names=["NS", "0", "1"])
+    path = tmp_path / "named/owner/name/conf/test-0.parquet"
+    path.parent.mkdir(parents=True)
+    features = datasets.Features({"first": datasets.Value("string"), "gold": names})
+    datasets.Dataset.from_list(labels(0, 2, -1), features=features).to_parquet(str(path))
+    found = taken(Sources(tmp_path / "named").get(Source("owner/name", "conf", "test")), task)
+    assert [row["label"] for row in found.rows] == [1]
+    assert found.dropped == {"no gold label ('NS')": 1, "no gold label (-1)": 1}
+
+
+def test_a_placeholder_that_the_task_does_not_name_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 1: label: expected one of yes, no, maybe, found 'NS'"):
+        taken(made(tmp_path, labels("yes", "NS")))
 
 
 @pytest.mark.parametrize("bad", ["Yes", "yes ", "", "perhaps", None])
@@ -140,6 +165,22 @@ def test_a_missing_text(tmp_path: Path) -> None:
 def test_a_row_that_cannot_be_adapted(tmp_path: Path, adapt: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         taken(made(tmp_path, labels("yes")), replace(TASK, adapt=adapt))
+
+
+def test_a_row_may_give_several_examples_or_none(tmp_path: Path) -> None:
+    def adapt(row: Any) -> Any:
+        parts = [{"first": word, "gold": row["gold"]} for word in row["first"].split()]
+        return [parts[0], LeftOut("odd"), *parts[1:]] if row["gold"] != "maybe" else LeftOut("too vague")
+
+    found = taken(made(tmp_path, labels("yes", "maybe", "-", "no")), replace(TASK, adapt=adapt))
+    assert [(i, row["text_a"], row["label"]) for i, row in zip(found.ids, found.rows, strict=True)] == [
+        (0, "text", 0), (2, "0", 0), (7, "text", 1), (9, "3", 1)
+    ]  # fmt: skip
+    assert found.dropped == {"odd": 3, "too vague": 1, "no gold label ('-')": 2}
+    with pytest.raises(DataError, match=r"row 2: label: expected one of yes, no, found '-'; row 2: label: .*'-'$"):
+        taken(
+            made(tmp_path / "two", labels("yes", "no", "-")), replace(TASK, adapt=adapt, labels=LABELS[:2], no_gold=())
+        )
 
 
 def test_no_rows(tmp_path: Path) -> None:
@@ -239,6 +280,17 @@ def test_a_tag_that_the_task_does_not_have(tmp_path: Path) -> None:
     split = made(tmp_path, [{"tokens": ["a", "b"], "pos_tags": [0, 17]}])
     with pytest.raises(DataError, match=r"row 0: tags: expected one of ADJ, .*, found 17"):
         read(split, tasks.get("udpos"), kinds.get("tagging").check)
+
+
+def test_open_labels_are_the_names_that_rows_have(tmp_path: Path) -> None:
+    """As long as nobody has said which there are; then another one is an error, which does not list them all."""
+    task = replace(TASK, labels=(), open_labels=True)
+    split = made(tmp_path, labels("N", "N/N", "-", "N"))
+    assert [row["label"] for row in taken(split, task).rows] == ["N", "N/N", "N"]
+    many = replace(task, labels=tuple(f"L{i}" for i in range(1363)))
+    with pytest.raises(DataError, match=r"expected one of L0, .*, L19, \.\.\. \(1363 labels\), found 'N'") as caught:
+        taken(split, many)
+    assert len(str(caught.value)) < 600
 
 
 def test_labels_that_look_withheld() -> None:

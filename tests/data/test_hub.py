@@ -5,107 +5,24 @@ Every use runs in a process of its own, with a cache of its own, so that nothing
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from loopback import Hub, find
 
 from adaptstilts.data.sources import Sources
 from adaptstilts.tasks import Source
 
-COMMIT = "c" * 40
 NAME = "conf/test-00000-of-00001.parquet"
-
-
-class Hub(ThreadingHTTPServer):
-    """Repositories as {repo: {path: bytes}}, and faults to be asked for.
-
-    Attributes:
-        fault: ``cut`` sends half of a file, ``corrupt`` other bytes of the same size, ``html`` an error page with
-            status 200, ``busy`` status 429.
-        asked: (method, path) of every request.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.repos: dict[str, dict[str, bytes]] = {}
-        self.fault = ""
-        self.faults_left = 1_000_000
-        self.asked: list[tuple[str, str]] = []
-
-
-class Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Hub
-
-    def log_message(self, *args: Any) -> None:
-        """Nothing on the terminal."""
-
-    def do_HEAD(self) -> None:
-        self.answer(body=False)
-
-    def do_GET(self) -> None:
-        self.answer(body=True)
-
-    def answer(self, body: bool) -> None:
-        self.server.asked.append((self.command, self.path))
-        path = self.path.partition("?")[0].lstrip("/")
-        if path.startswith("api/datasets/"):
-            repo, _, revision = path.removeprefix("api/datasets/").partition("/revision/")
-            if repo in self.server.repos and revision in ("", "main", COMMIT):
-                names = sorted(self.server.repos[repo])
-                info = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
-                self.send(200, json.dumps(info).encode(), body, {"Content-Type": "application/json"})
-            else:
-                self.send(404, b"{}", body, {"X-Error-Code": "RepoNotFound"})
-            return
-        repo, _, rest = path.removeprefix("datasets/").partition("/resolve/")
-        revision, _, name = rest.partition("/")
-        data = self.server.repos.get(repo, {}).get(name)
-        if data is None:
-            self.send(
-                404, b"", body, {"X-Error-Code": "EntryNotFound" if repo in self.server.repos else "RepoNotFound"}
-            )
-            return
-        digest = hashlib.sha256(data).hexdigest() if name.endswith(".parquet") else hashlib.sha1(data).hexdigest()
-        headers = {"ETag": f'"{digest}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-        fault = self.server.fault if name.endswith(".parquet") and self.server.faults_left > 0 else ""
-        if fault and body:
-            self.server.faults_left -= 1
-        if fault == "busy":
-            self.send(429, b"", body, {})
-        elif fault == "cut" and body:
-            self.send(200, data, body, headers, sent=len(data) // 2)
-            self.close_connection = True
-        elif fault == "corrupt" and body:
-            self.send(200, data.replace(b"hello", b"jello"), body, headers)
-        elif fault == "html" and body:
-            self.send(200, b"<html>Please log in</html>", body, headers)
-        else:
-            start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
-            if start:
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            self.send(206 if start else 200, data[start:], body, headers)
-
-    def send(self, status: int, data: bytes, body: bool, headers: dict[str, str], sent: int | None = None) -> None:
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(data))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data[:sent])
+TEST = {"repo": "owner/name", "config": "conf", "split": "test"}
+MIRRORED = {**TEST, "repo": "gone/name", "mirrors": [{**TEST, "repo": "mirror/name"}]}
+ABSENT = {"repo": "owner/name", "config": "other", "split": "test"}
 
 
 def parquet(tmp_path: Path, texts: list[str]) -> bytes:
@@ -128,53 +45,12 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     server.server_close()
 
 
-CHILD = """
-import json, sys
-from pathlib import Path
-given = json.loads(sys.argv[1])
-if given["offline"]:
-    def refuse(event, args):
-        if event in ("socket.connect", "socket.getaddrinfo"):
-            print("SOCKET", args, flush=True)
-            raise SystemExit(9)
-    sys.addaudithook(refuse)
-from adaptstilts.data.sources import Sources
-from adaptstilts.errors import AdaptstiltsError
-from adaptstilts.tasks import Source
-told = []
-sources = Sources(None, given["offline"], Path(given["pins"]) if given["pins"] else None)
-for source in given["sources"]:
-    try:
-        split = sources.find(Source(**{**source, "mirrors": tuple(source.get("mirrors", ()))}))
-        told.append(split and {"digest": split.digest, "sizes": [p.stat().st_size for p in split.files]})
-    except AdaptstiltsError as error:
-        told.append({"error": type(error).__name__, "message": str(error)})
-print(json.dumps(told))
-"""
-
-
 @pytest.fixture
 def use(hub: Hub, tmp_path: Path) -> Any:
-    """Finds sources in a new process; returns digest and sizes, None or the error for each."""
+    """Finds sources in a new process; what was found, None or the error for each."""
 
-    def used(*sources: dict[str, Any], offline: bool = False, pins: bool = True, endpoint: str = "") -> list[Any]:
-        wanted = list(sources) or [{"repo": "owner/name", "config": "conf", "split": "test"}]
-        given = {"sources": wanted, "offline": offline, "pins": str(tmp_path / "pins") if pins else None}
-        names = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
-        env = {name: os.environ[name] for name in names if name in os.environ}
-        env |= {
-            "HF_ENDPOINT": endpoint or f"http://127.0.0.1:{hub.server_port}",
-            "HF_HOME": str(tmp_path / "home"),
-            "HOME": str(tmp_path / "home"),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DOWNLOAD_TIMEOUT": "5",
-            "NO_PROXY": "127.0.0.1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, json.dumps(given)], env=env, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return list(json.loads(done.stdout.splitlines()[-1]))
+    def used(*sources: dict[str, Any], offline: bool = False, endpoint: str = "") -> list[Any]:
+        return find(endpoint or f"http://127.0.0.1:{hub.server_port}", tmp_path, sources or [TEST], offline)
 
     return used
 
@@ -188,14 +64,10 @@ def local(hub: Hub, tmp_path: Path) -> str:
     return Sources(tmp_path / "local").get(Source("owner/name", "conf", "test")).digest
 
 
-TEST = {"repo": "owner/name", "config": "conf", "split": "test"}
-MIRRORED = {"repo": "gone/name", "config": "conf", "split": "test", "mirrors": ["mirror/name"]}
-ABSENT = {"repo": "owner/name", "config": "other", "split": "test"}
-
-
 def test_the_hub_and_a_folder_give_the_same(hub: Hub, use: Any, local: str) -> None:
     found, absent, mirrored = use(TEST, ABSENT, MIRRORED)
-    assert found == {"digest": local, "sizes": [len(hub.repos["owner/name"][NAME])]}
+    size = len(hub.repos["owner/name"][NAME])
+    assert found == {"digest": local, "sizes": [size], "repos": ["owner/name"], "rows": 200}
     assert absent is None
     assert mirrored["digest"] == local
     assert not any("train" in path for _, path in hub.asked), "only the files of the split are fetched"
@@ -278,7 +150,112 @@ def test_a_wrong_download_is_an_error_and_never_a_split(hub: Hub, use: Any, loca
 
 def test_a_busy_server_is_an_error_and_not_an_absent_split(hub: Hub, use: Any) -> None:
     hub.fault = "busy"
-    (told,) = use({**TEST, "mirrors": ["mirror/name"]})
+    (told,) = use({**TEST, "mirrors": [{**TEST, "repo": "mirror/name"}]})
     assert told["error"] == "ResourceError"
     assert "owner/name conf test: cannot be fetched from the hub" in told["message"]
     assert "--offline" not in told["message"], "nobody asked for it"
+
+
+# Revisions
+
+
+OLD = "d" * 40
+
+
+@pytest.fixture
+def aged(hub: Hub, tmp_path: Path) -> Hub:
+    """The repository at an older commit and at a branch, each with other rows; the branch has another layout."""
+    hub.others["owner/name", OLD] = {NAME: parquet(tmp_path, ["old"] * 3)}
+    hub.others["owner/name", "refs/convert/parquet"] = {"conf/test/0000.parquet": parquet(tmp_path, ["converted"] * 5)}
+    return hub
+
+
+def test_a_pinned_revision_is_the_one_read(aged: Hub, use: Any, local: str) -> None:
+    now, old, branch = use(TEST, {**TEST, "revision": OLD}, {**TEST, "revision": "refs/convert/parquet"})
+    assert (now["digest"], now["rows"]) == (local, 200)
+    assert [old["rows"], branch["rows"]] == [3, 5], "each has a pin of its own"
+    assert [each["rows"] for each in use({**TEST, "revision": OLD}, TEST, offline=True)] == [3, 200]
+
+
+def test_a_branch_that_moves_on_is_read_as_it_was(aged: Hub, use: Any, tmp_path: Path) -> None:
+    asked = {**TEST, "revision": "refs/convert/parquet"}
+    first = use(asked)
+    aged.others["owner/name", "refs/convert/parquet"] = {"conf/test/0000.parquet": parquet(tmp_path, ["later"])}
+    assert use(asked) == first
+
+
+@pytest.mark.parametrize("mirrors", [[], [{**TEST, "repo": "mirror/name"}]])
+def test_a_wrong_revision_is_an_error_and_never_a_mirror(use: Any, mirrors: list[Any]) -> None:
+    (told,) = use({**TEST, "revision": "a" * 40, "mirrors": mirrors})
+    assert told["error"] == "DataError"
+    assert f"owner/name conf test: owner/name has no revision {'a' * 40!r} on the hub" in told["message"]
+    assert "--data-root" in told["message"]
+    assert "\n" not in told["message"]
+
+
+def test_a_revision_that_went_away_names_the_pin(hub: Hub, use: Any, tmp_path: Path) -> None:
+    """As after a history that was rewritten, on a machine whose cache was cleared."""
+    use()
+    (pin,) = (tmp_path / "pins").rglob("*.json")
+    pin.write_text(json.dumps({**json.loads(pin.read_text()), "revision": "e" * 40}))
+    (told,) = use()
+    assert told["error"] == "DataError"
+    assert f"no revision {'e' * 40!r}" in told["message"]
+    assert f"delete {pin}" in told["message"]
+
+
+# Other places
+
+
+def test_a_mirror_with_another_layout(hub: Hub, use: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.parquet"
+    pq.write_table(pa.table({"id": ["english-1", "english-2", "korean-1"]}), path)
+    hub.repos["mirror/mixed"] = {"all/data-0.parquet": path.read_bytes()}
+    hub.others["mirror/mixed", OLD] = {"all/data-0.parquet": path.read_bytes()}
+    mirror = {"repo": "mirror/mixed", "config": "all", "split": "data", "where": ["id", "english-*"], "revision": OLD}
+    (found,) = use({**TEST, "repo": "gone/name", "mirrors": [mirror]})
+    assert (found["repos"], found["rows"]) == (["mirror/mixed"], 2)
+    assert use({**TEST, "repo": "gone/name", "mirrors": [{**mirror, "where": ["id", "thai-*"]}]}) == [None]
+
+
+def test_a_union_over_two_repositories(hub: Hub, use: Any, local: str) -> None:
+    second = {**TEST, "repo": "mirror/name"}
+    found, other, absent = use(
+        {**TEST, "more": [second]},
+        {**second, "more": [TEST]},
+        {**TEST, "more": [second, {**TEST, "repo": "gone/name"}]},
+    )
+    assert (found["repos"], found["rows"]) == (["owner/name", "mirror/name"], 400)
+    assert found["digest"] == other["digest"] != local, "the two have the same content here"
+    assert absent is None
+    assert use({**TEST, "more": [second]}, offline=True) == [found]
+
+
+def test_a_repository_behind_terms(hub: Hub, use: Any, local: str) -> None:
+    hub.gated.add("owner/name")
+    told, mirrored = use(TEST, {**TEST, "mirrors": [{**TEST, "repo": "mirror/name"}]})
+    assert told["error"] == "ResourceError"
+    assert "owner/name conf test: the repository is gated" in told["message"]
+    assert mirrored["digest"] == local
+
+
+# Text
+
+
+def test_a_tsv_file(hub: Hub, use: Any, tmp_path: Path) -> None:
+    hub.repos["owner/name"]["conf/test-0.tsv"] = b'a\tN\nein "b\tN V\n'
+    asked = {**TEST, "format": "tsv"}
+    (found,) = use(asked)
+    assert found["rows"] == 2
+    path = tmp_path / "local" / "owner/name/conf/test-0.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(hub.repos["owner/name"]["conf/test-0.tsv"])
+    assert found["digest"] == Sources(tmp_path / "local").get(Source(**asked)).digest
+    assert use(asked, offline=True) == [found]
+
+
+def test_a_tsv_file_cut_short(hub: Hub, use: Any) -> None:
+    hub.repos["owner/name"]["conf/test-0.tsv"] = b"a\tb\n" * 1000
+    hub.fault = "cut"
+    (told,) = use({**TEST, "format": "tsv"})
+    assert told.get("error") == "ResourceError", told

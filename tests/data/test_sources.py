@@ -138,7 +138,7 @@ def test_the_digest_is_of_the_content_and_not_the_place(tmp_path: Path) -> None:
 
 def test_mirrors_are_tried_in_order(tmp_path: Path) -> None:
     write(tmp_path, "conf/test-0.parquet", [{"a": 2}], repo="mirror/two")
-    source = replace(SOURCE, mirrors=("mirror/one", "mirror/two"))
+    source = replace(SOURCE, mirrors=tuple(replace(SOURCE, repo=repo) for repo in ("mirror/one", "mirror/two")))
     assert Sources(tmp_path).get(source).files[0].parts[-4:-2] == ("mirror", "two")
     write(tmp_path / "more", "conf/test-0.parquet", [{"a": 2}], repo="mirror/two")
     write(tmp_path / "more", "conf/test-0.parquet", [{"a": 1}])
@@ -150,7 +150,7 @@ def test_a_missing_split(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     assert sources.find(SOURCE) is None
     with pytest.raises(DataError, match=r"no split 'test' of config 'conf' in owner/name or a/mirror under "):
-        sources.get(replace(SOURCE, mirrors=("a/mirror",)))
+        sources.get(replace(SOURCE, mirrors=(replace(SOURCE, repo="a/mirror"),)))
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:

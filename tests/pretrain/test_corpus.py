@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from aligned import cipher, make_text, write_recipe
@@ -56,7 +57,7 @@ def test_evaluated_sentences_are_removed_and_counted(found: corpus.Corpus, works
     assert workspace.sources.root is not None
     evaluated = set()
     for path in workspace.sources.root.glob("google/xtreme/tatoeba.*/*.parquet"):
-        for row in corpus.pq.read_table(path).to_pylist():
+        for row in pq.read_table(path).to_pylist():
             evaluated |= {fingerprint(row["source_sentence"]), fingerprint(row["target_sentence"])}
     said = {fingerprint(text) for group in [*found.groups, *found.held_out] for text in group.values()}
     assert not said & evaluated

@@ -1,0 +1,149 @@
+"""The Hugging Face hub through its own client: which files a repository has at a revision, and those of one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adaptstilts import digests
+from adaptstilts.data.pins import Pins
+from adaptstilts.errors import DataError, ResourceError
+from adaptstilts.tasks.base import Source
+
+CARD = "README.md"
+Choose = Callable[[Source, str, Iterable[str]], list[str]]
+
+
+class Unreadable(ResourceError):
+    """This repository is there and cannot be read. A mirror may stand in; it is told only when none does."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files of a split in the hub's cache, in order, and what a pin remembers of where they were."""
+
+    files: tuple[Path, ...]
+    origin: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository has at one commit: the names of its files, and the text of its card."""
+
+    commit: str
+    names: tuple[str, ...]
+    card: str
+
+
+class Hub:
+    """Fetches splits, each repository's listing once.
+
+    Args:
+        offline: never open a socket: only what was fetched before is used.
+        pins: where the commit and the names of what was fetched are.
+        memory: remembered file hashes.
+        choose: which of a repository's files a source means, given its card and all names.
+    """
+
+    def __init__(self, offline: bool, pins: Pins, memory: digests.Digests, choose: Choose) -> None:
+        self.offline, self.pins, self.memory, self.choose = offline, pins, memory, choose
+        self._listings: dict[tuple[str, str | None], Listing] = {}
+
+    def fetch(self, source: Source) -> Fetched:
+        """The files of a source, its mirrors aside; none when there is no such repository, config or split.
+
+        Raises:
+            DataError: the repository does not have the revision.
+            ResourceError: no connection, or the download is damaged.
+            Unreadable: it is gated or disabled, or offline and not in the cache.
+        """
+        from huggingface_hub import errors
+
+        try:
+            fetched = self._fetch(source)
+        except errors.RevisionNotFoundError:
+            raise DataError(self._no_revision(source)) from None
+        except (errors.GatedRepoError, errors.DisabledRepoError):
+            raise Unreadable(
+                f"{source}: the repository is gated or disabled; accept its terms on the hub and log in"
+                f" (`hf auth login`), or put its files under a folder laid out like the hub and give it as --data-root"
+            ) from None
+        except errors.RepositoryNotFoundError:
+            return Fetched((), {})
+        except (errors.HfHubHTTPError, OSError, ValueError) as error:
+            if self.offline and isinstance(error, errors.LocalEntryNotFoundError):
+                raise _not_cached(source) from None
+            raise ResourceError(
+                f"{source}: cannot be fetched from the hub ({_reason(error)}); put its files under a folder laid out"
+                f" like the hub and give it as --data-root"
+            ) from None
+        for path in fetched.files:
+            digests.check_download(path, self.memory)
+        return fetched
+
+    def _fetch(self, source: Source) -> Fetched:
+        from huggingface_hub import hf_hub_download
+
+        pinned = self.pins.get(source)
+        if "files" in pinned and "revision" in pinned:
+            commit, names = pinned["revision"], [name for name, _ in pinned["files"]]
+        elif self.offline:
+            raise _not_cached(source)
+        else:
+            listing = self._listing(source.repo, source.revision or pinned.get("revision"))
+            commit, names = listing.commit, self.choose(source, listing.card, listing.names)
+        files = [
+            hf_hub_download(source.repo, name, repo_type="dataset", revision=commit, local_files_only=self.offline)
+            for name in names
+        ]
+        return Fetched(tuple(map(Path, files)), {"revision": commit, "files": [[name, ""] for name in names]})
+
+    def _listing(self, repo: str, revision: str | None) -> Listing:
+        from huggingface_hub import HfApi, hf_hub_download
+
+        if (repo, revision) not in self._listings:
+            info = HfApi().dataset_info(repo, revision=revision)
+            names = tuple(file.rfilename for file in info.siblings or ())
+            card = ""
+            if CARD in names:
+                card = read_card(Path(hf_hub_download(repo, CARD, repo_type="dataset", revision=info.sha)))
+            self._listings[repo, revision] = Listing(str(info.sha), names, card)
+        return self._listings[repo, revision]
+
+    def _no_revision(self, source: Source) -> str:
+        wrong, todo = source.revision, "name a commit, branch or tag that it has"
+        pinned = self.pins.get(source)
+        if "revision" in pinned:
+            wrong = pinned["revision"]
+            todo = f"it was first loaded at that one; delete {self.pins.path(source)} to accept what is there now"
+        return (
+            f"{source}: {source.repo} has no revision {wrong!r} on the hub; {todo}, or put the files under a folder"
+            f" laid out like the hub and give it as --data-root"
+        )
+
+
+def read_card(path: Path) -> str:
+    """The text of a repository's card.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+
+
+def _not_cached(source: Source) -> Unreadable:
+    return Unreadable(
+        f"{source}: not in the local cache, and --offline forbids fetching it; run once without --offline"
+        f" or give a local folder as --data-root"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong; of its cause where the client only says that it failed."""
+    cause = error.__cause__ if type(error).__name__ == "LocalEntryNotFoundError" and error.__cause__ else error
+    return (str(cause).splitlines() or [type(cause).__name__])[0]
