@@ -16,18 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptstilts import tasks
+from adaptstilts.metrics import CONSTANT
 from adaptstilts.plan import Cell, Plan
 from adaptstilts.store import Store
 
 RESAMPLES = 1000
-HEADLINES = {
-    "classification": ("accuracy",),
-    "choice": ("accuracy",),
-    "tagging": ("f1",),
-    "span": ("f1", "exact_match"),
-    "bitext": ("accuracy",),
-    "mining": ("f1",),
-}
 Stats = dict[str, dict[str, Any]]
 
 
@@ -55,6 +48,8 @@ class Record:
         subset: whether fewer rows were read than the split has.
         truncated: share of examples that lost tokens to the maximum length.
         thresholds: score threshold of every language, where dev gives one, averaged over seeds.
+        pool: what queries are ranked against (kind ranking): ``candidates``, how many of them were ``truncated``, and
+            where languages have their own, from how many ``languages`` ``of`` all.
         missing: languages of the task that the data does not have.
         trainable: trained parameters of the encoder part; ``head``: those of the head.
         bytes: stored for this target: its last adapter (or encoder) and its head.
@@ -84,6 +79,7 @@ class Record:
     truncated: float = 0.0
     dropped: int = 0
     thresholds: dict[str, float] = field(default_factory=dict)
+    pool: dict[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     trainable: int | None = None
     head: int | None = None
@@ -167,7 +163,7 @@ class _Reader:
         """The score of a cell's phase under the draws of its task."""
         if cell.phase not in self._resampled:
             task = tasks.get(cell.task)
-            draws = self._draws.setdefault(task.name, Draws(HEADLINES[task.kind], task.parallel))
+            draws = self._draws.setdefault(task.name, Draws(task.headline, task.parallel))
             self._resampled[cell.phase] = draws.scores(self.stats(cell.phase))
         return self._resampled[cell.phase]
 
@@ -177,7 +173,7 @@ class _Reader:
         return self._stats[key]
 
     def _scores(self, cells: Sequence[Cell]) -> dict[str, Any]:
-        names = HEADLINES[tasks.get(cells[0].task).kind]
+        names = tasks.get(cells[0].task).headline
         held = [self.store.peek(cell.phase).json("scores.json") for cell in cells]
         codes = list(held[0])
         values = {code: float(np.mean([[h[code]["values"][name] for name in names] for h in held])) for code in codes}
@@ -206,6 +202,7 @@ class _Reader:
                 for code in codes
                 if "threshold" in held[0][code]
             },
+            "pool": held[0][codes[0]].get("pool", {}),
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
         }
 
@@ -288,13 +285,28 @@ def _value(weights: NDArray[np.float32], metrics: Mapping[str, Any], names: Sequ
     """The score of every weighting of the examples: (resamples,)."""
     total = np.zeros(len(weights))
     for name in names:
-        sums = (weights @ np.asarray(metrics[name]["stats"], dtype=np.float32)).astype(np.float64)
-        ratio = metrics[name]["measure"] == "ratio"
-        top = sums[:, 0] if ratio else 2 * sums[:, 0]
-        bottom = sums[:, 1] if ratio else sums[:, 1] + sums[:, 2]
-        total += 100 * np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+        measure = metrics[name]["measure"]
+        exact = np.float64 if measure == "pearson" else np.float32  # differences of products need the digits
+        sums = (weights.astype(exact, copy=False) @ np.asarray(metrics[name]["stats"], exact)).astype(np.float64)
+        total += _measured(measure, sums.T)
     scores: NDArray[np.float64] = total / len(names)
     return scores
+
+
+def _measured(name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """:func:`metrics.measure` of many sums at once: (statistics, resamples) -> (resamples,)."""
+    if name == "pearson":
+        n, x, y, xx, yy, xy = sums
+        across, down = n * xx - x * x, n * yy - y * y
+        varied = (across > CONSTANT * n * xx) & (down > CONSTANT * n * yy)
+        top, bottom = n * xy - x * y, np.sqrt(np.where(varied, across, 0)) * np.sqrt(np.where(varied, down, 0))
+    elif name == "matthews":
+        tp, fp, fn, tn = sums
+        top, bottom = tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    else:
+        top, bottom = (sums[0], sums[1]) if name == "ratio" else (2 * sums[0], sums[1] + sums[2])
+    found: NDArray[np.float64] = 100 * np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    return np.clip(found, -100, 100) if name == "pearson" else found
 
 
 def _shape(stats: Stats) -> list[tuple[str, int]]:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adaptstilts import scores
+from adaptstilts.answers import rules
 from adaptstilts.metrics import (
     Metric,
     accuracy,
     answer_f1,
+    average_precision,
+    binary_f1,
     chunk_f1,
     chunks,
     exact_match,
+    matthews,
     measure,
     normalize_answer,
     pair_metrics,
+    pearson,
+    reciprocal_rank,
+    spearman,
     token_accuracy,
 )
 
@@ -175,9 +190,12 @@ def test_squad_is_the_mean_over_questions() -> None:
     assert answer_f1(["cat", "red cat"], [["cat"], ["cat"]]).value == pytest.approx(100 * (1 + 2 / 3) / 2)
 
 
-@pytest.mark.parametrize("name", ["ratio", "f1"])
+SIZES = {"ratio": 2, "f1": 3, "matthews": 4, "pearson": 6}
+
+
+@pytest.mark.parametrize("name", SIZES)
 def test_nothing_counted_is_zero(name: str) -> None:
-    assert measure(name, [0.0, 0.0, 0.0]) == 0.0  # type: ignore[arg-type]
+    assert measure(name, [0.0] * SIZES[name]) == 0.0  # type: ignore[arg-type]
     assert Metric(name, []).value == 0.0  # type: ignore[arg-type]
 
 
@@ -203,3 +221,181 @@ def test_pairs_by_hand() -> None:
     assert found["f1"].value == pytest.approx(100 * 4 / 7)
     assert found["f1"].stats == [(1, 1, 1), (0, 0, 1), (1, 1, 2), (0, 1, 0), (0, 0, 0)]
     assert [metric.value for metric in pair_metrics([None], [[]]).values()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "references", "exact", "f1"),
+    [
+        ("", [], 100.0, 100.0),
+        ("the", [], 100.0, 100.0),
+        ("cat", [], 0.0, 0.0),
+        ("", ["cat"], 0.0, 0.0),
+        ("cat", ["the cat"], 100.0, 100.0),
+        ("", ["the", "cat"], 0.0, 0.0),
+        ("", ["the", "!"], 100.0, 100.0),
+        ("red cat", ["cat", "dog"], 0.0, 100 * 2 / 3),
+    ],
+)
+def test_squad_with_unanswerable_questions(predicted: str, references: list[str], exact: float, f1: float) -> None:
+    """SQuAD 2.0: references that normalise to nothing are none, and without any the empty answer is right."""
+    assert exact_match([predicted], [references], unanswerable=True).value == pytest.approx(exact)
+    assert answer_f1([predicted], [references], unanswerable=True).value == pytest.approx(f1)
+
+
+def test_answers_go_by_the_rules_given() -> None:
+    german, chinese = rules("mlqa", "de"), rules("mlqa", "zh")
+    assert exact_match(["Der Hund"], [["ein Hund"]]).value == 0
+    assert exact_match(["Der Hund"], [["ein Hund"]], german).value == 100
+    assert answer_f1(["红楼"], [["红楼梦"]]).value == 0
+    assert answer_f1(["红楼"], [["红楼梦"]], chinese).value == pytest.approx(100 * 4 / 5)
+    assert exact_match(["红 楼"], [["红楼"]], chinese).value == 100
+
+
+LABELS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LABELS)
+def test_f1_and_matthews_are_those_of_a_table(pairs: list[tuple[str, str]]) -> None:
+    """Against precision and recall, and against the correlation of the two sides as zeros and ones."""
+    predicted, gold = [p for p, _ in pairs], [g for _, g in pairs]
+    right = sum(p == g == "a" for p, g in pairs)
+    precision = right / max(predicted.count("a"), 1)
+    recall = right / max(gold.count("a"), 1)
+    expected = 2 * precision * recall / (precision + recall) if right else 0.0
+    assert binary_f1(predicted, gold, "a").value == pytest.approx(100 * expected)
+    ones = [float(p == "a") for p in predicted], [float(g == "a") for g in gold]
+    assert matthews(predicted, gold, "a").value == pytest.approx(100 * slow_correlation(*ones))
+
+
+def slow_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Pearson's r in exact fractions; 0 where a side is constant."""
+    n, first, second = len(x), list(map(Fraction, x)), list(map(Fraction, y))
+    x_mean, y_mean = sum(first) / n, sum(second) / n
+    across = sum((a - x_mean) ** 2 for a in first)
+    down = sum((b - y_mean) ** 2 for b in second)
+    if not across or not down:
+        return 0.0
+    top = sum((a - x_mean) * (b - y_mean) for a, b in zip(first, second, strict=True))
+    return math.copysign(math.sqrt(top * top / (across * down)), top)
+
+
+NUMBER = st.integers(-4, 4).map(float) | st.floats(-1e6, 1e6, allow_subnormal=False) | st.just(0.1)
+NUMBERS = st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=12)
+
+
+@settings(max_examples=500, deadline=None)
+@given(NUMBERS)
+def test_pearson_is_the_slow_definition(pairs: list[tuple[float, float]]) -> None:
+    x, y = [a for a, _ in pairs], [b for _, b in pairs]
+    assert pearson(x, y).value == pytest.approx(100 * slow_correlation(x, y), abs=1e-5)
+    assert pearson(x, x).value == pytest.approx(100.0 if len(set(x)) > 1 else 0.0)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e9])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_pearson_keeps_its_digits(shift: float, scale: float) -> None:
+    x, y = [1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]
+    moved = [shift + scale * value for value in x]
+    assert pearson(moved, y).value == pytest.approx(100 * slow_correlation(moved, y), abs=1e-6)
+    assert pearson([0.1] * 4, y).value == 0
+    assert pearson([shift + 0.1] * 4, y).value == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS)
+def test_spearman_counts_lower_and_equal_values(pairs: list[tuple[float, float]]) -> None:
+    def ranks(values: list[float]) -> list[float]:
+        return [sum(b < a for b in values) + (1 + sum(b == a for b in values)) / 2 for a in values]
+
+    x, y = [a for a, _ in pairs], [b for _, b in pairs]
+    assert spearman(x, y).value == pytest.approx(100 * slow_correlation(ranks(x), ranks(y)), abs=1e-8)
+    assert spearman(x, [-value for value in x]).value == pytest.approx(-spearman(x, x).value)
+
+
+def test_correlations_by_hand() -> None:
+    assert pearson([1, 2, 3], [2, 4, 6]).value == pytest.approx(100)
+    assert pearson([1, 2, 3], [3, 2, 1]).value == pytest.approx(-100)
+    assert pearson([1], [2]).value == 0
+    assert spearman([1, 2, 2, 9], [1, 5, 5, 6]).value == pytest.approx(100)
+    assert matthews([1, 1, 0, 0], [1, 0, 0, 0], 1).value == pytest.approx(100 / math.sqrt(3))
+    assert [metric([], []).value for metric in (pearson, spearman)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ranking", "targets", "k", "precision", "rank"),
+    [
+        ("abc", "a", 20, 1, 1),
+        ("abc", "c", 20, 1 / 3, 1 / 3),
+        ("abc", "c", 2, 0, 0),
+        ("abc", "ac", 20, (1 + 2 / 3) / 2, 1),
+        ("abc", "acd", 20, (1 + 2 / 3) / 3, 1),
+        ("abc", "acd", 2, 1 / 2, 1),
+        ("aab", "ab", 20, (1 + 2 / 3) / 2, 1),
+        ("", "a", 20, 0, 0),
+        ("ab", "", 20, 0, 0),
+    ],
+)
+def test_rankings_by_hand(ranking: str, targets: str, k: int, precision: float, rank: float) -> None:
+    assert average_precision([ranking], [targets], k).value == pytest.approx(100 * precision)
+    assert reciprocal_rank([ranking], [targets], k).value == pytest.approx(100 * rank)
+    assert average_precision([ranking, "z"], [targets, "z"], k).value == pytest.approx(50 * precision + 50)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.permutations("abcdef"), st.sets(st.sampled_from("abcdefgh"), min_size=1), st.integers(1, 7))
+def test_rankings_are_those_of_the_slow_definition(ranking: list[str], targets: set[str], k: int) -> None:
+    top = ranking[:k]
+    precisions = [len(targets & set(top[: i + 1])) / (i + 1) for i, item in enumerate(top) if item in targets]
+    expected = sum(precisions) / min(len(targets), k)
+    assert average_precision([ranking], [targets], k).value == pytest.approx(100 * expected)
+    first = min((top.index(item) + 1 for item in targets & set(top)), default=math.inf)
+    assert reciprocal_rank([ranking], [targets], k).value == pytest.approx(100 / first)
+    only = [min(targets)]
+    assert average_precision([ranking], [only], k) == reciprocal_rank([ranking], [only], k)
+
+
+def every_measure(generator: np.random.Generator, n: int) -> dict[str, Metric]:
+    x, labels = generator.normal(5, 2, n).tolist(), generator.integers(0, 2, n).tolist()
+    y = [a + b for a, b in zip(x, generator.normal(0, 2, n), strict=True)]
+    noisy = [a if generator.random() < 0.7 else 1 - a for a in labels]
+    return {
+        "accuracy": accuracy(noisy, labels),
+        "f1": binary_f1(noisy, labels, 1),
+        "matthews": matthews(noisy, labels, 1),
+        "pearson": pearson(x, y),
+        "spearman": spearman(x, y),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 60])
+def test_resampled_values_are_those_of_the_resampled_examples(n: int) -> None:
+    """The vectorised measures against the plain ones, over drawn examples; also where draws are all alike."""
+    generator = np.random.default_rng(n)
+    metrics = every_measure(generator, n)
+    stats = {name: {"measure": m.measure, "stats": [list(s) for s in m.stats]} for name, m in metrics.items()}
+    draws = [np.arange(n), np.zeros(n, int), *(generator.integers(0, n, n) for _ in range(40))]
+    weights = np.array([np.bincount(draw, minlength=n) for draw in draws], np.float32)
+    for name, metric in metrics.items():
+        found = scores._value(weights, stats, [name])
+        expected = [Metric(metric.measure, [metric.stats[i] for i in draw]).value for draw in draws]
+        assert found == pytest.approx(expected, abs=1e-3)
+        assert found[1] == (100 if metric.stats[0] == (1, 1) or metric.stats[0] == (1, 1, 1) else 0)
+    both = scores._value(weights, stats, ["pearson", "matthews"])
+    parts: list[Any] = [scores._value(weights, stats, [name]) for name in ("pearson", "matthews")]
+    assert both == pytest.approx((parts[0] + parts[1]) / 2)
+
+
+def test_every_subset_of_a_few_examples_has_its_own_correlation() -> None:
+    """Centring on the mean of the whole set changes the correlation of no part of it."""
+    x, y = [1.0, 2.0, 4.0, 8.0, 8.0], [3.0, 1.0, 4.0, 1.0, 5.0]
+    whole = pearson(x, y)
+    for kept in itertools.chain.from_iterable(itertools.combinations(range(5), r) for r in range(1, 6)):
+        expected = slow_correlation([x[i] for i in kept], [y[i] for i in kept])
+        assert Metric("pearson", [whole.stats[i] for i in kept]).value == pytest.approx(100 * expected, abs=1e-6)
+
+
+def test_spearman_of_a_resample_keeps_the_ranks_of_the_whole_set() -> None:
+    x, y = [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 4.0, 3.0]
+    part = Metric("pearson", spearman(x, y).stats[1:]).value
+    assert part == pytest.approx(100 * slow_correlation([2, 3, 4], [2, 4, 3]))
