@@ -71,12 +71,26 @@ def plan(
     offline: Offline = False,
     debug: Debug = False,
     every: Annotated[bool, typer.Option("--all", help="List evaluate and retrieve phases too.")] = False,
+    gflops: Annotated[
+        float | None, typer.Option(help="Speed to reckon with; else what finished phases had.", min=1e-3)
+    ] = None,
+    outline: Annotated[
+        bool, typer.Option("--outline", help="Without data and weights: sizes as published, and nothing is fetched.")
+    ] = False,
 ) -> None:
     """Show what a study would do and cost, before anything is spent."""
     from adaptstilts.terminal import plan_lines
 
-    workspace, found = _plan(config, overrides, store, data_root, offline)
-    for line in plan_lines(found, workspace, every):
+    if outline:
+        from adaptstilts import config as configs
+        from adaptstilts.outline import Outline
+        from adaptstilts.plan import expand
+
+        workspace: Workspace = Outline(store)
+        found = expand(configs.load(config, overrides or ()), workspace)
+    else:
+        workspace, found = _plan(config, overrides, store, data_root, offline)
+    for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
         typer.echo(line)
 
 
@@ -153,6 +167,56 @@ def swap(
 
 
 @app.command()
+def export_predictions(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="New folder, gets <task>/test-<language>.<suffix>.", show_default=False)],
+    overrides: Overrides = None,
+    labels: Annotated[Path | None, typer.Option(help="Folder that gets the labels in the same layout.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only this method, by kind or label.")] = None,
+    trained_on: Annotated[str | None, typer.Option(help="Only targets trained on this intermediate task.")] = None,
+    over: Annotated[str | None, typer.Option(help="Only targets evaluated over this intermediate task.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only this seed.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    data_root: RootOption = None,
+    offline: Offline = False,
+    debug: Debug = False,
+) -> None:
+    """Write the predictions of a finished study as XTREME's evaluate.py reads them."""
+    from adaptstilts.interop import xtreme
+
+    workspace, found = _plan(config, overrides, store, data_root, offline)
+    xtreme.check_empty(*filter(None, (out, labels)))
+    written = [(out, xtreme.export(found, workspace, out, method, trained_on, over, seed))]
+    if labels is not None:
+        written.append((labels, xtreme.export_labels(found, workspace, labels)))
+    for folder, paths in written:
+        typer.echo(f"{folder}: {len(paths)} files of {', '.join(dict.fromkeys(path.parent.name for path in paths))}")
+    left = dict.fromkeys(cell.task for cell in found.cells if cell.task not in xtreme.FOLDERS)
+    if left:
+        typer.echo(f"not tasks of XTREME, left out: {', '.join(left)}")
+
+
+@app.command()
+def score(
+    folder: Annotated[Path, typer.Argument(help="Predictions: <task>/test-<language>.<suffix>.", show_default=False)],
+    labels: Annotated[Path, typer.Option(help="Labels in the same layout.")],
+    form: Annotated[Literal["md", "json"], typer.Option("--format", help="md or json.")] = "md",
+    missing: Annotated[
+        Literal["error", "skip"], typer.Option(help="Languages that one side lacks: refuse, or leave out and mark.")
+    ] = "error",
+    debug: Debug = False,
+) -> None:
+    """Score a folder of predictions as XTREME and XTREME-R do."""
+    import json
+
+    from adaptstilts.interop import xtreme
+
+    found = xtreme.score(folder, labels, missing)
+    text = xtreme.render(found) if form == "md" else json.dumps(found.json(), indent=1, allow_nan=False) + "\n"
+    typer.echo(text, nl=False)
+
+
+@app.command()
 def pretrain(
     config: Annotated[Path, typer.Argument(help="Pretraining file (YAML).", show_default=False)],
     overrides: Overrides = None,
@@ -197,11 +261,17 @@ def models(debug: Debug = False) -> None:
 
 
 @app.command()
-def tasks(debug: Debug = False) -> None:
+def tasks(
+    rows: Annotated[bool, typer.Option("--rows", help="Count the rows that the data at hand has of each.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+    data_root: RootOption = None,
+    offline: Offline = False,
+    debug: Debug = False,
+) -> None:
     """List the tasks."""
-    from adaptstilts.terminal import task_lines
+    from adaptstilts.terminal import holding_lines, task_lines
 
-    for line in task_lines():
+    for line in holding_lines(_workspace(store, data_root, offline)) if rows else task_lines():
         typer.echo(line)
 
 

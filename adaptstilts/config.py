@@ -94,11 +94,73 @@ class Retrieve(Frozen):
     precision: Precision = "auto"
 
 
-class Part(Frozen):
-    """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase."""
+class Mixture(Frozen):
+    """Several tasks in one training phase: every optimizer step is one task's, drawn at random.
 
-    task: str
+    Attributes:
+        tasks: each with a head of its own.
+        sampling: ``proportional`` to the number of training rows, ``uniform``, or ``temperature``: proportional to
+            that number to the power of 1 / ``temperature``.
+        cap: largest number of rows that counts for a task (2^17, as in Phang et al. 2020); None for no cap.
+        temperature: of the sampling of that name.
+    """
+
+    tasks: tuple[str, ...] = Field(min_length=2)
+    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
+    cap: int | None = Field(2**17, ge=1)
+    temperature: float = Field(1.0, ge=1)
+
+
+class Text(Frozen):
+    """A split whose text is read, on the hub or under the data root.
+
+    Attributes:
+        format: ``text`` reads plain files, a text a line, whose column is called ``text``.
+    """
+
+    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    config: str = "default"
+    split: str = "train"
+    format: Literal["parquet", "text"] = "parquet"
+
+
+class Masked(Frozen):
+    """Masked language modelling beside a task, so that the encoder keeps what it was pretrained for.
+
+    Attributes:
+        ratio: share of the optimizer steps; the task keeps as many as it has without.
+        text: in any languages; all of it is one set of rows.
+        column: of the rows, which has the text.
+        examples: rows used of it, drawn once at random; None for all.
+    """
+
+    ratio: float = Field(0.2, gt=0, lt=1)
+    text: tuple[Text, ...] = Field(min_length=1)
+    column: str = "text"
+    examples: int | None = Field(None, ge=1)
+
+
+class Part(Frozen):
+    """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
+
+    Attributes:
+        task: its name; of a mixture the name that tables give it.
+        mixture: several tasks instead of one (intermediates only).
+        masked: masked language modelling beside it (intermediates only).
+        train: settings for it alone.
+        evaluate: the same, of its evaluation (targets only).
+    """
+
+    task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+    mixture: Mixture | None = None
+    masked: Masked | None = None
     train: dict[str, Any] = Field(default_factory=dict)
+    evaluate: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return f"{self.task}+masked" if self.masked else self.task
 
 
 class Arm(Frozen):
@@ -116,7 +178,7 @@ class Study(Frozen):
         intermediates: intermediate tasks; ``none`` trains targets directly.
         targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
         compositions: ``stack`` puts a new target adapter on the frozen intermediate one; ``none`` ignores it.
-        languages: test languages as codes; None for all that each task has.
+        languages: test languages as codes; ``xtreme-r`` for those that XTREME-R has, None for XTREME's.
         missing: what to do about a language that the data does not have.
         swap: ``all`` evaluates every target adapter over every intermediate adapter as well.
         train: settings for every training phase; those of a method and of a task go before them.
@@ -130,7 +192,7 @@ class Study(Frozen):
     methods: tuple[Arm, ...] = Field(min_length=1)
     compositions: tuple[Literal["stack", "none"], ...] = Field(("stack",), min_length=1)
     seeds: tuple[int, ...] = Field((1,), min_length=1)
-    languages: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | Literal["xtreme", "xtreme-r"] | None = None
     missing: Literal["error", "skip"] = "error"
     swap: Literal["off", "all"] = "off"
     train: dict[str, Any] = Field(default_factory=dict)
@@ -172,12 +234,17 @@ def parse(text: str, name: str = "study", overrides: Sequence[str] = ()) -> Stud
     return _study(data, document, name)
 
 
-def train_settings(study: Study, arm: Arm, part: Part, task: str | None = None) -> Train:
+def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
     """The settings of one training phase: task defaults, then study, method and part, the last one winning."""
-    defaults = tasks.get(task or part.task).defaults
+    defaults = tasks.get(task).defaults if task else {}
     merged = {**defaults, **study.train, **arm.train, **part.train}
     settings = Train.model_validate(merged)
     return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})
+
+
+def evaluate_settings(study: Study, part: Part) -> Evaluate:
+    """The settings of a target's evaluation: those of the study, then its own."""
+    return Evaluate.model_validate({**study.evaluate.model_dump(), **part.evaluate})
 
 
 def _lists(data: dict[str, Any]) -> dict[str, Any]:
@@ -321,22 +388,46 @@ def _check_parts(data: dict[str, Any], note: Any) -> None:
             part = part[step]
         if not isinstance(part, dict):
             continue
+        if path and path[0] != "methods" and isinstance(part.get("task"), str):
+            _check_task(path, part, note)
+        settings: tuple[tuple[str, type[Frozen]], ...] = (("train", Train),)
+        if path and path[0] == "targets":
+            settings += (("evaluate", Evaluate),)
+        for key, model in settings:
+            try:
+                if isinstance(part.get(key), dict):
+                    model.model_validate(part[key])
+            except ValidationError as error:
+                explain(error, model, (*path, key), note)
+
+
+def _check_task(path: strictyaml.Path, part: Mapping[str, Any], note: Any) -> None:
+    """The task of a part, or the tasks of its mixture."""
+    mixture = part.get("mixture")
+    named = mixture.get("tasks") if isinstance(mixture, dict) else None
+    for key in ("mixture", "masked"):
+        if part.get(key) is not None and (path[0] != "intermediates" or part["task"] == "none"):
+            note((*path, key), "only an intermediate task can have it")
+    if part.get("evaluate") is not None and path[0] != "targets":
+        note((*path, "evaluate"), "only a target can have it")
+    if mixture is None:
+        named = [part["task"]]
+    elif part["task"] in tasks.known() or part["task"] == "none":
+        note((*path, "task"), f"{part['task']} is a task; give the mixture a name of its own")
+    for name in named if isinstance(named, list) else ():
         try:
-            if path and path[0] != "methods" and isinstance(part.get("task"), str):
-                _check_role(str(path[0]), part["task"])
+            if isinstance(name, str):
+                _check_role(str(path[0]), name, mixture is not None)
         except ConfigError as error:
-            note((*path, "task"), str(error))
-        try:
-            if isinstance(part.get("train"), dict):
-                Train.model_validate(part["train"])
-        except ValidationError as error:
-            explain(error, Train, (*path, "train"), note)
+            note((*path, "mixture", "tasks") if mixture else (*path, "task"), str(error))
+    if mixture and isinstance(named, list) and len({str(name) for name in named}) != len(named):
+        note((*path, "mixture", "tasks"), "holds the same task twice")
 
 
-def _check_role(key: str, name: str) -> None:
+def _check_role(key: str, name: str, mixed: bool = False) -> None:
     if name == "none":
-        if key == "targets":
-            raise ConfigError("none is not a target task")
+        if key == "targets" or mixed:
+            raise ConfigError(f"none is not a {'target task' if key == 'targets' else 'task to mix'}")
         return
     task = tasks.get(name)
     if key == "intermediates" and not task.intermediate:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from adaptstilts import languages, tasks
-from adaptstilts.config import Arm, Part, Study, train_settings
+from adaptstilts.config import Arm, Part, Study, Train, evaluate_settings, train_settings
 from adaptstilts.data import sources
+from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.models.source import Model
-from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, TrainPhase
+from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, Stream, TrainPhase
 from adaptstilts.store import Store
-from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks import Source, Task, masked
+from adaptstilts.tasks.base import POOL
 from adaptstilts.workspace import Workspace
 
 
@@ -92,6 +93,19 @@ class Plan:
         """Phases without an entry, in order."""
         return [phase for phase in self.order() if not store.has(phase.key)]
 
+    def uses(self) -> dict[str, int]:
+        """Key of a training phase -> results that stand on it."""
+        found: Counter[str] = Counter()
+        for cell in self.cells:
+            below, todo = {cell.phase}, [cell.phase]
+            while todo:
+                phase = self.phases.get(todo.pop())
+                new = set(phase.parents) - below if phase else set()
+                below |= new
+                todo += new
+            found.update(below)
+        return dict(found)
+
     def cost(self, workspace: Workspace) -> dict[str, Cost]:
         """Rough cost of every training phase."""
         return {
@@ -146,7 +160,7 @@ class _Builder:
         for part in self.study.targets:
             if tasks.get(part.task).retrieval:
                 for under in unders:
-                    self._retrieve(part, arm, under, seed)
+                    self._retrieve(part, arm, under, self._represent(part, arm, under, seed), seed)
                 continue
             trained: dict[str, tuple[_Under, tuple[str, ...]]] = {}
             for composition in self.study.compositions:
@@ -165,8 +179,18 @@ class _Builder:
     def _intermediate(self, arm: Arm, part: Part, seed: int) -> _Under:
         if part.task == "none":
             return _Under("none")
-        key = self._chain(part, arm, _Under("none"), seed)[-1]
-        return _Under(part.task, stack=(key,)) if arm.method.stackable else _Under(part.task, base=key)
+        mixed = part.mixture or part.masked
+        key = self._mixed(part, arm, seed) if mixed else self._chain(part, arm, _Under("none"), seed)[-1]
+        return _Under(part.label, stack=(key,)) if arm.method.stackable else _Under(part.label, base=key)
+
+    def _represent(self, part: Part, arm: Arm, under: _Under, seed: int) -> _Under:
+        """What a retrieval task's sentences are encoded with: the intermediate encoder, or what is trained on it."""
+        if not tasks.get(part.task).train_from:
+            return under
+        key = self._chain(part, arm, under, seed)[-1]
+        if arm.method.stackable:
+            return _Under(under.name, under.base, (*under.stack, key))
+        return _Under(under.name, key)
 
     def _target(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
         return self._chain(part, arm, under, seed)
@@ -176,9 +200,10 @@ class _Builder:
         task = tasks.get(part.task)
         names = task.train_from or (task.name,)
         keys: tuple[str, ...] = ()
+        shared = bool(task.train_from) and (task.shared_training or task.dev is None)
         for i, name in enumerate(names):
             giver = tasks.get(name)
-            own = task if i == len(names) - 1 else giver
+            own = giver if i < len(names) - 1 or shared else task
             settings = train_settings(self.study, arm, part, own.name)
             self._check_length(settings.max_length)
             over = f" over {under.name}" if under.name != "none" else ""
@@ -198,10 +223,42 @@ class _Builder:
             keys += (self.plan.add(phase),)
         return keys
 
+    def _mixed(self, part: Part, arm: Arm, seed: int) -> str:
+        """One training phase for a mixture of tasks, or for a task with masked language modelling beside it."""
+        names = part.mixture.tasks if part.mixture else (part.task,)
+        streams = [Stream(name, name, train_settings(self.study, arm, part, name)) for name in names]
+        data: dict[str, str] = {}
+        for stream in streams:
+            task = tasks.get(stream.task)
+            for split, source in (("train", task.train), ("dev", task.dev)):
+                data[f"{task.name}.{split}"] = self._digest(source, task)
+        if part.masked:
+            text = masked.of(part.masked)
+            own = train_settings(self.study, arm, part, None).model_copy(update={"examples": part.masked.examples})
+            streams.append(Stream(text.name, text.name, own, part.masked))
+            data |= {f"{text.name}.train": self._digest(text.train, text)}
+        for stream in streams:
+            self._check_length(stream.settings.max_length)
+        phase = TrainPhase(
+            task=part.label,
+            rows=part.label,
+            data=data,
+            model=self.plan.model.fingerprint,
+            method=arm.method,
+            settings=train_settings(self.study, arm, part, None),
+            seed=seed,
+            streams=tuple(streams),
+            mixture=part.mixture,
+            masked=part.masked.ratio if part.masked else 0.0,
+            title=f"train {part.label} ({arm.method.label}), seed {seed}",
+        )
+        return self.plan.add(phase)
+
     def _evaluate(self, part: Part, arm: Arm, trained: _Under, over: _Under, chain: tuple[str, ...], seed: int) -> None:
-        test = self._test(part.task, self.study.evaluate.split)
-        if self.study.evaluate.max_length is not None:
-            self._check_length(self.study.evaluate.max_length)
+        settings = evaluate_settings(self.study, part)
+        test = self._test(part.task, settings.split)
+        if settings.max_length is not None:
+            self._check_length(settings.max_length)
         swap = f", swapped from {trained.name}" if over.name != trained.name else ""
         phase = EvaluatePhase(
             task=part.task,
@@ -211,24 +268,24 @@ class _Builder:
             stack=over.stack,
             target=chain[-1],
             languages=test.languages,
-            settings=self.study.evaluate,
+            settings=settings,
             title=f"evaluate {part.task} ({arm.method.label}) over {over.name}{swap}, seed {seed}",
         )
         key = self.plan.add(phase)
         cell = Cell(part.task, arm.method.label, trained.name, over.name, seed, key, chain, test.missing)
         self.plan.cells.append(cell)
 
-    def _retrieve(self, part: Part, arm: Arm, under: _Under, seed: int) -> None:
+    def _retrieve(self, part: Part, arm: Arm, under: _Under, own: _Under, seed: int) -> None:
         test = self._test(part.task, "test")
-        bare = under.name == "none"
+        bare = not own.base and not own.stack
         self._check_length(self.study.retrieve.max_length)
         phase = RetrievePhase(
             task=part.task,
             data=test.data,
             model=self.plan.model.fingerprint,
             method=None if bare else arm.method,
-            base=under.base,
-            stack=under.stack,
+            base=own.base,
+            stack=own.stack,
             languages=test.languages,
             settings=self.study.retrieve,
             title=f"retrieve {part.task}, "
@@ -258,12 +315,17 @@ class _Builder:
 
 
 def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _Test:
-    asked = {languages.resolve(code).code for code in study.languages or task.languages}
-    wanted = [code for code in task.languages if code in asked]
+    every = (*task.languages, *task.more_languages)
+    if isinstance(study.languages, str):
+        wanted = list(every if study.languages == "xtreme-r" else task.languages)
+    else:
+        asked = {languages.resolve(code).code for code in study.languages or task.languages}
+        wanted = [code for code in every if code in asked]
     if not wanted:
         raise ConfigError(f"{task.name} has none of the languages {', '.join(sorted(asked))}")
     reads = {code: task.reads(split, languages.resolve(code)) for code in wanted}
-    missing = [code for code, sources in reads.items() if not any(map(workspace.sources.find, sources.values()))]
+    own = {code: [source for name, source in held.items() if name != POOL] for code, held in reads.items()}
+    missing = [code for code, held in own.items() if not any(map(workspace.sources.find, held))]
     if missing and (study.missing == "error" or len(missing) == len(wanted)):
         repo = next(iter(reads[missing[0]].values())).repo
         raise DataError(
@@ -281,8 +343,10 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _T
 
 def _check(study: Study, model: Model) -> None:
     """Combinations that no single key shows to be wrong."""
-    known = {code for part in study.targets for code in tasks.get(part.task).languages}
-    for code in study.languages or ():
+    held = [tasks.get(part.task) for part in study.targets]
+    known = {code for task in held for code in (*task.languages, *task.more_languages)}
+    named = study.languages if isinstance(study.languages, tuple) else ()
+    for code in named:
         if languages.resolve(code).code not in known:
             raise ConfigError(f"languages: no target of this study has {code!r}")
     for name in ("intermediates", "targets", "methods", "seeds"):
@@ -309,33 +373,34 @@ def _check(study: Study, model: Model) -> None:
 
 def _name(item: Part | Arm | int) -> object:
     if isinstance(item, Part):
-        return item.task
+        return item.label
     return item.method.label if isinstance(item, Arm) else item
 
 
 def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
-    source = tasks.get(phase.rows).train
-    assert source is not None  # noqa: S101
-    files = workspace.split(source).files
-    rows, size = _size(files)
-    settings = phase.settings
-    examples = min(rows, settings.examples or rows) * settings.epochs
-    if settings.max_steps:
-        examples = min(examples, settings.max_steps * settings.batch_size)
-    tokens = int(examples * min(settings.max_length, size / max(rows, 1) / 4 + 4))
+    examples = tokens = 0
+    for stream in phase.streams or (Stream(phase.task, phase.rows, phase.settings),):
+        own = masked.of(stream.text) if stream.text else tasks.get(stream.rows)
+        assert own.train is not None  # noqa: S101
+        seen, mean = _reading(own, workspace.split(own.train), stream.settings, phase)
+        examples += seen
+        tokens += int(seen * mean)
     trainable = phase.method.trainable(model.shape)
     passes = 6 if phase.method.kind == "full" else 4
     core = model.shape["parameters"] - model.shape["vocabulary"] * model.shape["hidden"]
     return Cost(trainable, 4 * trainable, examples, tokens, float(passes * core * tokens))
 
 
-def _size(files: Iterable[Any]) -> tuple[int, int]:
-    import pyarrow.parquet
+def _reading(task: Task, split: Split, settings: Train, phase: TrainPhase) -> tuple[int, float]:
+    """How many rows of a split a phase reads, about, and how many tokens one has; of unseen data as much as fits."""
+    rows, size = _size(split) if split.files else (task.train_rows, task.train_rows * 4 * settings.max_length)
+    cap = phase.mixture.cap if phase.mixture else None
+    seen = min(rows, settings.examples or rows, cap or rows) * phase.settings.epochs
+    if phase.settings.max_steps:
+        seen = min(seen, phase.settings.max_steps * settings.batch_size // max(len(phase.streams), 1))
+    return seen, min(settings.max_length, size / max(rows, 1) / 4 + 4)
 
-    rows = size = 0
-    for path in files:
-        meta = pyarrow.parquet.read_metadata(path)
-        rows += sources.rows(path)
-        groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-        size += sum(group.total_byte_size for group in groups)
-    return rows, size
+
+def _size(split: Split) -> tuple[int, int]:
+    """Rows of a split and bytes of its text, about."""
+    return sources.row_count(split), sources.byte_size(split)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from adaptstilts import digests
-from adaptstilts.config import Evaluate, Retrieve, Train
+from adaptstilts.config import Evaluate, Masked, Mixture, Retrieve, Train
 from adaptstilts.methods import Method
 from adaptstilts.models.source import Fingerprint
 
@@ -93,15 +93,50 @@ class TaskPhase(Phase):
         return {}
 
 
+@dataclass(frozen=True)
+class Stream:
+    """One source of batches of a training phase.
+
+    Attributes:
+        task: whose head, loss and dev rows; what :data:`data` of the phase names its digests by.
+        rows: the task whose training rows are used.
+        settings: which rows, how many to a batch, how long.
+        text: what is read instead of a task's rows, in masked language modelling.
+    """
+
+    task: str
+    rows: str
+    settings: Train
+    text: Masked | None = None
+
+    def digests(self, alone: bool) -> dict[str, str]:
+        """Name in the phase's ``data`` of what it trains on, and of what it is selected on, where it is."""
+        parts = ("train",) if self.text else ("train", "dev")
+        return {part: part if alone else f"{self.task}.{part}" for part in parts}
+
+    def identity(self) -> dict[str, Any]:
+        """What content keys hold."""
+        found = {
+            "task": self.task,
+            "rows": self.rows if self.rows != self.task else None,
+            "column": self.text.column if self.text else None,
+            "train": self.settings.identity(),
+        }
+        return {key: value for key, value in found.items() if value}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainPhase(TaskPhase):
-    """Train an adapter (or the whole encoder) and a head on English rows.
+    """Train an adapter (or the whole encoder) and heads on English rows.
 
     Attributes:
         rows: the task whose training rows are used, where it is another one than ``task``.
         settings: budget and optimisation.
         seed: of initial weights, row order and dropout.
         init: key of the phase whose trained weights and head are continued.
+        streams: what the steps are divided over, where it is not ``task`` alone.
+        mixture: how they are, among tasks.
+        masked: share of the steps that the masked text among the streams gets.
     """
 
     method: Method
@@ -109,13 +144,24 @@ class TrainPhase(TaskPhase):
     seed: int
     rows: str
     init: str | None = None
+    streams: tuple[Stream, ...] = ()
+    mixture: Mixture | None = None
+    masked: float = 0.0
 
     def _more_parents(self) -> tuple[str | None, ...]:
         return (self.init,)
 
     def _more_spec(self) -> dict[str, Any]:
         rows = self.rows if self.rows != self.task else None
-        return {"train": self.settings.identity(), "seed": self.seed, "rows": rows, "init": self.init}
+        return {
+            "train": self.settings.identity(),
+            "seed": self.seed,
+            "rows": rows,
+            "init": self.init,
+            "streams": [stream.identity() for stream in self.streams],
+            "mixture": self.mixture.identity() if self.mixture else None,
+            "masked": self.masked or None,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

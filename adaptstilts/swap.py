@@ -42,7 +42,7 @@ def swaps(
     full = expand(study.model_copy(update={"swap": "all"}), workspace)
     folders = [Path(name) for name in over if (Path(name) / MANIFEST).is_file()]
     names = [name for name in over if Path(name) not in folders]
-    known = {part.task for part in study.intermediates}
+    known = {part.label for part in study.intermediates}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ConfigError(

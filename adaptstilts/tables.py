@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from adaptstilts import summary, tasks
-from adaptstilts.scores import HEADLINES, Difference, Record, swapped
+from adaptstilts import summary, tasks, xtreme
+from adaptstilts.scores import Difference, Record, swapped
 
 Format = Literal["md", "csv", "latex", "json"]
+FEWEST_TASKS = 3  # of a benchmark, for a table of it
+MARK = "*"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def tables(records: Sequence[Record]) -> list[Table]:
     """The comparison of methods and intermediates per target, then costs, then swaps."""
     plain = [r for r in records if r.over == r.trained_on]
     found = [_scores(task, [r for r in plain if r.task == task]) for task in _unique(r.task for r in plain)]
+    found += [table for held in xtreme.BENCHMARKS if (table := _benchmark(held, plain))]
     trained = [r for r in plain if r.trainable is not None]
     if trained:
         found.append(_costs(trained))
@@ -65,8 +68,36 @@ def _scores(task: str, records: Sequence[Record]) -> Table:
         )
         for r in records
     )
-    names = " and ".join(HEADLINES[tasks.get(task).kind]).replace("_", " ")
+    names = " and ".join(tasks.get(task).headline).replace("_", " ")
     return Table(f"{task}: {names}", (*header, *(name.replace("_", " ") for name in more)), rows, _notes(records))
+
+
+def _benchmark(held: xtreme.Benchmark, records: Sequence[Record]) -> Table | None:
+    """A benchmark's table: tasks, groups and total of every intermediate task and method; None for a task or two."""
+    folders = {r.task: xtreme.FOLDERS[r.task] for r in records if xtreme.FOLDERS.get(r.task) in held.languages}
+    if "tatoeba_r" in folders:  # the one that belongs to XTREME-R; the other has its own representation
+        folders.pop("tatoeba_r" if held.name == "XTREME" else "tatoeba", None)
+    named = {folder: task for task, folder in folders.items()}
+    shown = [folder for folder in held.languages if folder in named]
+    if len(shown) < FEWEST_TASKS:
+        return None
+    rows, partial = [], set()
+    for trained_on, method in dict.fromkeys((r.trained_on, r.method) for r in records):
+        own = [r for r in records if (r.trained_on, r.method) == (trained_on, method) and r.task in folders]
+        means = xtreme.means(held, {folders[r.task]: r.languages for r in own})
+        cells = [means.tasks[folder] for folder in shown] + [*means.groups.values(), means.total]
+        partial |= {f"{named[folder]} {m.have}/{m.of}" for folder, m in means.tasks.items() if 0 < m.have < m.of}
+        rows.append((trained_on, method, *(_marked(mean) for mean in cells)))
+    header = ("intermediate", "method", *(named[folder] for folder in shown), *held.groups, "total")
+    absent = [folder for folder in held.languages if folder not in named]
+    notes = [f"{MARK} over fewer languages or tasks than {held.name} has"] if partial or absent else []
+    notes += [f"languages: {', '.join(sorted(partial))}"] if partial else []
+    notes += [f"no {', '.join(absent)}, hence no total"] if absent else []
+    return Table(f"{held.name}: means over languages, groups and total", header, tuple(rows), tuple(notes))
+
+
+def _marked(mean: xtreme.Mean) -> str:
+    return "-" if mean.value is None else f"{mean.value:.1f}" + ("" if mean.whole else MARK)
 
 
 def _costs(records: Sequence[Record]) -> Table:
@@ -121,16 +152,25 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     cuts = [value for r in done for value in r.thresholds.values()]
     if cuts:
         notes.append(f"score thresholds from dev, {min(cuts):.4f} to {max(cuts):.4f}")
+    notes += [_pool(r.pool) for r in done[:1] if r.pool]
     if first.missing:
         notes.append(f"not in the data, not in the mean: {', '.join(first.missing)}")
     cut = max((r.truncated for r in done), default=0.0)
     if cut > 0.01:
         notes.append(f"{100 * cut:.1f} % of the examples lost tokens to the maximum length")
     if any(r.dropped for r in done):
-        notes.append(f"{max(r.dropped for r in done)} rows without a gold label were left out")
+        notes.append(f"{max(r.dropped for r in done)} rows were left out, most of them for want of a gold label")
     if len(done) < len(records):
         notes.append(f"{len(records) - len(done)} of {len(records)} rows are not computed yet")
     return tuple(notes)
+
+
+def _pool(pool: Mapping[str, int]) -> str:
+    """What queries were ranked against."""
+    text = f"ranked against {pool['candidates']} candidates"
+    if "of" in pool:
+        text += f" in {pool['languages']} of {pool['of']} languages"
+    return text + (f", {pool['truncated']} of them cut to the maximum length" if pool["truncated"] else "")
 
 
 def _markdown(table: Table) -> str:

@@ -6,14 +6,14 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from adaptstilts import methods, tasks
 from adaptstilts.models import source as models
-from adaptstilts.plan import Plan
+from adaptstilts.plan import Cost, Plan
 from adaptstilts.pretrain.recipe import PretrainPlan
 from adaptstilts.run import Listener
 from adaptstilts.spec import Phase, TrainPhase
@@ -119,42 +119,58 @@ def _plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def plan_lines(plan: Plan, workspace: Workspace, every: bool) -> Iterator[str]:
-    """Phases with their state, size and rough cost."""
+def plan_lines(plan: Plan, workspace: Workspace, every: bool, speed: float | None = None) -> Iterator[str]:
+    """Phases with their state, size and rough cost; ``speed`` in FLOP/s, None for what was measured or is assumed."""
     store = workspace.store
     costs = plan.cost(workspace)
-    rate, measured = _rate(plan, store, costs)
+    rate, source = (speed, "given") if speed else _rate(store, costs)
     todo = 0.0
-    yield f"{'state':8} {'trains':>8} {'bytes':>10} {'tokens':>8} {'minutes':>8}  phase"
+
+    def minutes(cost: Cost) -> float:
+        return cost.flops / rate / 60
+
+    uses = plan.uses()
+    yield f"{'state':8} {'trains':>8} {'bytes':>10} {'tokens':>8} {'minutes':>8} {'used by':>8}  phase"
     for phase in plan.order():
         state = "done" if store.has(phase.key) else "missing"
         if isinstance(phase, TrainPhase):
             cost = costs[phase.key]
-            minutes = cost.flops / rate / 60
-            todo += minutes if state == "missing" else 0.0
+            todo += minutes(cost) if state == "missing" else 0.0
             size = scaled(cost.bytes, ("B", "KiB", "MiB", "GiB"), 1024, " ")
             count, tokens = (scaled(n, ("", "k", "M", "G"), 1000) for n in (cost.trainable, cost.tokens))
-            yield f"{state:8} {count:>8} {size:>10} {tokens:>8} {minutes:8.1f}  {phase.key[:12]} {phase.title}"
+            used = f"{uses.get(phase.key, 0):8}"
+            numbers = f"{count:>8} {size:>10} {tokens:>8} {minutes(cost):8.1f} {used}"
+            yield f"{state:8} {numbers}  {phase.key[:12]} {phase.title}"
         elif every:
-            yield f"{state:8} {'':>8} {'':>10} {'':>8} {'':>8}  {phase.key[:12]} {phase.title}"
+            yield f"{state:8} {'':>8} {'':>10} {'':>8} {'':>8} {'':>8}  {phase.key[:12]} {phase.title}"
     counts = Counter(phase.kind for phase in plan.phases.values())
     done = Counter(phase.kind for phase in plan.phases.values() if store.has(phase.key))
     yield ", ".join(f"{counts[kind]} {kind} ({done[kind]} done)" for kind in counts)
-    source = "measured in this store" if measured else "assumed, nothing measured yet"
+    alone = sum(minutes(costs[key]) * uses.get(key, 1) for key in costs)
+    once = sum(map(minutes, costs.values()))
+    if once:
+        yield (
+            f"{len(plan.cells)} results; training phases are shared: one after the other each result would cost"
+            f" {alone / once:.1f} times as much"
+        )
     stored = sum(c.bytes for key, c in costs.items() if not store.has(key))
     yield (
-        f"to train: about {todo:.0f} minutes at {rate / 1e9:.0f} GFLOP/s ({source}),"
+        f"to train: about {_time(todo)} at {rate / 1e9:.0f} GFLOP/s ({source}),"
         f" {scaled(stored, ('B', 'KiB', 'MiB', 'GiB'), 1024, ' ')} to store"
     )
 
 
-def _rate(plan: Plan, store: Store, costs: dict[str, Any]) -> tuple[float, bool]:
-    """FLOP/s of this plan's finished training phases, else a guess."""
+def _time(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes < 180 else f"{minutes / 60:,.0f} hours"
+
+
+def _rate(store: Store, costs: dict[str, Any]) -> tuple[float, str]:
+    """FLOP/s of this plan's finished training phases, else a guess; and where it is from."""
     done = [key for key in costs if store.has(key)]
     seconds = sum(store.peek(key).json("cost.json")["seconds"] for key in done)
     if not seconds:
-        return ASSUMED_RATE, False
-    return sum(costs[key].flops for key in done) / seconds, True
+        return ASSUMED_RATE, "assumed, nothing measured yet"
+    return sum(costs[key].flops for key in done) / seconds, "measured in this store"
 
 
 def status_lines(plan: Plan, store: Store) -> Iterator[str]:
@@ -185,6 +201,33 @@ def task_lines() -> Iterator[str]:
         roles = ["intermediate"] if task.intermediate else []
         roles += ["target"]
         yield f"{task.name:16} {task.kind:15} {', '.join(roles):20} {len(task.languages)}: {' '.join(task.languages)}"
+
+
+def holding_lines(workspace: Workspace) -> Iterator[str]:
+    """Every task with the rows that the data at hand has of it, as a Markdown table."""
+    from adaptstilts.inventory import take
+
+    yield "| task | kind | train | dev | test | languages | metric |"
+    yield "|---|---|---|---|---|---|---|"
+    for held in take(workspace):
+        task, every = held.task, (*held.task.languages, *held.task.more_languages)
+        train = f"from {' then '.join(task.train_from)}" if task.train_from else _held(held.rows, "train")
+        cells = (
+            task.name,
+            task.kind,
+            train,
+            _held(held.rows, "dev"),
+            _held(held.rows, "test") + (f", {held.dropped} dropped" if held.dropped else ""),
+            str(len(every)) if len(held.languages) == len(every) else f"{len(held.languages)} of {len(every)}",
+            " and ".join(task.headline).replace("_", " "),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def _held(rows: Mapping[str, int | None], part: str) -> str:
+    if part not in rows:
+        return "-"
+    return "not in the data" if rows[part] is None else f"{rows[part]:,}"
 
 
 def method_lines() -> Iterator[str]:

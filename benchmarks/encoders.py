@@ -36,7 +36,7 @@ from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.retrieval.search import nearest, unit
 from adaptstilts.run import Listener, execute
-from adaptstilts.scores import HEADLINES, Draws, Record, paired_difference, records
+from adaptstilts.scores import Draws, Record, paired_difference, records
 from adaptstilts.tasks import Task, get
 from adaptstilts.workspace import Workspace
 
@@ -160,7 +160,7 @@ def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget:
 
 def _compared(task: str, split: str, sides: dict[str, Any]) -> dict[str, Any]:
     declared = get(task)
-    draws = Draws(HEADLINES[declared.kind], declared.parallel)
+    draws = Draws(declared.headline, declared.parallel)
     scores = {label: draws.scores(stats) for label, (_, stats) in sides.items()}
     difference = paired_difference([scores["trained"]], [scores["untrained"]])
     return {
@@ -245,8 +245,8 @@ def majority(workspace: Workspace, task: Task, code: str) -> float:
         guesses = [row["context"] if task.kind == "span" else 0 for row in rows]
     if task.kind == "tagging":
         guesses = [[task.labels[tag] for tag in tags] for tags in guesses]
-    values = kind.score(guesses, kind.gold(rows, task))
-    return float(np.mean([values[metric].value for metric in HEADLINES[task.kind]]))
+    values = kind.score(guesses, kind.gold(rows, task), task, "en")
+    return float(np.mean([values[metric].value for metric in task.headline]))
 
 
 def write_cards(result: dict[str, Any]) -> None:

@@ -252,11 +252,11 @@ def test_an_override_of_broken_methods_is_a_config_error(value: str) -> None:
 
 def test_the_later_settings_win() -> None:
     """Defaults of the task, then the study's, the method's and the part's."""
-    text = "name: a\nmodel: m\ntargets: [xquad]\nmethod: lora\n"
+    text = "name: a\nmodel: m\ntargets: [squad_v2]\nmethod: lora\n"
     levels = ["train.epochs=7", "method.train.epochs=8", "targets.0.train.epochs=9"]
     for n, expected in enumerate((2, 7, 8, 9)):
         study = config.parse(text, "s", levels[:n])
-        settings = train_settings(study, study.methods[0], study.targets[0])
+        settings = train_settings(study, study.methods[0], study.targets[0], study.targets[0].task)
         assert settings.epochs == expected
         assert settings.max_length == 384
 
@@ -264,11 +264,11 @@ def test_the_later_settings_win() -> None:
 def test_the_rate_is_the_methods_unless_given() -> None:
     study = config.parse(BASE)
     full, lora = study.methods
-    assert train_settings(study, full, Part(task="xnli")).lr == full.method.default_lr == 2e-5
-    assert train_settings(study, lora, Part(task="xnli")).lr == 5e-4
+    assert train_settings(study, full, Part(task="xnli"), "xnli").lr == full.method.default_lr == 2e-5
+    assert train_settings(study, lora, Part(task="xnli"), "xnli").lr == 5e-4
     given = config.parse(BASE, "s", ["train.lr=1e-3"])
-    assert train_settings(given, given.methods[0], Part(task="xnli")).lr == 1e-3
-    assert train_settings(given, given.methods[1], Part(task="xnli")).lr == 5e-4
+    assert train_settings(given, given.methods[0], Part(task="xnli"), "xnli").lr == 1e-3
+    assert train_settings(given, given.methods[1], Part(task="xnli"), "xnli").lr == 5e-4
 
 
 def test_identity_is_what_differs_from_defaults() -> None:

@@ -19,8 +19,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # From the bottom up. A module may import from lower rows and from its own part, and nothing from higher rows.
 LAYERS = """
-errors files
-digests languages metrics strictyaml
+errors files xtreme
+digests languages answers sentences strictyaml
+metrics
 sample
 leases tasks methods
 store
@@ -28,6 +29,7 @@ config data
 models.source
 spec workspace
 plan pretrain.recipe
+outline
 scores swap
 summary
 tables
@@ -39,7 +41,7 @@ kinds models.tokenizer
 models
 pretrain
 phases retrieval
-interop
+interop inventory
 run
 terminal
 cli

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adaptstilts import kinds, metrics, tables
-from adaptstilts.scores import HEADLINES, Difference, Draws, Record, paired_difference
+from adaptstilts import metrics, tables
+from adaptstilts.scores import Difference, Draws, Record, paired_difference
 
 
 def stats(hits: dict[str, list[int]]) -> dict[str, dict[str, object]]:
@@ -21,10 +21,6 @@ def stats(hits: dict[str, list[int]]) -> dict[str, dict[str, object]]:
 
 def difference(ours: dict[str, Any], theirs: dict[str, Any], draws: Draws) -> Difference:
     return paired_difference([draws.scores(ours)], [draws.scores(theirs)])
-
-
-def test_headlines_are_those_of_the_kinds() -> None:
-    assert {name: kinds.get(name).headline for name in HEADLINES} == HEADLINES
 
 
 def test_difference_of_equal_sides_is_zero() -> None:

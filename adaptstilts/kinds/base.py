@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from adaptstilts.metrics import Metric
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 IGNORE = -100
@@ -43,10 +44,17 @@ class Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """Features of a list of examples, and how many examples lost tokens to ``max_length``."""
+    """Features of a list of examples.
+
+    Attributes:
+        items: in the order of the examples.
+        truncated: examples that lost tokens to ``max_length``.
+        counts: what else was done to how many examples.
+    """
 
     items: list[Feature]
     truncated: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lengths(self) -> list[int]:
@@ -72,8 +80,8 @@ class Kind(Protocol):
     """Features, head, loss, decoding and metrics of one kind of task."""
 
     name: str
-    headline: tuple[str, ...]
     trainable: bool
+    joint: bool  # whether the loss of a row depends on the others of its batch, so that a batch is never split
 
     def check(self, example: Example, task: Task) -> str | None:
         """What is wrong with an example, naming the field and what was expected; None when it is right."""
@@ -81,8 +89,8 @@ class Kind(Protocol):
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Examples as token sequences of at most ``max_length`` tokens."""
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
-        """A new head, initialised from torch's global generator."""
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
+        """A new head for an encoder, initialised from torch's global generator."""
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Summed loss of a batch and how many terms were summed.
@@ -99,11 +107,16 @@ class Kind(Protocol):
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
         """One prediction for each example, as JSON values."""
 
+    def calibrate(
+        self, head: nn.Module, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task
+    ) -> None:
+        """Set what a trained head has that is not trained (a threshold), from what it says of the English dev rows."""
+
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
         """The gold answers in the form of predictions."""
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
-        """Every metric of this kind; ``headline`` names those whose mean is the task's score."""
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
+        """Every metric of a task in one language; ``task.headline`` names those whose mean is its score."""
 
 
 def collate(features: Sequence[Feature], pad: int, device: torch.device, length: int | None = None) -> Batch:
@@ -114,6 +127,18 @@ def collate(features: Sequence[Feature], pad: int, device: torch.device, length:
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     mask = (torch.arange(width)[None, :] < lengths[:, None]).long()
     return Batch(features, ids.to(device), mask.to(device))
+
+
+class Trained:
+    """What most kinds that are trained have in common."""
+
+    trainable = True
+    joint = False
+
+    def calibrate(
+        self, head: nn.Module, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task
+    ) -> None:
+        """There is nothing to set."""
 
 
 class FirstTokenHead(nn.Module):

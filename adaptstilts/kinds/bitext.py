@@ -19,7 +19,6 @@ class Bitext(Untrained):
     """Fields: ``foreign`` and ``english``, translations of each other."""
 
     name = "bitext"
-    headline = ("accuracy",)
     fields: Mapping[str, tuple[str, ...]] = {"": ("foreign", "english")}
 
     def check(self, example: Example, task: Task) -> str | None:
@@ -48,7 +47,7 @@ class Bitext(Untrained):
         }
         return Found(found.tolist(), list(range(len(found))), examples.ids, examples.total, counts)
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Accuracy at rank one."""
         return {"accuracy": accuracy(predictions, gold)}
 

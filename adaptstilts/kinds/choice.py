@@ -10,20 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, initialize
+from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, Trained, initialize
 from adaptstilts.metrics import Metric, accuracy
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Choice:
+class Choice(Trained):
     """Fields: ``context``, ``choices`` (a list of texts) and ``label`` (the index of the right one)."""
 
     name = "choice"
-    headline = ("accuracy",)
-    trainable = True
 
     def check(self, example: Example, task: Task) -> str | None:
         """Two or more choices, all text, and a label among them."""
@@ -47,9 +46,9 @@ class Choice:
             truncated += any(cut for _, cut in pairs)
         return Features(items, truncated)
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """One output: the score of a choice. It fits any number of choices, so it can be continued."""
-        return initialize(FirstTokenHead(hidden, 1, dropout))
+        return initialize(FirstTokenHead(encoder.hidden, 1, encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy over the choices, one term per row."""
@@ -70,7 +69,7 @@ class Choice:
         """Indices of choices."""
         return [row["label"] for row in rows]
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Accuracy."""
         return {"accuracy": accuracy(predictions, gold)}
 

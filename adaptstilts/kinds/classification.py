@@ -10,20 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, initialize
-from adaptstilts.metrics import Metric, accuracy
+from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, Trained, initialize
+from adaptstilts.metrics import Metric, accuracy, binary_f1, matthews
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Classification:
+class Classification(Trained):
     """Fields: ``text_a``, optionally ``text_b``, and ``label`` (an index into the task's labels)."""
 
     name = "classification"
-    headline = ("accuracy",)
-    trainable = True
 
     def check(self, example: Example, task: Task) -> str | None:
         """Texts are text; the label was mapped when the row was read."""
@@ -43,9 +42,9 @@ class Classification:
             truncated += cut
         return Features(items, truncated)
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """One output per label."""
-        return initialize(FirstTokenHead(hidden, len(task.labels), dropout))
+        return initialize(FirstTokenHead(encoder.hidden, len(task.labels), encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy over labels, one term per row."""
@@ -66,9 +65,13 @@ class Classification:
         """Label names."""
         return [task.labels[row["label"]] for row in rows]
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
-        """Accuracy."""
-        return {"accuracy": accuracy(predictions, gold)}
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
+        """Accuracy; with two labels also F1 and Matthews correlation of the second one, as GLUE reports them."""
+        found = {"accuracy": accuracy(predictions, gold)}
+        if len(task.labels) == 2:
+            positive = task.labels[1]
+            found |= {"f1": binary_f1(predictions, gold, positive), "matthews": matthews(predictions, gold, positive)}
+        return found
 
 
 KIND = Classification()

@@ -28,7 +28,6 @@ class Mining(Untrained):
     """Row sets ``foreign`` and ``english`` (id, text) and ``gold`` (foreign id, English id), in dev and in test."""
 
     name = "mining"
-    headline = ("f1",)
     fields: Mapping[str, tuple[str, ...]] = {
         "foreign": ("id", "text"),
         "english": ("id", "text"),
@@ -86,7 +85,7 @@ class Mining(Untrained):
         }
         return Found(predictions, wanted, foreign.ids, len(foreign.rows), counts)
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """F1, precision and recall of the extracted pairs."""
         return pair_metrics(predictions, gold)
 

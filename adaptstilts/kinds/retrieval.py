@@ -17,6 +17,7 @@ from adaptstilts.retrieval.search import Vectors
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 Rows = Mapping[str, Examples]
@@ -84,6 +85,7 @@ class Untrained:
     """The part of a kind that a retrieval kind does not have, and features of bare sentences."""
 
     trainable = False
+    joint = False
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """One sequence per row of ``{"text": ...}``; ``place`` is whether it was cut."""
@@ -94,7 +96,7 @@ class Untrained:
             truncated += cut
         return Features(items, truncated)
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """There is none."""
         raise ConfigError(f"{task.name} is a retrieval task: it has no head and is not trained")
 
@@ -108,6 +110,12 @@ class Untrained:
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
         """There is none: predictions come from the search."""
+        _refuse()
+
+    def calibrate(
+        self, head: nn.Module, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task
+    ) -> None:
+        """There is no head."""
         _refuse()
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from adaptstilts import answers
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Batch, Feature, Features, TokenHead, initialize
+from adaptstilts.kinds.base import Batch, Feature, Features, TokenHead, Trained, initialize
 from adaptstilts.metrics import Metric, answer_f1, exact_match
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 QUERY_TOKENS = 64
 STRIDE = 128
 ANSWER_TOKENS = 30
+MOVED, UNUSABLE = "answer moved", "answer not in context"
 
 
-class Span:
+class Span(Trained):
     """Fields: ``id``, ``question``, ``context`` and ``answers`` (``text`` and ``answer_start`` lists)."""
 
     name = "span"
-    headline = ("f1", "exact_match")
-    trainable = True
 
     def check(self, example: Example, task: Task) -> str | None:
         """Texts are text, and every answer has a place."""
-        answers = example["answers"]
-        if not isinstance(answers, dict) or not {"text", "answer_start"} <= set(answers):
-            return f"answers: expected text and answer_start, found {answers!r}"
-        if len(answers["text"]) != len(answers["answer_start"]) or not answers["text"]:
-            return f"answers: expected one or more texts with a start each, found {answers!r}"
-        if not all(isinstance(text, str) for text in answers["text"]):
-            return f"answers: expected texts, found {answers['text']!r}"
-        if not all(isinstance(start, int) for start in answers["answer_start"]):
-            return f"answers: expected whole numbers as starts, found {answers['answer_start']!r}"
+        given = example["answers"]
+        if not isinstance(given, dict) or not {"text", "answer_start"} <= set(given):
+            return f"answers: expected text and answer_start, found {given!r}"
+        if len(given["text"]) != len(given["answer_start"]) or not (given["text"] or task.unanswerable):
+            return f"answers: expected one or more texts with a start each, found {given!r}"
+        if not all(isinstance(text, str) for text in given["text"]):
+            return f"answers: expected texts, found {given['text']!r}"
+        if not all(isinstance(start, int) for start in given["answer_start"]):
+            return f"answers: expected whole numbers as starts, found {given['answer_start']!r}"
         return text_problem(example, "question", "context")
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
@@ -47,26 +50,29 @@ class Span:
 
         The target is the answer's (first, last) token, or (0, 0) in windows without it. ``place`` is the position of
         the window's first token and the characters of its tokens. An answer whose offset does not fit its text is
-        found again next to the offset; where that fails the row trains on no answer and counts as truncated.
+        found again next to the offset and counted as moved; where that fails the row trains on no answer and is
+        counted as unusable.
         """
         questions = tokenizer.ids([row["question"] for row in rows])
         contexts = tokenizer.spans([row["context"] for row in rows])
         items, truncated = [], 0
+        counts: Counter[str] = Counter()
         for i, row in enumerate(rows):
             question = questions[i][: min(QUERY_TOKENS, max_length // 3)]
-            answer = _located(row)
-            found = False
+            answer, fate = _located(row)
+            counts[fate] += 1
+            found = answer is None
             for first, ids, spans in _windows(contexts[i], max_length - len(question) - 4):
                 head = [tokenizer.begin, *question, tokenizer.end, tokenizer.end]
                 target = _tokens_of(answer, spans, len(head)) if answer else (0, 0)
                 found |= target != (0, 0)
                 items.append(Feature(i, ([*head, *ids, tokenizer.end],), target, (len(head), first, spans)))
             truncated += len(question) < len(questions[i]) or not found
-        return Features(items, truncated)
+        return Features(items, truncated, {name: counts[name] for name in (MOVED, UNUSABLE) if counts[name]})
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """Two outputs per token: start and end."""
-        return initialize(TokenHead(hidden, 2, 0.0))
+        return initialize(SpanHead(encoder.hidden, task.unanswerable))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean of the cross-entropies of start and end, one term per window."""
@@ -77,7 +83,10 @@ class Span:
         return total / 2, torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The best (score, first token, last token) of each window, among all answers of up to 30 tokens."""
+        """The best (score, first token, last token) of each window, among all answers of up to 30 tokens.
+
+        Where questions may have no answer, then also the score of having none: that of the first token.
+        """
         start, end = _logits(head, states, batch)
         width = start.shape[1]
         position = torch.arange(width, device=states.device)
@@ -89,42 +98,100 @@ class Span:
             allowed = band & inside[:, None] & inside[None, :]
             scores = (start[i][:, None] + end[i][None, :]).masked_fill(~allowed, float("-inf"))
             best = int(scores.argmax())
-            outputs.append((float(scores.view(-1)[best]), best // width - begin, best % width - begin))
+            none = (float(start[i, 0] + end[i, 0] + head.none),) if _may_be_empty(head) else ()
+            outputs.append((scores.view(-1)[best].item(), best // width - begin, best % width - begin, *none))
         return outputs
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Answer texts, cut from the original context: the best span over a question's windows."""
-        best: dict[int, tuple[float, str]] = {}
-        for feature, (score, first, last) in zip(features.items, outputs, strict=True):
-            _, _, spans = feature.place
-            if spans and score > best.get(feature.example, (float("-inf"), ""))[0]:
-                text = rows[feature.example]["context"][spans[first][0] : spans[last][1]]
-                best[feature.example] = (score, text)
-        return [best.get(i, (0.0, ""))[1] for i in range(len(rows))]
+        """Answer texts, cut from the original context: the best span over a question's windows.
+
+        Where questions may have no answer, the empty one when having none scores higher in every window.
+        """
+        return [text if lead >= 0 else "" for lead, text in _best(outputs, features, rows)]
+
+    def calibrate(
+        self, head: nn.Module, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task
+    ) -> None:
+        """Shift the score of having no answer to where F1 on the English dev rows is best (Rajpurkar et al. 2018)."""
+        if not task.unanswerable:
+            return
+        assert isinstance(head, SpanHead)  # noqa: S101
+        best = _best(outputs, features, rows)
+        gold, own = self.gold(rows, task), answers.rules(task.answers, "en")
+        given = answer_f1([text for _, text in best], gold, own, True).stats
+        empty = answer_f1([""] * len(best), gold, own, True).stats
+        order = sorted(range(len(best)), key=lambda i: -best[i][0])
+        gains = [0.0, *accumulate(given[i][0] - empty[i][0] for i in order)]
+        kept = max(range(len(gains)), key=gains.__getitem__)  # so many of the surest answers are given
+        leads = [best[i][0] for i in order]
+        if 0 < kept < len(leads):
+            shift = (leads[kept - 1] + leads[kept]) / 2
+        else:
+            shift = leads[0] + 1 if kept == 0 else leads[-1] - 1
+        head.none += shift
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
         """Every reference answer."""
         return [list(row["answers"]["text"]) for row in rows]
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
-        """SQuAD v1.1 F1 and exact match."""
-        return {"f1": answer_f1(predictions, gold), "exact_match": exact_match(predictions, gold)}
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
+        """F1 and exact match by the rules that the task names."""
+        own = answers.rules(task.answers, language)
+        return {
+            "f1": answer_f1(predictions, gold, own, task.unanswerable),
+            "exact_match": exact_match(predictions, gold, own, task.unanswerable),
+        }
 
 
-def _located(row: Example) -> tuple[int, int] | None:
-    """[begin, end) characters of the first answer; the nearest occurrence when its offset is off."""
+class SpanHead(TokenHead):
+    """Start and end of every token; ``none`` is added to the score of having no answer."""
+
+    none: Tensor
+
+    def __init__(self, hidden: int, unanswerable: bool) -> None:
+        super().__init__(hidden, 2, 0.0)
+        self.unanswerable = unanswerable
+        if unanswerable:
+            self.register_buffer("none", torch.zeros(()))
+
+
+def _may_be_empty(head: nn.Module) -> TypeGuard[SpanHead]:
+    return isinstance(head, SpanHead) and head.unanswerable
+
+
+def _best(outputs: Sequence[Any], features: Features, rows: Sequence[Example]) -> list[tuple[float, str]]:
+    """Of every question its best answer, and by how much it leads the score of having none (the lowest of a window)."""
+    best: dict[int, tuple[float, str]] = {}
+    none: dict[int, float] = {}
+    for feature, (score, first, last, *least) in zip(features.items, outputs, strict=True):
+        _, _, spans = feature.place
+        for value in least:
+            none[feature.example] = min(value, none.get(feature.example, value))
+        if spans and score > best.get(feature.example, (float("-inf"), ""))[0]:
+            text = rows[feature.example]["context"][spans[first][0] : spans[last][1]]
+            best[feature.example] = (score, text)
+    found = [best.get(i, (0.0, "")) for i in range(len(rows))]
+    return [(score - none[i] if i in none else 0.0, text) for i, (score, text) in enumerate(found)]
+
+
+def _located(row: Example) -> tuple[tuple[int, int] | None, str]:
+    """[begin, end) characters of the first answer, and what was done to find it; None without one."""
+    if not row["answers"]["text"]:
+        return None, ""
     text, start = row["answers"]["text"][0], row["answers"]["answer_start"][0]
-    context = row["context"]
+    context, fate = row["context"], ""
+    if not text:
+        return None, UNUSABLE
     if context[start : start + len(text)] != text:
         places = []
         at = context.find(text)
-        while at >= 0 and text:
+        while at >= 0:
             places.append(at)
             at = context.find(text, at + 1)
         if not places:
-            return None
-        start = min(places, key=lambda place: abs(place - start))
-    return start, start + len(text)
+            return None, UNUSABLE
+        start, fate = min(places, key=lambda place: abs(place - start)), MOVED
+    return (start, start + len(text)), fate
 
 
 def _windows(

@@ -10,20 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example
-from adaptstilts.kinds.base import IGNORE, Batch, Feature, Features, TokenHead, initialize
+from adaptstilts.kinds.base import IGNORE, Batch, Feature, Features, TokenHead, Trained, initialize
 from adaptstilts.metrics import Metric, chunk_f1, token_accuracy
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Tagging:
+class Tagging(Trained):
     """Fields: ``tokens`` (words) and ``tags`` (indices into the task's labels, one per word)."""
 
     name = "tagging"
-    headline = ("f1",)
-    trainable = True
 
     def check(self, example: Example, task: Task) -> str | None:
         """As many tags as words, one or more."""
@@ -57,9 +56,9 @@ class Tagging:
             truncated += cut
         return Features(items, truncated)
 
-    def head(self, hidden: int, dropout: float, task: Task) -> nn.Module:
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """One output per tag."""
-        return initialize(TokenHead(hidden, len(task.labels), dropout))
+        return initialize(TokenHead(encoder.hidden, len(task.labels), encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cross-entropy over tags, one term per word."""
@@ -86,7 +85,7 @@ class Tagging:
         """Tag names."""
         return [[task.labels[tag] for tag in row["tags"]] for row in rows]
 
-    def score(self, predictions: Sequence[Any], gold: Sequence[Any]) -> Mapping[str, Metric]:
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Chunk F1 as XTREME computes it, and token accuracy."""
         return {"f1": chunk_f1(predictions, gold), "token_accuracy": token_accuracy(predictions, gold)}
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
 
+HEAD_PREFIX = "lm_head."
+
+
 def seeded(*parts: object) -> int:
     """A 63-bit seed that depends on all parts and on nothing else."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
@@ -58,6 +61,7 @@ class Encoder:
     def __init__(
         self, folder: Path, backend: str = "plain", device: str | torch.device = "cpu", name: str = ""
     ) -> None:
+        self.folder = folder
         self.trunk: XLMRobertaModel = load_trunk(folder)
         self.trunk.config._name_or_path = name
         self.backend = backend
@@ -82,6 +86,20 @@ class Encoder:
     def dropout(self) -> float:
         """Dropout probability of the encoder, which heads share."""
         return float(self.trunk.config.hidden_dropout_prob)
+
+    @property
+    def words(self) -> nn.Parameter:
+        """(vocabulary, hidden) word embeddings."""
+        weight: nn.Parameter = self.trunk.embeddings.word_embeddings.weight
+        return weight
+
+    def language_model_head(self) -> dict[str, Tensor]:
+        """The weights of the language-model head in the encoder's file, without its prefix; none where it has none."""
+        from safetensors import safe_open
+
+        with safe_open(str(self.folder / WEIGHTS), "pt") as held:
+            keys = [key for key in held.keys() if key.startswith(HEAD_PREFIX)]  # noqa: SIM118 (not a dict)
+            return {key.removeprefix(HEAD_PREFIX): held.get_tensor(key).float() for key in keys}
 
     def add(self, name: str, method: Method, *seed: object) -> None:
         """Attach a new delta whose initial weights depend on ``seed`` alone.
@@ -273,7 +291,7 @@ def load_trunk(folder: Path) -> XLMRobertaModel:
         except (SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise ArtifactError(f"{folder}: weights cannot be loaded ({str(error).splitlines()[0]})") from None
     missing = sorted(info["missing_keys"])
-    unexpected = sorted(k for k in info["unexpected_keys"] if "lm_head." not in k and "pooler." not in k)
+    unexpected = sorted(k for k in info["unexpected_keys"] if HEAD_PREFIX not in k and "pooler." not in k)
     if missing or unexpected or info["mismatched_keys"]:
         raise ArtifactError(
             f"{folder / WEIGHTS}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"

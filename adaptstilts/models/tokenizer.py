@@ -25,7 +25,8 @@ class Tokenizer:
         self._inner.no_padding()
         self._inner.no_truncation()
         self.begin, self.end, self.pad = self._special("<s>"), self._special("</s>"), self._special("<pad>")
-        self.unknown = self._special("<unk>")
+        self.unknown, self.mask = self._special("<unk>"), self._special("<mask>")
+        self.size: int = self._inner.get_vocab_size()
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """Token ids of each text, without special tokens."""

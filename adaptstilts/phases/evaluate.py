@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import kinds, languages, tasks
+from adaptstilts import kinds, languages
 from adaptstilts.config import Train
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.kinds.base import Kind
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import predict
+from adaptstilts.phases.rank import rank
 from adaptstilts.phases.runtime import Runtime, half_precision
 from adaptstilts.spec import EvaluatePhase
 from adaptstilts.tasks import Task
@@ -33,9 +33,19 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
         encoder = resident.encoder(phase.target, ())
     else:
         encoder = resident.encoder(target.spec.get("base"), (*phase.stack, phase.target))
-    task = tasks.get(phase.task)
+    task = runtime.task(phase.task)
     head = resident.head(encoder, phase.target, task)
     length = phase.settings.max_length or Train.model_validate(target.spec.get("train", {})).max_length
+    if task.kind == "ranking":  # all languages at once
+        ranked = rank(phase, runtime, encoder, head, length)
+        write(
+            {
+                code: scored(task, code, held.predictions, held.gold, held.ids, held.total, held.counts)
+                for code, held in ranked.items()
+            },
+            staging,
+        )
+        return
     checkpoints = Checkpoints(store.work(phase.key))
     found = checkpoints.load()
     done: dict[str, Any] = found[1] if found else {}
@@ -70,12 +80,13 @@ def _language(
     bf16 = half_precision(phase.settings.precision, runtime.device)
     outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop)
     predictions = kind.decode(outputs, features, examples.rows, task)
-    counts = {"truncated": features.truncated, "dropped": dict(examples.dropped)}
-    return scored(kind, predictions, gold, examples.ids, examples.total, counts)
+    counts = {"truncated": features.truncated, "dropped": dict(examples.dropped), "handled": dict(features.counts)}
+    return scored(task, code, predictions, gold, examples.ids, examples.total, counts)
 
 
 def scored(
-    kind: Kind,
+    task: Task,
+    code: str,
     predictions: list[Any],
     gold: list[Any],
     ids: list[int],
@@ -83,7 +94,7 @@ def scored(
     counts: dict[str, Any],
 ) -> dict[str, Any]:
     """Predictions of one language with their scores and the statistics that intervals are made from."""
-    metrics = kind.score(predictions, gold)
+    metrics = kinds.get(task.kind).score(predictions, gold, task, code)
     return {
         "scores": {
             "values": {name: metric.value for name, metric in metrics.items()},

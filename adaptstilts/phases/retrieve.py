@@ -45,7 +45,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
     for code, examples in rows.items():
         found = kind.search(examples, {name: side for (of, name), side in sides.items() if of == code})
         counts = {"layer": layer, **found.counts}
-        done[code] = scored(kind, found.predictions, found.gold, found.ids, found.total, counts)
+        done[code] = scored(tasks.get(phase.task), code, found.predictions, found.gold, found.ids, found.total, counts)
     write(done, staging)
 
 

@@ -6,12 +6,13 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
-from adaptstilts import kinds
+from adaptstilts import kinds, tasks
 from adaptstilts.config import Precision
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Split
@@ -50,6 +51,7 @@ class Runtime:
         self._model = model
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._labelled: dict[str, Task] = {}
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
 
     @property
@@ -74,6 +76,21 @@ class Runtime:
             raise DataError(f"{source}: the files changed since the plan was made; run the command again")
         return split
 
+    def task(self, name: str) -> Task:
+        """A task as declared; where its labels are open, with those that its rows have, in alphabetical order."""
+        task = tasks.get(name)
+        if not task.open_labels:
+            return task
+        if name not in self._labelled:
+            found: set[str] = set()
+            for source in (task.train, task.dev):
+                if source is not None:
+                    split = self.workspace.sources.get(source)
+                    for row in read(split, task, kinds.get(task.kind).check).rows:
+                        found |= {row["label"]} if "label" in row else set(row["tags"])
+            self._labelled[name] = replace(task, labels=tuple(sorted(found)))
+        return self._labelled[name]
+
     def rows(
         self,
         task: Task,
@@ -85,7 +102,7 @@ class Runtime:
     ) -> tuple[Examples, Features]:
         """Examples and features of a split, kept for the next phase that asks for the same; see :meth:`split`."""
         split = self.split(task, source, expected)
-        key = (task.name, split.digest, source.where, max_length, limit, seed)
+        key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed)
         if key not in self._features:
             kind = kinds.get(task.kind)
             examples = read(split, task, kind.check, limit, seed)

@@ -10,6 +10,8 @@ import importlib
 import json
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +20,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from adaptstilts import kinds, tasks
 from adaptstilts.config import Train
-from adaptstilts.data.batches import by_tokens, epoch_order
-from adaptstilts.data.examples import Examples
+from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
-from adaptstilts.kinds.base import Features, collate
+from adaptstilts.kinds.base import collate
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, check_finite, seeded
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
-from adaptstilts.phases.inference import headline, predict
+from adaptstilts.phases.inference import headline
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.schedule import linear
+from adaptstilts.phases.streams import Stream, streams, turns
 from adaptstilts.spec import TrainPhase
 
 
@@ -63,32 +64,20 @@ class _Trainer:
     def __init__(self, phase: TrainPhase, runtime: Runtime, checkpoints: Checkpoints) -> None:
         self.phase, self.runtime, self.checkpoints = phase, runtime, checkpoints
         self.settings: Train = phase.settings
-        self.task = tasks.get(phase.task)
-        self.kind = kinds.get(self.task.kind)
-        giver = tasks.get(phase.rows)
-        assert giver.train is not None  # noqa: S101
-        assert self.task.dev is not None  # noqa: S101
-        limits = self.settings
-        self.examples, self.features = runtime.rows(
-            giver, giver.train, phase.data["train"], limits.max_length, limits.examples, phase.seed
-        )
-        english = runtime.workspace.split(self.task.dev).source
-        self.dev_examples, self.dev_features = runtime.rows(
-            self.task, english, phase.data["dev"], limits.max_length, limits.dev_examples
-        )
-        self.bf16 = half_precision(limits.precision, runtime.device)
+        self.streams = streams(phase, runtime)
+        self.tasked = [stream for stream in self.streams if stream.dev_features]
+        self.turns = turns(self.streams, phase)
+        self.bf16 = half_precision(self.settings.precision, runtime.device)
         self.accelerator = Accelerator(cpu=runtime.device.type == "cpu")
         _import_libraries(phase)
         self.meter = Meter(runtime.device)
-        self.encoder, self.head = _model(phase, runtime)
-        self.named = _trainable(self.encoder, self.head)
+        self.encoder = _model(phase, runtime, self.streams)
+        self.named = _trainable(self.encoder, self.streams)
         self.optimizer = _optimizer(self.named, self.settings)
-        self.per_epoch = math.ceil(len(self.features.items) / limits.batch_size)
-        self.total = min(self.per_epoch * limits.epochs, limits.max_steps or self.per_epoch * limits.epochs)
-        self.every = limits.eval_every or self.per_epoch
+        self.total = len(self.turns)
+        self.every = self.settings.eval_every or math.ceil(self.total / self.settings.epochs)
         self.progress = _Progress()
         self.best: dict[str, Tensor] = {}
-        self._epoch: tuple[int, list[list[int]]] = (-1, [])
 
     def run(self, staging: Path) -> None:
         """Train from the beginning or from a checkpoint, and write the entry's files."""
@@ -115,39 +104,41 @@ class _Trainer:
 
     def _step(self) -> None:
         step, settings = self.progress.step, self.settings
-        rows = self._rows(step)
+        stream, rows = self._batch(step)
         torch.manual_seed(seeded("dropout", self.phase.seed, step))
         rate = linear(step, self.total, settings.warmup, settings.lr or 0.0)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.encoder.trunk.train()
-        self.head.train()
-        loss = self._backward(rows)
+        stream.head.train()
+        loss = self._backward(stream, rows)
         norm = float(torch.nn.utils.clip_grad_norm_(self.named.values(), settings.clip))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            ids = [self.examples.ids[self.features.items[row].example] for row in rows]
+            ids = [stream.examples.ids[stream.features.items[row].example] for row in rows]
             raise DivergedError(
                 f"{self.phase.title}: loss {loss}, gradient norm {norm} at step {step}, learning rate {rate:g}, rows"
-                f" {ids[:8]} of {self.phase.rows}; lower train.lr, or train in fp32"
+                f" {ids[:8]} of {stream.name}; lower train.lr, or train in fp32"
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step = step + 1
-        self.progress.log.append({"step": step, "loss": loss, "lr": rate, "norm": norm})
+        told = {} if stream.alone else {"task": stream.name}
+        self.progress.log.append({"step": step, "loss": loss, "lr": rate, "norm": norm, **told})
         self.runtime.report(self.phase.title, step + 1, self.total)
 
-    def _backward(self, rows: list[int]) -> float:
+    def _backward(self, stream: Stream, rows: list[int]) -> float:
         """Gradients of the mean loss of a batch, computed in runs under the token budget; returns the loss."""
-        settings, items = self.settings, self.features.items
+        settings, items = stream.settings, stream.features.items
         width = settings.max_length if settings.padding == "fixed" else None
         lengths = {row: width or items[row].length for row in rows}
         sizes = {row: len(items[row].sequences) for row in rows}
         total, terms = 0.0, 0
-        for run in by_tokens(rows, sizes, lengths, settings.micro_tokens):
+        runs = [rows] if stream.kind.joint else by_tokens(rows, sizes, lengths, settings.micro_tokens)
+        for run in runs:
             batch = collate([items[row] for row in run], self.runtime.tokenizer.pad, self.encoder.device, width)
             with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bf16):
                 states = self.encoder.states(batch.ids, batch.mask)
-                loss, count = self.kind.loss(self.head, states, batch)
+                loss, count = stream.kind.loss(stream.head, states, batch)
             self.accelerator.backward(loss / len(rows))
             total += float(loss.detach())
             terms += int(count)
@@ -157,25 +148,26 @@ class _Trainer:
                     parameter.grad.mul_(len(rows) / max(terms, 1))
         return total / max(terms, 1)
 
-    def _rows(self, step: int) -> list[int]:
-        epoch, index = divmod(step, self.per_epoch)
-        if self._epoch[0] != epoch:
-            bucket = self.settings.padding == "bucket"
-            order = epoch_order(self.features.lengths, self.settings.batch_size, self.phase.seed, epoch, bucket)
-            self._epoch = (epoch, order)
-        return self._epoch[1][index]
+    def _batch(self, step: int) -> tuple[Stream, list[int]]:
+        """Whose step it is, and its features."""
+        number, turn = self.turns[step]
+        return self.streams[number], self.streams[number].rows(turn)
 
     def _select(self) -> None:
-        """Score the English dev set and keep the weights if they are the best so far."""
-        scores = _score(self, self.dev_examples, self.dev_features)
+        """Score the English dev sets and keep the weights if they are the best so far: by the mean over tasks."""
+        scores = _score(self)
         self.progress.log.append({"step": self.progress.step - 1, "dev": scores})
-        names = self.kind.headline
-        if not self.progress.best or headline(scores, names) > headline(self.progress.best, names):
+        if not self.progress.best or self._mean(scores) > self._mean(self.progress.best):
             self.progress.best, self.progress.best_step = scores, self.progress.step
             self.progress.waited = 0
             self.best = {key: value.detach().clone() for key, value in self.named.items()}
         else:
             self.progress.waited += 1
+
+    def _mean(self, scores: dict[str, float]) -> float:
+        """The unweighted mean of the tasks' scores."""
+        values = [headline(scores, [_told(stream, name) for name in stream.task.headline]) for stream in self.tasked]
+        return sum(values) / len(values)
 
     def _checkpoint(self) -> None:
         self.progress.seconds, self.progress.peak = self.meter.seconds, self.meter.peak
@@ -213,7 +205,11 @@ class _Trainer:
             self.encoder.save_trunk(staging / "encoder")
         else:
             self.encoder.save(self.phase.task, staging / "adapter")
-        heads.save(self.head, self.encoder, self.task, staging / "head")
+        for stream in self.tasked:
+            stream.calibrate(self.encoder, self.bf16)
+        for stream in self.streams:
+            own = "head" if self.tasked == [stream] else f"heads/{stream.name}"
+            heads.save(stream.head, self.encoder, stream.task, staging / own)
         _write_lines(staging / "log.jsonl", self.progress.log)
         _write_json(staging / "result.json", self._result())
         _write_json(staging / "cost.json", self._cost())
@@ -221,22 +217,20 @@ class _Trainer:
     def _result(self) -> dict[str, Any]:
         trunk = sum(value.numel() for key, value in self.named.items() if key.startswith("trunk."))
         head = sum(value.numel() for key, value in self.named.items() if key.startswith("head."))
+        taken = Counter(number for number, _ in self.turns[: self.progress.step])
+        own = {stream.name: stream.result(taken[i]) for i, stream in enumerate(self.streams)}
         return {
+            **(next(iter(own.values())) if len(own) == 1 else {"streams": own}),
             "steps": self.progress.step,
             "best_step": self.progress.best_step,
             "dev": self.progress.best,
-            "dev_examples": len(self.dev_examples.rows),
-            "examples": len(self.examples.rows),
-            "examples_in_split": self.examples.total,
-            "truncated": self.features.truncated,
-            "dropped": dict(self.examples.dropped),
             "trainable": trunk,
             "head": head,
         }
 
     def _cost(self) -> dict[str, Any]:
         seconds = self.meter.seconds
-        seen = sum(len(self._rows(step)) for step in range(self.progress.step))
+        seen = sum(len(self._batch(step)[1]) for step in range(self.progress.step))
         return {
             "seconds": seconds,
             "examples_per_second": seen / seconds,
@@ -252,9 +246,9 @@ def _import_libraries(phase: TrainPhase) -> None:
         importlib.import_module(phase.method.backend)
 
 
-def _model(phase: TrainPhase, runtime: Runtime) -> tuple[Encoder, nn.Module]:
-    """The encoder, composed with exactly the phase's parameters trainable, and the head."""
-    store, task = runtime.workspace.store, tasks.get(phase.task)
+def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Encoder:
+    """The encoder, composed with exactly the phase's parameters trainable; every stream gets its head."""
+    store = runtime.workspace.store
     start = store.entry(phase.init) if phase.init else None
     if phase.method.kind == "full":
         parent = start or (store.entry(phase.base) if phase.base else None)
@@ -270,14 +264,19 @@ def _model(phase: TrainPhase, runtime: Runtime) -> tuple[Encoder, nn.Module]:
         else:
             encoder.add(phase.task, phase.method, "adapter", phase.seed)
         encoder.compose([*under, phase.task], train=phase.task)
-    if start:
-        return encoder, heads.load(encoder, task, start.folder / "head")
-    return encoder, heads.new(encoder, task, "head", phase.seed)
+    for stream in found:
+        if start:
+            stream.head = heads.load(encoder, stream.task, start.folder / "head")
+        else:
+            stream.start(encoder)
+    return encoder
 
 
-def _trainable(encoder: Encoder, head: nn.Module) -> dict[str, nn.Parameter]:
+def _trainable(encoder: Encoder, found: Sequence[Stream]) -> dict[str, nn.Parameter]:
     named = {f"trunk.{key}": value for key, value in encoder.parameters().items()}
-    return named | {f"head.{key}": value for key, value in head.named_parameters()}
+    for stream in found:
+        named |= {stream.prefix + key: value for key, value in stream.head.named_parameters()}
+    return named
 
 
 def _optimizer(named: dict[str, nn.Parameter], settings: Train) -> torch.optim.Optimizer:
@@ -289,11 +288,17 @@ def _optimizer(named: dict[str, nn.Parameter], settings: Train) -> torch.optim.O
     return torch.optim.AdamW(groups, lr=settings.lr or 0.0, eps=1e-8, fused=True)
 
 
-def _score(trainer: _Trainer, examples: Examples, features: Features) -> dict[str, float]:
-    kind, task = trainer.kind, trainer.task
-    outputs = predict(trainer.encoder, trainer.head, kind, features, trainer.runtime.tokenizer.pad, trainer.bf16)
-    found = kind.decode(outputs, features, examples.rows, task)
-    return {name: metric.value for name, metric in kind.score(found, kind.gold(examples.rows, task)).items()}
+def _score(trainer: _Trainer) -> dict[str, float]:
+    """Every metric on every dev set, under the task's name where there are several."""
+    found: dict[str, float] = {}
+    for stream in trainer.tasked:
+        scores = stream.scores(trainer.encoder, trainer.bf16)
+        found |= {_told(stream, name): value for name, value in scores.items()}
+    return found
+
+
+def _told(stream: Stream, metric: str) -> str:
+    return metric if stream.alone else f"{stream.name}.{metric}"
 
 
 def _write_json(path: Path, value: Any) -> None:

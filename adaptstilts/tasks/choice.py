@@ -1,4 +1,4 @@
-"""Multiple choice: Social IQa and CommonsenseQA, COPA, and XCOPA in eleven languages.
+"""Multiple choice: HellaSwag, Cosmos QA, Social IQa, CommonsenseQA and COPA, and XCOPA in eleven languages.
 
 XCOPA has no training rows of its own: as in XTREME-R the model is trained on Social IQa, then on English COPA.
 The first segment of an example and the choices are built as in jiant, the code of Phang et al. (2020).
@@ -10,6 +10,16 @@ from adaptstilts.tasks.base import Row, Source, Task
 
 _CHOICE = {"context": "context", "choices": "choices", "label": "label"}
 _COPA_QUESTION = {"cause": "What was the cause?", "effect": "What happened as a result?"}
+
+
+def _hellaswag(row: Row) -> dict[str, Any]:
+    choices = [f"{row['ctx_b']} {ending}".strip() for ending in row["endings"]]
+    return {"context": row["ctx_a"], "choices": choices, "label": int(row["label"]) if row["label"] != "" else -1}
+
+
+def _cosmos_qa(row: Row) -> dict[str, Any]:
+    choices = [row[f"answer{number}"] for number in range(4)]
+    return {"context": f"{row['context']} {row['question']}", "choices": choices, "label": row["label"]}
 
 
 def _social_i_qa(row: Row) -> dict[str, Any]:
@@ -32,16 +42,54 @@ def _copa(row: Row) -> dict[str, Any]:
     return {"context": context, "choices": [row["choice1"], row["choice2"]], "label": row["label"]}
 
 
+hellaswag = Task(
+    name="hellaswag",
+    kind="choice",
+    languages=("en",),
+    columns=_CHOICE,
+    adapt=_hellaswag,
+    no_gold=(-1,),
+    train=Source("Rowan/hellaswag", "default", "train"),
+    dev=Source("Rowan/hellaswag", "default", "validation"),
+    test=Source("Rowan/hellaswag", "default", "validation"),
+    intermediate=True,
+    train_rows=39_905,
+    licence="MIT",
+    citation="Zellers et al. 2019, arXiv 1905.07830",
+)
+
+# The main branch holds a loading script only; the hub's own conversion to parquet has the rows.
+cosmos_qa = Task(
+    name="cosmos_qa",
+    kind="choice",
+    languages=("en",),
+    columns=_CHOICE,
+    adapt=_cosmos_qa,
+    no_gold=(-1,),
+    train=Source("allenai/cosmos_qa", "default", "train", revision="refs/convert/parquet"),
+    dev=Source("allenai/cosmos_qa", "default", "validation", revision="refs/convert/parquet"),
+    test=Source("allenai/cosmos_qa", "default", "validation", revision="refs/convert/parquet"),
+    intermediate=True,
+    train_rows=25_262,
+    licence="CC BY 4.0",
+    citation="Huang et al. 2019, arXiv 1909.00277",
+)
+
 social_i_qa = Task(
     name="social_i_qa",
     kind="choice",
     languages=("en",),
     columns=_CHOICE,
     adapt=_social_i_qa,
-    train=Source("allenai/social_i_qa", "default", "train", mirrors=("lighteval/siqa",)),
-    dev=Source("allenai/social_i_qa", "default", "validation", mirrors=("lighteval/siqa",)),
-    test=Source("allenai/social_i_qa", "default", "validation", mirrors=("lighteval/siqa",)),
+    train=Source("allenai/social_i_qa", "default", "train", mirrors=(Source("lighteval/siqa", "default", "train"),)),
+    dev=Source(
+        "allenai/social_i_qa", "default", "validation", mirrors=(Source("lighteval/siqa", "default", "validation"),)
+    ),
+    test=Source(
+        "allenai/social_i_qa", "default", "validation", mirrors=(Source("lighteval/siqa", "default", "validation"),)
+    ),
     intermediate=True,
+    train_rows=33_410,
     licence="CC BY 4.0",
     citation="Sap et al. 2019, arXiv 1904.09728",
 )
@@ -52,10 +100,12 @@ commonsense_qa = Task(
     languages=("en",),
     columns=_CHOICE,
     adapt=_commonsense_qa,
+    no_gold=(-1,),
     train=Source("tau/commonsense_qa", "default", "train"),
     dev=Source("tau/commonsense_qa", "default", "validation"),
     test=Source("tau/commonsense_qa", "default", "validation"),
     intermediate=True,
+    train_rows=9_741,
     licence="MIT",
     citation="Talmor et al. 2019, arXiv 1811.00937",
 )
@@ -70,6 +120,7 @@ copa = Task(
     dev=Source("aps/super_glue", "copa", "validation"),
     test=Source("aps/super_glue", "copa", "validation"),
     intermediate=True,
+    train_rows=400,
     licence="BSD 2-clause",
     citation="Roemmele, Bejan and Gordon 2011",
 )

@@ -47,7 +47,10 @@ def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[st
 
 
 def values(found: Found) -> dict[str, float]:
-    return {name: metric.value for name, metric in KIND.score(found.predictions, found.gold).items()}
+    return {
+        name: metric.value
+        for name, metric in KIND.score(found.predictions, found.gold, tasks.get("ntrex_mining"), "de").items()
+    }
 
 
 VECTORS = {f"{side}{i}": [float(i == j) + 0.3 for j in range(8)] for side in "ab" for i in range(8)}

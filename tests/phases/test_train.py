@@ -166,7 +166,7 @@ def flip(path: Path) -> None:
 def test_divergence_names_step_and_rows(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 1e30, "warmup": 0.0})
-    rows = here.trainer(phase)._rows(1)
+    rows = here.trainer(phase)._batch(1)[1]
     with pytest.raises(DivergedError, match="at step 1, learning rate") as caught:
         here.perform(phase)
     assert f"rows {rows} of mnli" in str(caught.value)
@@ -181,7 +181,7 @@ def test_bad_loss_stops_before_the_weights_change(bench: Callable[[], Bench]) ->
     trainer = here.trainer(phase)
     trainer._step()
     with torch.no_grad():
-        trainer.head.out.bias[0] = float("nan")
+        trainer.streams[0].head.out.bias[0] = float("nan")
     before = {key: value.detach().clone() for key, value in trainer.named.items()}
     with pytest.raises(DivergedError, match=r"loss nan.* at step 1"):
         trainer._step()
@@ -267,9 +267,9 @@ def test_dev_score_is_that_of_the_saved_weights(bench: Callable[[], Bench]) -> N
     task, kind = tasks.get("udpos"), kinds.get("tagging")
     head = heads.load(encoder, task, entry.folder / "head")
     trainer = here.trainer(phase)
-    outputs = predict(encoder, head, kind, trainer.dev_features, 1, False)
-    rows = trainer.dev_examples.rows
-    found = kind.decode(outputs, trainer.dev_features, rows, task)
+    outputs = predict(encoder, head, kind, trainer.streams[0].dev_features, 1, False)
+    rows = trainer.streams[0].dev_examples.rows
+    found = kind.decode(outputs, trainer.streams[0].dev_features, rows, task)
     pairs = [pair for a, b in zip(found, kind.gold(rows, task), strict=True) for pair in zip(a, b, strict=True)]
     assert result["dev"]["token_accuracy"] == pytest.approx(100 * sum(a == b for a, b in pairs) / len(pairs))
 
@@ -288,15 +288,15 @@ def test_padding(bench: Callable[[], Bench], monkeypatch: pytest.MonkeyPatch, pa
 
     monkeypatch.setattr(trainer.encoder, "states", watched)
     expected = []
-    for step in range(trainer.per_epoch):
-        lengths = [trainer.features.items[row].length for row in trainer._rows(step)]
+    for step in range(trainer.streams[0].per_epoch):
+        lengths = [trainer.streams[0].features.items[row].length for row in trainer._batch(step)[1]]
         expected.append(max(lengths) if padding == "bucket" else 40)
         trainer._step()
     assert widths == expected
-    orders = [trainer._rows(step) for step in range(2 * trainer.per_epoch)]
-    for epoch in (orders[: trainer.per_epoch], orders[trainer.per_epoch :]):
+    orders = [trainer._batch(step)[1] for step in range(2 * trainer.streams[0].per_epoch)]
+    for epoch in (orders[: trainer.streams[0].per_epoch], orders[trainer.streams[0].per_epoch :]):
         assert sorted(row for batch in epoch for row in batch) == list(range(60))
-    assert orders[: trainer.per_epoch] != orders[trainer.per_epoch :]
+    assert orders[: trainer.streams[0].per_epoch] != orders[trainer.streams[0].per_epoch :]
 
 
 def test_fixed_padding_gives_the_same_bits_twice(bench: Callable[[], Bench]) -> None:
@@ -314,8 +314,8 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(bench: Callable[[], 
         (phase,) = here.phases(budget, targets=[name], methods=[method])
         trainer = here.trainer(phase)
         trainer.encoder.trunk.eval()
-        trainer.head.eval()
-        loss = trainer._backward(trainer._rows(0))
+        trainer.streams[0].head.eval()
+        loss = trainer._backward(*trainer._batch(0))
         found.append((loss, {key: value.grad.clone() for key, value in trainer.named.items()}))
     (one, split), (two, whole) = found
     assert one == pytest.approx(two, rel=1e-5)
@@ -330,20 +330,20 @@ def test_gradient_is_that_of_the_mean_over_words(bench: Callable[[], Bench]) -> 
     (phase,) = here.phases({"batch_size": 6}, targets=["udpos"])
     trainer = here.trainer(phase)
     trainer.encoder.trunk.eval()
-    trainer.head.eval()
-    rows = trainer._rows(0)
-    trainer._backward(rows)
+    trainer.streams[0].head.eval()
+    rows = trainer._batch(0)[1]
+    trainer._backward(trainer.streams[0], rows)
     found = {key: value.grad.clone() for key, value in trainer.named.items()}
     for value in trainer.named.values():
         value.grad = None
     losses = []
     for row in rows:
-        item = trainer.features.items[row]
+        item = trainer.streams[0].features.items[row]
         ids = torch.tensor([item.sequences[0]])
-        logits = trainer.head(trainer.encoder.states(ids, torch.ones_like(ids)))[0]
+        logits = trainer.streams[0].head(trainer.encoder.states(ids, torch.ones_like(ids)))[0]
         target = torch.tensor(item.target)
         losses.append(torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none"))
-    words = sum(sum(t != IGNORE for t in trainer.features.items[row].target) for row in rows)
+    words = sum(sum(t != IGNORE for t in trainer.streams[0].features.items[row].target) for row in rows)
     (torch.cat(losses).sum() / words).backward()
     for key, value in trainer.named.items():
         assert torch.allclose(found[key], value.grad, atol=1e-5), key
@@ -443,7 +443,7 @@ def test_result_counts(bench: Callable[[], Bench]) -> None:
     assert result["head"] == 32 * 32 + 32 + 32 * 3 + 3
     assert (result["examples"], result["examples_in_split"], result["dev_examples"]) == (20, 60, 12)
     trainer = here.trainer(phase)
-    cut = [len(trainer.runtime.tokenizer.ids([r["text_a"], r["text_b"]])[0]) for r in trainer.examples.rows]
+    cut = [len(trainer.runtime.tokenizer.ids([r["text_a"], r["text_b"]])[0]) for r in trainer.streams[0].examples.rows]
     assert result["truncated"] > 0
     assert result["truncated"] >= sum(n > 8 for n in cut)
     assert result["steps"] == 2 * 3

@@ -25,8 +25,13 @@ def sources(task: Task) -> list[Source]:
 
 
 def test_the_tasks() -> None:
-    expected = "commonsense_qa copa mnli panx social_i_qa squad tatoeba udpos xcopa xnli xquad"
-    assert set(expected.split()) <= set(tasks.known())
+    intermediate = "anli_plus mnli qqp squad squad_v2 hellaswag ccg cosmos_qa commonsense_qa"
+    more = "social_i_qa copa snli anli paws mrpc rte sst2 cola stsb qnli"
+    xtreme = "xnli paws_x udpos panx xquad mlqa tydiqa bucc tatoeba"
+    xtreme_r = "xnli xcopa udpos panx xquad mlqa tydiqa tatoeba_r lareqa mewsli_x"
+    every = {name for names in (intermediate, more, xtreme, xtreme_r) for name in names.split()}
+    assert every <= set(tasks.known())
+    assert {name for name in f"{intermediate} {more}".split() if not tasks.get(name).intermediate} == set()
     assert all(name == task.name for name, task in EVERY)
 
 
@@ -43,13 +48,13 @@ def test_sources_format(task: Task) -> None:
     for source in sources(task):
         places = [source.at(LANGUAGES[code], text) for code in task.languages for text in task.sets.values() or [""]]
         assert not any("{" in str(place) or "{" in str(place.where) for place in places)
-        for repo in (source.repo, *source.mirrors):
-            owner, _, name = repo.partition("/")
+        for place in (source, *source.mirrors, *source.more):
+            owner, _, name = place.repo.partition("/")
             allowed = set(string.ascii_letters + string.digits + "._-")
             assert owner
             assert name
             assert set(owner + name) <= allowed
-    reads = [place for code in task.languages for place in task.reads("test", LANGUAGES[code]).items()]
+    reads = {place for code in task.languages for place in task.reads("test", LANGUAGES[code]).items()}
     assert len({name for name, _ in reads}) == len({source for _, source in reads}) == len(reads)
 
 
@@ -81,9 +86,11 @@ def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
         "tagging": {"tokens", "tags"},
         "bitext": {"foreign", "english"},
         "mining": {"id", "text", "foreign", "english"},
+        "regression": {"text_a", "label"},
+        "ranking": {"id", "query", "candidate", "text"},
     }
     assert set(task.columns) >= fields[task.kind]
-    assert (len(task.labels) > 1) == (task.kind in ("classification", "tagging"))
+    assert (len(task.labels) > 1 or task.open_labels) == (task.kind in ("classification", "tagging"))
     assert len(set(task.labels)) == len(task.labels)
     assert kind.trainable != task.retrieval
     if task.retrieval:
@@ -95,20 +102,20 @@ def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
 
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_training_rows_come_from_somewhere(task: Task) -> None:
-    if not kinds.get(task.kind).trainable:
-        assert task.train is None
-        assert (task.dev is None) == (not task.sets), "dev gives the threshold"
-        assert task.train_from == ()
-        assert not task.intermediate
-        return
-    assert (task.train is None) == bool(task.train_from)
-    assert task.dev is not None
+    trained = kinds.get(task.kind).trainable
     for name in task.train_from:
         giver = tasks.get(name)
         assert giver.train is not None
+        assert giver.dev is not None
         assert giver.train_from == (), "a chain of one step"
-        assert giver.kind == task.kind
-        assert giver.labels == task.labels
+        assert not trained or (giver.kind, giver.labels) == (task.kind, task.labels)
+    if not trained:
+        assert task.train is None
+        assert (task.dev is None) == (not task.sets), "dev gives the threshold"
+        assert not task.intermediate
+        return
+    assert (task.train is None) == bool(task.train_from)
+    assert task.dev is not None or task.train_from
     if task.intermediate:
         assert task.train is not None
         assert "en" in task.languages

@@ -1,0 +1,68 @@
+"""Regression on a text or a pair of texts: one number, from the first token's vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptstilts.data.examples import Example
+from adaptstilts.kinds import classification
+from adaptstilts.kinds.base import Batch, Features, FirstTokenHead, Trained, initialize
+from adaptstilts.metrics import Metric, pearson, spearman
+from adaptstilts.tasks.base import Task
+
+if TYPE_CHECKING:
+    from adaptstilts.models.encoder import Encoder
+    from adaptstilts.models.tokenizer import Tokenizer
+
+
+class Regression(Trained):
+    """Fields: ``text_a``, optionally ``text_b``, and ``label`` (a number)."""
+
+    name = "regression"
+
+    def check(self, example: Example, task: Task) -> str | None:
+        """Texts are text; the label is a finite number."""
+        label = example["label"]
+        if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
+            return f"label: expected a number, found {label!r}"
+        return classification.KIND.check(example, task)
+
+    def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
+        """``<s> a </s></s> b </s>`` or ``<s> a </s>``."""
+        return classification.KIND.features(rows, tokenizer, task, max_length)
+
+    def head(self, encoder: Encoder, task: Task) -> nn.Module:
+        """One output."""
+        return initialize(FirstTokenHead(encoder.hidden, 1, encoder.dropout))
+
+    def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Squared error, one term per row."""
+        target = torch.tensor([float(feature.target) for feature in batch.features], device=states.device)
+        total = functional.mse_loss(head(states).float().squeeze(-1), target, reduction="sum")
+        return total, torch.tensor(len(target))
+
+    def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
+        """The number."""
+        found: list[Any] = head(states).float().squeeze(-1).tolist()
+        return found
+
+    def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Numbers."""
+        return list(outputs)
+
+    def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
+        """Numbers."""
+        return [float(row["label"]) for row in rows]
+
+    def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
+        """Pearson and Spearman correlation."""
+        return {"pearson": pearson(predictions, gold), "spearman": spearman(predictions, gold)}
+
+
+KIND = Regression()
