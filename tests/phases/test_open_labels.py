@@ -1,0 +1,40 @@
+"""Tasks whose labels are in the user's own file (CCG supertags): the head has them, and scores are in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from conftest import STUDY, WORDS
+
+from adaptstilts import config, plan, scores
+from adaptstilts.run import execute
+from adaptstilts.workspace import Workspace
+
+
+def write(root: Path, split: str, sentences: list[list[str]]) -> None:
+    folder = root / "ccgbank" / "supertags" / "default"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [" ".join(words) + "\t" + " ".join(rf"(S\{word[0].upper()})" for word in words) for words in sentences]
+    (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_supertags_from_a_file(tiny: Path, data_root: Path, tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        write(data_root, split, [WORDS[i : i + 6] for i in range(0, 18, 3)])
+    methods: list[Any] = [{"kind": "bottleneck", "reduction": 4}]
+    study = {**STUDY, "model": str(tiny), "intermediates": ["none", "ccg"], "methods": methods, "targets": ["xnli"]}
+    study |= {"targets": ["ccg", "xnli"], "languages": ["en", "de"]}
+    workspace = Workspace(tmp_path / "store", data_root)
+    found = plan.expand(config.parse(json.dumps(study)), workspace)
+    execute(found, workspace)
+    records = {(r.task, r.trained_on, r.over): r for r in scores.records(found, workspace.store)}
+    record = records["ccg", "none", "none"]
+    assert record.complete
+    assert set(record.metrics) == {"f1", "token_accuracy"}
+    assert record.mean == record.metrics["token_accuracy"]
+    cell = next(c for c in found.cells if c.task == "ccg" and c.over == "none")
+    card = json.loads((workspace.store.entry(cell.training[-1]).folder / "head" / "head.json").read_text())
+    expected = sorted({rf"(S\{word[0].upper()})" for word in WORDS[:21]})
+    assert card["labels"] == expected
