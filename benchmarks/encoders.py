@@ -46,7 +46,7 @@ RECIPE = Path(__file__).resolve().parents[1] / "configs" / "pretrain" / "builtin
 # training budgets for two cores; every encoder and both methods get the same
 TRANSFER: dict[str, Any] = {"examples": 4000, "epochs": 2, "max_length": 128, "dev_examples": 300}
 INTERMEDIATE: dict[str, Any] = {"examples": 1500, "epochs": 1, "max_length": 128, "dev_examples": 100}
-SAMPLE: dict[str, Any] = {"epochs": 8, "batch_size": 16}
+SAMPLE: dict[str, Any] = {"epochs": 4, "batch_size": 16}
 METHODS: list[Any] = [
     {"kind": "full", "train": {"lr": 3e-4}},
     {"kind": "bottleneck", "reduction": 4, "train": {"lr": 2e-3}},
@@ -199,7 +199,7 @@ def retention(workspace: Workspace, names: Sequence[str], device: str, budget: d
             workspace,
             device,
             model=name,
-            intermediates=["none", "mnli", "squad", "social_i_qa"],
+            intermediates=["none", "mnli", {"task": "squad", "train": {"max_length": 254}}, "social_i_qa"],
             targets=["tatoeba"],
             methods=METHODS,
             train=budget,

@@ -55,6 +55,12 @@ def _halve(path: Path) -> None:
     save_file(held, str(path), metadata={"format": "pt"})
 
 
+def _earlier(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The stages that an encoder was continued from, the first one first."""
+    start = result.get("start")
+    return [*_earlier(start), start] if start else []
+
+
 def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: dict[str, Any]) -> str:
     """The card of an encoder: what it is, text and licences, recipe, held-out scores, limits."""
     shape = phase.shape
@@ -66,10 +72,9 @@ def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: d
     )
     removed = corpus["removed"]["total"]
     starts = "singular vectors of the token-by-aligned-sentence matrix" if shape.svd else "random vectors"
-    first = result.get("start")
     begun = f"Embeddings start from {starts}."
-    if first:
-        begun += f" {first['steps']:,} steps like those below ({first['seconds']:,.0f} seconds) came first."
+    for stage in _earlier(result):
+        begun += f" {stage['steps']:,} steps ({stage['seconds']:,.0f} seconds) came before."
     return f"""---
 language: [{", ".join(recipe.languages)}]
 library_name: transformers
