@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptstilts.retrieval import onepass
 from adaptstilts.retrieval.search import Backend, Vectors, neighbours
 
 NEIGHBOURS = 4
@@ -56,7 +57,7 @@ def candidates(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, backend:
         foreign: (n, d) float32, unit length.
         english: (m, d) float32, unit length.
         k: neighbours on the other side; all where there are fewer.
-        backend: of the search.
+        backend: of the search; ``auto`` takes the fastest, and the answer does not depend on it.
 
     Returns:
         At most n + m pairs, in the order of foreign and then English rows.
@@ -64,8 +65,11 @@ def candidates(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, backend:
     Raises:
         DataError: shapes that do not fit, an empty side, or a value that is not finite.
     """
-    forward, forward_cosines = neighbours(foreign, english, k, backend)
-    backward, backward_cosines = neighbours(english, foreign, k, backend)
+    if backend == "auto" and onepass.pays(foreign, english):
+        (forward, forward_cosines), (backward, backward_cosines) = onepass.mutual(foreign, english, k)
+    else:
+        forward, forward_cosines = neighbours(foreign, english, k, backend)
+        backward, backward_cosines = neighbours(english, foreign, k, backend)
     foreign_means, english_means = forward_cosines.mean(axis=1), backward_cosines.mean(axis=1)
     there, there_scores = _choose(forward, forward_cosines, foreign_means, english_means)
     back, back_scores = _choose(backward, backward_cosines, english_means, foreign_means)

@@ -47,7 +47,7 @@ def nearest(queries: Vectors, index: Vectors, backend: Backend = "auto") -> tupl
         DataError: shapes that do not fit, or a value that is not finite.
         ResourceError: FAISS was asked for and is not installed.
     """
-    _comparable(queries, index)
+    comparable(queries, index)
     flat = _flat(index, backend)
     return _numpy(queries, index) if flat is None else _faiss(queries, index, flat)
 
@@ -71,7 +71,7 @@ def neighbours(
         DataError: shapes that do not fit, or a value that is not finite.
         ResourceError: FAISS was asked for and is not installed.
     """
-    _comparable(queries, index)
+    comparable(queries, index)
     k = min(k, len(index))
     rows = np.empty((len(queries), k), np.int64)
     products = np.empty((len(queries), k), np.float64)
@@ -98,18 +98,25 @@ def _best(
     queries: Vectors, index: Vectors, asking: NDArray[np.int64], proposed: NDArray[np.int64], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The best ``k`` of at least ``k`` proposals for every query; proposal ``p`` is (asking[p], proposed[p])."""
-    exact = np.empty(len(asking), np.float64)
-    for start in range(0, len(asking), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        asked = queries[asking[block]].astype(np.float64)
-        exact[block] = np.einsum("pd,pd->p", asked, index[proposed[block]].astype(np.float64))
-    order = np.lexsort((proposed, -exact, asking))
+    products = exact(queries, index, asking, proposed)
+    order = np.lexsort((proposed, -products, asking))
     first = np.searchsorted(asking[order], np.arange(len(queries)))
     kept = order[first[:, None] + np.arange(k)]
-    return proposed[kept], exact[kept]
+    return proposed[kept], products[kept]
 
 
-def _comparable(queries: Vectors, index: Vectors) -> None:
+def exact(queries: Vectors, index: Vectors, asking: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Inner products in float64 of the pairs (asking[p], asked[p]): (p,)."""
+    products = np.empty(len(asking), np.float64)
+    for start in range(0, len(asking), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        left, right = queries[asking[block]].astype(np.float64), index[asked[block]].astype(np.float64)
+        products[block] = np.einsum("pd,pd->p", left, right)
+    return products
+
+
+def comparable(queries: Vectors, index: Vectors) -> None:
+    """Refuse vectors of different sizes, an empty index, and values that are not finite."""
     if queries.ndim != 2 or index.ndim != 2 or queries.shape[1] != index.shape[1] or not len(index):
         raise DataError(f"vectors of shapes {queries.shape} and {index.shape} cannot be compared")
     if not (np.isfinite(queries).all() and np.isfinite(index).all()):

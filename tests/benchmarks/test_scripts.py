@@ -12,7 +12,7 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize(("script", "key"), [("training", "speed"), ("swap", "methods")])
+@pytest.mark.parametrize(("script", "key"), [("training", "speed"), ("swap", "methods"), ("retrieval", "mining")])
 def test_quick(script: str, key: str, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), "--quick", "--out", str(out)]
@@ -22,6 +22,7 @@ def test_quick(script: str, key: str, tmp_path: Path) -> None:
     assert held["benchmark"] == script
     assert held["quick"] is True
     assert held[key]
+    assert all(size["equal"] for size in held.get("mining", {}).values())
     for method in held.get("methods", {}).values():
         assert method["outputs"]["bit_equal"] is True
         assert method["outputs"]["smallest_difference_between_intermediates"] > 0
