@@ -35,6 +35,7 @@ summary
 tables
 report studies
 retrieval.search
+retrieval.onepass
 retrieval.margin
 retrieval.bucc
 kinds models.tokenizer
