@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Example, Examples, read, subset
+from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.kinds.ranking import TOP, numbered, queries
 from adaptstilts.kinds.retrieval import Found
@@ -25,7 +26,7 @@ from adaptstilts.retrieval.search import Vectors, neighbours
 from adaptstilts.spec import EvaluatePhase
 from adaptstilts.tasks.base import POOL
 
-CHUNK = 2**15  # rows whose tokens are held at once
+CHUNK = 2**12  # rows whose tokens are held at once
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def rank(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, head: nn.Modu
     chosen = {code: _chosen(held, code, phase.settings.examples) for code in held.queries}
     asked = [row for examples, _ in chosen.values() for row in examples.rows]
     encoding = _Encoding(phase, runtime, encoder, head, length, len(held.pool) + len(asked))
-    pool, pool_cut = encoding.vectors([{**row, "query": None} for row in held.pool.values()])
-    vectors, cut = encoding.vectors([{**row, "text": None} for row in asked])
+    pool, pool_cut = encoding.vectors(list(held.pool.values()), "query")
+    vectors, cut = encoding.vectors(asked, "text")
     nearest, _ = neighbours(vectors, pool, TOP)
     counts = {"pool": _told(phase, held, int(pool_cut.sum()))}
     names, found, first = list(held.pool), {}, 0
@@ -89,16 +90,17 @@ def load(phase: EvaluatePhase, runtime: Runtime) -> Held:
     splits = {code: runtime.split(task, sources[code], phase.data[code]) for code, sources in places.items()}
     rows = {code: numbered(read(found, task, kind.check)) for code, found in splits.items()}
     source = next(iter(places.values())).get(POOL)
+    pool: dict[str, Example] = {}
     if source is None:
-        files = {code: found.files[0] for code, found in splits.items()}
         rows = {code: _named(examples, f"{code}_") for code, examples in rows.items()}
-        pool = _pool([row for examples in rows.values() for row in examples.rows], str(next(iter(files.values()))))
+        for code, examples in rows.items():
+            _add(examples, pool, splits[code])
     else:
-        found = runtime.split(task, source, phase.data[POOL])
-        pool = _pool(read(found, task, kind.check).rows, str(found.files[0]))
+        shared = runtime.split(task, source, phase.data[POOL])
+        _add(read(shared, task, kind.check), pool, shared)
     held = {code: queries(examples) for code, examples in rows.items()}
     for code, examples in held.items():
-        _check(examples, pool, str(splits[code].files[0]))
+        _check(examples, pool, splits[code])
     return Held(held, _targets(held, source is not None), pool, source is not None)
 
 
@@ -112,14 +114,15 @@ class _Encoding:
         self.length, self.total, self.done = length, total, 0
         self.bf16 = half_precision(phase.settings.precision, runtime.device)
 
-    def vectors(self, rows: Sequence[Example]) -> tuple[Vectors, Any]:
-        """(rows, hidden) float32 unit vectors, and (rows,) whether tokens were cut."""
+    def vectors(self, rows: Sequence[Example], without: str) -> tuple[Vectors, NDArray[np.bool_]]:
+        """(rows, hidden) float32 unit vectors, and (rows,) whether tokens were cut; pairs are read without one side."""
         task = tasks.get(self.phase.task)
         kind, tokenizer = kinds.get(task.kind), self.runtime.tokenizer
         vectors = np.empty((len(rows), self.encoder.hidden), np.float32)
         cut = np.zeros(len(rows), bool)
         for start in range(0, len(rows), CHUNK):
-            features = kind.features(rows[start : start + CHUNK], tokenizer, task, self.length)
+            chunk = [{**row, without: None} for row in rows[start : start + CHUNK]]
+            features = kind.features(chunk, tokenizer, task, self.length)
             try:
                 outputs = predict(self.encoder, self.head, kind, features, tokenizer.pad, self.bf16, self.runtime.stop)
             except Interrupted:
@@ -146,25 +149,31 @@ def _named(examples: Examples, prefix: str) -> Examples:
     return Examples(rows, examples.ids, examples.total, examples.dropped)
 
 
-def _pool(rows: Sequence[Example], file: str) -> dict[str, Example]:
-    """The candidates among some rows, by id.
+def _add(examples: Examples, pool: dict[str, Example], split: Split) -> None:
+    """Put the candidates among some rows into a pool, by id.
 
     Raises:
         DataError: two of the same id have different texts.
     """
-    found: dict[str, Example] = {}
-    for row in rows:
+    for row in examples.rows:
         if row["text"] is None:
             continue
-        earlier = found.setdefault(row["candidate"], row)
+        earlier = pool.setdefault(row["candidate"], row)
         if (earlier["text"], earlier.get("context")) != (row["text"], row.get("context")):
-            raise DataError(f"{file}: candidate {row['candidate']!r} has two texts; expected ids of one candidate each")
-    return found
+            raise DataError(
+                f"{split.files[0]}: candidate {row['candidate']!r} has two texts; expected an id for each candidate"
+            )
 
 
-def _check(examples: Examples, pool: Mapping[str, Example], file: str) -> None:
-    """Whether the queries of a language have ids of their own, and candidates that are in the pool."""
-    seen: set[str] = set()
+def _check(examples: Examples, pool: Mapping[str, Example], split: Split) -> None:
+    """Whether the queries of a language have ids of their own, and candidates that are in the pool.
+
+    Raises:
+        DataError: names the first that has not.
+    """
+    file, seen = split.files[0], set[str]()
+    if not examples.rows:
+        raise DataError(f"{file}: no query of {split.source} has a right candidate")
     for number, row in zip(examples.ids, examples.rows, strict=True):
         if row["id"] in seen:
             raise DataError(f"{file}: example {number}: id: expected one that no other query has, found {row['id']!r}")

@@ -395,3 +395,17 @@ def test_long_texts_are_counted(made: Made) -> None:
 def test_the_kind_has_no_threshold(made: Made) -> None:
     assert not tasks.get("lareqa").sets
     assert kinds.get("ranking").joint
+
+
+def test_a_language_in_which_nothing_can_be_asked(made: Made, tmp_path: Path) -> None:
+    write_lareqa(tmp_path / "hub", paragraphs=1)
+
+    def spoil(held: dict[str, Any]) -> None:
+        for question in held["qas"]:
+            question["answers"][0]["answer_start"] = 9999
+
+    path = change(tmp_path / "hub", "de", spoil)
+    study, workspace = made(tmp_path / "hub")
+    with pytest.raises(DataError) as caught:
+        load(evaluated(study), Runtime(workspace, study.model))
+    assert str(caught.value).startswith(f"{path}: no query of ")
