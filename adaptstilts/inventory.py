@@ -22,7 +22,7 @@ class Holding:
         rows: ``train``, ``dev`` and ``test`` -> usable rows, over all languages; None where the data does not have it,
             and no entry where the task has no such split.
         languages: of the test set, that the data has.
-        dropped: rows without a gold label, over all splits.
+        dropped: rows that were left out, over all splits.
     """
 
     task: Task
@@ -60,7 +60,8 @@ def _count(task: Task, part: str, workspace: Workspace) -> _Count | None:
     if source is None:
         return None
     found = _Count()
-    codes = (*task.languages, *task.more_languages) if part == "test" else ("en",)
+    own = part == "test" or task.sets  # dev is read in English, but where it gives a threshold for each language
+    codes = (*task.languages, *task.more_languages) if own else ("en",)
     for code in codes:
         places = {"": source} if part == "train" else _places(task, part, source, code)
         splits = {name: workspace.sources.find(place) for name, place in places.items()}

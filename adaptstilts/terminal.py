@@ -207,8 +207,8 @@ def holding_lines(workspace: Workspace) -> Iterator[str]:
     """Every task with the rows that the data at hand has of it, as a Markdown table."""
     from adaptstilts.inventory import take
 
-    yield "| task | kind | train | dev | test | languages | metric |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| task | kind | train | dev | test | left out | languages | metric |"
+    yield "|---|---|---|---|---|---|---|---|"
     for held in take(workspace):
         task, every = held.task, (*held.task.languages, *held.task.more_languages)
         train = f"from {' then '.join(task.train_from)}" if task.train_from else _held(held.rows, "train")
@@ -217,7 +217,8 @@ def holding_lines(workspace: Workspace) -> Iterator[str]:
             task.kind,
             train,
             _held(held.rows, "dev"),
-            _held(held.rows, "test") + (f", {held.dropped} dropped" if held.dropped else ""),
+            _held(held.rows, "test"),
+            f"{held.dropped:,}" if held.dropped else "-",
             str(len(every)) if len(held.languages) == len(every) else f"{len(held.languages)} of {len(every)}",
             " and ".join(task.headline).replace("_", " "),
         )
