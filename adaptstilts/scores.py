@@ -9,7 +9,7 @@ are parallel the same items are drawn in every language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,7 @@ class Record:
         pool: what queries are ranked against (kind ranking): ``candidates``, how many of them were ``truncated``, and
             where languages have their own, from how many ``languages`` ``of`` all.
         missing: languages of the task that the data does not have.
+        split: the rows that were evaluated: ``test`` or ``dev``.
         trainable: trained parameters of the encoder part; ``head``: those of the head.
         bytes: stored for this target: its last adapter (or encoder) and its head.
         seconds: of the target's own training phases; ``intermediate_seconds``: of the intermediate one.
@@ -81,6 +82,7 @@ class Record:
     thresholds: dict[str, float] = field(default_factory=dict)
     pool: dict[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    split: str = "test"
     trainable: int | None = None
     head: int | None = None
     bytes: int | None = None
@@ -114,7 +116,8 @@ def records(plan: Plan, store: Store) -> list[Record]:
         differences = {
             name: reader.difference(cells, groups[key]) for name, key in against.items() if key and key in groups
         }
-        found.append(reader.record(cells, differences))
+        split = str(getattr(getattr(plan.phases[cells[0].phase], "settings", None), "split", "test"))
+        found.append(replace(reader.record(cells, differences), split=split))
     return found
 
 

@@ -93,6 +93,8 @@ def _benchmark(held: xtreme.Benchmark, records: Sequence[Record]) -> Table | Non
     notes = [f"{MARK} over fewer languages or tasks than {held.name} has"] if partial or absent else []
     notes += [f"languages: {', '.join(sorted(partial))}"] if partial else []
     notes += [f"no {', '.join(absent)}, hence no total"] if absent else []
+    other = {r.task: r.split for r in records if r.task in folders and r.split != "test"}
+    notes += [f"not the test rows: {', '.join(f'{task} ({split})' for task, split in other.items())}"] if other else []
     return Table(f"{held.name}: means over languages, groups and total", header, tuple(rows), tuple(notes))
 
 
@@ -153,6 +155,8 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     if cuts:
         notes.append(f"score thresholds from dev, {min(cuts):.4f} to {max(cuts):.4f}")
     notes += [_pool(r.pool) for r in done[:1] if r.pool]
+    if first.split != "test":
+        notes.append(f"the {first.split} rows, not the test rows")
     if first.missing:
         notes.append(f"not in the data, not in the mean: {', '.join(first.missing)}")
     cut = max((r.truncated for r in done), default=0.0)

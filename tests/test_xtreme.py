@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,18 @@ def test_tatoeba_counts_where_its_representation_belongs() -> None:
     assert "20.0" in found["XTREME"].rows[0]
     assert "tatoeba_r" not in found["XTREME"].header
     assert "70.0" in found["XTREME-R"].rows[0]
+
+
+def test_dev_rows_are_named() -> None:
+    rows = [
+        replace(record(n, whole("xnli", 1.0)), split="dev" if n == "panx" else "test")
+        for n in ("xnli", "panx", "udpos")
+    ]
+    notes = [
+        note for table in tables.tables(rows) if table.title.startswith(("XTREME", "panx")) for note in table.notes
+    ]
+    assert notes.count("not the test rows: panx (dev)") == 2
+    assert "the dev rows, not the test rows" in notes
 
 
 def test_a_task_or_two_is_no_benchmark() -> None:
