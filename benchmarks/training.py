@@ -124,7 +124,7 @@ class Timed:
     def __init__(self, variant: Variant, size: Size, work: Path, device: str) -> None:
         self.variant, self.batch = variant, size.batch
         self.trainer = make_trainer(variant, size, work, "data", device)
-        settings, lengths = self.trainer.settings, self.trainer.features.lengths
+        settings, lengths = self.trainer.settings, self.trainer.streams[0].features.lengths
         bucket = settings.padding == "bucket"
         order = epoch_order(lengths, size.batch, self.trainer.phase.seed, 0, bucket)
         self.widths = [max(lengths[row] for row in rows) if bucket else settings.max_length for rows in order]
@@ -252,8 +252,8 @@ def random_width(lengths: Sequence[int], batch: int) -> float:
 def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
     """Examples per second of every variant, and the ratios that have a bar."""
     ours = {name: Timed(variant, size, work, device) for name, variant in VARIANTS.items()}
-    lengths = ours["ours"].trainer.features.lengths
-    peer = make_peer(size, work, ours["ours"].trainer.features.items, device)
+    lengths = ours["ours"].trainer.streams[0].features.lengths
+    peer = make_peer(size, work, ours["ours"].trainer.streams[0].features.items, device)
     for timed in ours.values():
         timed.warm()
 

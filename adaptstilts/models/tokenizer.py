@@ -25,8 +25,13 @@ class Tokenizer:
         self._inner.no_padding()
         self._inner.no_truncation()
         self.begin, self.end, self.pad = self._special("<s>"), self._special("</s>"), self._special("<pad>")
-        self.unknown, self.mask = self._special("<unk>"), self._special("<mask>")
+        self.unknown = self._special("<unk>")
         self.size: int = self._inner.get_vocab_size()
+
+    @property
+    def mask(self) -> int:
+        """The token that stands for a hidden one; only masked language modelling needs it."""
+        return self._special("<mask>")
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """Token ids of each text, without special tokens."""
