@@ -45,6 +45,7 @@ LARGEST = "small"
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "pretrain" / "builtin.yaml"
 # training budgets for two cores; every encoder and both methods get the same
 TRANSFER: dict[str, Any] = {"examples": 4000, "epochs": 2, "max_length": 128, "dev_examples": 300}
+ROWS = {"udpos": 500, "panx": 500, "xnli": 2000}  # per language; of XNLI the same ones in all, hence more
 INTERMEDIATE: dict[str, Any] = {"examples": 1500, "epochs": 1, "max_length": 128, "dev_examples": 100}
 SAMPLE: dict[str, Any] = {"epochs": 4, "batch_size": 16}
 METHODS: list[Any] = [
@@ -146,7 +147,7 @@ def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget:
                     targets=[task],
                     methods=METHODS[:1],
                     train=budget,
-                    evaluate={"split": split, "precision": "auto", "examples": 500},
+                    evaluate={"split": split, "precision": "auto", "examples": ROWS[task]},
                 )
             except AdaptstiltsError as error:
                 print(f"  {task}: {error}")

@@ -119,7 +119,7 @@ def test_an_encoder_starts_from_another(finished: tuple[PretrainPlan, Workspace]
         torch.testing.assert_close(value, held[key], rtol=0, atol=1e-6)
     assert ours.json("result.json")["start"]["steps"] == 100
     (folder,) = export.export(plan, workspace.store, tmp_path)
-    assert "100 steps like those below" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "100 steps (" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_export_is_half_precision_with_a_card(finished: tuple[PretrainPlan, Workspace], tmp_path: Path) -> None:
