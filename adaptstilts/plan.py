@@ -10,6 +10,7 @@ from adaptstilts.config import Arm, Part, Study, Train, evaluate_settings, train
 from adaptstilts.data import sources
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.methods.base import ANY
 from adaptstilts.models.source import Model
 from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, Stream, TrainPhase
 from adaptstilts.store import Store
@@ -156,7 +157,7 @@ class _Builder:
 
     def arm(self, arm: Arm, seed: int) -> None:
         """All phases and cells of one method with one seed."""
-        unders = [self._intermediate(arm, part, seed) for part in self.study.intermediates]
+        unders = [self._intermediate(self._lower(arm), part, seed) for part in self.study.intermediates]
         for part in self.study.targets:
             if tasks.get(part.task).retrieval:
                 for under in unders:
@@ -170,7 +171,7 @@ class _Builder:
                         trained[seen.name] = (seen, self._target(part, arm, seen, seed))
             for under, chain in trained.values():
                 self._evaluate(part, arm, under, under, chain, seed)
-            if self.study.swap == "all" and arm.method.stackable:
+            if self.study.swap == "all" and arm.method.below.stackable:
                 for under, chain in trained.values():
                     for other in unders:
                         if other.name != under.name and chain[-1] not in other.stack:  # never over itself
@@ -182,6 +183,11 @@ class _Builder:
         mixed = part.mixture or part.masked
         key = self._mixed(part, arm, seed) if mixed else self._chain(part, arm, _Under("none"), seed)[-1]
         return _Under(part.label, stack=(key,)) if arm.method.stackable else _Under(part.label, base=key)
+
+    def _lower(self, arm: Arm) -> Arm:
+        """The arm of the intermediate phases: its own, or as the study has it, for what stands on another method."""
+        below = arm.method.below
+        return next((other for other in (arm, *self.study.methods) if other.method == below), Arm(method=below))
 
     def _represent(self, part: Part, arm: Arm, under: _Under, seed: int) -> _Under:
         """What a retrieval task's sentences are encoded with: the intermediate encoder, or what is trained on it."""
@@ -198,6 +204,8 @@ class _Builder:
     def _chain(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
         """One training phase for each training set of a task, each continuing the one before."""
         task = tasks.get(part.task)
+        if under.stack and arm.method.refusal:
+            raise ConfigError(f"method {arm.method.label}: cannot stand on {under.name}: {arm.method.refusal}")
         names = task.train_from or (task.name,)
         keys: tuple[str, ...] = ()
         shared = bool(task.train_from) and (task.shared_training or task.dev is None)
@@ -283,7 +291,7 @@ class _Builder:
             task=part.task,
             data=test.data,
             model=self.plan.model.fingerprint,
-            method=None if bare else arm.method,
+            method=None if bare else arm.method.below,
             base=own.base,
             stack=own.stack,
             languages=test.languages,
@@ -354,16 +362,22 @@ def _check(study: Study, model: Model) -> None:
         if len(items) != len(set(items)):
             raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
     for arm in study.methods:
-        if not arm.method.layers(model.shape["layers"]):
-            raise ConfigError(f"method {arm.method.label}: leaves out every layer of the model")
-        outside = [i for i in getattr(arm.method, "leave_out", ()) if not 0 <= i < model.shape["layers"]]
+        below = arm.method.below
+        if not below.layers(model.shape["layers"]) and below.backend != ANY:
+            raise ConfigError(f"method {below.label}: leaves out every layer of the model")
+        if below.backend == ANY and any(part.task != "none" for part in study.intermediates):
+            raise ConfigError(
+                f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
+                f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
+            )
+        outside = [i for i in getattr(below, "leave_out", ()) if not 0 <= i < model.shape["layers"]]
         if outside:
             raise ConfigError(
                 f"method {arm.method.label}: the model has no layer {outside[0]}, its"
                 f" {model.shape['layers']} layers are counted from 0"
             )
     if study.swap == "all":
-        if not any(arm.method.stackable for arm in study.methods):
+        if not any(arm.method.below.stackable for arm in study.methods):
             raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
         if len(study.intermediates) < 2 or "stack" not in study.compositions:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
@@ -386,7 +400,7 @@ def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
         examples += seen
         tokens += int(seen * mean)
     trainable = phase.method.trainable(model.shape)
-    passes = 6 if phase.method.kind == "full" else 4
+    passes = {"full": 6, "head": 2}.get(phase.method.kind, 4)
     core = model.shape["parameters"] - model.shape["vocabulary"] * model.shape["hidden"]
     return Cost(trainable, 4 * trainable, examples, tokens, float(passes * core * tokens))
 

@@ -124,8 +124,7 @@ def records(plan: Plan, store: Store) -> list[Record]:
 def _reference(plan: Plan) -> str:
     """The method that others are compared with: full fine-tuning where the study has it, else its first."""
     labels = [arm.method.label for arm in plan.study.methods]
-    kinds = [arm.method.kind for arm in plan.study.methods]
-    return labels[kinds.index("full")] if "full" in kinds else labels[0]
+    return "full" if "full" in labels else labels[0]
 
 
 class _Reader:

@@ -50,7 +50,7 @@ def swaps(
             f" nor the folder of an entry"
         )
     plan = Plan(study, full.model)
-    kinds = {arm.method.label: arm.method.kind for arm in study.methods if arm.method.stackable}
+    kinds = {arm.method.label: arm.method.kind for arm in study.methods if arm.method.below.stackable}
     for cell in full.cells:
         if (
             cell.training
@@ -77,12 +77,13 @@ def _add(plan: Plan, full: Plan, cell: Cell) -> None:
 
 def _add_entry(plan: Plan, full: Plan, cell: Cell, entry: Entry) -> None:
     what = f"adapter {entry.key[:12]}"
-    if entry.spec.get("kind") != "train" or not methods.parse(entry.spec["method"]).stackable:
+    method = methods.parse(entry.spec["method"]) if entry.spec.get("kind") == "train" else None
+    if method is None or not method.stackable or method.refusal:
         raise ArtifactError(f"{what}: not the entry of an adapter that can be stacked")
     check_same(full.model.fingerprint.identity(), entry.spec["model"], what)
     phase = full.phases[cell.phase]
     assert isinstance(phase, EvaluatePhase) and phase.method is not None  # noqa: S101, PT018
-    if methods.parse(entry.spec["method"]).backend != phase.method.backend:
+    if method.kind != phase.method.below.kind:
         return
     name = f"{entry.spec['task']}@{entry.key[:8]}"
     title = f"evaluate {cell.task} ({cell.method}) over {name}, swapped from {cell.trained_on}, seed {cell.seed}"

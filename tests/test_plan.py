@@ -321,9 +321,23 @@ def defaults(model: type[Frozen] | type[methods.Method]) -> dict[str, Any]:
 
 
 METHODS: dict[str, dict[str, Any]] = {
-    "full": {"kind": "full"},
+    "full": {"kind": "full", "freeze_embeddings": False, "freeze_layers": 0},
+    "head": {"kind": "head", "over": None},
+    "ia3": {"kind": "ia3", "leave_out": []},
+    "bitfit": {"kind": "bitfit", "leave_out": []},
+    "layernorm": {"kind": "layernorm", "leave_out": []},
+    "compacter": {"kind": "compacter", "placement": "seq", "reduction": 32, "leave_out": []},
+    "prefix": {"kind": "prefix", "length": 30, "inner": 512, "leave_out": []},
     "bottleneck": {"kind": "bottleneck", "placement": "seq", "reduction": 16, "leave_out": []},
-    "lora": {"kind": "lora", "rank": 8, "alpha": 16.0, "targets": ["query", "value"], "leave_out": []},
+    "lora": {
+        "kind": "lora",
+        "rank": 8,
+        "alpha": 16.0,
+        "targets": ["query", "value"],
+        "leave_out": [],
+        "rank_stabilized": False,
+        "dora": False,
+    },
 }
 DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
     ("train", 1): {

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
 
+ANY = "any"
+
+
 class Method(BaseModel):
     """How a training phase adapts the encoder. Subclasses are the members of the ``kind:`` union in study files.
 
     A method that trains a *delta* (anything but full fine-tuning) attaches named modules to a trunk whose weights
     stay as they are; its functions below do so with the library that the method uses. One trunk object belongs to
-    one ``backend`` for its whole life, because the libraries silently undo each other's changes.
+    one ``backend`` for its whole life, because the libraries silently undo each other's changes; a method without
+    modules has the backend :data:`ANY`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -30,6 +34,7 @@ class Method(BaseModel):
     backend: ClassVar[str] = "plain"
     stackable: ClassVar[bool] = False
     default_lr: ClassVar[float] = 1e-4
+    decayed: ClassVar[bool] = True  # whether weight decay may pull its matrices to zero
 
     def identity(self) -> dict[str, Any]:
         """What enters content keys: the kind and the fields that differ from their defaults."""
@@ -40,6 +45,16 @@ class Method(BaseModel):
         """Short name for tables: the kind and what differs from its defaults."""
         changed = {k: v for k, v in self.identity().items() if k != "kind"}
         return self.kind + "".join(f" {key}={value}" for key, value in changed.items())
+
+    @property
+    def below(self) -> Method:
+        """The method of the intermediate phases that a target of this method stands on: its own."""
+        return self
+
+    @property
+    def refusal(self) -> str:
+        """Why two adapters with these settings cannot act one over the other; empty where they can."""
+        return ""
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """Indices of the layers that hold a module of this method in an encoder of ``depth`` layers."""

@@ -1,21 +1,23 @@
-"""Bottleneck adapters (Houlsby et al. 2019; Pfeiffer et al. 2021), through the ``adapters`` library.
+"""Bottleneck adapters (Houlsby et al. 2019; Pfeiffer et al. 2021; He et al. 2022), through the ``adapters`` library.
 
 With ``h`` the output of a layer's feed-forward block before its residual ``x``, an adapter adds
 ``up(relu(down(LayerNorm(h + x))))`` to ``h`` (Pfeiffer et al. 2021, arXiv 2005.00247); two stacked adapters do so
 one after the other. Placement ``double`` adds a second module after the attention block (Houlsby et al. 2019,
-arXiv 1902.00751).
+arXiv 1902.00751), both without that normalisation and with ``silu``. Placement ``parallel`` reads the input of the
+feed-forward block and adds ``4 up(relu(down(x)))`` (He et al. 2022, arXiv 2110.04366).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method, ascending, read_json
+from adaptstilts.methods import with_adapters
+from adaptstilts.methods.base import Method, ascending
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,18 +28,24 @@ class Bottleneck(Method):
     """A small two-layer network in every layer of a frozen encoder.
 
     Attributes:
-        placement: ``seq`` (after the feed-forward block) or ``double`` (after attention as well).
+        placement: ``seq`` (after the feed-forward block), ``double`` (after attention as well) or ``parallel`` (beside
+            the feed-forward block; such adapters cannot be stacked).
         reduction: hidden size divided by the size of the bottleneck.
         leave_out: indices of layers without an adapter, 0 the lowest.
     """
 
     kind: Literal["bottleneck"] = "bottleneck"
-    placement: Literal["seq", "double"] = "seq"
+    placement: Literal["seq", "double", "parallel"] = "seq"
     reduction: int = Field(16, ge=1, le=1024)
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "adapters"
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-4
+
+    @property
+    def refusal(self) -> str:
+        """A stack of parallel adapters is computed by the library as its upper one alone."""
+        return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else ""
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, one at least."""
@@ -46,10 +54,8 @@ class Bottleneck(Method):
         return len(self.layers(shape["layers"])) * one * (2 if self.placement == "double" else 1)
 
     def prepare(self, trunk: XLMRobertaModel) -> None:
-        """Give every layer the places where adapters go; without one the outputs stay bit-equal."""
-        import adapters
-
-        adapters.init(trunk)
+        """Give every layer the places where adapters go."""
+        with_adapters.prepare(trunk)
 
     def add(self, trunk: XLMRobertaModel, name: str) -> None:
         """Attach a new adapter."""
@@ -57,38 +63,23 @@ class Bottleneck(Method):
 
     def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
         """Stack ``names``, the first lowest."""
-        from adapters.composition import Stack
-
-        trunk.set_active_adapters(Stack(*names) if names else None)
+        with_adapters.activate(trunk, names)
 
     def remove(self, trunk: XLMRobertaModel, name: str) -> None:
         """Detach an adapter; nothing is active afterwards."""
-        trunk.set_active_adapters(None)
-        trunk.delete_adapter(name)
+        with_adapters.remove(trunk, name)
 
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
         """Parameters by the names the library gives them in its files."""
-        mark = f".adapters.{name}."
-        return {key: value for key, value in trunk.named_parameters() if mark in key}
+        return with_adapters.tensors(trunk, f".adapters.{name}.")
 
     def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers whose slots hold this name at every place the placement asks for."""
-        wanted = {"output"} | ({"attention"} if self.placement == "double" else set())
-        places: dict[int, set[str]] = {}
-        for index, place, names in _slots(trunk):
-            if name in names:
-                places.setdefault(index, set()).add(place)
-        return {index for index, found in places.items() if found == wanted}
+        return with_adapters.found(trunk, name, self.placement)
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """The members of the active stack; any other setup by its own notation, which is no adapter's name."""
-        from adapters.composition import Stack
-
-        setup = trunk.adapters_config.active_setup
-        if setup is None:
-            return ()
-        plain = isinstance(setup, Stack) and all(isinstance(child, str) for child in setup.children)
-        return tuple(setup.children) if plain else (repr(setup),)
+        """The members of the active stack."""
+        return with_adapters.active(trunk)
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter.safetensors``, as the library does."""
@@ -98,35 +89,23 @@ class Bottleneck(Method):
     @classmethod
     def read_config(cls, folder: Path, depth: int) -> Bottleneck:
         """Recognise a bottleneck adapter; anything this class would compute otherwise is refused."""
-        path = folder / "adapter_config.json"
-        held = read_json(path).get("config")
-        if not isinstance(held, dict):
-            raise ArtifactError(f"{path}: not the config of a bottleneck adapter: no mapping under config")
+        held = with_adapters.read(folder, "a bottleneck adapter")
         try:
+            beside: Literal["seq", "parallel"] = "parallel" if held["is_parallel"] else "seq"
             method = cls(
-                placement="double" if held["mh_adapter"] else "seq",
+                placement="double" if held["mh_adapter"] else beside,
                 reduction=int(held["reduction_factor"]),
                 leave_out=tuple(held["leave_out"]),
             )
         except (KeyError, TypeError, ValueError) as error:
+            path = folder / "adapter_config.json"
             raise ArtifactError(f"{path}: not the config of a bottleneck adapter ({error})") from None
-        expected = method._library_config().to_dict()
-        wrong = sorted(key for key in {*held, *expected} if held.get(key) != expected.get(key))
-        if wrong:
-            raise ArtifactError(
-                f"{path}: {', '.join(f'{key}={held.get(key)!r}' for key in wrong)} is not what a"
-                f" {method.placement} bottleneck has; only placements seq and double are read"
-            )
+        what = f"a bottleneck adapter of placement {method.placement}"
+        with_adapters.check_config(held, method._library_config(), folder, what)
         return method
 
     def _library_config(self) -> Any:
-        from adapters import DoubleSeqBnConfig, SeqBnConfig
+        from adapters import DoubleSeqBnConfig, ParBnConfig, SeqBnConfig
 
-        config = SeqBnConfig if self.placement == "seq" else DoubleSeqBnConfig
+        config = {"seq": SeqBnConfig, "double": DoubleSeqBnConfig, "parallel": ParBnConfig}[self.placement]
         return config(reduction_factor=self.reduction, leave_out=list(self.leave_out))
-
-
-def _slots(trunk: XLMRobertaModel) -> Iterator[tuple[int, str, set[str]]]:
-    for index, layer in enumerate(trunk.encoder.layer):
-        yield index, "output", set(layer.output.adapters)
-        yield index, "attention", set(layer.attention.output.adapters)

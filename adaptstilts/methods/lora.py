@@ -1,53 +1,52 @@
-"""Low-rank adaptation (Hu et al. 2022, arXiv 2106.09685), through ``peft`` on the bare encoder.
+"""Low-rank adaptation (Hu et al. 2022, arXiv 2106.09685) and two variants, through ``peft`` on the bare encoder.
 
-A target linear layer computes ``W x + sum over active names of (alpha / rank) B A x``: two stacked LoRA adapters act
-as the sum of their deltas, in any order.
+A target linear layer computes ``W x + b + sum over active names of s B A x``: two stacked LoRA adapters act as the sum
+of their deltas, in any order. The scale ``s`` is ``alpha / rank``, rank-stabilized ``alpha / sqrt(rank)``
+(Kalajdzievski 2023, arXiv 2312.03732). DoRA (Liu et al. 2024, arXiv 2402.09353) has a magnitude ``m`` for every output:
+``m / |W + s B A| (W + s B A) x + b``, the norm taken by row and constant in the gradient.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-from weakref import WeakKeyDictionary
 
 from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods import with_peft
 from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
-Linear = Literal["query", "key", "value"]
-_LINEAR: tuple[Linear, ...] = ("query", "key", "value")
-_PREFIX = "base_model.model."
-_NOT_COMPARED = {
-    "auto_mapping",
-    "base_model_name_or_path",
-    "inference_mode",
-    "peft_version",
-    "revision",
-    "task_type",
+Linear = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+_MODULE: dict[Linear, str] = {
+    "query": "query",
+    "key": "key",
+    "value": "value",
+    "attention_output": "attention.output.dense",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
 }
 
 
 def _ordered(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
-    return tuple(name for name in _LINEAR if name in targets)
-
-
-_MODULES: WeakKeyDictionary[Any, list[tuple[int, Any]]] = WeakKeyDictionary()
+    return tuple(name for name in _MODULE if name in targets)
 
 
 class Lora(Method):
-    """Low-rank updates of attention projections of a frozen encoder.
+    """Low-rank updates of the linear layers of a frozen encoder.
 
     Attributes:
         rank: inner dimension of each update.
         alpha: the update is scaled by ``alpha / rank``.
-        targets: which projections of the attention block.
+        targets: which linear layers: of the attention block ``query``, ``key``, ``value`` and ``attention_output``, of
+            the feed-forward block ``intermediate`` and ``output``.
+        rank_stabilized: scale by ``alpha / sqrt(rank)`` instead.
+        dora: train a magnitude for every output as well; such adapters cannot be stacked.
         leave_out: indices of layers without an update, 0 the lowest.
     """
 
@@ -57,127 +56,103 @@ class Lora(Method):
     targets: Annotated[tuple[Linear, ...], AfterValidator(_ordered)] = Field(
         ("query", "value"), strict=False, min_length=1
     )
+    rank_stabilized: bool = False
+    dora: bool = False
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "peft"
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-4
 
+    @property
+    def refusal(self) -> str:
+        """DoRA normalises by the weight it was trained on, and peft by the base model's, whatever acts below."""
+        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else ""
+
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``layers * targets * rank * 2 h``."""
-        return len(self.layers(shape["layers"])) * len(self.targets) * self.rank * 2 * shape["hidden"]
+        """``layers * sum over targets of rank (in + out)``, and ``out`` more for each with DoRA."""
+        hidden, inner = shape["hidden"], shape["intermediate"]
+        sizes = {"intermediate": (hidden, inner), "output": (inner, hidden)}
+        ends = [sizes.get(name, (hidden, hidden)) for name in self.targets]
+        return len(self.layers(shape["layers"])) * sum(self.rank * (n + out) + self.dora * out for n, out in ends)
 
     def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Attach a new update to every target projection."""
-        from peft import inject_adapter_in_model
-
-        depth = len(trunk.encoder.layer)
-        inject_adapter_in_model(self._library_config(depth), trunk, adapter_name=name)
-        _MODULES.pop(trunk, None)
+        """Attach a new update to every target."""
+        with_peft.attach(trunk, name, self._library_config(len(trunk.encoder.layer)))
 
     def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
         """Sum the updates of ``names``."""
-        for _, module in _modules(trunk):
-            here = [name for name in names if name in module.lora_A]
-            # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
-            module._disable_adapters = not here
-            module._active_adapter = here
+        with_peft.activate(trunk, names)
 
     def remove(self, trunk: XLMRobertaModel, name: str) -> None:
         """Detach an update."""
-        for _, module in _modules(trunk):
-            if name in module.lora_A:
-                module.delete_adapter(name)
+        with_peft.remove(trunk, name)
 
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """Parameters by the names that a saved ``PeftModel`` gives them."""
-        return {
-            _PREFIX + key.replace(f".{name}.", "."): value
+        """Parameters by the names that a saved ``PeftModel`` gives them; it writes magnitudes without ``.weight``."""
+        own = {
+            key.replace(f".{name}.", "."): value
             for key, value in trunk.named_parameters()
-            if f".lora_A.{name}." in key or f".lora_B.{name}." in key
+            if any(f".{part}.{name}." in key for part in self._parts)
         }
+        return {with_peft.PREFIX + key.replace("_vector.weight", "_vector"): value for key, value in own.items()}
 
     def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Layers in which every target projection has this name."""
-        count: dict[int, int] = {}
-        for index, module in _modules(trunk):
-            count[index] = count.get(index, 0) + (name in module.lora_A and name in module.lora_B)
-        return {index for index, n in count.items() if n == len(self.targets)}
+        """Layers in which every target has this name."""
+        return with_peft.found(trunk, name, self._parts, len(self.targets))
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """``names``, unless some projection has one of them and does not use it, or uses another one."""
-        for _, module in _modules(trunk):
-            off = module.disable_adapters or module.merged
-            acting = () if off else tuple(module.active_adapters)
-            if acting != tuple(name for name in names if name in module.lora_A):
-                return acting
-        return tuple(names)
+        """``names``, unless some target has one of them and does not use it, or uses another one."""
+        return with_peft.active(trunk, names)
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
         config = self._library_config(len(trunk.encoder.layer))
-        config.inference_mode = True
-        config.base_model_name_or_path = trunk.config._name_or_path or None
-        fields = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
-        text = json.dumps(fields, indent=2, sort_keys=True)
-        (folder / "adapter_config.json").write_text(text, encoding="utf-8")
-        held = {key: value.detach().contiguous() for key, value in self.tensors(trunk, name).items()}
-        save_file(held, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+        with_peft.save(trunk, config, self.tensors(trunk, name), folder)
 
     @classmethod
     def read_config(cls, folder: Path, depth: int) -> Lora:
-        """Recognise a plain LoRA; any variant this class would compute otherwise is refused."""
+        """Recognise a LoRA; any variant this class would compute otherwise is refused."""
         path = folder / "adapter_config.json"
         held = read_json(path)
         try:
-            targets = tuple(name for name in _LINEAR if name in held["target_modules"])
             kept = held["layers_to_transform"]
-            left_out = () if kept is None else tuple(i for i in range(depth) if i not in kept)
-            method = cls(rank=held["r"], alpha=held["lora_alpha"], targets=targets, leave_out=left_out)
+            method = cls(
+                rank=held["r"],
+                alpha=held["lora_alpha"],
+                targets=_targets(held["target_modules"], held.get("exclude_modules")),
+                rank_stabilized=held.get("use_rslora", False),
+                dora=held.get("use_dora", False),
+                leave_out=() if kept is None else tuple(i for i in range(depth) if i not in kept),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: not the config of a LoRA adapter ({error})") from None
-        expected = method._library_config(depth).to_dict()
-        given = {key: value for key, value in held.items() if key not in _NOT_COMPARED}
-        wrong = sorted(key for key, value in given.items() if _plain(expected.get(key)) != _plain(value))
-        if wrong:
-            raise ArtifactError(
-                f"{path}: {', '.join(f'{key}={held.get(key)!r}' for key in wrong)} is not what a plain LoRA on"
-                f" the attention projections has; variants are not read"
-            )
+        with_peft.check_config(held, method._library_config(depth), path, "a LoRA on these linear layers")
         return method
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return ("lora_A", "lora_B", "lora_magnitude_vector") if self.dora else ("lora_A", "lora_B")
 
     def _library_config(self, depth: int) -> Any:
         from peft import LoraConfig
 
         kept = list(self.layers(depth)) if self.leave_out else None
+        # peft goes by the end of a module's name, and the attention block's ends like the feed-forward block's
+        alone = "output" in self.targets and "attention_output" not in self.targets
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
-            target_modules=sorted(self.targets),
+            target_modules=sorted(_MODULE[name] for name in self.targets),
+            exclude_modules=[_MODULE["attention_output"]] if alone else None,
             lora_dropout=0.0,
             bias="none",
+            use_rslora=self.rank_stabilized,
+            use_dora=self.dora,
             layers_to_transform=kept,
             layers_pattern="layer" if kept is not None else None,
         )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, set | tuple | list):
-        return sorted(value, key=str)
-    return {} if value is None else value
-
-
-def _modules(trunk: XLMRobertaModel) -> list[tuple[int, Any]]:
-    """(layer, module) of every projection that has low-rank updates; walking the trunk is what swapping would pay."""
-    if trunk not in _MODULES:
-        from peft.tuners.lora import LoraLayer
-
-        _MODULES[trunk] = [
-            (index, module)
-            for index, layer in enumerate(trunk.encoder.layer)
-            for module in layer.modules()
-            if isinstance(module, LoraLayer)
-        ]
-    return _MODULES[trunk]
+def _targets(modules: Any, excluded: Any) -> tuple[Linear, ...]:
+    """Our names of peft's target modules; what they leave unsaid the comparison with our own config finds."""
+    return tuple(name for name, module in _MODULE.items() if module in modules and module not in (excluded or ()))

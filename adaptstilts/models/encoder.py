@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods import Method
+from adaptstilts.methods.base import ANY
 from adaptstilts.models.source import WEIGHTS, read_config
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ class Encoder:
         return len(self.trunk.encoder.layer)
 
     @property
+    def kind(self) -> str | None:
+        """The one kind of the adapters attached; None while there are none."""
+        return next((method.kind for method in self.methods.values() if method.backend != ANY), None)
+
+    @property
     def hidden(self) -> int:
         """Hidden size."""
         return int(self.trunk.config.hidden_size)
@@ -105,17 +111,20 @@ class Encoder:
         """Attach a new delta whose initial weights depend on ``seed`` alone.
 
         Raises:
-            ConfigError: the name is taken, or the method has another backend than this encoder.
+            ConfigError: the name is taken, or the method has another backend than this encoder or is of another kind
+                than what is attached.
         """
         if name in self.methods:
             raise ConfigError(f"adapter {name!r} is attached already; remove it first")
-        if method.backend != self.backend:
+        if method.backend not in (self.backend, ANY):
             raise ConfigError(
                 f"{method.label} needs the backend {method.backend!r}, this encoder has {self.backend!r}; one"
                 f" encoder has one backend, because the libraries undo each other's changes"
             )
+        if method.backend != ANY and self.kind not in (None, method.kind):
+            raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
         with generator(*seed), _quiet():
-            if not self._prepared:
+            if not self._prepared and method.backend != ANY:
                 method.prepare(self.trunk)
                 self._prepared = True
                 torch.manual_seed(seeded(*seed))
@@ -166,10 +175,10 @@ class Encoder:
             raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
         if len(set(names)) != len(names):
             raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
-        if len(names) > 1:
-            for name in names:
-                if not self.methods[name].stackable:
-                    raise ConfigError(f"{self.methods[name].label} cannot be stacked")
+        acting = [self.methods[name] for name in names if self.methods[name].backend != ANY]
+        for method in acting if len(acting) > 1 else ():
+            if method.refusal or not method.stackable:
+                raise ConfigError(f"{method.label} cannot be stacked{method.refusal and f': {method.refusal}'}")
         with _quiet():
             for method in {type(m): m for m in self.methods.values()}.values():
                 method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
@@ -185,11 +194,13 @@ class Encoder:
         self._all = list(self.trunk.parameters())
         self.compose(())
 
-    def train_all(self) -> None:
-        """Make every weight of the trunk trainable: full fine-tuning."""
+    def train_all(self, frozen: Sequence[nn.Module] = ()) -> None:
+        """Make every weight of the trunk trainable but those of the ``frozen`` parts: full fine-tuning."""
         if self.methods:
             raise ConfigError("full fine-tuning is for an encoder without adapters")
         self.trunk.requires_grad_(True)
+        for part in frozen:
+            part.requires_grad_(False)
 
     def check(self, names: Sequence[str], train: str | None) -> None:
         """The guard: what acts, where, and what trains, compared with what was asked for."""
@@ -353,10 +364,12 @@ def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any],
     """Tensors under the keys of this encoder: without the prefix of a model with a head, and with our name."""
     renamed = {}
     for key, value in held.items():
-        key = key.replace("roberta.encoder.", "encoder.")
-        if ".adapters." in key and key not in expected:
-            head, _, tail = key.partition(".adapters.")
-            key = f"{head}.adapters.{name}.{tail.partition('.')[2]}"
+        for part in ("encoder.", "shared_parameters."):
+            key = key.replace(f"roberta.{part}", part)
+        for mark in (".adapters.", ".prefix_tunings.", "shared_parameters."):
+            if mark in key and key not in expected:
+                head, _, tail = key.partition(mark)
+                key = f"{head}{mark}{name}.{tail.partition('.')[2]}"
         if key in renamed:
             raise ArtifactError(f"{path}: holds {key} twice; expected the tensors of one adapter")
         renamed[key] = value

@@ -10,6 +10,7 @@ from torch import nn
 
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods.base import ANY
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.source import Model, check_same
@@ -22,7 +23,8 @@ ADAPTERS_KEPT = 64
 class Resident:
     """The trunk in use with every adapter that was asked for so far.
 
-    Changing the trunk (another base, another backend) drops it; changing adapters does not touch it.
+    Changing the trunk (another base, another backend, adapters of another kind) drops it; changing adapters does not
+    touch it.
     """
 
     def __init__(self, store: Store, model: Model, device: torch.device) -> None:
@@ -44,13 +46,17 @@ class Resident:
             ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
         """
         entries = [self.store.entry(key) for key in stack]
-        backends = {methods.parse(entry.spec["method"]).backend for entry in entries} | (
-            {backend} if backend else set()
-        )
+        held = [methods.parse(entry.spec["method"]) for entry in entries]
+        backends = ({method.backend for method in held} | {backend}) - {None, ANY}
+        kinds = {method.kind for method in held if method.backend != ANY}
         if len(backends) > 1:
-            raise ArtifactError(f"adapters of different libraries cannot be stacked: {', '.join(sorted(backends))}")
+            told = ", ".join(sorted(map(str, backends)))
+            raise ArtifactError(f"adapters of different libraries cannot be stacked: {told}")
+        if len(kinds) > 1:
+            raise ArtifactError(f"adapters of different kinds cannot be stacked: {', '.join(sorted(kinds))}")
         backend = next(iter(backends), None) or (self._trunk[1] if self._trunk and self._trunk[0] == base else "plain")
-        if self._trunk != (base, backend):
+        other = self._encoder is not None and kinds and self._encoder.kind not in (None, *kinds)
+        if self._trunk != (base, backend) or other:
             self.drop()
             self._encoder = Encoder(self._folder(base), backend, self.device, self.model.name)
             self._trunk = (base, backend)

@@ -24,6 +24,8 @@ from adaptstilts.config import Train
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.kinds.base import collate
+from adaptstilts.methods.full import Full
+from adaptstilts.methods import Method
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, check_finite, seeded
 from adaptstilts.models.resident import Resident
@@ -73,7 +75,7 @@ class _Trainer:
         self.meter = Meter(runtime.device)
         self.encoder = _model(phase, runtime, self.streams)
         self.named = _trainable(self.encoder, self.streams)
-        self.optimizer = _optimizer(self.named, self.settings)
+        self.optimizer = _optimizer(self.named, self.settings, phase.method)
         self.total = len(self.turns)
         self.every = self.settings.eval_every or math.ceil(self.total / self.settings.epochs)
         self.progress = _Progress()
@@ -250,11 +252,11 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
     """The encoder, composed with exactly the phase's parameters trainable; every stream gets its head."""
     store = runtime.workspace.store
     start = store.entry(phase.init) if phase.init else None
-    if phase.method.kind == "full":
+    if isinstance(phase.method, Full):
         parent = start or (store.entry(phase.base) if phase.base else None)
         folder = parent.folder / "encoder" if parent else runtime.model.folder
         encoder = Encoder(folder, "plain", runtime.device, runtime.model.name)
-        encoder.train_all()
+        encoder.train_all(phase.method.frozen(encoder.trunk))
     else:
         resident = Resident(store, runtime.model, runtime.device)
         encoder = resident.encoder(phase.base, phase.stack, phase.method.backend)
@@ -279,11 +281,12 @@ def _trainable(encoder: Encoder, found: Sequence[Stream]) -> dict[str, nn.Parame
     return named
 
 
-def _optimizer(named: dict[str, nn.Parameter], settings: Train) -> torch.optim.Optimizer:
-    """Fused AdamW; biases and LayerNorm weights (one-dimensional) without weight decay."""
+def _optimizer(named: dict[str, nn.Parameter], settings: Train, method: Method) -> torch.optim.Optimizer:
+    """Fused AdamW; only matrices have weight decay: biases, LayerNorm weights and scales (IA3's) have none."""
+    matrices = {key for key, p in named.items() if p.ndim > 1 and (method.decayed or not key.startswith("trunk."))}
     groups = [
-        {"params": [p for p in named.values() if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in named.values() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for key, p in named.items() if key in matrices], "weight_decay": settings.weight_decay},
+        {"params": [p for key, p in named.items() if key not in matrices], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.lr or 0.0, eps=1e-8, fused=True)
 

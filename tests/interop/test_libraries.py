@@ -10,8 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods.compacter import Compacter
+from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.lora import Lora
+from adaptstilts.methods.prefix import Prefix
 from adaptstilts.models.encoder import Encoder
 
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
@@ -21,12 +25,17 @@ BOTTLENECKS = [
     Bottleneck(reduction=4),
     Bottleneck(reduction=4, placement="double"),
     Bottleneck(reduction=8, leave_out=(0, 2)),
+    Bottleneck(reduction=4, placement="parallel", leave_out=(1,)),
 ]
+COMPACTERS = [Compacter(reduction=4), Compacter(reduction=8, placement="double", leave_out=(3,))]
 LORAS = [
     Lora(rank=2),
     Lora(rank=4, alpha=3, targets=("key", "value")),
     Lora(rank=2, leave_out=(0, 1)),
+    Lora(rank=3, rank_stabilized=True, targets=("query", "output")),
+    Lora(rank=2, dora=True, targets=("value", "attention_output", "intermediate", "output")),
 ]
+SCALES = [Ia3(), Ia3(leave_out=(1,))]
 
 
 def plain(folder: Path) -> nn.Module:
@@ -53,7 +62,7 @@ def perturb(parameters: dict[str, nn.Parameter]) -> None:
             value.copy_(0.2 * torch.randn(value.shape, generator=noise))
 
 
-def trained(tiny: Path, method: Bottleneck | Lora, folder: Path) -> Tensor:
+def trained(tiny: Path, method: Method, folder: Path) -> Tensor:
     """Save a perturbed adapter from here; returns the outputs with it."""
     encoder = Encoder(tiny, method.backend, name="someone/tiny")
     encoder.add("mine", method, 1)
@@ -63,8 +72,8 @@ def trained(tiny: Path, method: Bottleneck | Lora, folder: Path) -> Tensor:
     return ours(encoder)
 
 
-@pytest.mark.parametrize("method", BOTTLENECKS, ids=lambda m: m.label)
-def test_ours_in_plain_adapters(tiny: Path, tmp_path: Path, method: Bottleneck) -> None:
+@pytest.mark.parametrize("method", [*BOTTLENECKS, *COMPACTERS, Prefix(length=3, inner=4)], ids=lambda m: m.label)
+def test_ours_in_plain_adapters(tiny: Path, tmp_path: Path, method: Method) -> None:
     import adapters
 
     expected = trained(tiny, method, tmp_path)
@@ -73,14 +82,15 @@ def test_ours_in_plain_adapters(tiny: Path, tmp_path: Path, method: Bottleneck) 
     assert not torch.equal(run(model), expected)
     info: dict = {}
     name = model.load_adapter(str(tmp_path), use_safetensors=True, loading_info=info)
-    assert info["missing_keys"] == []
+    # a prefix has one more name for each layer; the library sets them all through the one that is there
+    assert all(".prefix_tunings." in key for key in info["missing_keys"])
     model.set_active_adapters(name)
     assert name == "mine"
     assert torch.equal(run(model), expected)
 
 
-@pytest.mark.parametrize("method", LORAS, ids=lambda m: m.label)
-def test_ours_in_plain_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
+@pytest.mark.parametrize("method", [*LORAS, *SCALES], ids=lambda m: m.label)
+def test_ours_in_plain_peft(tiny: Path, tmp_path: Path, method: Method) -> None:
     from peft import PeftModel
 
     expected = trained(tiny, method, tmp_path)
@@ -110,11 +120,17 @@ def test_our_stack_is_theirs(tiny: Path, tmp_path: Path) -> None:
     assert torch.equal(run(model), ours(encoder))
 
 
-def theirs(kind: str, tiny: Path, method: Bottleneck, folder: Path) -> Tensor:
+def theirs(kind: str, tiny: Path, method: Bottleneck | Compacter, folder: Path) -> Tensor:
     """Save a perturbed adapter with the adapters library alone; returns the encoder's outputs with it."""
     import adapters
 
-    config = {"seq": adapters.SeqBnConfig, "double": adapters.DoubleSeqBnConfig}[method.placement]
+    config = {
+        ("bottleneck", "seq"): adapters.SeqBnConfig,
+        ("bottleneck", "double"): adapters.DoubleSeqBnConfig,
+        ("bottleneck", "parallel"): adapters.ParBnConfig,
+        ("compacter", "seq"): adapters.CompacterPlusPlusConfig,
+        ("compacter", "double"): adapters.CompacterConfig,
+    }[method.kind, method.placement]
     settings = config(reduction_factor=method.reduction, leave_out=list(method.leave_out))
     if kind == "bare":
         model = plain(tiny)
@@ -123,7 +139,8 @@ def theirs(kind: str, tiny: Path, method: Bottleneck, folder: Path) -> Tensor:
         model = adapters.XLMRobertaAdapterModel.from_pretrained(str(tiny)).eval()
         model.add_classification_head("theirs", num_labels=3)
     model.add_adapter("theirs", config=settings)
-    perturb({key: value for key, value in model.named_parameters() if ".adapters.theirs." in key})
+    own = (".adapters.theirs.", "shared_parameters.theirs.")
+    perturb({key: value for key, value in model.named_parameters() if any(mark in key for mark in own)})
     model.set_active_adapters("theirs")
     model.save_adapter(str(folder), "theirs", with_head=kind == "with head", use_safetensors=True)
     return run(model if kind == "bare" else model.roberta)
@@ -145,17 +162,44 @@ def test_theirs_from_adapters(tiny: Path, tmp_path: Path, method: Bottleneck, ki
     assert torch.equal(ours(encoder), expected)
 
 
-@pytest.mark.parametrize("config", ["ParBnConfig", "SeqBnInvConfig", "SeqBnConfig", "LoRAConfig", "IA3Config"])
+@pytest.mark.parametrize("method", COMPACTERS, ids=lambda m: m.label)
+def test_compacters_from_adapters(tiny: Path, tmp_path: Path, method: Compacter) -> None:
+    """Those of a model with a head; of a bare encoder the library writes a compacter without its shared matrices."""
+    expected = theirs("head model", tiny, method, tmp_path / "whole")
+    encoder = Encoder(tiny, "adapters")
+    assert Compacter.read_config(tmp_path / "whole", encoder.depth) == method
+    encoder.load("x", method, tmp_path / "whole")
+    encoder.compose(["x"])
+    assert torch.equal(ours(encoder), expected)
+    theirs("bare", tiny, method, tmp_path / "part")
+    with pytest.raises(ArtifactError, match=r"shared_parameters\.y\.phm_rule \(missing\)"):
+        encoder.load("y", method, tmp_path / "part")
+
+
+@pytest.mark.parametrize(
+    "config", ["ParBnConfig", "SeqBnInvConfig", "SeqBnConfig", "CompacterConfig", "LoRAConfig", "IA3Config"]
+)
 def test_other_adapters_are_refused(tiny: Path, tmp_path: Path, config: str) -> None:
     import adapters
 
     model = plain(tiny)
     adapters.init(model)
-    changed = {"scaling": 2.0} if config == "SeqBnConfig" else {}
-    model.add_adapter("theirs", config=getattr(adapters, config)(**changed))
+    settings = {
+        "SeqBnConfig": {"scaling": 2.0},
+        "ParBnConfig": {"scaling": 2.0},
+        "CompacterConfig": {"reduction_factor": 4},
+    }
+    model.add_adapter("theirs", config=getattr(adapters, config)(**settings.get(config, {})))
     model.save_adapter(str(tmp_path), "theirs", use_safetensors=True)
     with pytest.raises(ArtifactError, match=r"adapter_config\.json"):
         Bottleneck.read_config(tmp_path, 4)
+
+
+THEIRS = {
+    "attention_output": "attention.output.dense",
+    "intermediate": "intermediate.dense",
+    "output": "output.dense",
+}
 
 
 @pytest.mark.parametrize("method", LORAS, ids=lambda m: m.label)
@@ -163,10 +207,14 @@ def test_theirs_from_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
     from peft import LoraConfig, get_peft_model
 
     layers = list(method.layers(4)) if method.leave_out else None
+    alone = "output" in method.targets and "attention_output" not in method.targets
     config = LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
-        target_modules=list(reversed(method.targets)),
+        target_modules=[THEIRS.get(name, name) for name in reversed(method.targets)],
+        exclude_modules=["attention.output.dense"] if alone else None,
+        use_rslora=method.rank_stabilized,
+        use_dora=method.dora,
         layers_to_transform=layers,
         layers_pattern="layer" if layers else None,
     )
@@ -182,7 +230,7 @@ def test_theirs_from_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
     assert torch.equal(ours(encoder), run(model))
 
 
-@pytest.mark.parametrize("change", [{"use_rslora": True}, {"use_dora": True}, {"lora_bias": True}, {"bias": "all"}])
+@pytest.mark.parametrize("change", [{"init_lora_weights": "pissa"}, {"lora_bias": True}, {"bias": "all"}])
 def test_other_loras_are_refused(tiny: Path, tmp_path: Path, change: dict) -> None:
     from peft import LoraConfig, get_peft_model
 
@@ -190,6 +238,27 @@ def test_other_loras_are_refused(tiny: Path, tmp_path: Path, change: dict) -> No
     model.save_pretrained(str(tmp_path))
     with pytest.raises(ArtifactError, match=next(iter(change))):
         Lora.read_config(tmp_path, 4)
+
+
+def test_scales_from_peft(tiny: Path, tmp_path: Path) -> None:
+    from peft import IA3Config, get_peft_model
+
+    inner = [f"layer.{i}.output.dense" for i in range(4)]
+    attention = [f"layer.{i}.attention.self.{part}" for i in range(4) for part in ("key", "value")]
+    for name, targets in (("own", [*attention, *inner]), ("all", ["key", "value", "output.dense"])):
+        forward = [module for module in targets if module.endswith("output.dense")]
+        model = get_peft_model(plain(tiny), IA3Config(target_modules=targets, feedforward_modules=forward))
+        perturb({key: value for key, value in model.named_parameters() if "ia3_l" in key})
+        model.eval()
+        model.save_pretrained(str(tmp_path / name))
+        if name == "own":
+            expected = run(model)
+    encoder = Encoder(tiny, "peft")
+    encoder.load("x", Ia3.read_config(tmp_path / "own", 4), tmp_path / "own")
+    encoder.compose(["x"])
+    assert torch.equal(ours(encoder), expected)
+    with pytest.raises(ArtifactError, match="target_modules"):
+        Ia3.read_config(tmp_path / "all", 4)
 
 
 def test_lora_with_a_head_is_refused(tiny: Path, tmp_path: Path) -> None:

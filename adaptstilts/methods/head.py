@@ -1,0 +1,103 @@
+"""Head only: the linear probe. Nothing of the encoder is trained, whatever encoder the target phase stands on.
+
+A head on the bare encoder is the weakest baseline; a head on what an intermediate phase left shows what is in it
+without further training (as the probing tasks of Pruksachatkun et al. 2020, arXiv 2005.00628).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
+
+from adaptstilts.methods import with_offsets
+from adaptstilts.methods.base import ANY, Method
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import XLMRobertaModel
+
+
+def _method(value: Any) -> Any:
+    """A method as study files write it: its kind, or a mapping with it."""
+    from adaptstilts import methods
+
+    fields = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(fields, dict) or not isinstance(fields.get("kind"), str):
+        return value
+    try:
+        return methods.get(fields["kind"]).model_validate(fields)
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ValueError("; ".join(told)) from None
+
+
+class Head(Method):
+    """The task's head alone, on the encoder as it is or as an intermediate phase left it.
+
+    To everything that handles adapters it is one without weights: it stands on an intermediate adapter, whose place
+    in the stack it leaves as it is, and can be swapped; its folder holds a config and no tensor.
+
+    Attributes:
+        over: the method of the intermediate phases, a kind or a mapping; needed where a study has any.
+    """
+
+    kind: Literal["head"] = "head"
+    over: Annotated[SerializeAsAny[Method] | None, BeforeValidator(_method)] = None
+    backend: ClassVar[str] = ANY
+    stackable: ClassVar[bool] = True
+    default_lr: ClassVar[float] = 1e-3
+
+    def identity(self) -> dict[str, Any]:
+        """The kind alone: what a target phase stands on is in its own content key."""
+        return {"kind": self.kind}
+
+    @property
+    def label(self) -> str:
+        """``head``, and what it is on."""
+        return f"head over {self.over.label}" if self.over else "head"
+
+    @property
+    def below(self) -> Method:
+        """The method of the intermediate phases."""
+        return self.over or self
+
+    def layers(self, depth: int) -> tuple[int, ...]:
+        """None has a module."""
+        return ()
+
+    def trainable(self, shape: Mapping[str, int]) -> int:
+        """Nothing of the encoder."""
+        return 0
+
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Nothing is attached."""
+
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        """Nothing acts."""
+
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Nothing is there."""
+
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        """No parameters."""
+        return {}
+
+    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        """In no layer."""
+        return set()
+
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """Nothing to compare."""
+        return tuple(names)
+
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        """Write ``adapter_config.json`` and an ``adapter_model.safetensors`` without tensors."""
+        with_offsets.save(self, {}, folder)
+
+    @classmethod
+    def read_config(cls, folder: Path, depth: int) -> Head:
+        """Recognise what :meth:`save` wrote."""
+        return with_offsets.read_config(cls, folder)
