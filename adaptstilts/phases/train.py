@@ -24,8 +24,8 @@ from adaptstilts.config import Train
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.kinds.base import collate
-from adaptstilts.methods.full import Full
 from adaptstilts.methods import Method
+from adaptstilts.methods.full import Full
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, check_finite, seeded
 from adaptstilts.models.resident import Resident
