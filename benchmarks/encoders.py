@@ -238,7 +238,7 @@ def majority(workspace: Workspace, task: Task, code: str) -> float:
     rows = read(workspace.split(task.test, code), task, kind.check).rows  # type: ignore[arg-type]
     if task.kind == "classification":
         label = Counter(row["label"] for row in train).most_common(1)[0][0]
-        guesses: list[Any] = [label] * len(rows)
+        guesses: list[Any] = [task.labels[label]] * len(rows)
     elif task.kind == "tagging":
         tag = Counter(tag for row in train for tag in row["tags"]).most_common(1)[0][0]
         guesses = [[tag] * len(row["tags"]) for row in rows]
