@@ -130,12 +130,13 @@ def turns(found: Sequence[Stream], phase: TrainPhase) -> list[tuple[int, int]]:
     if len(found) == 1:
         total = found[0].per_epoch * settings.epochs
         return [(0, step) for step in range(min(total, settings.max_steps or total))]
-    mixture = phase.mixture or Mixture(tasks=("", ""))
-    sizes = [min(len(found[i].features.items), mixture.cap or len(found[i].features.items)) for i in tasked]
+    sizes = [len(found[i].features.items) for i in tasked]
+    if phase.mixture and phase.mixture.cap:
+        sizes = [min(size, phase.mixture.cap) for size in sizes]
     batches = sum(math.ceil(size / found[i].settings.batch_size) for i, size in zip(tasked, sizes, strict=True))
     total = round(settings.epochs * batches / (1 - phase.masked))
     total = min(total, settings.max_steps or total)
-    weights = shares(sizes, mixture)
+    weights = shares(sizes, phase.mixture) if phase.mixture else [1.0]
     chances = [share * (1 - phase.masked) for share in weights] + [phase.masked] * (len(found) - len(tasked))
     drawn = random.Random(f"turns-{phase.seed}").choices(range(len(found)), chances, k=total)
     before: Counter[int] = Counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,6 +110,18 @@ def test_masked_text_takes_steps_of_its_own(tiny: Path, workspace: Workspace) ->
     counts = Counter(number for number, _ in order)
     assert counts[1] / len(order) == pytest.approx(0.25, abs=0.05)
     assert own[1].dev_features is None
+
+
+def test_a_task_beside_masked_text_is_not_capped(tiny: Path, workspace: Workspace) -> None:
+    """The cap is a mixture's: a task of any size keeps as many steps as it has without the text."""
+    phase = first(planned(tiny, workspace, MASKED), "mnli+masked")
+
+    def stream(kind: str) -> Any:
+        features = SimpleNamespace(items=range(300_000))
+        task, own = SimpleNamespace(kind=kind), SimpleNamespace(batch_size=1000)
+        return SimpleNamespace(task=task, settings=own, features=features, per_epoch=300)
+
+    assert len(turns([stream("classification"), stream("masked")], phase)) == round(2 * 300 / 0.75)
 
 
 def test_an_entry_of_a_mixture(tiny: Path, workspace: Workspace) -> None:
