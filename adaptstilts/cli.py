@@ -81,15 +81,7 @@ def plan(
     """Show what a study would do and cost, before anything is spent."""
     from adaptstilts.terminal import plan_lines
 
-    if outline:
-        from adaptstilts import config as configs
-        from adaptstilts.outline import Outline
-        from adaptstilts.plan import expand
-
-        workspace: Workspace = Outline(store)
-        found = expand(configs.load(config, overrides or ()), workspace)
-    else:
-        workspace, found = _plan(config, overrides, store, data_root, offline)
+    workspace, found = _plan(config, overrides, store, data_root, offline, outline)
     for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
         typer.echo(line)
 
@@ -370,13 +362,19 @@ def _workspace(store: Path, data_root: Path | None, offline: bool) -> Workspace:
 
 
 def _plan(
-    config: Path, overrides: list[str] | None, store: Path, data_root: Path | None, offline: bool
+    config: Path,
+    overrides: list[str] | None,
+    store: Path,
+    data_root: Path | None,
+    offline: bool,
+    outline: bool = False,
 ) -> tuple[Workspace, Plan]:
     from adaptstilts import config as configs
+    from adaptstilts.outline import Outline
     from adaptstilts.plan import expand
 
     study = configs.load(config, overrides or ())
-    workspace = _workspace(store, data_root, offline)
+    workspace = Outline(store) if outline else _workspace(store, data_root, offline)
     return workspace, expand(study, workspace)
 
 

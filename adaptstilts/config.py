@@ -14,6 +14,8 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 
 Precision = Literal["auto", "bf16", "fp32"]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class Frozen(BaseModel):
@@ -118,7 +120,7 @@ class Text(Frozen):
         format: ``text`` reads plain files, a text a line, whose column is called ``text``.
     """
 
-    repo: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")
+    repo: str = Field(pattern=REPO)
     config: str = "default"
     split: str = "train"
     format: Literal["parquet", "text"] = "parquet"
@@ -151,7 +153,7 @@ class Part(Frozen):
         evaluate: the same, of its evaluation (targets only).
     """
 
-    task: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+    task: str = Field(pattern=NAME)
     mixture: Mixture | None = None
     masked: Masked | None = None
     train: dict[str, Any] = Field(default_factory=dict)
@@ -184,7 +186,7 @@ class Study(Frozen):
         train: settings for every training phase; those of a method and of a task go before them.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+    name: str = Field(pattern=NAME)
     model: str = Field(min_length=1)
     revision: str | None = None
     intermediates: tuple[Part, ...] = Field((Part(task="none"),), min_length=1)

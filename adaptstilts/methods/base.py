@@ -121,6 +121,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return held
 
 
+def write_files(folder: Path, config: str, name: str, tensors: Mapping[str, nn.Parameter]) -> None:
+    """Write an adapter's folder: ``adapter_config.json`` and the tensors under ``name``."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adapter_config.json").write_text(config, encoding="utf-8")
+    held = {key: value.detach().contiguous() for key, value in tensors.items()}
+    save_file(held, str(folder / name), metadata={"format": "pt"})
+
+
 def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
     """Layer indices in the one order that files keep, each once."""
     return tuple(sorted(set(indices)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import read_json
+from adaptstilts.methods.base import read_json, write_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,14 +61,10 @@ def active(trunk: XLMRobertaModel) -> tuple[str, ...]:
 def save(trunk: XLMRobertaModel, name: str, tensors: Mapping[str, nn.Parameter], folder: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter.safetensors`` where the library itself cannot, or not all of it."""
     from adapters.configuration import build_full_config
-    from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
     own = trunk.adapters_config.get(name)
     told = build_full_config(own, trunk.config, model_name=trunk.model_name, name=name)
-    (folder / "adapter_config.json").write_text(json.dumps(told, indent=2, sort_keys=True), encoding="utf-8")
-    held = {key: value.detach().contiguous() for key, value in tensors.items()}
-    save_file(held, str(folder / "adapter.safetensors"), metadata={"format": "pt"})
+    write_files(folder, json.dumps(told, indent=2, sort_keys=True), "adapter.safetensors", tensors)
 
 
 def read(folder: Path, what: str) -> dict[str, Any]:

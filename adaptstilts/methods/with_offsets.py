@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method, read_json
+from adaptstilts.methods.base import Method, read_json, write_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,12 +79,7 @@ def active(trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
 
 def save(method: Method, offsets: Mapping[str, nn.Parameter], folder: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adapter_config.json").write_text(json.dumps(method.identity(), indent=1), encoding="utf-8")
-    held = {key: value.detach().contiguous() for key, value in offsets.items()}
-    save_file(held, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+    write_files(folder, json.dumps(method.identity(), indent=1), "adapter_model.safetensors", offsets)
 
 
 def read_config(method: type[Known], folder: Path) -> Known:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods.base import write_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,16 +89,10 @@ def active(trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
 
 def save(trunk: XLMRobertaModel, config: Any, tensors: Mapping[str, nn.Parameter], folder: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
     config.inference_mode = True
     config.base_model_name_or_path = trunk.config._name_or_path or None
     fields = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
-    text = json.dumps(fields, indent=2, sort_keys=True)
-    (folder / "adapter_config.json").write_text(text, encoding="utf-8")
-    held = {key: value.detach().contiguous() for key, value in tensors.items()}
-    save_file(held, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+    write_files(folder, json.dumps(fields, indent=2, sort_keys=True), "adapter_model.safetensors", tensors)
 
 
 def check_config(held: Mapping[str, Any], expected: Any, path: Path, what: str) -> None:

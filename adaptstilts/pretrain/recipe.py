@@ -10,15 +10,24 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from adaptstilts import languages, strictyaml, tasks
-from adaptstilts.config import Frozen, Precision, as_tuples, explain, near, override_key, read_text, split_override
+from adaptstilts.config import (
+    NAME,
+    REPO,
+    Frozen,
+    Precision,
+    as_tuples,
+    explain,
+    near,
+    override_key,
+    read_text,
+    split_override,
+)
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError
 from adaptstilts.spec import Phase
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
-REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 LARGEST_VOCABULARY = 60_000
 EXCLUDED = "exclude {}"
 TOLD = ("licence", "source")
