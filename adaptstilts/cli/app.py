@@ -1,0 +1,61 @@
+"""The application object, the options that verbs share, and the way from a command line to a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from adaptstilts.plan import Plan
+    from adaptstilts.workspace import Workspace
+
+app = typer.Typer(
+    name="adaptstilts",
+    help="Intermediate-task training with adapters: train, transfer zero-shot, swap, retrieve, compare.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Overrides: key.path=value.", show_default=False)]
+StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTSTILTS_STORE", help="Folder of results.")]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--data-root", envvar="ADAPTSTILTS_DATA_ROOT", help="Local folder laid out like the hub."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+DEFAULT_STORE = Path("store")
+
+
+def open_workspace(store: Path, data_root: Path | None, offline: bool) -> Workspace:
+    from adaptstilts.workspace import Workspace
+
+    return Workspace(store, data_root, offline)
+
+
+def open_plan(
+    config: Path,
+    overrides: list[str] | None,
+    store: Path,
+    data_root: Path | None,
+    offline: bool,
+    outline: bool = False,
+) -> tuple[Workspace, Plan]:
+    from adaptstilts import config as configs
+    from adaptstilts.outline import Outline
+    from adaptstilts.plan import expand
+
+    study = configs.load(config, overrides or ())
+    workspace = Outline(store) if outline else open_workspace(store, data_root, offline)
+    return workspace, expand(study, workspace)
+
+
+def print_results(found: Any, workspace: Workspace) -> None:
+    from adaptstilts import scores, tables
+
+    typer.echo(tables.render(scores.records(found, workspace.store), "md", found.study.name), nl=False)
