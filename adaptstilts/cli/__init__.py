@@ -10,7 +10,8 @@ import typer
 from adaptstilts import errors
 from adaptstilts.cli.app import app
 
-# isort: off, the order of the help
+# in the order of the help:
+# isort: off
 from adaptstilts.cli import studies, exchange, making, about
 # isort: on
 
