@@ -24,27 +24,34 @@ class Language:
 
 
 _ROWS = """
-af afr Afrikaans;am amh Amharic;ar ara Arabic;az aze Azerbaijani;be bel Belarusian;bg bul Bulgarian;bn ben Bengali
-ca cat Catalan;cs ces Czech;cy cym Welsh;da dan Danish;de deu German;el ell Greek;en eng English;eo epo Esperanto
-es spa Spanish;et est Estonian;eu eus Basque;fa pes Persian;fi fin Finnish;fr fra French;ga gle Irish;gl glg Galician
-gu guj Gujarati;ha hau Hausa;he heb Hebrew;hi hin Hindi;hr hrv Croatian;ht hat Haitian;hu hun Hungarian
-hy hye Armenian;id ind Indonesian;is isl Icelandic;it ita Italian;ja jpn Japanese;jv jav Javanese;ka kat Georgian
-kk kaz Kazakh;km khm Khmer;kn kan Kannada;ko kor Korean;lo lao Lao;lt lit Lithuanian;lv lav Latvian;mk mkd Macedonian
-ml mal Malayalam;mn mon Mongolian;mr mar Marathi;ms zsm Malay;my mya Burmese;nb nob Bokmal;ne npi Nepali
-nl nld Dutch;nn nno Nynorsk;pa pan Punjabi;pl pol Polish;ps pus Pashto;pt por Portuguese;qu que Quechua
-ro ron Romanian;ru rus Russian;sk slk Slovak;sl slv Slovenian;so som Somali;sq sqi Albanian;sr srp Serbian
-sv swe Swedish;sw swh Swahili;ta tam Tamil;te tel Telugu;th tha Thai;tl tgl Tagalog;tr tur Turkish;tt tat Tatar
-ug uig Uyghur;uk ukr Ukrainian;ur urd Urdu;uz uzb Uzbek;vi vie Vietnamese;wo wol Wolof;xh xho Xhosa;yi yid Yiddish
-yo yor Yoruba;zh cmn Chinese;zu zul Zulu
+af afr Afrikaans;am amh Amharic;ang ang Old English;ar ara Arabic;arq arq Algerian Arabic;arz arz Egyptian Arabic
+ast ast Asturian;awa awa Awadhi;az aze Azerbaijani;be bel Belarusian;ber ber Berber;bg bul Bulgarian;bn ben Bengali
+br bre Breton;bs bos Bosnian;ca cat Catalan;cbk cbk Chavacano;ceb ceb Cebuano;ch cha Chamorro;cs ces Czech
+csb csb Kashubian;cy cym Welsh;da dan Danish;de deu German;dsb dsb Lower Sorbian;dtp dtp Kadazan Dusun;el ell Greek
+en eng English;eo epo Esperanto;es spa Spanish;et est Estonian;eu eus Basque;fa pes Persian;fi fin Finnish
+fo fao Faroese;fr fra French;fy fry Western Frisian;ga gle Irish;gd gla Scottish Gaelic;gl glg Galician
+gsw gsw Swiss German;gu guj Gujarati;ha hau Hausa;he heb Hebrew;hi hin Hindi;hr hrv Croatian;hsb hsb Upper Sorbian
+ht hat Haitian;hu hun Hungarian;hy hye Armenian;ia ina Interlingua;id ind Indonesian;ie ile Interlingue;io ido Ido
+is isl Icelandic;it ita Italian;ja jpn Japanese;jv jav Javanese;ka kat Georgian;kab kab Kabyle;kk kaz Kazakh
+km khm Khmer;kn kan Kannada;ko kor Korean;ku kur Kurdish;kw cor Cornish;kzj kzj Coastal Kadazan;la lat Latin
+lfn lfn Lingua Franca Nova;lo lao Lao;lt lit Lithuanian;lv lvs Latvian;max max North Moluccan Malay
+mhr mhr Meadow Mari;mk mkd Macedonian;ml mal Malayalam;mn mon Mongolian;mr mar Marathi;ms zsm Malay;my mya Burmese
+nb nob Bokmal;nds nds Low German;ne npi Nepali;nl nld Dutch;nn nno Nynorsk;nov nov Novial;oc oci Occitan
+orv orv Old East Slavic;pa pan Punjabi;pam pam Pampanga;pl pol Polish;pms pms Piedmontese;ps pus Pashto
+pt por Portuguese;qu que Quechua;ro ron Romanian;ru rus Russian;sk slk Slovak;sl slv Slovenian;so som Somali
+sq sqi Albanian;sr srp Serbian;sv swe Swedish;sw swh Swahili;swg swg Swabian;ta tam Tamil;te tel Telugu;th tha Thai
+tk tuk Turkmen;tl tgl Tagalog;tr tur Turkish;tt tat Tatar;tzl tzl Talossan;ug uig Uyghur;uk ukr Ukrainian;ur urd Urdu
+uz uzb Uzbek;vi vie Vietnamese;war war Waray;wo wol Wolof;wuu wuu Wu Chinese;xh xho Xhosa;yi yid Yiddish;yo yor Yoruba
+yue yue Cantonese;zh cmn Chinese;zu zul Zulu
 """
 
 LANGUAGES: dict[str, Language] = {
-    row.split()[0]: Language(*row.split()) for line in _ROWS.strip().splitlines() for row in line.split(";")
+    row.split()[0]: Language(*row.split(maxsplit=2)) for line in _ROWS.strip().splitlines() for row in line.split(";")
 }
 
 _ALIASES = {
     "iw": "he", "in": "id", "ji": "yi", "jw": "jv", "fil": "tl", "zho": "zh", "zh-cn": "zh", "zh-hans": "zh",
-    "fas": "fa", "swa": "sw", "msa": "ms", "nep": "ne", "arb": "ar", "pt-br": "pt", "lvs": "lv", "ekk": "et",
+    "fas": "fa", "swa": "sw", "msa": "ms", "nep": "ne", "arb": "ar", "pt-br": "pt", "lav": "lv", "ekk": "et",
 }  # fmt: skip
 
 

@@ -1,117 +1,25 @@
-"""A study expands into a plan: a graph of phases, each with a content key, deduplicated by it."""
+"""A study expands into a plan: what every target stands on, what is evaluated over what, what is encoded."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from adaptstilts import languages, tasks
-from adaptstilts.config import Arm, Part, Study, Train, evaluate_settings, train_settings
-from adaptstilts.data import sources
-from adaptstilts.data.sources import Split
+from adaptstilts.config import Arm, Chain, Composition, Merge, Part, Retrieve, Study, evaluate_settings, near
 from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.graph import Cell, Cost, Plan
+from adaptstilts.imports import check_kind, import_phase
+from adaptstilts.methods import fusion
 from adaptstilts.methods.base import ANY
 from adaptstilts.models.source import Model
-from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, Stream, TrainPhase
-from adaptstilts.store import Store
-from adaptstilts.tasks import Source, Task, masked
+from adaptstilts.spec import EvaluatePhase, RetrievePhase
+from adaptstilts.tasks import Task
 from adaptstilts.tasks.base import POOL
+from adaptstilts.trainings import ENGLISH, NOTHING, Trainings, Under, check_compositions, check_language_adapters
 from adaptstilts.workspace import Workspace
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the results: which phase answers for which combination.
-
-    Attributes:
-        task: target task.
-        method: label of the method.
-        trained_on: intermediate task under which the target was trained, or ``none``.
-        over: intermediate task it is evaluated over; another one than ``trained_on`` after a swap.
-        seed: of the phases.
-        phase: key of the evaluate or retrieve phase.
-        training: keys of the target's own training phases.
-        missing: languages of the task that the data does not have.
-    """
-
-    task: str
-    method: str
-    trained_on: str
-    over: str
-    seed: int
-    phase: str
-    training: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-
-    @property
-    def swapped(self) -> bool:
-        """Whether this is a swap: evaluated over another intermediate than it was trained on."""
-        return self.over != self.trained_on
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Rough cost of one training phase, known before anything is spent."""
-
-    trainable: int
-    bytes: int
-    examples: int
-    tokens: int
-    flops: float
-
-
-class Plan:
-    """A graph of phases by key, with the cells that a study's results are made of."""
-
-    def __init__(self, study: Study, model: Model) -> None:
-        self.study, self.model = study, model
-        self.phases: dict[str, Phase] = {}
-        self.cells: list[Cell] = []
-
-    def add(self, phase: Phase) -> str:
-        """Add a phase, unless an equal one is there; returns its key."""
-        self.phases.setdefault(phase.key, phase)
-        return phase.key
-
-    def order(self) -> list[Phase]:
-        """Every phase, parents before children; otherwise in the order of the study."""
-        done: dict[str, Phase] = {}
-
-        def visit(key: str) -> None:
-            if key in done or key not in self.phases:
-                return
-            for parent in self.phases[key].parents:
-                visit(parent)
-            done[key] = self.phases[key]
-
-        for kind in ("train", "retrieve", "evaluate"):
-            for key, phase in self.phases.items():
-                if phase.kind == kind:
-                    visit(key)
-        return list(done.values())
-
-    def missing(self, store: Store) -> list[Phase]:
-        """Phases without an entry, in order."""
-        return [phase for phase in self.order() if not store.has(phase.key)]
-
-    def uses(self) -> dict[str, int]:
-        """Key of a training phase -> results that stand on it."""
-        found: Counter[str] = Counter()
-        for cell in self.cells:
-            below, todo = {cell.phase}, [cell.phase]
-            while todo:
-                phase = self.phases.get(todo.pop())
-                new = set(phase.parents) - below if phase else set()
-                below |= new
-                todo += new
-            found.update(below)
-        return dict(found)
-
-    def cost(self, workspace: Workspace) -> dict[str, Cost]:
-        """Rough cost of every training phase."""
-        return {
-            phase.key: _cost(phase, self.model, workspace) for phase in self.order() if isinstance(phase, TrainPhase)
-        }
+__all__ = ["Cell", "Cost", "Plan", "expand"]
 
 
 def expand(study: Study, workspace: Workspace) -> Plan:
@@ -132,13 +40,26 @@ def expand(study: Study, workspace: Workspace) -> Plan:
     return plan
 
 
-@dataclass(frozen=True)
-class _Under:
-    """What a target phase stands on: an intermediate task and the phase that trained it."""
+def encodings(study: Study, workspace: Workspace) -> Plan:
+    """The retrieval targets of a study with the base model as it is, one phase each; nothing is trained.
 
-    name: str
-    base: str | None = None
-    stack: tuple[str, ...] = ()
+    Raises:
+        ConfigError, DataError: as :func:`expand`.
+    """
+    model = workspace.model(study)
+    _check(study, model)
+    plan = Plan(study, model)
+    builder = _Builder(plan, workspace)
+    for part in study.targets:
+        builder.retrieve(part, study.methods[0], NOTHING, NOTHING, study.seeds[0])
+    workspace.memory.save()
+    return plan
+
+
+def intermediates(plan: Plan, workspace: Workspace, arm: Arm, seed: int) -> dict[str, Under]:
+    """What targets of a method can stand on, by the name in tables; its phases are added to the plan."""
+    builder = _Builder(plan, workspace)
+    return builder.intermediates(builder.lower(arm), seed)
 
 
 @dataclass(frozen=True)
@@ -150,143 +71,190 @@ class _Test:
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """A trained target: on what, by which phases, and the phase that is evaluated."""
+
+    under: Under
+    composition: str
+    chain: tuple[str, ...]
+    target: str
+    swappable: bool
+
+
 class _Builder:
     def __init__(self, plan: Plan, workspace: Workspace) -> None:
         self.plan, self.study, self.workspace = plan, plan.study, workspace
+        self.trainings = Trainings(plan, workspace)
         self._tests: dict[tuple[str, str], _Test] = {}
 
     def arm(self, arm: Arm, seed: int) -> None:
         """All phases and cells of one method with one seed."""
-        unders = [self._intermediate(self._lower(arm), part, seed) for part in self.study.intermediates]
+        unders = self.intermediates(self.lower(arm), seed)
         for part in self.study.targets:
             if tasks.get(part.task).retrieval:
-                for under in unders:
-                    self._retrieve(part, arm, under, self._represent(part, arm, under, seed), seed)
+                for under in unders.values():
+                    self.retrieve(part, arm, under, self._represent(part, arm, under, seed), seed)
                 continue
-            trained: dict[str, tuple[_Under, tuple[str, ...]]] = {}
-            for composition in self.study.compositions:
-                for under in unders:
-                    seen = under if composition == "stack" else _Under("none")
-                    if seen.name not in trained:
-                        trained[seen.name] = (seen, self._target(part, arm, seen, seed))
-            for under, chain in trained.values():
-                self._evaluate(part, arm, under, under, chain, seed)
+            trained = self._trained(part, arm, unders, seed)
+            for target in trained:
+                self._evaluate(part, arm, target, target.under, seed)
             if self.study.swap == "all" and arm.method.below.stackable:
-                for under, chain in trained.values():
-                    for other in unders:
-                        if other.name != under.name and chain[-1] not in other.stack:  # never over itself
-                            self._evaluate(part, arm, under, other, chain, seed)
+                for target in trained:
+                    for other in unders.values() if target.swappable else ():
+                        if other.name != target.under.name and target.target not in other.stack:  # never over itself
+                            self._evaluate(part, arm, target, other, seed)
 
-    def _intermediate(self, arm: Arm, part: Part, seed: int) -> _Under:
+    def intermediates(self, arm: Arm, seed: int) -> dict[str, Under]:
+        """Every intermediate of the study by its label; sums come last, because they are of others."""
+        parts = sorted(self.study.intermediates, key=lambda part: part.merge is not None)
+        found: dict[str, Under] = {}
+        for part in parts:
+            found[part.label] = self._intermediate(arm, part, found, seed)
+        return {part.label: found[part.label] for part in self.study.intermediates}
+
+    def _intermediate(self, arm: Arm, part: Part, found: dict[str, Under], seed: int) -> Under:
         if part.task == "none":
-            return _Under("none")
+            return NOTHING
+        if part.chain:
+            return self._chain(arm, part, part.chain, seed)
+        if part.merge:
+            return self._merged(part.label, arm, found, part.merge, seed)
+        if part.adapter:
+            adopted = import_phase(part.adapter, part.label, self.plan.model, self.workspace)
+            check_kind(adopted, arm.method, alike=_blended(self.study))
+            return _over(part.label, arm, self.plan.add(adopted))
         mixed = part.mixture or part.masked
-        key = self._mixed(part, arm, seed) if mixed else self._chain(part, arm, _Under("none"), seed)[-1]
-        return _Under(part.label, stack=(key,)) if arm.method.stackable else _Under(part.label, base=key)
+        key = self.trainings.several(part, arm, seed) if mixed else self.trainings.task(part, arm, NOTHING, seed)[-1]
+        return _over(part.label, arm, key)
 
-    def _lower(self, arm: Arm) -> Arm:
+    def _chain(self, arm: Arm, part: Part, chain: Chain, seed: int) -> Under:
+        """Tasks one after the other; the last is what targets stand on, over those that stay below it."""
+        under = NOTHING
+        for name in chain.tasks:
+            own = part.model_copy(update={"task": name, "chain": None})
+            key = self.trainings.task(own, arm, under, seed)[-1]
+            if not arm.method.stackable:
+                under = Under(part.label, base=key)
+            elif chain.composition == "stack":
+                under = Under(part.label, stack=(*under.stack, key))
+            else:
+                under = Under(part.label, start=key)
+        return replace(under, stack=(under.start,), start=None) if under.start else under
+
+    def _merged(self, label: str, arm: Arm, found: dict[str, Under], merge: Merge | Composition, seed: int) -> Under:
+        """A weighted sum of intermediates."""
+        held = [_named(name, found, label) for name in merge.of]
+        keys = [_single(under, label) for under in held]
+        weights = _weights(merge.weights, len(keys), label)
+        dropped = merge.leave_out if isinstance(merge, Merge) else ()
+        return _over(label, arm, self.trainings.merge(label, arm, keys, weights, dropped))
+
+    def lower(self, arm: Arm) -> Arm:
         """The arm of the intermediate phases: its own, or as the study has it, for what stands on another method."""
         below = arm.method.below
-        return next((other for other in (arm, *self.study.methods) if other.method == below), Arm(method=below))
+        others = (other for other in self.study.methods if other.language_adapters == arm.language_adapters)
+        own = Arm(method=below, language_adapters=arm.language_adapters)
+        return next((other for other in (arm, *others) if other.method == below), own)
 
-    def _represent(self, part: Part, arm: Arm, under: _Under, seed: int) -> _Under:
+    def _represent(self, part: Part, arm: Arm, under: Under, seed: int) -> Under:
         """What a retrieval task's sentences are encoded with: the intermediate encoder, or what is trained on it."""
         if not tasks.get(part.task).train_from:
             return under
-        key = self._chain(part, arm, under, seed)[-1]
+        key = self.trainings.task(part, arm, under, seed)[-1]
         if arm.method.stackable:
-            return _Under(under.name, under.base, (*under.stack, key))
-        return _Under(under.name, key)
+            return Under(under.name, under.base, (*under.stack, key))
+        return Under(under.name, key)
 
-    def _target(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
-        return self._chain(part, arm, under, seed)
+    def _trained(self, part: Part, arm: Arm, unders: dict[str, Under], seed: int) -> list[_Trained]:
+        """A target trained by every composition, equal results once."""
+        usable = {own.label: unders[own.label] for own in self.study.intermediates if not own.swap_only}
+        found: dict[str, _Trained] = {}
+        for composition in arm.compositions or self.study.compositions:
+            if composition.kind == "merge":
+                held = self._merged_with_target(part, arm, composition, usable, seed)
+            else:
+                held = [
+                    (under, chain, chain[-1])
+                    for under in self._stand(composition, arm, usable, seed)
+                    if under.name not in found
+                    for chain in [self.trainings.task(part, arm, under, seed)]
+                ]
+            for under, chain, target in held:
+                kind = composition.kind if under.name != "none" else "none"
+                swappable = not (under.start or under.fuse or kind == "merge")
+                found.setdefault(under.name, _Trained(under, kind, chain, target, swappable))
+        return list(found.values())
 
-    def _chain(self, part: Part, arm: Arm, under: _Under, seed: int) -> tuple[str, ...]:
-        """One training phase for each training set of a task, each continuing the one before."""
-        task = tasks.get(part.task)
-        if under.stack and arm.method.refusal:
-            raise ConfigError(f"method {arm.method.label}: cannot stand on {under.name}: {arm.method.refusal}")
-        names = task.train_from or (task.name,)
-        keys: tuple[str, ...] = ()
-        shared = bool(task.train_from) and (task.shared_training or task.dev is None)
-        for i, name in enumerate(names):
-            giver = tasks.get(name)
-            own = giver if i < len(names) - 1 or shared else task
-            settings = train_settings(self.study, arm, part, own.name)
-            self._check_length(settings.max_length)
-            over = f" over {under.name}" if under.name != "none" else ""
-            phase = TrainPhase(
-                task=own.name,
-                rows=giver.name,
-                data={"train": self._digest(giver.train, giver), "dev": self._digest(own.dev, own)},
-                model=self.plan.model.fingerprint,
-                method=arm.method,
-                base=under.base,
-                stack=under.stack,
-                init=keys[-1] if keys else None,
-                settings=settings,
-                seed=seed,
-                title=f"train {own.name} ({arm.method.label}){over}, seed {seed}",
-            )
-            keys += (self.plan.add(phase),)
-        return keys
+    def _stand(self, composition: Composition, arm: Arm, unders: dict[str, Under], seed: int) -> list[Under]:
+        """What a target stands on under one composition, for each intermediate or for all of them together."""
+        if composition.kind == "none":
+            return [NOTHING]
+        held = {name: _named(name, unders, "compositions") for name in composition.of} or unders
+        if composition.kind == "stack":
+            return list(held.values())
+        held = {name: under for name, under in held.items() if under != NOTHING}
+        if not held:
+            raise ConfigError(f"compositions: {composition.kind} needs an intermediate")
+        if composition.kind == "continue":
+            return [_continued(under, arm) for under in held.values()]
+        label = _label("+".join(held), composition)
+        if composition.kind == "fuse":
+            return [_fused(label, arm, list(held.values()))]
+        whole = composition.model_copy(update={"of": tuple(held)})
+        return [self._merged(label, self.lower(arm), unders, whole, seed)]
 
-    def _mixed(self, part: Part, arm: Arm, seed: int) -> str:
-        """One training phase for a mixture of tasks, or for a task with masked language modelling beside it."""
-        names = part.mixture.tasks if part.mixture else (part.task,)
-        streams = [Stream(name, name, train_settings(self.study, arm, part, name)) for name in names]
-        data: dict[str, str] = {}
-        for stream in streams:
-            task = tasks.get(stream.task)
-            for split, source in (("train", task.train), ("dev", task.dev)):
-                data[f"{task.name}.{split}"] = self._digest(source, task)
-        if part.masked:
-            text = masked.of(part.masked)
-            own = train_settings(self.study, arm, part, None).model_copy(update={"examples": part.masked.examples})
-            streams.append(Stream(text.name, text.name, own, part.masked))
-            data |= {f"{text.name}.train": self._digest(text.train, text)}
-        for stream in streams:
-            self._check_length(stream.settings.max_length)
-        phase = TrainPhase(
-            task=part.label,
-            rows=part.label,
-            data=data,
-            model=self.plan.model.fingerprint,
-            method=arm.method,
-            settings=train_settings(self.study, arm, part, None),
-            seed=seed,
-            streams=tuple(streams),
-            mixture=part.mixture,
-            masked=part.masked.ratio if part.masked else 0.0,
-            title=f"train {part.label} ({arm.method.label}), seed {seed}",
-        )
-        return self.plan.add(phase)
+    def _merged_with_target(
+        self, part: Part, arm: Arm, composition: Composition, unders: dict[str, Under], seed: int
+    ) -> list[tuple[Under, tuple[str, ...], str]]:
+        """A target trained alone, summed with each intermediate."""
+        names = composition.of or [name for name, under in unders.items() if under != NOTHING]
+        if not names:
+            raise ConfigError("compositions: merge needs an intermediate")
+        chain = self.trainings.task(part, arm, NOTHING, seed)
+        found = []
+        for name in names:
+            label = _label(name, composition)
+            keys = (_single(_named(name, unders, label), label), chain[-1])
+            weights = _weights(composition.weights, 2, label)
+            found.append((Under(label), chain, self.trainings.merge(label, arm, keys, weights, target=part.task)))
+        return found
 
-    def _evaluate(self, part: Part, arm: Arm, trained: _Under, over: _Under, chain: tuple[str, ...], seed: int) -> None:
+    def _evaluate(self, part: Part, arm: Arm, trained: _Trained, over: Under, seed: int) -> None:
         settings = evaluate_settings(self.study, part)
         test = self._test(part.task, settings.split)
         if settings.max_length is not None:
-            self._check_length(settings.max_length)
-        swap = f", swapped from {trained.name}" if over.name != trained.name else ""
+            self.trainings.check_length(settings.max_length)
+        held = self.trainings.languages(arm, seed)
+        if held and tasks.get(part.task).kind == "ranking":
+            raise ConfigError(f"{part.task}: ranks candidates of all languages with one encoder, not language adapters")
+        on = trained.under.name
+        swap = f", swapped from {on}" if over.name != on else ""
+        if swap and (told := self.trainings.refused(arm, over, seed)):
+            raise ConfigError(f"method {arm.label}: cannot be swapped over {over.name}: {told}")
         phase = EvaluatePhase(
             task=part.task,
             data=test.data,
             model=self.plan.model.fingerprint,
             method=arm.method,
             stack=over.stack,
-            target=chain[-1],
+            target=trained.target,
             languages=test.languages,
             settings=settings,
-            title=f"evaluate {part.task} ({arm.method.label}) over {over.name}{swap}, seed {seed}",
+            below={code: held.get(code, held[ENGLISH]) for code in test.languages} if held else {},
+            title=f"evaluate {part.task} ({arm.label}) over {over.name}{swap}, seed {seed}",
         )
         key = self.plan.add(phase)
-        cell = Cell(part.task, arm.method.label, trained.name, over.name, seed, key, chain, test.missing)
+        cell = Cell(part.task, arm.label, on, over.name, seed, key, trained.chain, test.missing, trained.composition)
         self.plan.cells.append(cell)
 
-    def _retrieve(self, part: Part, arm: Arm, under: _Under, own: _Under, seed: int) -> None:
+    def retrieve(self, part: Part, arm: Arm, under: Under, own: Under, seed: int) -> None:
+        """The phase and the cell of a retrieval target, encoded with ``own`` and told under the name of ``under``."""
         test = self._test(part.task, "test")
         bare = not own.base and not own.stack
-        self._check_length(self.study.retrieve.max_length)
+        self.trainings.check_length(self.study.retrieve.max_length)
+        if arm.language_adapters:
+            raise ConfigError(f"{part.task}: sentences are not encoded with language adapters (method {arm.label})")
         phase = RetrievePhase(
             task=part.task,
             data=test.data,
@@ -295,7 +263,7 @@ class _Builder:
             base=own.base,
             stack=own.stack,
             languages=test.languages,
-            settings=self.study.retrieve,
+            settings=_named_layers(self.study.retrieve, self.plan.model.shape["layers"]),
             title=f"retrieve {part.task}, "
             + ("base model" if bare else f"{under.name} ({arm.method.label}), seed {seed}"),
         )
@@ -303,23 +271,75 @@ class _Builder:
         cell = Cell(part.task, arm.method.label, under.name, under.name, seed, key, (), test.missing)
         self.plan.cells.append(cell)
 
-    def _digest(self, source: Source | None, task: Task) -> str:
-        if source is None:
-            raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
-        return self.workspace.split(source).identity(task.version)
-
     def _test(self, name: str, split: str) -> _Test:
         if (name, split) not in self._tests:
             self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace)
         return self._tests[name, split]
 
-    def _check_length(self, tokens: int) -> None:
-        limit = self.plan.model.shape["positions"] - 2
-        if tokens > limit:
-            raise ConfigError(
-                f"max_length {tokens} is more than the {limit} positions of the model; give"
-                f" train.max_length={limit} (or evaluate.max_length, retrieve.max_length)"
-            )
+
+def _blended(study: Study) -> bool:
+    """Whether adapters are continued or summed, not only stacked."""
+    kinds = {composition.kind for composition in study.compositions}
+    return bool(kinds & {"continue", "merge", "merge_then_stack"}) or any(p.merge for p in study.intermediates)
+
+
+def _over(label: str, arm: Arm, key: str) -> Under:
+    """What stands on one phase: its adapter, or the encoder that it left."""
+    return Under(label, stack=(key,)) if arm.method.stackable else Under(label, base=key)
+
+
+def _label(names: str, composition: Composition) -> str:
+    """What tables call a composition of intermediates."""
+    weights = f": {', '.join(f'{weight:g}' for weight in composition.weights)}" if composition.weights else ""
+    return f"{names} ({composition.kind}{weights})"
+
+
+def _continued(under: Under, arm: Arm) -> Under:
+    """A target whose adapter starts as the intermediate one; a fine-tuned encoder is continued as it is."""
+    if arm.method.backend == ANY:
+        raise ConfigError(f"method {arm.label}: has no adapter that could be continued on {under.name}")
+    if not under.stack:
+        return under
+    return Under(_label(under.name, Composition(kind="continue")), under.base, under.stack[:-1], under.stack[-1])
+
+
+def _fused(label: str, arm: Arm, unders: Sequence[Under]) -> Under:
+    """A target that fuses adapters."""
+    told = fusion.refusal(arm.method)
+    if told or len(unders) < 2:
+        raise ConfigError(f"method {arm.label}: cannot be fused ({label}): {told or 'two or more are needed'}")
+    return Under(label, fuse=tuple(_single(under, label) for under in unders))
+
+
+def _single(under: Under, label: str) -> str:
+    """The one phase that an intermediate is."""
+    if under.base:
+        return under.base
+    if len(under.stack) != 1:
+        raise ConfigError(f"{label}: {under.name} is not one adapter; it cannot be merged or fused")
+    return under.stack[0]
+
+
+def _named(name: str, unders: Mapping[str, Under], where: str) -> Under:
+    if name not in unders:
+        raise ConfigError(f"{where}: {name} is no intermediate of this study that comes before it{near(name, unders)}")
+    return unders[name]
+
+
+def _weights(given: Sequence[float] | None, count: int, label: str) -> tuple[float, ...]:
+    if given is None:
+        return (1 / count,) * count
+    if len(given) != count:
+        raise ConfigError(f"{label}: {len(given)} weights for {count} adapters")
+    return tuple(given)
+
+
+def _named_layers(settings: Retrieve, depth: int) -> Retrieve:
+    """``layers`` written out, so that the same ones have the same key."""
+    asked = settings.asked(depth)
+    if asked and asked[-1] > depth:
+        raise ConfigError(f"retrieve.layers: no layer {asked[-1]}; the model has hidden states 0 to {depth}")
+    return settings.model_copy(update={"layers": asked or None})
 
 
 def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _Test:
@@ -361,6 +381,8 @@ def _check(study: Study, model: Model) -> None:
         items = [_name(item) for item in getattr(study, name)]
         if len(items) != len(set(items)):
             raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
+    check_language_adapters(study)
+    check_compositions(study)
     for arm in study.methods:
         below = arm.method.below
         if not below.layers(model.shape["layers"]) and below.backend != ANY:
@@ -379,7 +401,8 @@ def _check(study: Study, model: Model) -> None:
     if study.swap == "all":
         if not any(arm.method.below.stackable for arm in study.methods):
             raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
-        if len(study.intermediates) < 2 or "stack" not in study.compositions:
+        kinds = {held.kind for arm in study.methods for held in arm.compositions or study.compositions}
+        if len(study.intermediates) < 2 or not kinds & {"stack", "merge_then_stack"}:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
     if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
         raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
@@ -388,33 +411,4 @@ def _check(study: Study, model: Model) -> None:
 def _name(item: Part | Arm | int) -> object:
     if isinstance(item, Part):
         return item.label
-    return item.method.label if isinstance(item, Arm) else item
-
-
-def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
-    examples = tokens = 0
-    for stream in phase.streams or (Stream(phase.task, phase.rows, phase.settings),):
-        own = masked.of(stream.text) if stream.text else tasks.get(stream.rows)
-        assert own.train is not None  # noqa: S101
-        seen, mean = _reading(own, workspace.split(own.train), stream.settings, phase)
-        examples += seen
-        tokens += int(seen * mean)
-    trainable = phase.method.trainable(model.shape)
-    passes = {"full": 6, "head": 2}.get(phase.method.kind, 4)
-    core = model.shape["parameters"] - model.shape["vocabulary"] * model.shape["hidden"]
-    return Cost(trainable, 4 * trainable, examples, tokens, float(passes * core * tokens))
-
-
-def _reading(task: Task, split: Split, settings: Train, phase: TrainPhase) -> tuple[int, float]:
-    """How many rows of a split a phase reads, about, and how many tokens one has; of unseen data as much as fits."""
-    rows, size = _size(split) if split.files else (task.train_rows, task.train_rows * 4 * settings.max_length)
-    cap = phase.mixture.cap if phase.mixture else None
-    seen = min(rows, settings.examples or rows, cap or rows) * phase.settings.epochs
-    if phase.settings.max_steps:
-        seen = min(seen, phase.settings.max_steps * settings.batch_size // max(len(phase.streams), 1))
-    return seen, min(settings.max_length, size / max(rows, 1) / 4 + 4)
-
-
-def _size(split: Split) -> tuple[int, int]:
-    """Rows of a split and bytes of its text, about."""
-    return sources.row_count(split), sources.byte_size(split)
+    return item.label if isinstance(item, Arm) else item

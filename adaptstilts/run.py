@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.models.source import Model
 from adaptstilts.pretrain.recipe import CorpusPhase, PretrainPhase
-from adaptstilts.spec import EvaluatePhase, Phase, RetrievePhase, TrainPhase
+from adaptstilts.spec import EvaluatePhase, ForeseePhase, ImportPhase, MergePhase, Phase, RetrievePhase, TrainPhase
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _check_space(plan: Work, workspace: Workspace, missing: list[Phase]) -> None
     A training phase keeps its weights, and while it runs up to three checkpoints of four times their size.
     """
     shape = plan.model.shape if plan.model else {}
-    sizes = [4 * p.method.trainable(shape) for p in missing if isinstance(p, TrainPhase)]
+    sizes = [4 * p.trainable(shape) for p in missing if isinstance(p, TrainPhase)]
     sizes += [p.shape.bytes for p in missing if isinstance(p, PretrainPhase)]
     needed = sum(sizes) + 12 * max(sizes, default=0)
     at = next(p for p in (workspace.store.folder, *workspace.store.folder.absolute().parents) if p.exists())
@@ -237,6 +237,18 @@ def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: P
         from adaptstilts.phases.train import train
 
         train(phase, runtime, resident, staging)
+    elif isinstance(phase, ImportPhase):
+        from adaptstilts.phases.adopt import adopt
+
+        adopt(phase, runtime, resident, staging)
+    elif isinstance(phase, MergePhase):
+        from adaptstilts.phases.merge import merge
+
+        merge(phase, runtime, staging)
+    elif isinstance(phase, ForeseePhase):
+        from adaptstilts.phases.foresee import foresee
+
+        foresee(phase, runtime, resident, staging)
     elif isinstance(phase, EvaluatePhase):
         from adaptstilts.phases.evaluate import evaluate
 

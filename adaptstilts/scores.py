@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from adaptstilts import tasks
 from adaptstilts.metrics import CONSTANT
 from adaptstilts.plan import Cell, Plan
-from adaptstilts.store import Store
+from adaptstilts.store import Entry, Store
 
 RESAMPLES = 1000
 Stats = dict[str, dict[str, Any]]
@@ -59,6 +59,8 @@ class Record:
         vs_reference: difference to the reference method on the same intermediate task.
         vs_none: difference to the same method without an intermediate task.
         vs_trained: after a swap: difference to the intermediate the target was trained on.
+        composition: how the target uses its intermediates.
+        vs_others: in a study of several compositions: difference to each other result of the task and the method.
     """
 
     task: str
@@ -93,6 +95,8 @@ class Record:
     vs_reference: Difference | None = None
     vs_none: Difference | None = None
     vs_trained: Difference | None = None
+    composition: str = "stack"
+    vs_others: dict[str, Difference] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -106,6 +110,7 @@ def records(plan: Plan, store: Store) -> list[Record]:
         groups.setdefault((cell.task, cell.method, cell.trained_on, cell.over), []).append(cell)
     reader = _Reader(store)
     reference = _reference(plan)
+    compared = len({cell.composition for cell in plan.cells} - {"none"}) > 1
     found = []
     for (task, method, trained_on, over), cells in groups.items():
         against = {
@@ -117,13 +122,19 @@ def records(plan: Plan, store: Store) -> list[Record]:
             name: reader.difference(cells, groups[key]) for name, key in against.items() if key and key in groups
         }
         split = str(getattr(getattr(plan.phases[cells[0].phase], "settings", None), "split", "test"))
-        found.append(replace(reader.record(cells, differences), split=split))
+        others = [
+            (key[2], held)
+            for key, held in groups.items()
+            if compared and key[:2] == (task, method) and key[2] == key[3] != trained_on == over
+        ]
+        pairs = {name: difference for name, held in others if (difference := reader.difference(cells, held))}
+        found.append(replace(reader.record(cells, differences), split=split, vs_others=pairs))
     return found
 
 
 def _reference(plan: Plan) -> str:
     """The method that others are compared with: full fine-tuning where the study has it, else its first."""
-    labels = [arm.method.label for arm in plan.study.methods]
+    labels = [arm.label for arm in plan.study.methods]
     return "full" if "full" in labels else labels[0]
 
 
@@ -147,6 +158,7 @@ class _Reader:
             "phases": tuple(cell.phase for cell in cells),
             "complete": complete,
             "missing": first.missing,
+            "composition": first.composition,
         }
         if complete:
             record |= self._scores(cells) | self._costs(cells) | dict(differences)
@@ -189,6 +201,7 @@ class _Reader:
             "metrics": {
                 name: float(np.mean([h[code]["values"][name] for h in held for code in codes]))
                 for name in held[0][codes[0]]["values"]
+                if all(name in h[code]["values"] for h in held for code in codes)  # an older entry may have fewer
             },
             "english": english,
             "others": outside,
@@ -223,20 +236,32 @@ class _Reader:
         entries = [self.store.peek(key) for key in cell.training]
         costs = [entry.json("cost.json") for entry in entries]
         last, result = entries[-1], entries[-1].json("result.json")
-        under = [
-            key for key in (last.spec.get("base"), *last.spec.get("stack", ())) if key and key not in cell.training
-        ]
+        target = self.store.peek(self.store.peek(cell.phase).spec["target"])  # after a merge not the last one trained
+        under = self._under(target, {*cell.training})
         files = last.manifest["files"]
-        kept = ("adapter/", "encoder/", "head/")
+        kept = ("adapter/", "fusion/", "encoder/", "head/")
         return {
             "trainable": result["trainable"],
             "head": result["head"],
             "bytes": sum(size for name, (size, _) in files.items() if name.startswith(kept)),
             "seconds": sum(cost["seconds"] for cost in costs),
-            "intermediate_seconds": sum(self.store.peek(key).json("cost.json")["seconds"] for key in under),
+            "intermediate_seconds": sum(entry.json("cost.json")["seconds"] for entry in under),
             "peak_bytes": max(cost["peak_bytes"] for cost in costs),
             "examples_per_second": costs[-1]["examples_per_second"],
         }
+
+
+    def _under(self, entry: Entry, seen: set[str]) -> list[Entry]:
+        """The entries that one stands on, each once; ``seen`` are left out, and grows."""
+        found = []
+        for name in ("base", "start", "stack", "fuse", "of"):
+            held = entry.spec.get(name) or ()
+            for key in (held,) if isinstance(held, str) else held:
+                if key not in seen:
+                    seen.add(key)
+                    parent = self.store.peek(key)
+                    found += [parent, *self._under(parent, seen)]
+        return found
 
 
 class Draws:

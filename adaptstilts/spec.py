@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from adaptstilts import digests
-from adaptstilts.config import Evaluate, Masked, Mixture, Retrieve, Train
-from adaptstilts.methods import Method
+from adaptstilts.config import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
+from adaptstilts.methods import Method, fusion
+from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.source import Fingerprint
 
-VERSION = {"train": 1, "evaluate": 1, "retrieve": 1, "corpus": 1, "pretrain": 1}
+VERSION = {"train": 1, "merge": 1, "foresee": 1, "import": 1, "evaluate": 1, "retrieve": 1, "corpus": 1, "pretrain": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,8 @@ class TrainPhase(TaskPhase):
         settings: budget and optimisation.
         seed: of initial weights, row order and dropout.
         init: key of the phase whose trained weights and head are continued.
+        start: key of the phase whose adapter is continued, with a new head.
+        fuse: keys of the phases whose adapters a fusion is trained over, instead of an adapter.
         streams: what the steps are divided over, where it is not ``task`` alone.
         mixture: how they are, among tasks.
         masked: share of the steps that the masked text among the streams gets.
@@ -144,12 +147,20 @@ class TrainPhase(TaskPhase):
     seed: int
     rows: str
     init: str | None = None
+    start: str | None = None
+    fuse: tuple[str, ...] = ()
     streams: tuple[Stream, ...] = ()
     mixture: Mixture | None = None
     masked: float = 0.0
 
+    def trainable(self, shape: Mapping[str, int]) -> int:
+        """Trained parameters of the encoder part."""
+        if self.fuse and isinstance(self.method, Bottleneck):
+            return fusion.trainable(self.method, shape)
+        return self.method.trainable(shape)
+
     def _more_parents(self) -> tuple[str | None, ...]:
-        return (self.init,)
+        return (self.init, self.start, *self.fuse)
 
     def _more_spec(self) -> dict[str, Any]:
         rows = self.rows if self.rows != self.task else None
@@ -158,10 +169,45 @@ class TrainPhase(TaskPhase):
             "seed": self.seed,
             "rows": rows,
             "init": self.init,
+            "start": self.start,
+            "fuse": list(self.fuse),
             "streams": [stream.identity() for stream in self.streams],
             "mixture": self.mixture.identity() if self.mixture else None,
             "masked": self.masked or None,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergePhase(TaskPhase):
+    """A weighted sum of what training phases left; nothing is trained.
+
+    Attributes:
+        of: keys of the phases; of a target phase among them, the last, the head is kept.
+        weights: one for each.
+        method: of the sum, which leaves out the layers that are dropped.
+    """
+
+    method: Method
+    of: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    def _more_parents(self) -> tuple[str | None, ...]:
+        return self.of
+
+    def _more_spec(self) -> dict[str, Any]:
+        return {"of": list(self.of), "weights": list(self.weights)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportPhase(TaskPhase):
+    """Take over an adapter that somebody else trained; ``data`` has the digest of its files as ``adapter``.
+
+    Attributes:
+        place: the folder or hub id that it is read from; no part of the key.
+    """
+
+    method: Method
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,21 +218,43 @@ class EvaluatePhase(TaskPhase):
         target: key of the target's training phase.
         languages: codes, in order.
         settings: split, subset, precision.
+        below: language -> key of the language adapter under everything else in that language.
     """
 
     target: str
     languages: tuple[str, ...]
     settings: Evaluate
+    below: Mapping[str, str] = field(default_factory=dict)
 
     def _more_parents(self) -> tuple[str | None, ...]:
-        return (self.target,)
+        return (self.target, *dict.fromkeys(self.below.values()))
 
     def _more_spec(self) -> dict[str, Any]:
         return {
             "target": self.target,
+            "below": dict(self.below),
             "languages": list(self.languages),
             "evaluate": self.settings.identity(),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeseePhase(TaskPhase):
+    """Predictors of how much an intermediate helps a target, before the target is trained on it.
+
+    Attributes:
+        rows: the task whose training rows stand for the target.
+        sources: tasks that the intermediate was trained on, where that is known.
+        settings: how many rows.
+    """
+
+    rows: str
+    sources: tuple[str, ...]
+    settings: Foresee
+
+    def _more_spec(self) -> dict[str, Any]:
+        rows = self.rows if self.rows != self.task else None
+        return {"rows": rows, "sources": list(self.sources), "foresee": self.settings.identity()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,6 +180,16 @@ class Store:
         """Folder of an unfinished phase's checkpoints."""
         return self.folder / "work" / key
 
+    @property
+    def states(self) -> Path:
+        """Folder of hidden states that are kept for later phases; all of it can be computed again."""
+        return self.folder / "cache" / "states"
+
+    @property
+    def vectors(self) -> Path:
+        """Folder of sentence vectors that are kept for later searches; all of it can be computed again."""
+        return self.folder / "cache" / "vectors"
+
     @contextlib.contextmanager
     def lease(self, key: str) -> Iterator[bool]:
         """Say that this process works on ``key``; yields False when another live process says so already."""
@@ -194,10 +204,12 @@ class Store:
         return leases.holder(self.folder / "leases" / key)
 
     def garbage(self) -> list[Path]:
-        """Folders nobody needs: staging and leases of dead processes, work of finished phases."""
+        """Folders nobody needs: of dead processes and finished phases, and what is kept but can be computed again."""
         found = [path for path in (self.folder / "staging").glob("*") if self._dead(path)]
         found += [path for path in (self.folder / "work").glob("*") if self.has(path.name)]
         found += [path for path in (self.folder / "leases").glob("*") if not self.holder(path.name)]
+        found += self.states.glob("*")
+        found += [p for p in self.vectors.glob("*") if not self.holder(f"vectors.{p.name.removesuffix('.part')}")]
         return sorted(found)
 
     def _dead(self, staging: Path) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adaptstilts import summary, tasks, xtreme
+from adaptstilts.choose import Ranking
 from adaptstilts.scores import Difference, Record, swapped
 
 Format = Literal["md", "csv", "latex", "json"]
@@ -36,7 +37,7 @@ def render(records: Sequence[Record], form: Format, name: str = "") -> str:
     if form == "latex":
         return "\n\n".join(map(_latex, tables(records))) + "\n"
     told = summary.sentence(records)
-    return "\n\n".join([*map(_markdown, tables(records)), *([told] if told else [])]) + "\n"
+    return "\n\n".join([*map(markdown, tables(records)), *([told] if told else [])]) + "\n"
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
@@ -47,6 +48,7 @@ def tables(records: Sequence[Record]) -> list[Table]:
     trained = [r for r in plain if r.trainable is not None]
     if trained:
         found.append(_costs(trained))
+    found += [_pairs(*key, held) for key, held in _by_method([r for r in plain if r.vs_others])]
     return found + [_swap(*key, cells) for key, cells in _by_method(swapped(records))]
 
 
@@ -125,8 +127,49 @@ def _costs(records: Sequence[Record]) -> Table:
     return Table("cost of each target", header, rows, notes)
 
 
+def _pairs(task: str, method: str, records: Sequence[Record]) -> Table:
+    """Every result of a task and a method against every other."""
+    names = [r.trained_on for r in records]
+    rows = tuple((r.trained_on, *(_difference(r.vs_others.get(name)) for name in names)) for r in records)
+    notes = ("the row's score minus the column's, 95 % intervals of a paired bootstrap over examples",)
+    return Table(f"compositions under {task} ({method})", ("", *names), rows, notes)
+
+
+def of_rankings(rankings: Sequence[Ranking], target: str) -> list[Table]:
+    """What predictors say of the intermediates for a target, one table for each method."""
+    found = []
+    for method in _unique(r.method for r in rankings):
+        own = [r for r in rankings if r.method == method]
+        most = max((k for r in own for k in r.regret), default=0)
+        tried = [k for k in (1, 2, 3) if k <= most]
+        header = (
+            "predictor",
+            "most promising first",
+            *(f"regret@{k}" for k in tried),
+            *(["correlation"] * bool(tried)),
+        )
+        rows = tuple(
+            (
+                r.predictor,
+                ", ".join(f"{name} {value:.4g}" for name, value in r.values.items()),
+                *(f"{r.regret[k]:.1f} %" if k in r.regret else "-" for k in tried),
+                *(["-" if r.correlation is None else f"{r.correlation:+.2f}"] * bool(tried)),
+            )
+            for r in own
+        )
+        notes = ["probe: dev score of a head on few rows; logme: evidence of those rows; embedding: likeness of texts"]
+        truth = next((r.truth for r in own if r.truth), {})
+        if truth:
+            told = ", ".join(f"{name} {truth[name]:.1f}" for name in sorted(truth, key=lambda name: -truth[name]))
+            notes += [f"the study's scores, all languages: {told}"]
+            notes += ["regret@k: what trying the first k alone would lose of the best; correlation: Spearman's"]
+        found.append(Table(f"intermediates for {target} ({method})", header, rows, tuple(notes)))
+    return found
+
+
 def _swap(task: str, method: str, cells: Sequence[Record]) -> Table:
-    trained, over = _unique(r.trained_on for r in cells), _unique(r.over for r in cells)
+    trained = _unique(r.trained_on for r in cells if r.over != r.trained_on)
+    over = _unique(r.over for r in cells if r.trained_on in trained)
     held = {(r.trained_on, r.over): r for r in cells}
 
     def cell(i: str, j: str) -> str:
@@ -177,7 +220,8 @@ def _pool(pool: Mapping[str, int]) -> str:
     return text + (f", {pool['truncated']} of them cut to the maximum length" if pool["truncated"] else "")
 
 
-def _markdown(table: Table) -> str:
+def markdown(table: Table) -> str:
+    """A table as Markdown."""
     widths = [max(len(row[i]) for row in (table.header, *table.rows)) for i in range(len(table.header))]
 
     def line(row: Sequence[str]) -> str:
@@ -209,7 +253,7 @@ def _latex(table: Table) -> str:
 def _csv(records: Sequence[Record]) -> str:
     """One row per record, numbers unrounded; text that a spreadsheet would run is quoted with an apostrophe."""
     fields = (
-        "task method trained_on over complete english others gap mean spread trainable head bytes seconds"
+        "task method composition trained_on over complete english others gap mean spread trainable head bytes seconds"
         " intermediate_seconds peak_bytes examples_per_second"
     ).split()
     names = ("vs_reference", "vs_none", "vs_trained")

@@ -7,6 +7,8 @@ from pathlib import Path
 from adaptstilts import digests, languages
 from adaptstilts.config import Study
 from adaptstilts.data.sources import Sources, Split
+from adaptstilts.interop import adapters
+from adaptstilts.interop.adapters import Adapter
 from adaptstilts.models import source as models
 from adaptstilts.store import Store
 from adaptstilts.tasks import Source
@@ -28,6 +30,7 @@ class Workspace:
         root = Path(data_root) if data_root is not None else None
         self.sources = Sources(root, offline, self.store.folder / "pins", self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}
+        self._adapters: dict[tuple[str, models.Fingerprint], Adapter] = {}
 
     def model(self, study: Study) -> models.Model:
         """The base model of a study, located once."""
@@ -35,6 +38,13 @@ class Workspace:
         if place not in self._models:
             self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
         return self._models[place]
+
+    def adapter(self, place: str, model: models.Model) -> Adapter:
+        """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.interop.adapters`."""
+        key = (place, model.fingerprint)
+        if key not in self._adapters:
+            self._adapters[key] = adapters.read(place, model, self.offline)
+        return self._adapters[key]
 
     def split(self, source: Source, language: str = "en") -> Split:
         """A split of a source in one language."""

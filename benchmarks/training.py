@@ -46,21 +46,27 @@ from transformers import TrainerCallback, TrainingArguments, XLMRobertaTokenizer
 
 from adaptstilts import config
 from adaptstilts.data.batches import epoch_order
+from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.train import _Trainer
 from adaptstilts.plan import expand
+from adaptstilts.run import perform
 from adaptstilts.spec import TrainPhase
 from adaptstilts.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One of our training variants: a method, and training settings that differ from the defaults."""
+    """One of our training variants: a method, and training settings that differ from the defaults.
 
-    method: str
-    train: dict[str, str]
+    ``stacked`` puts it over an intermediate adapter of the same method, trained for one step.
+    """
+
+    method: str | dict[str, Any]
+    train: dict[str, Any]
     note: str
+    stacked: bool = False
 
 
 PEER = "AdapterTrainer"
@@ -85,13 +91,18 @@ MEMORY_RATIOS = {
 
 
 def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: str) -> _Trainer:
-    """The trainer of the one training phase of a study with this variant."""
+    """The trainer of the last training phase of a study with this variant."""
     train = {"batch_size": size.batch, "epochs": 1, **variant.train}
     study = {"name": "benchmark", "model": str(work / "model"), "targets": ["mnli"], "languages": ["en"]}
+    if variant.stacked:
+        study["intermediates"] = [{"task": "mnli", "train": {"max_steps": 1}}]
     workspace = Workspace(work / f"store of {data}", work / data, offline=True)
     plan = expand(config.parse(json.dumps({**study, "methods": [variant.method], "train": train})), workspace)
-    phase = next(phase for phase in plan.order() if isinstance(phase, TrainPhase))
+    *before, phase = [phase for phase in plan.order() if isinstance(phase, TrainPhase)]
     runtime = Runtime(workspace, plan.model, device=device)
+    for other in before:
+        if not workspace.store.has(other.key):
+            perform(other, runtime, Resident(workspace.store, plan.model, runtime.device))
     return _Trainer(phase, runtime, Checkpoints(workspace.store.work(phase.key)))
 
 

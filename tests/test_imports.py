@@ -21,20 +21,29 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = """
 errors files xtreme
 digests languages answers sentences strictyaml
-metrics
+metrics transferability
 sample
 leases tasks methods
 store
 config data
 models.source
+interop.tensorfile interop.fetch
+interop.adapterhub interop.peft
+interop.adapters
 spec workspace
+imports graph
+trainings
 plan pretrain.recipe
 outline
 scores swap
+choose
 summary
 tables
+sweep
 report studies
+retrieval.index
 retrieval.search
+retrieval.rounded
 retrieval.onepass
 retrieval.margin
 retrieval.bucc
@@ -44,6 +53,7 @@ pretrain
 phases retrieval
 interop inventory
 run
+exchange
 terminal
 cli
 __main__
@@ -68,13 +78,17 @@ TORCH_FREE = [
     "scores",
     "tables",
     "swap",
+    "imports",
+    "exchange",
+    "sweep",
     "terminal",
     "cli",
 ]
 LIGHT_PARTS = {
     *"errors digests languages metrics strictyaml sample store tasks methods config data files leases".split(),
     *"models.source spec workspace plan pretrain.recipe scores swap summary tables report studies run".split(),
-    *"terminal cli __main__".split(),
+    *"sweep terminal cli __main__".split(),
+    *"imports exchange interop.adapters interop.adapterhub interop.peft interop.fetch interop.tensorfile".split(),
 }
 
 
@@ -187,6 +201,7 @@ REFUSED = [
 ]  # fmt: skip
 LOOKED_AT = {
     ("data/sources.py", "yaml.load("),  # a safe loader, the C one where it exists
+    ("interop/tensorfile.py", "torch.load"),  # weights_only=True, and what it gives is checked again
 }
 
 

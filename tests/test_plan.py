@@ -328,7 +328,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "layernorm": {"kind": "layernorm", "leave_out": []},
     "compacter": {"kind": "compacter", "placement": "seq", "reduction": 32, "leave_out": []},
     "prefix": {"kind": "prefix", "length": 30, "inner": 512, "leave_out": []},
-    "bottleneck": {"kind": "bottleneck", "placement": "seq", "reduction": 16, "leave_out": []},
+    "bottleneck": {"kind": "bottleneck", "placement": "seq", "reduction": 16, "leave_out": [], "invertible": False},
     "lora": {
         "kind": "lora",
         "rank": 8,
@@ -356,9 +356,18 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "precision": "auto",
         "padding": "bucket",
         "micro_tokens": 8192,
+        "cache": False,
     },
     ("evaluate", 1): {"split": "test", "examples": None, "max_length": None, "precision": "fp32"},
-    ("retrieve", 1): {"layer": None, "max_length": 256, "precision": "auto"},
+    ("retrieve", 1): {
+        "layer": None,
+        "max_length": 256,
+        "precision": "auto",
+        "layers": None,
+        "pooling": "mean",
+        "centering": False,
+        "batch_tokens": None,
+    },
 }
 
 

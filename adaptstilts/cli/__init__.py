@@ -12,10 +12,10 @@ from adaptstilts.cli.app import app
 
 # in the order of the help:
 # isort: off
-from adaptstilts.cli import studies, exchange, making, about
+from adaptstilts.cli import studies, retrieval, mining, exchange, making, about
 # isort: on
 
-__all__ = ["about", "app", "exchange", "main", "making", "studies"]
+__all__ = ["about", "app", "exchange", "main", "making", "mining", "retrieval", "studies"]
 
 
 def main() -> None:

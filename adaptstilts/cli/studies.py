@@ -122,7 +122,9 @@ def swap(
     trained_on: Annotated[str | None, typer.Option(help="Only targets trained on this intermediate task.")] = None,
     over: Annotated[
         list[str] | None,
-        typer.Option(help="Intermediate task, `none`, or the folder of an entry; may be repeated."),
+        typer.Option(
+            help="Intermediate task, `none`, folder of an entry, or folder or hub id of an adapter; may be repeated."
+        ),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     data_root: RootOption = None,
@@ -140,5 +142,42 @@ def swap(
     found = swapping.swaps(study, workspace, target, method, trained_on, over or ())
     with Progress() as progress:
         outcome = runner.execute(found, workspace, progress)
-    typer.echo(f"0 training phases, {len(outcome.done)} evaluate phases done now, {len(outcome.skipped)} before\n")
+    done = [found.phases[key].kind for key in outcome.done]
+    told = f"0 training phases, {done.count('evaluate')} evaluate phases done now, {len(outcome.skipped)} before"
+    typer.echo(told + (f", {done.count('import')} adapters imported\n" if "import" in done else "\n"))
     print_results(found, workspace)
+
+
+@app.command()
+def choose(
+    config: Config,
+    target: Annotated[str, typer.Option(help="Trained target task of the study.")],
+    overrides: Overrides = None,
+    method: Annotated[str | None, typer.Option(help="Only this method.")] = None,
+    rows: Annotated[int, typer.Option(help="Training rows of each task that predictors look at.", min=16)] = 512,
+    form: Annotated[Literal["md", "json"], typer.Option("--format", help="md or json.")] = "md",
+    store: StoreOption = DEFAULT_STORE,
+    data_root: RootOption = None,
+    offline: Offline = False,
+    debug: Debug = False,
+) -> None:
+    """Rank a study's intermediates for a target by cheap predictors, before the target is trained on them."""
+    import json
+    from dataclasses import asdict
+
+    from adaptstilts import choose as choosing
+    from adaptstilts import config as configs
+    from adaptstilts import run as runner
+    from adaptstilts import tables
+    from adaptstilts.terminal import Progress
+
+    workspace = open_workspace(store, data_root, offline)
+    found = choosing.choice(configs.load(config, overrides or ()), workspace, target, method, rows)
+    with Progress() as progress:
+        runner.execute(found, workspace, progress)
+    ranked = choosing.rankings(found, workspace.store)
+    if form == "json":
+        typer.echo(json.dumps([asdict(ranking) for ranking in ranked], indent=1, allow_nan=False))
+        return
+    for table in tables.of_rankings(ranked, target):
+        typer.echo(tables.markdown(table) + "\n")

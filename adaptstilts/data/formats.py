@@ -1,4 +1,7 @@
-"""What is in a file of rows: parquet, TSV, lines of text or JSON. Everything else knows splits, and no file formats."""
+"""What is in a file of rows: parquet, TSV, lines of text or JSON; or in two files of translations, line by line.
+
+Everything else knows splits, and no file formats.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,14 @@ from typing import Any
 from adaptstilts.data import nested
 from adaptstilts.errors import DataError
 
-SUFFIXES = {"parquet": ".parquet", "tsv": ".tsv", "text": ".txt", "jsonl": ".jsonl", "squad": ".json"}
+SUFFIXES = {
+    "parquet": ".parquet",
+    "tsv": ".tsv",
+    "text": ".txt",
+    "jsonl": ".jsonl",
+    "squad": ".json",
+    "parallel": ".*",
+}
 NESTED = {
     "jsonl": (nested.objects, "line"),
     "squad": (nested.paragraphs, "paragraph"),
@@ -74,6 +84,8 @@ def read(files: Sequence[Path], form: str) -> tuple[Table, Names]:
     """
     if form == "parquet":
         return _parquet(files)
+    if form == "parallel":
+        return _parallel(files), {}
     import pyarrow
 
     tables = [_text_table(path, form) for path in files]
@@ -147,6 +159,20 @@ def _fields(path: Path) -> Iterator[list[str]]:
                 f" one row a line"
             )
         yield fields
+
+
+def _parallel(files: Sequence[Path]) -> Table:
+    """Two files of as many lines as one table; a column is called what its file's name ends in."""
+    import pyarrow
+
+    if len(files) != 2:
+        found = ", ".join(path.name for path in files)
+        raise DataError(f"{files[0].parent}: expected two files of translations, line by line, found {found}")
+    sides = {path.suffix[1:]: list(lines(path)) for path in files}
+    first, second = (len(texts) for texts in sides.values())
+    if first != second:
+        raise DataError(f"{files[1]}: expected {first} lines, as {files[0].name} has, found {second}")
+    return pyarrow.table({name: pyarrow.array(texts, pyarrow.string()) for name, texts in sides.items()})
 
 
 def _text_table(path: Path, form: str) -> Table:

@@ -178,7 +178,7 @@ class Sources:
         return (
             f"no split {source.split!r} of config {source.config!r}{such} in {' or '.join([source.repo, *known])}"
             f" {f'under {self.root}' if self.root else 'on the hub'}; expected files like"
-            f" {source.repo}/{source.config}/{source.split}-*{formats.SUFFIXES[source.format]}"
+            f" {source.repo}/{source.config}/{source.split}{_ending(source)}"
             f"{' that have such rows' if such else ''}{'' if self.root else ', or a local folder given as --data-root'}"
         )
 
@@ -189,7 +189,7 @@ def row_count(split: Split) -> int:
     Raises:
         DataError: a file cannot be read, or does not have the column that tells its rows apart.
     """
-    return sum(_rows(path, part.source) for part in split.parts for path in part.files)
+    return sum(_rows(path, part.source) for part in split.parts for path in _with_rows(part))
 
 
 def byte_size(split: Split) -> int:
@@ -214,12 +214,12 @@ def match(card: str, names: Iterable[str], config: str, split: str, suffix: str 
         names: paths of all files, relative to the repository.
         config: config name.
         split: split name.
-        suffix: how the files' names end.
+        suffix: how the files' names end; ``*`` stands for anything.
 
     Returns:
         Paths of files in order; empty when there are none.
     """
-    names = sorted(name for name in names if name.endswith(suffix))
+    names = sorted(name for name in names if fnmatch.fnmatchcase(name, f"*{suffix}"))
     patterns = _card_patterns(card).get((config, split))
     if patterns is None:
         patterns = (f"{config}/{split}-*{suffix}", f"{config}/{split}/*{suffix}", f"{config}/{split}{suffix}")
@@ -240,6 +240,16 @@ def _joined(splits: list[Split]) -> Split:
     first, *more = (part for split in splits for part in split.parts)
     source = replace(first.source, more=tuple(part.source for part in more))
     return replace(first, source=source, more=tuple(more))
+
+
+def _with_rows(part: Split) -> tuple[Path, ...]:
+    """The files whose rows add up; of two that are parallel one."""
+    return part.files[:1] if part.source.format == "parallel" else part.files
+
+
+def _ending(source: Source) -> str:
+    """How the names of a split's files may end."""
+    return f"{'' if source.format == 'parallel' else '-*'}{formats.SUFFIXES[source.format]}"
 
 
 def _rows(path: Path, source: Source) -> int:

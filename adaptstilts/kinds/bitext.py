@@ -1,6 +1,7 @@
 """Sentence retrieval: aligned sentences in a foreign language and in English. Nothing is trained.
 
-As XTREME does it for Tatoeba: English queries against the foreign sentences, the nearest one counts.
+As XTREME does it for Tatoeba: English queries against the foreign sentences, the nearest one counts. Beside it the
+error rate xSIM (Heffernan et al. 2022, arXiv 2205.12654), in the other direction and by margin.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
 from adaptstilts.metrics import Metric, accuracy
-from adaptstilts.retrieval.search import nearest
+from adaptstilts.retrieval.margin import NEIGHBOURS, ratio
+from adaptstilts.retrieval.search import Vectors, nearest, neighbours
 from adaptstilts.tasks.base import Task
 
 
@@ -45,11 +47,31 @@ class Bitext(Untrained):
             "truncated": int((english.cut | foreign.cut).sum()),
             "dropped": dict(examples.dropped),
         }
-        return Found(found.tolist(), list(range(len(found))), examples.ids, examples.total, counts)
+        gold = list(range(len(found)))
+        more = {"xsim": Metric("ratio", [(float(wrong), 1.0) for wrong in misses(foreign.rows(), english.rows())])}
+        return Found(found.tolist(), gold, examples.ids, examples.total, counts, more)
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Accuracy at rank one."""
         return {"accuracy": accuracy(predictions, gold)}
+
+
+def misses(foreign: Vectors, english: Vectors) -> list[bool]:
+    """Which foreign sentences have another English one than their own as the best by ratio margin; xSIM is their share.
+
+    Of the four nearest English sentences of each foreign one, that with the largest ratio of its cosine to the mean of
+    both neighbourhoods counts; equal ratios go to the nearer one. As in LASER's script, another row with an equal text
+    is an error too.
+
+    Args:
+        foreign: (n, d) float32, unit length.
+        english: (n, d) float32, unit length; row ``i`` is the translation of row ``i``.
+    """
+    rows, cosines = neighbours(foreign, english, NEIGHBOURS)
+    _, back = neighbours(english, foreign, NEIGHBOURS)
+    means = (cosines.mean(axis=1)[:, None] + back.mean(axis=1)[rows]) / 2
+    best = ratio(cosines, means).argmax(axis=1)
+    return [int(found[place]) != i for i, (found, place) in enumerate(zip(rows, best, strict=True))]
 
 
 KIND = Bitext()

@@ -96,6 +96,7 @@ class LanguageModelHead(nn.Module):
         self.dense = nn.Linear(hidden, hidden)
         self.layer_norm = nn.LayerNorm(hidden, eps=1e-5)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.pretrained = False
         self._words = (words,)  # in a tuple, so that it is not registered, trained or saved a second time
 
     def start(self, weights: Mapping[str, Tensor]) -> None:
@@ -103,6 +104,7 @@ class LanguageModelHead(nn.Module):
         own = self.state_dict()
         if set(own) <= set(weights) and all(own[key].shape == weights[key].shape for key in own):
             self.load_state_dict({key: weights[key] for key in own})
+            self.pretrained = True
 
     def forward(self, states: Tensor) -> Tensor:
         """(tokens, hidden) -> (tokens, vocabulary)."""

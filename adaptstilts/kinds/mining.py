@@ -18,10 +18,11 @@ from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
 from adaptstilts.metrics import Metric, pair_metrics
 from adaptstilts.retrieval import bucc
 from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, candidates
-from adaptstilts.retrieval.margin import Rows as RowNumbers
+from adaptstilts.retrieval.search import Rows as RowNumbers
 from adaptstilts.tasks.base import Task
 
 SIDES = ("foreign", "english")
+SMALL = 100  # sentences of a side; in so few, that all have a translation can be meant
 
 
 class Mining(Untrained):
@@ -49,6 +50,11 @@ class Mining(Untrained):
                     return name, told
             if told := _told(_dangling(rows, part)):
                 return f"{part}.gold", told
+            if _only_gold(rows, part):
+                return f"{part}.gold", (
+                    "every sentence of both sides is in a gold pair, so there is nothing to mine and no score to"
+                    " compare (the copies of BUCC that hold gold pairs alone are such); put the full sets there"
+                )
         return None
 
     def sentences(self, rows: Rows) -> dict[str, list[str]]:
@@ -115,6 +121,12 @@ def _merged(rows: Rows, sides: Mapping[str, Side], gold: int) -> dict[str, int]:
 
 def _parts(rows: Rows) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in rows))
+
+
+def _only_gold(rows: Rows, part: str) -> bool:
+    """Whether no sentence of either side is without a translation."""
+    pairs = rows[f"{part}.gold"].rows
+    return all(len({pair[side] for pair in pairs}) == len(rows[f"{part}.{side}"].rows) >= SMALL for side in SIDES)
 
 
 def _twice(rows: Rows, name: str) -> Iterator[str]:

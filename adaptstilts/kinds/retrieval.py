@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from adaptstilts.data.examples import Example, Examples
 from adaptstilts.errors import ConfigError
 from adaptstilts.kinds.base import Batch, Feature, Features, Kind
+from adaptstilts.metrics import Metric
 from adaptstilts.retrieval.search import Vectors
 from adaptstilts.tasks.base import Task
 
@@ -28,7 +29,7 @@ class Side:
     """Sentences of one language and part, encoded.
 
     Attributes:
-        vectors: (t, d) of every distinct text of the phase, unit length.
+        vectors: (t, d) of every distinct text, unit length.
         places: (n,) row of ``vectors`` for each sentence; equal texts have equal places.
         cut: (n,) whether a sentence lost tokens to the maximum length.
     """
@@ -53,6 +54,7 @@ class Found:
         ids: row numbers of the examples in the split.
         total: rows of the split that have a gold label.
         counts: what else is said beside the scores; ``truncated`` at least.
+        more: metrics that predictions and gold alone do not give.
     """
 
     predictions: list[Any]
@@ -60,6 +62,7 @@ class Found:
     ids: list[int]
     total: int
     counts: dict[str, Any]
+    more: Mapping[str, Metric] = field(default_factory=dict)
 
 
 class Retrieval(Kind, Protocol):
@@ -89,12 +92,7 @@ class Untrained:
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """One sequence per row of ``{"text": ...}``; ``place`` is whether it was cut."""
-        items, truncated = [], 0
-        for i, ids in enumerate(tokenizer.ids([row["text"] for row in rows])):
-            sequence, cut = tokenizer.single(ids, max_length)
-            items.append(Feature(i, (sequence,), None, cut))
-            truncated += cut
-        return Features(items, truncated)
+        return sentence_features([row["text"] for row in rows], tokenizer, max_length)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """There is none."""
@@ -121,6 +119,16 @@ class Untrained:
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
         """There is none: it comes with what the search found."""
         _refuse()
+
+
+def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int) -> Features:
+    """One sequence per text; ``place`` is whether it was cut."""
+    items, truncated = [], 0
+    for i, ids in enumerate(tokenizer.ids(texts)):
+        sequence, cut = tokenizer.single(ids, max_length)
+        items.append(Feature(i, (sequence,), None, cut))
+        truncated += cut
+    return Features(items, truncated)
 
 
 def _refuse() -> NoReturn:

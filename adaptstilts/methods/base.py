@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from adaptstilts.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import XLMRobertaModel
 
 
@@ -56,10 +56,64 @@ class Method(BaseModel):
         """Why two adapters with these settings cannot act one over the other; empty where they can."""
         return ""
 
+    @property
+    def spares_attention(self) -> bool:
+        """Whether the attention block of its lowest layer gives what it gives without the adapter."""
+        return False
+
+    @property
+    def lowest_only(self) -> str:
+        """Why such an adapter can only be the lowest of a stack; empty where it can be any."""
+        return ""
+
+    @property
+    def unmergeable(self) -> str:
+        """Why adapters with these settings have no weighted sum of the same form; empty where they have one."""
+        return "nothing of the encoder is trained" if self.backend == ANY else ""
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The settings that adapters must share to have a weighted sum."""
+        return {key: value for key, value in self.identity().items() if key != "leave_out"}
+
+    @classmethod
+    def summed(cls, methods: Sequence[Method]) -> Method:
+        """The method of a weighted sum of adapters; layers that all of them leave out are left out."""
+        first = methods[0]
+        if "leave_out" not in cls.model_fields:
+            return first
+        left = set.intersection(*(set(getattr(method, "leave_out", ())) for method in methods))
+        return first.model_copy(update={"leave_out": ascending(tuple(left))})
+
+    @classmethod
+    def merged(
+        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """The tensors of a weighted sum of adapters; one that an adapter does not have counts as zeros there.
+
+        Args:
+            held: method and tensors of each; keys without the adapter's name.
+            weights: one for each; they need not sum to one and may be negative.
+        """
+        total: dict[str, Tensor] = {}
+        for (_, tensors), weight in zip(held, weights, strict=True):
+            for key, value in tensors.items():
+                total[key] = total[key] + weight * value if key in total else weight * value
+        return total
+
     def layers(self, depth: int) -> tuple[int, ...]:
         """Indices of the layers that hold a module of this method in an encoder of ``depth`` layers."""
         left_out = set(getattr(self, "leave_out", ()))
         return tuple(i for i in range(depth) if i not in left_out)
+
+    def lowest(self, depth: int) -> int:
+        """The lowest layer whose output such an adapter changes: ``depth`` where it changes nothing."""
+        return min(self.layers(depth), default=depth)
+
+    def lowest_block(self, depth: int) -> int:
+        """The lowest block whose output it changes: ``2 i`` attention, ``2 i + 1`` feed-forward of layer ``i``."""
+        lowest = self.lowest(depth)
+        return 2 * lowest + (self.spares_attention and lowest < depth)
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Trainable parameters of the encoder part, from the encoder's shape (see ``models.source``)."""
@@ -121,12 +175,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return held
 
 
-def write_files(folder: Path, config: str, name: str, tensors: Mapping[str, nn.Parameter]) -> None:
-    """Write an adapter's folder: ``adapter_config.json`` and the tensors under ``name``."""
+def write_files(
+    folder: Path, config: str, name: str, tensors: Mapping[str, Tensor], config_name: str = "adapter_config.json"
+) -> None:
+    """Write an adapter's folder: its config, and the tensors under ``name``."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "adapter_config.json").write_text(config, encoding="utf-8")
+    (folder / config_name).write_text(config, encoding="utf-8")
     held = {key: value.detach().contiguous() for key, value in tensors.items()}
     save_file(held, str(folder / name), metadata={"format": "pt"})
 

@@ -5,6 +5,9 @@ With ``h`` the output of a layer's feed-forward block before its residual ``x``,
 one after the other. Placement ``double`` adds a second module after the attention block (Houlsby et al. 2019,
 arXiv 1902.00751), both without that normalisation and with ``silu``. Placement ``parallel`` reads the input of the
 feed-forward block and adds ``4 up(relu(down(x)))`` (He et al. 2022, arXiv 2110.04366).
+
+An invertible part (MAD-X: Pfeiffer et al. 2020, arXiv 2005.00052) changes the embeddings, in halves ``(a, b)``, to
+``a' = a + F(b), b' = b + G(a')``, and its inverse the last hidden states before a language-model head.
 """
 
 from __future__ import annotations
@@ -32,12 +35,14 @@ class Bottleneck(Method):
             the feed-forward block; such adapters cannot be stacked).
         reduction: hidden size divided by the size of the bottleneck.
         leave_out: indices of layers without an adapter, 0 the lowest.
+        invertible: an invertible part at the embeddings as well; such an adapter can only be the lowest of a stack.
     """
 
     kind: Literal["bottleneck"] = "bottleneck"
     placement: Literal["seq", "double", "parallel"] = "seq"
     reduction: int = Field(16, ge=1, le=1024)
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
+    invertible: bool = False
     backend: ClassVar[str] = "adapters"
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-4
@@ -47,11 +52,32 @@ class Bottleneck(Method):
         """A stack of parallel adapters is computed by the library as its upper one alone."""
         return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else ""
 
+    @property
+    def lowest_only(self) -> str:
+        """Of a stack the library applies one invertible part, the lowest adapter's."""
+        return "of a stack only the lowest adapter's invertible part acts" if self.invertible else ""
+
+    @property
+    def spares_attention(self) -> bool:
+        """The feed-forward block alone has an adapter, but in placement ``double``."""
+        return self.placement != "double" and not self.invertible
+
+    def lowest(self, depth: int) -> int:
+        """The first layer, because an invertible part changes the embeddings; else the lowest one with an adapter."""
+        return 0 if self.invertible else super().lowest(depth)
+
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, one at least."""
+        """``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, one at least.
+
+        An invertible part has two networks from one half ``n`` of the hidden size to the other ``m``, with ``n // 2``
+        units between: ``n u + u + u m + m``.
+        """
         hidden, bottleneck = shape["hidden"], max(shape["hidden"] // self.reduction, 1)
         one = 2 * hidden * bottleneck + bottleneck + hidden
-        return len(self.layers(shape["layers"])) * one * (2 if self.placement == "double" else 1)
+        low, high = hidden // 2, hidden - hidden // 2
+        invertible = sum(n * (n // 2) + n // 2 + (n // 2) * m + m for n, m in ((low, high), (high, low)))
+        layers = len(self.layers(shape["layers"])) * one * (2 if self.placement == "double" else 1)
+        return layers + (invertible if self.invertible else 0)
 
     def prepare(self, trunk: XLMRobertaModel) -> None:
         """Give every layer the places where adapters go."""
@@ -71,10 +97,13 @@ class Bottleneck(Method):
 
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
         """Parameters by the names the library gives them in its files."""
-        return with_adapters.tensors(trunk, f".adapters.{name}.")
+        return with_adapters.tensors(trunk, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
     def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Layers whose slots hold this name at every place the placement asks for."""
+        """Layers whose slots hold this name at every place the placement asks for; none if the invertible part is not
+        as the settings say."""
+        if (name in trunk.invertible_adapters) != self.invertible:
+            return set()
         return with_adapters.found(trunk, name, self.placement)
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
@@ -96,6 +125,7 @@ class Bottleneck(Method):
                 placement="double" if held["mh_adapter"] else beside,
                 reduction=int(held["reduction_factor"]),
                 leave_out=tuple(held["leave_out"]),
+                invertible=held["inv_adapter"] is not None,
             )
         except (KeyError, TypeError, ValueError) as error:
             path = folder / "adapter_config.json"
@@ -108,4 +138,5 @@ class Bottleneck(Method):
         from adapters import DoubleSeqBnConfig, ParBnConfig, SeqBnConfig
 
         config = {"seq": SeqBnConfig, "double": DoubleSeqBnConfig, "parallel": ParBnConfig}[self.placement]
-        return config(reduction_factor=self.reduction, leave_out=list(self.leave_out))
+        invertible = {"inv_adapter": "nice", "inv_adapter_reduction_factor": 2} if self.invertible else {}
+        return config(reduction_factor=self.reduction, leave_out=list(self.leave_out), **invertible)

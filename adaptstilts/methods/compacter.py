@@ -41,6 +41,16 @@ class Compacter(Method):
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-3
 
+    @property
+    def unmergeable(self) -> str:
+        """A weighted sum of parameters would not be one of what they stand for."""
+        return "its weights are products of factors, and a sum of products has no factors of the same size"
+
+    @property
+    def spares_attention(self) -> bool:
+        """The feed-forward block alone has an adapter, but in placement ``double``."""
+        return self.placement == "seq"
+
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``n^3 + layers * modules * 3 (h + b)`` with ``b = h // reduction``: the shared matrices and every module.
 

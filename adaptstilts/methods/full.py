@@ -31,6 +31,10 @@ class Full(Method):
         """The layers that are trained."""
         return tuple(range(self.freeze_layers, depth))
 
+    def lowest(self, depth: int) -> int:
+        """The lowest layer that is trained, if the embeddings below it are not."""
+        return min(self.freeze_layers, depth) if self.freeze_embeddings else 0
+
     def trainable(self, shape: Mapping[str, int]) -> int:
         """All parameters of the encoder, embeddings included, but those that stay as they are."""
         hidden, inner = shape["hidden"], shape["intermediate"]

@@ -18,7 +18,7 @@ from adaptstilts.methods import with_peft
 from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import XLMRobertaModel
 
 _ATTENTION = ("attention.self.key", "attention.self.value")
@@ -38,6 +38,14 @@ class Ia3(Method):
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-3
     decayed: ClassVar[bool] = False  # scales are at rest at one
+
+    @classmethod
+    def merged(
+        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """``1 + sum of w (l - 1)``: scales that are absent are one."""
+        moved = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in held]
+        return {key: 1 + value for key, value in super().merged(moved, weights).items()}
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``layers * (2 h + i)``, with ``i`` the inner size of the feed-forward block."""

@@ -19,7 +19,7 @@ from adaptstilts.methods import with_peft
 from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from transformers import XLMRobertaModel
 
 Linear = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
@@ -67,6 +67,56 @@ class Lora(Method):
     def refusal(self) -> str:
         """DoRA normalises by the weight it was trained on, and peft by the base model's, whatever acts below."""
         return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else ""
+
+    @property
+    def unmergeable(self) -> str:
+        """A DoRA's magnitudes belong to its own directions."""
+        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else ""
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The linear layers: of updates of any ranks and scales there is a sum."""
+        return {"kind": self.kind, "targets": self.targets}
+
+    @property
+    def scale(self) -> float:
+        """What an update is multiplied by."""
+        return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
+
+    @classmethod
+    def summed(cls, methods: Sequence[Method]) -> Method:
+        """Ranks add up, and the scale is one."""
+        first = super().summed(methods)
+        rank = sum(getattr(method, "rank", 0) for method in methods)
+        alpha = rank**0.5 if getattr(first, "rank_stabilized", False) else float(rank)
+        return first.model_copy(update={"rank": rank, "alpha": alpha})
+
+    @classmethod
+    def merged(
+        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """The exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
+
+        Averaging ``A`` and ``B`` one by one is something else.
+        """
+        import torch
+
+        parts = [(method, tensors) for method, tensors in held if isinstance(method, Lora)]
+        total = {}
+        for key in dict.fromkeys(key for _, tensors in parts for key in tensors):
+            down, like = "lora_A" in key, next(tensors[key] for _, tensors in parts if key in tensors)
+            blocks = []
+            for (method, tensors), weight in zip(parts, weights, strict=True):
+                size = (method.rank, like.shape[1]) if down else (like.shape[0], method.rank)
+                own = tensors.get(key, like.new_zeros(size))
+                blocks.append(weight * method.scale * own if down else own)
+            total[key] = torch.cat(blocks, 0 if down else 1)
+        return total
+
+    @property
+    def spares_attention(self) -> bool:
+        """All targets are of the feed-forward block."""
+        return set(self.targets) <= {"intermediate", "output"}
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``layers * sum over targets of rank (in + out)``, and ``out`` more for each with DoRA."""

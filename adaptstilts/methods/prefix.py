@@ -39,6 +39,11 @@ class Prefix(Method):
     stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-4
 
+    @property
+    def unmergeable(self) -> str:
+        """A weighted sum of parameters would not be one of what they stand for."""
+        return "a prefix is what a network makes, and averaged networks do not make averaged prefixes"
+
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``length h + (h + 1) inner + (inner + 1) 2 h layers``: embeddings and both layers of the network."""
         hidden = shape["hidden"]

@@ -35,9 +35,9 @@ def remove(trunk: XLMRobertaModel, name: str) -> None:
     trunk.delete_adapter(name)
 
 
-def tensors(trunk: XLMRobertaModel, mark: str) -> dict[str, nn.Parameter]:
-    """Parameters with ``mark`` in the name that the library gives them in its files."""
-    return {key: value for key, value in trunk.named_parameters() if mark in key}
+def tensors(trunk: XLMRobertaModel, *marks: str) -> dict[str, nn.Parameter]:
+    """Parameters with one of ``marks`` in the name that the library gives them in its files."""
+    return {key: value for key, value in trunk.named_parameters() if any(mark in key for mark in marks)}
 
 
 def found(trunk: XLMRobertaModel, name: str, placement: str) -> set[int]:

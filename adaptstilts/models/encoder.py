@@ -24,8 +24,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
-from adaptstilts.methods import Method
+from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ANY
+from adaptstilts.methods.fusion import Place
+from adaptstilts.models.layers import ended, lowest_parts, resumed, truncated
 from adaptstilts.models.source import WEIGHTS, read_config
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Encoder:
         self.trunk.config._name_or_path = name
         self.backend = backend
         self.methods: dict[str, Method] = {}
+        self.acting: tuple[str, ...] = ()
+        self.fusions: list[tuple[str, ...]] = []
         self.device = torch.device(device)
         self._prepared = False
         self._all: list[nn.Parameter] = []
@@ -140,7 +144,7 @@ class Encoder:
             ArtifactError: the folder does not hold exactly the weights of ``method`` on this encoder.
         """
         found = method.read_config(folder, self.depth)
-        if found != method:
+        if found.identity() != method.identity():  # a head's identity leaves out what it is over
             raise ArtifactError(f"{folder}: holds {found.label}, expected {method.label}")
         held = read_tensors(_weights_of(folder))
         self.add(name, method, "load")
@@ -151,43 +155,93 @@ class Encoder:
             self.remove(name)
             raise
 
-    def save(self, name: str, folder: Path) -> None:
-        """Write a delta in its library's format."""
-        with _quiet():
-            self.methods[name].save(self.trunk, name, folder)
+    def fuse(self, members: tuple[str, ...], *seed: object) -> None:
+        """Attach a new fusion of attached adapters, whose initial weights depend on ``seed`` alone.
 
-    def remove(self, name: str) -> None:
-        """Detach a delta; none is active afterwards."""
-        self.compose(())
-        with _quiet():
-            self.methods.pop(name).remove(self.trunk, name)
+        Raises:
+            ConfigError: fewer than two members, unknown ones, or adapters that cannot be fused.
+        """
+        unknown = [name for name in members if name not in self.methods]
+        if unknown or len(set(members)) < 2 or members in self.fusions:
+            raise ConfigError(f"a new fusion needs two or more attached adapters, found {', '.join(members)}")
+        if told := fusion.mismatch([self.methods[name] for name in members]):
+            raise ConfigError(f"{', '.join(self.methods[name].label for name in members)} cannot be fused: {told}")
+        with generator(*seed), _quiet():
+            fusion.add(self.trunk, members)
+        self.trunk.to(self.device)
+        self.fusions.append(members)
         self._changed()
 
-    def compose(self, names: Sequence[str], train: str | None = None) -> None:
-        """Make ``names`` act, the lowest first, and only ``train`` (or nothing) trainable.
+    def load_fusion(self, members: tuple[str, ...], folder: Path) -> None:
+        """Attach a fusion from a folder that :meth:`save` wrote; strict, as :meth:`load`."""
+        fusion.check(folder, len(members))
+        held = read_tensors(folder / fusion.WEIGHTS)
+        self.fuse(members, "load")
+        try:
+            _copy(held, self.delta(members), folder)
+        except ArtifactError:
+            self.remove(members)
+            raise
+
+    def save(self, name: Place, folder: Path) -> None:
+        """Write a delta in its library's format, or a fusion."""
+        with _quiet():
+            if isinstance(name, tuple):
+                fusion.save(self.delta(name), len(name), folder)
+            else:
+                self.methods[name].save(self.trunk, name, folder)
+
+    def remove(self, name: Place) -> None:
+        """Detach a delta or a fusion; none is active afterwards."""
+        self.compose(())
+        if isinstance(name, str):
+            for members in [members for members in self.fusions if name in members]:
+                self.remove(members)
+        with _quiet():
+            if isinstance(name, tuple):
+                self.fusions.remove(name)
+                fusion.remove(self.trunk, name)
+            else:
+                self.methods.pop(name).remove(self.trunk, name)
+        self._changed()
+
+    def compose(self, places: Sequence[Place], train: Place | None = None) -> None:
+        """Make adapters act, the lowest first, and only ``train`` (or nothing) trainable.
+
+        Args:
+            places: names of adapters; several in one place (a tuple of names) act through their fusion.
+            train: one of ``places``.
 
         Raises:
             ConfigError: an unknown name, the same name twice, or methods that cannot be stacked.
             ArtifactError: the model is not what was asked for; never expected, always checked.
         """
+        fused = [place for place in places if isinstance(place, tuple)]
+        if any(place not in self.fusions for place in fused):
+            raise ConfigError(f"no fusion of {', '.join(fused[0])}; attach it first")
+        names = [name for place in places for name in (place if isinstance(place, tuple) else (place,))]
         unknown = [name for name in names if name not in self.methods]
         if unknown:
             raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
         if len(set(names)) != len(names):
             raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
         acting = [self.methods[name] for name in names if self.methods[name].backend != ANY]
-        for method in acting if len(acting) > 1 else ():
-            if method.refusal or not method.stackable:
-                raise ConfigError(f"{method.label} cannot be stacked{method.refusal and f': {method.refusal}'}")
+        for height, method in enumerate(acting if len(acting) > 1 else ()):
+            told = method.refusal or (method.lowest_only if height else "")
+            if told or not method.stackable:
+                raise ConfigError(f"{method.label} cannot be stacked{told and f': {told}'}")
         with _quiet():
             for method in {type(m): m for m in self.methods.values()}.values():
                 method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
+            if fused:
+                fusion.activate(self.trunk, places)
+        self.acting = tuple(names)
         for parameter in self._all:
             parameter.requires_grad = False
         if train is not None:
             for parameter in self.delta(train).values():
                 parameter.requires_grad = True
-        self.check(names, train)
+        self.check(places, train)
 
     def _changed(self) -> None:
         """Modules came or went: nothing acts, nothing trains, and the list of parameters is made anew."""
@@ -202,8 +256,11 @@ class Encoder:
         for part in frozen:
             part.requires_grad_(False)
 
-    def check(self, names: Sequence[str], train: str | None) -> None:
+    def check(self, places: Sequence[Place], train: Place | None) -> None:
         """The guard: what acts, where, and what trains, compared with what was asked for."""
+        names = [name for place in places for name in (place if isinstance(place, tuple) else (place,))]
+        if len(names) != len(places) and (held := fusion.active(self.trunk)) != tuple(places):
+            raise ArtifactError(f"active adapters are {list(held)}, expected {list(places)}")
         for name in names:
             method = self.methods[name]
             found, expected = method.found(self.trunk, name), set(method.layers(self.depth))
@@ -212,7 +269,7 @@ class Encoder:
         for kind in {type(method): method for method in self.methods.values()}.values():
             own = tuple(name for name in names if type(self.methods[name]) is type(kind))
             active = kind.active(self.trunk, own)
-            if active != own:
+            if active != own and len(names) == len(places):
                 raise ArtifactError(f"active adapters are {list(active)}, expected {list(own)}")
         wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
         here = self._all if train is None else self.trunk.parameters()
@@ -220,17 +277,60 @@ class Encoder:
         if trainable != wanted:
             raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(wanted)} of {train!r}")
 
-    def delta(self, name: str) -> dict[str, nn.Parameter]:
-        """Parameters of a delta by their key in the library's file format."""
+    def delta(self, name: Place) -> dict[str, nn.Parameter]:
+        """Parameters of a delta, or of a fusion, by their key in the library's file format."""
+        if isinstance(name, tuple):
+            return fusion.tensors(self.trunk, name)
         return self.methods[name].tensors(self.trunk, name)
+
+    def fill(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Give a delta weights, by keys with another name in the place of its own."""
+        expected = self.delta(name)
+        _copy(_renamed(tensors, name, expected, self.folder), expected, self.folder)
+
+    def inverted(self, states: Tensor) -> Tensor:
+        """Last hidden states through the inverse of what the lowest adapter does to the embeddings.
+
+        A language-model head needs it, whose output weights are the embeddings (Pfeiffer et al. 2020, arXiv
+        2005.00052). Without an invertible part that acts, the states as they are.
+        """
+        if not any(getattr(method, "invertible", False) for method in self.methods.values()):
+            return states
+        found: Tensor = self.trunk.invertible_adapters_forward(states, rev=True)
+        return found
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Trainable parameters of the trunk by name."""
         return {key: value for key, value in self.trunk.named_parameters() if value.requires_grad}
 
-    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Last hidden states: (sequences, tokens, hidden)."""
-        with _quiet():
+    def first_active_layer(self) -> int:
+        """The lowest layer that an acting adapter or a trainable weight changes; below it is the bare, frozen trunk."""
+        return self.first_active_block() // 2
+
+    def first_active_block(self) -> int:
+        """The lowest block that they change: ``2 i`` the attention of layer ``i``, ``2 i + 1`` its feed-forward."""
+        if self.methods:
+            return min((self.methods[name].lowest_block(self.depth) for name in self.acting), default=2 * self.depth)
+        parts = (self.trunk.embeddings, *self.trunk.encoder.layer)
+        trained = (max(i - 1, 0) for i, part in enumerate(parts) if any(p.requires_grad for p in part.parameters()))
+        return 2 * min(trained, default=self.depth)
+
+    def below(self, ids: Tensor, mask: Tensor, block: int) -> Tensor:
+        """Hidden states that go into a block, (sequences, tokens, hidden): without dropout and without gradient."""
+        for part in lowest_parts(self.trunk, block):
+            part.eval()
+        with torch.no_grad(), ended(self.trunk, block):
+            return self.states(ids, mask)
+
+    def states(self, ids: Tensor, mask: Tensor, start: tuple[int, Tensor] | None = None) -> Tensor:
+        """Last hidden states: (sequences, tokens, hidden).
+
+        Args:
+            ids: (sequences, tokens).
+            mask: (sequences, tokens), 1 where there is a token.
+            start: a block and what :meth:`below` gives for it, to go on from there.
+        """
+        with _quiet(), resumed(self.trunk, *start) if start else contextlib.nullcontext():
             states: Tensor = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
 
@@ -251,17 +351,6 @@ class Encoder:
         (folder / "config.json").write_text(text, encoding="utf-8")
         held = {key: value.detach().cpu().contiguous() for key, value in self.trunk.state_dict().items()}
         save_file(held, str(folder / WEIGHTS), metadata={"format": "pt"})
-
-
-@contextlib.contextmanager
-def truncated(trunk: XLMRobertaModel, layers: int) -> Iterator[None]:
-    """Within the block a trunk ends after ``layers`` layers; the ones above are not computed."""
-    held = trunk.encoder.layer
-    trunk.encoder.layer = held[:layers]
-    try:
-        yield
-    finally:
-        trunk.encoder.layer = held
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
@@ -366,7 +455,7 @@ def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any],
     for key, value in held.items():
         for part in ("encoder.", "shared_parameters."):
             key = key.replace(f"roberta.{part}", part)
-        for mark in (".adapters.", ".prefix_tunings.", "shared_parameters."):
+        for mark in ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters."):
             if mark in key and key not in expected:
                 head, _, tail = key.partition(mark)
                 key = f"{head}{mark}{name}.{tail.partition('.')[2]}"

@@ -11,6 +11,7 @@ from torch import nn
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods.base import ANY
+from adaptstilts.methods.fusion import Place
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.source import Model, check_same
@@ -32,20 +33,27 @@ class Resident:
         self._encoder: Encoder | None = None
         self._trunk: tuple[str | None, str] | None = None
         self._heads: dict[tuple[str, str], nn.Module] = {}
+        self._fusions: dict[tuple[str, ...], str] = {}
         self.loads = 0
 
-    def encoder(self, base: str | None, stack: Sequence[str], backend: str | None = None) -> Encoder:
+    def encoder(
+        self, base: str | None, stack: Sequence[str], backend: str | None = None, beside: Sequence[str] = ()
+    ) -> Encoder:
         """The encoder with the adapters of these entries acting, the lowest first.
 
         Args:
             base: key of a full fine-tuning phase whose encoder is the trunk; None for the base model.
-            stack: keys of adapter phases.
+            stack: keys of adapter phases; one that trained a fusion acts with the adapters that it is over.
             backend: library of the trunk when the stack is empty; None takes what is loaded.
+            beside: keys of adapter phases that are attached and do not act.
 
         Raises:
             ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
         """
-        entries = [self.store.entry(key) for key in stack]
+        own = [self.store.entry(key) for key in stack]
+        fused = {entry.key: [self.store.entry(key) for key in entry.spec.get("fuse", ())] for entry in own}
+        entries = [member for entry in own for member in fused[entry.key] or [entry]]
+        entries += [self.store.entry(key) for key in beside]
         held = [methods.parse(entry.spec["method"]) for entry in entries]
         backends = ({method.backend for method in held} | {backend}) - {None, ANY}
         kinds = {method.kind for method in held if method.backend != ANY}
@@ -62,11 +70,25 @@ class Resident:
             self._trunk = (base, backend)
         encoder = self._encoder
         assert encoder is not None  # noqa: S101
-        names = [_name(entry.key) for entry in entries]
+        names = [adapter_name(entry.key) for entry in entries]
         for entry in entries:
             self._attach(encoder, entry, base, names)
-        encoder.compose(names)
+        encoder.compose([self._place(encoder, entry, fused[entry.key]) for entry in own])
         return encoder
+
+    def _place(self, encoder: Encoder, entry: Entry, members: Sequence[Entry]) -> Place:
+        """What acts for an entry: its adapter, or its fusion of others."""
+        if not members:
+            return adapter_name(entry.key)
+        place = tuple(adapter_name(member.key) for member in members)
+        if place not in encoder.fusions:
+            self._fusions.pop(place, None)
+        if self._fusions.get(place) != entry.key:
+            if place in encoder.fusions:
+                encoder.remove(place)
+            encoder.load_fusion(place, entry.folder / "fusion")
+            self._fusions[place] = entry.key
+        return place
 
     def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
         """The head of a target phase."""
@@ -78,6 +100,7 @@ class Resident:
         """Forget the trunk and everything on it."""
         self._encoder, self._trunk = None, None
         self._heads.clear()
+        self._fusions.clear()
 
     def _folder(self, base: str | None) -> Path:
         if base is None:
@@ -87,7 +110,7 @@ class Resident:
         return entry.folder / "encoder"
 
     def _attach(self, encoder: Encoder, entry: Entry, base: str | None, wanted: Sequence[str]) -> None:
-        name = _name(entry.key)
+        name = adapter_name(entry.key)
         if name in encoder.methods:
             return
         what = f"adapter {entry.key[:12]} ({entry.spec['task']})"
@@ -101,5 +124,6 @@ class Resident:
         self.loads += 1
 
 
-def _name(key: str) -> str:
+def adapter_name(key: str) -> str:
+    """What the adapter of an entry is called on an encoder."""
     return f"entry_{key[:16]}"

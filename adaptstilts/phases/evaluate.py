@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import kinds, languages
+from adaptstilts import kinds, languages, methods
 from adaptstilts.config import Train
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
+from adaptstilts.methods.full import Full
+from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.checkpoint import Checkpoints
 from adaptstilts.phases.inference import predict
 from adaptstilts.phases.rank import rank
 from adaptstilts.phases.runtime import Runtime, half_precision
+from adaptstilts.phases.trunk import Frozen, identity
 from adaptstilts.spec import EvaluatePhase
+from adaptstilts.store import Entry, Store
 from adaptstilts.tasks import Task
 
 
@@ -29,13 +34,10 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
     """
     store = runtime.workspace.store
     target = store.entry(phase.target)
-    if target.spec["method"]["kind"] == "full":
-        encoder = resident.encoder(phase.target, ())
-    else:
-        encoder = resident.encoder(target.spec.get("base"), (*phase.stack, phase.target))
+    encoder = _encoder(phase, target, resident, phase.languages[0])
     task = runtime.task(phase.task)
     head = resident.head(encoder, phase.target, task)
-    length = phase.settings.max_length or Train.model_validate(target.spec.get("train", {})).max_length
+    length = phase.settings.max_length or _trained(store, target).max_length
     if task.kind == "ranking":  # all languages at once
         ranked = rank(phase, runtime, encoder, head, length)
         write(
@@ -53,6 +55,7 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
     for code in phase.languages:
         try:
             if code not in done:
+                encoder = _encoder(phase, target, resident, code) if phase.below else encoder
                 done[code] = _language(phase, runtime, encoder, head, task, code, length)
         except Interrupted:
             checkpoints.save(len(done), {}, done)
@@ -62,6 +65,21 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
             checkpoints.save(len(done), {}, done)
             saved = time.monotonic()
     write(done, staging)
+
+
+def _encoder(phase: EvaluatePhase, target: Entry, resident: Resident, code: str) -> Encoder:
+    """The encoder for one language: what the target trained over what is asked for."""
+    if target.spec["method"]["kind"] == "full":
+        return resident.encoder(phase.target, ())
+    below = (phase.below[code],) if phase.below else ()
+    return resident.encoder(target.spec.get("base"), (*below, *phase.stack, phase.target))
+
+
+def _trained(store: Store, target: Entry) -> Train:
+    """The settings that a target was trained with; of a weighted sum those of its last part."""
+    while target.spec["kind"] == "merge":
+        target = store.entry(target.spec["of"][-1])
+    return Train.model_validate(target.spec.get("train", {}))
 
 
 def _language(
@@ -78,10 +96,25 @@ def _language(
     if task.kind != "span" and withheld(labels):
         raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
     bf16 = half_precision(phase.settings.precision, runtime.device)
-    outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop)
+    frozen = _frozen(phase, runtime, encoder, bf16)
+    with frozen.over(features) if frozen else nullcontext() as below:
+        outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop, below)
     predictions = kind.decode(outputs, features, examples.rows, task)
     counts = {"truncated": features.truncated, "dropped": dict(examples.dropped), "handled": dict(features.counts)}
     return scored(task, code, predictions, gold, examples.ids, examples.total, counts)
+
+
+def _frozen(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, bf16: bool) -> Frozen | None:
+    """The layers that other phases share, if there are any: what they give is kept for those, to the bit."""
+    store, model = runtime.workspace.store, runtime.model
+    spec, block = store.entry(phase.target).spec, encoder.first_active_block()
+    method, base = methods.parse(spec["method"]), spec.get("base")
+    if isinstance(method, Full):
+        block, base = method.lowest_block(encoder.depth), phase.target
+    if block < 2:  # no layer: not worth the disk
+        return None
+    trunk = identity(store, model, base, block)
+    return Frozen(runtime.trunk_cache, encoder, trunk, block, bf16, exact=True, remark=None)
 
 
 def scored(

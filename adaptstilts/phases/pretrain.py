@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.errors import ArtifactError, DivergedError, Interrupted
-from adaptstilts.models.encoder import check_finite, generator, masked_mean, read_tensors, truncated
+from adaptstilts.models.encoder import check_finite, generator, masked_mean, read_tensors
+from adaptstilts.models.layers import truncated
 from adaptstilts.models.source import WEIGHTS
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision

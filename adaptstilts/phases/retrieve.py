@@ -1,26 +1,37 @@
 """A retrieve phase: sentences encoded with the encoder as it is after an intermediate phase, and searched.
 
-Nothing is trained. Vectors are made as XTREME does: mean-pooled hidden states of one middle layer, unit length. What
-is searched for and scored is the kind's: the nearest sentence (Tatoeba), or pairs above a threshold (mining).
+Nothing is trained. By default vectors are made as XTREME does: mean-pooled hidden states of one middle layer, unit
+length. What is searched for and scored is the kind's: the nearest sentence (Tatoeba), or pairs above a threshold
+(mining). Other layers that are asked for are scored from the same pass; they never change which one is reported.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Examples, read
-from adaptstilts.errors import DataError
-from adaptstilts.kinds.retrieval import Retrieval, Side
+from adaptstilts.errors import DataError, Interrupted
+from adaptstilts.kinds.retrieval import Found, Retrieval, Side
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import scored, write
-from adaptstilts.phases.runtime import Runtime, half_precision
-from adaptstilts.retrieval.encode import distinct, mean_pooled
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.retrieval.encode import distinct
+from adaptstilts.retrieval.pooling import centred
 from adaptstilts.retrieval.search import unit
+from adaptstilts.retrieval.vectors import Encoded, Recipe, vectors
 from adaptstilts.spec import RetrievePhase
+
+Rows = Mapping[str, Examples]
+Name = tuple[str, str]  # of a side: language, and what the kind calls it
+LAYERS = "layers.json"
 
 
 def default_layer(depth: int) -> int:
@@ -29,24 +40,42 @@ def default_layer(depth: int) -> int:
 
 
 def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
-    """Run a retrieve phase; writes the same files as an evaluate phase.
+    """Run a retrieve phase; writes the same files as an evaluate phase, ``cost.json``, and ``layers.json`` if asked.
+
+    ``layers.json`` is {layer: {language: {metric: value}}}; for mining it has the ``dev_f1`` that a threshold from
+    that layer got.
 
     Raises:
         DataError: rows that are unusable, alone or together.
+        Interrupted: asked to stop; what was encoded is kept.
     """
     kind = cast(Retrieval, kinds.get(tasks.get(phase.task).kind))
-    encoder = resident.encoder(phase.base, phase.stack)
-    layer = phase.settings.layer
-    layer = default_layer(encoder.depth) if layer is None else layer
     rows = {code: _rows(phase, runtime, kind, code) for code in phase.languages}
     sentences = {(code, name): s for code, found in rows.items() for name, s in kind.sentences(found).items()}
-    sides = _encode(phase, runtime, kind, encoder, layer, sentences)
+    layer, layers = _layers(phase, runtime.model.shape["layers"])
+    held, cost = _encode(phase, layers, sentences, runtime, resident)
     done: dict[str, Any] = {}
-    for code, examples in rows.items():
-        found = kind.search(examples, {name: side for (of, name), side in sides.items() if of == code})
-        counts = {"layer": layer, **found.counts}
-        done[code] = scored(tasks.get(phase.task), code, found.predictions, found.gold, found.ids, found.total, counts)
+    swept: dict[str, dict[str, dict[str, float]]] = {str(each): {} for each in layers}
+    for code in phase.languages:
+        for each in layers:
+            if runtime.stop():
+                raise Interrupted(f"{phase.title}: stopped after searching {len(done)} languages")
+            found = _search(phase, kind, rows[code], code, held, each)
+            result = _scored(phase, code, found, each)
+            swept[str(each)][code] = _told(result)
+            if each == layer:
+                done[code] = result
     write(done, staging)
+    (staging / "cost.json").write_text(json.dumps(cost, indent=1), encoding="utf-8")
+    if phase.settings.layers:
+        (staging / LAYERS).write_text(json.dumps(swept, allow_nan=False), encoding="utf-8")
+
+
+def _layers(phase: RetrievePhase, depth: int) -> tuple[int, tuple[int, ...]]:
+    """The layer that is reported, and all that are computed."""
+    layer = phase.settings.layer
+    layer = default_layer(depth) if layer is None else layer
+    return layer, tuple(sorted({layer, *phase.settings.asked(depth)}))
 
 
 def _rows(phase: RetrievePhase, runtime: Runtime, kind: Retrieval, code: str) -> dict[str, Examples]:
@@ -64,21 +93,76 @@ def _rows(phase: RetrievePhase, runtime: Runtime, kind: Retrieval, code: str) ->
     return found
 
 
+@dataclass(frozen=True)
+class _Held:
+    """The sentences of one side: where their vectors are, equal texts at equal places."""
+
+    encoded: Encoded
+    places: NDArray[np.int64]
+
+    def side(self, layer: int, centering: bool) -> Side:
+        """Vectors of one layer, of unit length."""
+        own, at, counts = np.unique(self.places, return_inverse=True, return_counts=True)
+        found = self.encoded.at(layer, own)
+        if centering:
+            found = centred(found, counts)
+        return Side(unit(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
+
+
 def _encode(
     phase: RetrievePhase,
+    layers: tuple[int, ...],
+    sentences: Mapping[Name, Sequence[str]],
     runtime: Runtime,
-    kind: Retrieval,
-    encoder: Any,
-    layer: int,
-    sentences: dict[tuple[str, str], list[str]],
-) -> dict[tuple[str, str], Side]:
-    """The sentences of every side, each distinct text encoded once."""
-    texts, places = distinct([text for side in sentences.values() for text in side])
-    task, settings = tasks.get(phase.task), phase.settings
-    features = kind.features([{"text": text} for text in texts], runtime.tokenizer, task, settings.max_length)
-    bf16 = half_precision(settings.precision, runtime.device)
-    vectors = unit(mean_pooled(encoder, features, layer, runtime, bf16, phase.title))
-    cut = np.array([item.place for item in features.items], bool)
-    ends = np.cumsum([len(side) for side in sentences.values()])
-    parts = np.split(np.array(places, np.int64), ends[:-1])
-    return {name: Side(vectors, part, cut[part]) for name, part in zip(sentences, parts, strict=True)}
+    resident: Resident,
+) -> tuple[dict[Name, _Held], dict[str, Any]]:
+    """The sentences of every side, and what it took.
+
+    Each distinct text is encoded once; with ``idf`` once for each side, whose texts the weights are made of.
+    """
+    settings = phase.settings
+    recipe = Recipe(
+        layers,
+        settings.pooling,
+        settings.max_length,
+        settings.precision,
+        settings.batch_tokens,
+        phase.base,
+        phase.stack,
+    )
+    found: dict[Name, _Held] = {}
+    seconds, count = 0.0, 0
+    groups = [[name] for name in sentences] if settings.pooling == "idf" else [list(sentences)]
+    for names in groups:
+        texts, places = distinct([text for name in names for text in sentences[name]])
+        title = phase.title if len(groups) == 1 else f"{phase.title}, {' '.join(names[0])}"
+        encoded = vectors(texts, recipe, runtime, resident, title)
+        ends = np.cumsum([len(sentences[name]) for name in names])
+        parts = np.split(np.array(places, np.int64), ends[:-1])
+        found |= {name: _Held(encoded, part) for name, part in zip(names, parts, strict=True)}
+        seconds, count = seconds + encoded.seconds, count + encoded.encoded
+    rate = count / seconds if count else None
+    return found, {"encoding_seconds": seconds, "encoded_sentences": count, "sentences_per_second": rate}
+
+
+def _search(
+    phase: RetrievePhase, kind: Retrieval, rows: Rows, code: str, held: Mapping[Name, _Held], layer: int
+) -> Found:
+    sides = {name: own.side(layer, phase.settings.centering) for (of, name), own in held.items() if of == code}
+    return kind.search(rows, sides)
+
+
+def _scored(phase: RetrievePhase, code: str, found: Found, layer: int) -> dict[str, Any]:
+    counts = {"layer": layer, **found.counts}
+    task = tasks.get(phase.task)
+    result = scored(task, code, found.predictions, found.gold, found.ids, found.total, counts)
+    for name, metric in found.more.items():
+        result["scores"]["values"][name] = metric.value
+        result["stats"][name] = {"measure": metric.measure, "stats": [list(s) for s in metric.stats]}
+    return result
+
+
+def _told(result: dict[str, Any]) -> dict[str, float]:
+    """What a layer is compared by: its metrics, and the score on dev where there is one."""
+    scores = result["scores"]
+    return {**scores["values"], **({"dev_f1": scores["dev_f1"]} if "dev_f1" in scores else {})}

@@ -20,10 +20,12 @@ from adaptstilts.errors import DataError
 from adaptstilts.kinds.base import Features
 from adaptstilts.models.source import Model
 from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.phases.trunk_files import TrunkCache
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
 
 CACHED_FEATURES = 256
+CACHE_GIB = 8.0
 
 
 class Runtime:
@@ -35,6 +37,7 @@ class Runtime:
         report: called with one line of progress and, while counting, how much of how much is done.
         stop: asked at every step; True makes a phase write a checkpoint and stop.
         checkpoint_every: steps between two checkpoints; None for one per ``checkpoint_seconds``.
+        cache_gib: how much the hidden states that are kept for later phases may take on disk.
     """
 
     def __init__(
@@ -46,9 +49,10 @@ class Runtime:
         checkpoint_every: int | None = None,
         checkpoint_seconds: float = 60.0,
         device: str | None = None,
+        cache_gib: float = CACHE_GIB,
     ) -> None:
         self.workspace, self.report, self.stop = workspace, report, stop
-        self._model = model
+        self._model, self._cache_gib = model, cache_gib
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._labelled: dict[str, Task] = {}
@@ -64,6 +68,12 @@ class Runtime:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the base model."""
         return Tokenizer(self.model.folder)
+
+    @cached_property
+    def trunk_cache(self) -> TrunkCache:
+        """Hidden states of frozen lower layers."""
+        about = {**environment(self.device), "instructions": torch.backends.cpu.get_cpu_capability()}
+        return TrunkCache(self.workspace.store.states, self._cache_gib, about)
 
     def split(self, task: Task, source: Source, expected: str) -> Split:
         """A split whose content is the one that the phase's key was made from.

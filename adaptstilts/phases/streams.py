@@ -6,9 +6,10 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from adaptstilts import kinds, spec
 from adaptstilts.config import Mixture
@@ -19,6 +20,7 @@ from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.inference import predict
 from adaptstilts.phases.runtime import Runtime
+from adaptstilts.phases.trunk import Frozen
 from adaptstilts.spec import TrainPhase
 from adaptstilts.tasks import masked
 
@@ -34,13 +36,15 @@ class Stream:
         examples, features: to train on.
         dev_examples, dev_features: to select on; None for masked text.
         head: set once there is an encoder.
+        frozen: the layers whose states are read instead of computed; None where all are computed.
     """
 
     head: nn.Module
+    frozen: Frozen | None = None
 
     def __init__(self, own: spec.Stream, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
         self.name, self.alone, self.settings, self.seed = own.task, alone, own.settings, phase.seed
-        self.runtime = runtime
+        self.runtime, self.text = runtime, own.text is not None
         self.task = masked.of(own.text) if own.text else runtime.task(own.task)
         self.kind = kinds.get(self.task.kind)
         giver = self.task if own.text or own.rows == own.task else runtime.task(own.rows)
@@ -58,8 +62,18 @@ class Stream:
             digest = phase.data[names["dev"]]
             limit = own.settings.dev_examples
             self.dev_examples, self.dev_features = runtime.rows(self.task, english, digest, length, limit)
+        self.lonely = len(phase.streams) == 1
         self.per_epoch = math.ceil(len(self.features.items) / own.settings.batch_size)
         self._epoch: tuple[int, list[list[int]]] = (-1, [])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its head stays as it is: the base model's own, where nothing but text is trained on."""
+        return self.text and self.lonely and getattr(self.head, "pretrained", False)
+
+    def seen(self, encoder: Encoder, states: Tensor) -> Tensor:
+        """Last hidden states as its head sees them."""
+        return encoder.inverted(states) if self.text else states
 
     @property
     def prefix(self) -> str:
@@ -83,7 +97,9 @@ class Stream:
     def outputs(self, encoder: Encoder, bf16: bool) -> list[Any]:
         """What its head says of its dev rows."""
         assert self.dev_features is not None  # noqa: S101
-        return predict(encoder, self.head, self.kind, self.dev_features, self.runtime.tokenizer.pad, bf16)
+        pad = self.runtime.tokenizer.pad
+        with self.frozen.over(self.dev_features) if self.frozen else nullcontext() as below:
+            return predict(encoder, self.head, self.kind, self.dev_features, pad, bf16, below=below)
 
     def scores(self, encoder: Encoder, bf16: bool) -> dict[str, float]:
         """Every metric on its dev rows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -24,17 +25,20 @@ from adaptstilts.config import Train
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.kinds.base import collate
-from adaptstilts.methods import Method
+from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.full import Full
+from adaptstilts.methods.fusion import Place
 from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, check_finite, seeded
-from adaptstilts.models.resident import Resident
+from adaptstilts.models.resident import Resident, adapter_name
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.inference import headline
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.schedule import linear
 from adaptstilts.phases.streams import Stream, streams, turns
+from adaptstilts.phases.trunk import Frozen, Lower, identity
 from adaptstilts.spec import TrainPhase
+from adaptstilts.store import Entry
 
 
 @dataclass
@@ -75,6 +79,8 @@ class _Trainer:
         self.meter = Meter(runtime.device)
         self.encoder = _model(phase, runtime, self.streams)
         self.named = _trainable(self.encoder, self.streams)
+        self.frozen = self._frozen() if self.settings.cache else None
+        self.lower: dict[str, Lower] = {}
         self.optimizer = _optimizer(self.named, self.settings, phase.method)
         self.total = len(self.turns)
         self.every = self.settings.eval_every or math.ceil(self.total / self.settings.epochs)
@@ -136,10 +142,12 @@ class _Trainer:
         sizes = {row: len(items[row].sequences) for row in rows}
         total, terms = 0.0, 0
         runs = [rows] if stream.kind.joint else by_tokens(rows, sizes, lengths, settings.micro_tokens)
+        below = self._below(stream)
         for run in runs:
             batch = collate([items[row] for row in run], self.runtime.tokenizer.pad, self.encoder.device, width)
+            start = below(run, batch) if below else None
             with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bf16):
-                states = self.encoder.states(batch.ids, batch.mask)
+                states = stream.seen(self.encoder, self.encoder.states(batch.ids, batch.mask, start))
                 loss, count = stream.kind.loss(stream.head, states, batch)
             self.accelerator.backward(loss / len(rows))
             total += float(loss.detach())
@@ -148,7 +156,38 @@ class _Trainer:
             for parameter in self.named.values():
                 if parameter.grad is not None:
                     parameter.grad.mul_(len(rows) / max(terms, 1))
+        if self.phase.fuse:
+            self.accelerator.backward(fusion.penalty(fusion.values(self.encoder.delta(adapter_place(self.phase)))))
         return total / max(terms, 1)
+
+    def _frozen(self) -> Frozen:
+        """The layers below the lowest that is trained or acts, where they are computed once."""
+        phase, store, block = self.phase, self.runtime.workspace.store, self.encoder.first_active_block()
+        base = phase.init if phase.init and isinstance(phase.method, Full) else phase.base
+        found = Frozen(
+            self.runtime.trunk_cache,
+            self.encoder,
+            identity(store, self.runtime.model, base, block),
+            block,
+            self.bf16,
+            exact=False,
+            remark=lambda line: self.runtime.report(f"{phase.title}: {line}", 0, 0),
+        )
+        for stream in self.streams:
+            stream.frozen = found
+        return found
+
+    def _below(self, stream: Stream) -> Lower | None:
+        """Where the hidden states of a stream's rows come from, when not from the beginning."""
+        if self.frozen is not None and stream.name not in self.lower:
+            title = f"{self.phase.title}: hidden states below layer {self.frozen.block // 2}"
+            self.lower[stream.name] = self.frozen.filled(
+                stream.features,
+                self.runtime.tokenizer.pad,
+                self.runtime.stop,
+                lambda done, total: self.runtime.report(title, done, total),
+            )
+        return self.lower.get(stream.name)
 
     def _batch(self, step: int) -> tuple[Stream, list[int]]:
         """Whose step it is, and its features."""
@@ -206,7 +245,7 @@ class _Trainer:
         if self.phase.method.kind == "full":
             self.encoder.save_trunk(staging / "encoder")
         else:
-            self.encoder.save(self.phase.task, staging / "adapter")
+            self.encoder.save(adapter_place(self.phase), staging / ("fusion" if self.phase.fuse else "adapter"))
         for stream in self.tasked:
             stream.calibrate(self.encoder, self.bf16)
         for stream in self.streams:
@@ -259,13 +298,10 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
         encoder.train_all(phase.method.frozen(encoder.trunk))
     else:
         resident = Resident(store, runtime.model, runtime.device)
-        encoder = resident.encoder(phase.base, phase.stack, phase.method.backend)
-        under = list(encoder.methods)
-        if start:
-            encoder.load(phase.task, phase.method, start.folder / "adapter")
-        else:
-            encoder.add(phase.task, phase.method, "adapter", phase.seed)
-        encoder.compose([*under, phase.task], train=phase.task)
+        encoder = resident.encoder(phase.base, phase.stack, phase.method.backend, phase.fuse)
+        place = adapter_place(phase)
+        _attach(encoder, place, phase, start or (store.entry(phase.start) if phase.start else None))
+        encoder.compose([*map(adapter_name, phase.stack), place], train=place)
     for stream in found:
         if start:
             stream.head = heads.load(encoder, stream.task, start.folder / "head")
@@ -274,9 +310,31 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
     return encoder
 
 
+def adapter_place(phase: TrainPhase) -> Place:
+    """What the phase trains is called on its encoder: a name that libraries take, or the adapters that it fuses."""
+    if phase.fuse:
+        return tuple(map(adapter_name, phase.fuse))
+    return re.sub(r"[^A-Za-z0-9_-]", "_", phase.task)
+
+
+def _attach(encoder: Encoder, place: Place, phase: TrainPhase, start: Entry | None) -> None:
+    """Put on the encoder what is to be trained: new, or as another phase left it."""
+    if isinstance(place, tuple) and start:
+        encoder.load_fusion(place, start.folder / "fusion")
+    elif isinstance(place, tuple):
+        encoder.fuse(place, "fusion", phase.seed)
+    elif start:
+        encoder.load(place, phase.method, start.folder / "adapter")
+    else:
+        encoder.add(place, phase.method, "adapter", phase.seed)
+
+
 def _trainable(encoder: Encoder, found: Sequence[Stream]) -> dict[str, nn.Parameter]:
     named = {f"trunk.{key}": value for key, value in encoder.parameters().items()}
     for stream in found:
+        if stream.fixed:
+            stream.head.requires_grad_(False)
+            continue
         named |= {stream.prefix + key: value for key, value in stream.head.named_parameters()}
     return named
 

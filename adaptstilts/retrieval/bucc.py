@@ -6,10 +6,13 @@ Where these leave a case open (equal scores, an optimum at the last pair) it is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.retrieval.margin import Pairs, Rows
+from adaptstilts.retrieval.margin import Pairs
+from adaptstilts.retrieval.search import Rows
 
 Flags = NDArray[np.bool_]
 
@@ -28,16 +31,16 @@ def merge(texts: Rows) -> tuple[Rows, Rows]:
     return first[order].astype(np.int64), np.argsort(order)[group.reshape(-1)].astype(np.int64)
 
 
-def one_to_one(pairs: Pairs) -> Pairs:
+def one_to_one(pairs: Pairs, floor: float = 0.0) -> Pairs:
     """Pairs accepted greedily, the best score first, each sentence of either side at most once.
 
-    Equal scores go by foreign, then by English row. Scores that are not above zero are never accepted.
+    Equal scores go by foreign, then by English row. Scores that are not above the floor are never accepted.
 
     Returns:
         The accepted pairs, the best first.
     """
     order = np.lexsort((pairs.english, pairs.foreign, -pairs.scores))
-    order = order[pairs.scores[order] > 0]
+    order = order[pairs.scores[order] > floor]
     used_foreign: set[int] = set()
     used_english: set[int] = set()
     kept = []
@@ -84,6 +87,35 @@ def best_threshold(scores: NDArray[np.float64], right: Flags, gold: int) -> floa
         return float(scores[best])
     middle = float((scores[best] + scores[best + 1]) / 2)
     return middle if middle > scores[best + 1] else float(scores[best])  # neighbouring floats have none between
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How many of the extracted pairs are right, and how many of the gold pairs were extracted, as shares."""
+
+    f1: float
+    precision: float
+    recall: float
+
+
+def quality(pairs: Pairs, gold: Rows, threshold: float) -> Quality:
+    """Of one-to-one pairs that score at least a threshold, which was set on other sentences.
+
+    Args:
+        pairs: one-to-one, of the evaluated sentences.
+        gold: (g, 2) foreign and English rows.
+        threshold: of :func:`best_threshold` on dev.
+    """
+    above = pairs.at(pairs.scores >= threshold)
+    right = int(correct(above, gold).sum())
+    shares = [right / total if total else 0.0 for total in (len(above), len(gold))]
+    return Quality(float(f1(np.array(right), np.array(len(above)), len(gold))), *shares)
+
+
+def oracle_threshold(pairs: Pairs, gold: Rows) -> float:
+    """The best threshold for the very sentences that are evaluated: what nobody has who mines. Never a result."""
+    ranked = pairs.at(np.argsort(-pairs.scores, kind="stable"))
+    return best_threshold(ranked.scores, correct(ranked, gold), len(gold))
 
 
 def f1(right: NDArray[np.int64], extracted: NDArray[np.int64], gold: int) -> NDArray[np.float64]:

@@ -6,17 +6,20 @@ mean cosine of both sentences with their ``k`` nearest neighbours on the other s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptstilts.retrieval import onepass
-from adaptstilts.retrieval.search import Backend, Vectors, neighbours
+from adaptstilts.retrieval.search import Backend, Rows, Scores, Vectors, neighbours
 
 NEIGHBOURS = 4
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float64]
+Found = tuple[Rows, Scores]
+Margin = Literal["ratio", "distance", "absolute"]
+Retrieval = Literal["max", "intersect", "forward", "backward"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,32 @@ def ratio(cosines: Scores, means: Scores) -> Scores:
     return scores
 
 
-def candidates(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, backend: Backend = "auto") -> Pairs:
-    """The best partner of every sentence by ratio margin, from both directions.
+def distance(cosines: Scores, means: Scores) -> Scores:
+    """Distance margin a - b (equation 2 of the paper, with its margin function ``distance``)."""
+    return cosines - means
+
+
+def absolute(cosines: Scores, means: Scores) -> Scores:
+    """The cosine a alone (equation 2 of the paper, with its margin function ``absolute``)."""
+    return cosines
+
+
+MARGINS: Mapping[Margin, Callable[[Scores, Scores], Scores]] = {
+    "ratio": ratio,
+    "distance": distance,
+    "absolute": absolute,
+}
+
+
+def candidates(
+    foreign: Vectors,
+    english: Vectors,
+    k: int = NEIGHBOURS,
+    backend: Backend = "auto",
+    margin: Margin = "ratio",
+    retrieval: Retrieval = "max",
+) -> Pairs:
+    """The best partner of every sentence by margin.
 
     Only the ``k`` nearest neighbours of a sentence are scored; equal scores go to the nearer one, then to the
     smaller row. A pair that both of its sentences choose is there once.
@@ -58,6 +85,8 @@ def candidates(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, backend:
         english: (m, d) float32, unit length.
         k: neighbours on the other side; all where there are fewer.
         backend: of the search; ``auto`` takes the fastest, and the answer does not depend on it.
+        margin: ``ratio``, ``distance`` or ``absolute``.
+        retrieval: see :func:`scored`.
 
     Returns:
         At most n + m pairs, in the order of foreign and then English rows.
@@ -66,23 +95,46 @@ def candidates(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, backend:
         DataError: shapes that do not fit, an empty side, or a value that is not finite.
     """
     if backend == "auto" and onepass.pays(foreign, english):
-        (forward, forward_cosines), (backward, backward_cosines) = onepass.mutual(foreign, english, k)
-    else:
-        forward, forward_cosines = neighbours(foreign, english, k, backend)
-        backward, backward_cosines = neighbours(english, foreign, k, backend)
-    foreign_means, english_means = forward_cosines.mean(axis=1), backward_cosines.mean(axis=1)
-    there, there_scores = _choose(forward, forward_cosines, foreign_means, english_means)
-    back, back_scores = _choose(backward, backward_cosines, english_means, foreign_means)
+        return scored(*onepass.mutual(foreign, english, k), margin, retrieval)
+    ahead = neighbours(foreign, english, k, backend)
+    return scored(ahead, neighbours(english, foreign, k, backend), margin, retrieval)
+
+
+def scored(ahead: Found, back: Found, margin: Margin = "ratio", retrieval: Retrieval = "max") -> Pairs:
+    """The best partner of every sentence by margin, from the neighbours in both directions.
+
+    Args:
+        ahead: English rows next to every foreign one, the nearest first, and cosines: (n, k) each.
+        back: foreign rows next to every English one: (m, k) each.
+        margin: ``ratio``, ``distance`` or ``absolute``.
+        retrieval: whose choices count (section 3 of the paper): ``forward`` those of foreign sentences, ``backward``
+            those of English ones, ``intersect`` those that both make, ``max`` all, of which the best are then taken
+            one-to-one (:func:`adaptstilts.retrieval.bucc.one_to_one`).
+    """
+    score = MARGINS[margin]
+    foreign_means, english_means = ahead[1].mean(axis=1), back[1].mean(axis=1)
+    there, there_scores = _choose(*ahead, foreign_means, english_means, score)
+    here, here_scores = _choose(*back, english_means, foreign_means, score)
+    forward = Pairs(np.arange(len(there)), there, there_scores)
+    backward = Pairs(here, np.arange(len(here)), here_scores)
+    if retrieval == "forward":
+        return forward
+    if retrieval == "backward":
+        return backward.at(np.lexsort((backward.english, backward.foreign)))
+    if retrieval == "intersect":
+        return forward.at(here[there] == forward.foreign)
     pairs = Pairs(
-        np.concatenate([np.arange(len(foreign)), back]),
-        np.concatenate([there, np.arange(len(english))]),
-        np.concatenate([there_scores, back_scores]),
+        np.concatenate([forward.foreign, backward.foreign]),
+        np.concatenate([forward.english, backward.english]),
+        np.concatenate([forward.scores, backward.scores]),
     )
-    _, first = np.unique(pairs.foreign * len(english) + pairs.english, return_index=True)
+    _, first = np.unique(pairs.foreign * len(here) + pairs.english, return_index=True)
     return pairs.at(first)
 
 
-def _choose(rows: Rows, cosines: Scores, own: Scores, other: Scores) -> tuple[Rows, Scores]:
+def _choose(
+    rows: Rows, cosines: Scores, own: Scores, other: Scores, score: Callable[[Scores, Scores], Scores]
+) -> tuple[Rows, Scores]:
     """The neighbour with the best margin of every sentence, and the margin.
 
     Args:
@@ -90,7 +142,8 @@ def _choose(rows: Rows, cosines: Scores, own: Scores, other: Scores) -> tuple[Ro
         cosines: (n, k).
         own: (n,) means of this side.
         other: (m,) means of the other side.
+        score: the margin.
     """
-    scores = ratio(cosines, (own[:, None] + other[rows]) / 2)
+    scores = score(cosines, (own[:, None] + other[rows]) / 2)
     best = scores.argmax(axis=1)[:, None]
     return np.take_along_axis(rows, best, axis=1)[:, 0], np.take_along_axis(scores, best, axis=1)[:, 0]

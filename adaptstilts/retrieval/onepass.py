@@ -1,22 +1,24 @@
 """Exact nearest neighbours in both directions at once: every product is computed a single time, in 8 bits.
 
-A search from foreign to English and back needs the same matrix of inner products twice. Here a block of it is computed
-once, from vectors rounded to 8-bit integers; what could be among the ``k`` best of its row or of its column, given by
-how much rounding can be wrong, is computed again in float32, and what is left of that in float64. The result is that of
-``search.neighbours`` in both directions, to the bit.
+A search from foreign to English and back needs the same matrix of inner products twice. Here a tile of it is computed
+once, from vectors rounded to 8-bit integers (see ``rounded``). What could be among the ``k`` best of its row or of its
+column so far, given by how much rounding can be wrong, is computed again in float32, and what is left of that at the
+end in float64. The result is that of ``search.neighbours`` in both directions, to the bit.
 
-The bound. A row x is s q + r with integers q, one scale s for a side, and the remainder r, whose length e is measured.
-Then |x y - s t (q p)| <= e (|y| + f) + (|x| + e) f + e f for a row y = t p + r' with remainder of length f
-(Cauchy-Schwarz), which for rows of unit length is e (1 + f) + (1 + e) f + e f. Rows are rotated first by a random
-orthogonal matrix, which changes no product but evens out their entries, so that one scale fits them all and e is
-small (about 0.01) also for encoders that put much of a vector into few entries. A product of two rows of length one,
-summed in float32, is off by at most d 2^-24 (Higham 2002, section 3.1).
+A product of two rows of length one, summed in float32, is off by at most d 2^-24 (Higham 2002, section 3.1), in
+whatever order it is summed.
+
+Blocks of rows are searched in parallel, one processor core each, for most of the work is in many small steps. They
+share what is known of the columns: an older, lower threshold only lets more pass.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -25,37 +27,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptstilts.retrieval.search import Vectors, comparable, exact
+from adaptstilts.retrieval.rounded import Side, Steps, sides
+from adaptstilts.retrieval.search import Rows, Scores, Vectors, comparable, exact, flat_memory, grouped
 
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float64]
 Found = tuple[Rows, Scores]
+Mask = NDArray[np.bool_]
 
-BLOCK = 1024  # rows of a block; more need more memory, fewer more time for packing the other side
-CELLS = 2**26  # of a block at most
-GROUP = 64  # neighbouring columns (or rows) whose largest product stands for them
-STRIP = 32  # rows that are compared at once
-LEVELS = 127
-WIDTH = 32  # entries of a row are a multiple of it: torch's product of narrow ones is wrong
+TILE_ROWS, TILE_COLUMNS = 1024, 2048  # so few that a tile stays in the cache
+GROUP = 32  # neighbouring cells whose largest product stands for them when a search begins
+DENSE = 8  # a tile of which one cell in so many passes is computed in float32 as a whole
+SPARE = 4  # candidates that an owner may have, times k on average, before they are settled
 FEWEST = 4096  # rows of a side from which on it pays
+_LEAST, _MOST = -(2**31), 2**31 - 1
 _FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Vectors and their 8-bit form.
-
-    Attributes:
-        rows: (n, d) float32.
-        rounded: (n, d or more) int8, padded with zeros.
-        scale: what an integer stands for.
-        error: length of the longest remainder.
-    """
-
-    rows: Tensor
-    rounded: Tensor
-    scale: float
-    error: float
 
 
 def mutual(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
@@ -74,8 +58,23 @@ def mutual(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
         DataError: shapes that do not fit, or a value that is not finite.
     """
     comparable(foreign, english)
-    x, y = _sides(foreign, english)
-    return _Search(foreign, english, x, y, k).run()
+    with warnings.catch_warnings():  # torch calls its CSR tensors beta, and mapped files are only read
+        warnings.filterwarnings("ignore", message="Sparse|The given NumPy array")
+        with _pool() as pool:
+            x, y, products = sides(flat_memory(foreign), flat_memory(english), pool.map)
+            return _Search(x, y, products, k).run(pool)
+
+
+@contextlib.contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """As many workers as torch has threads, each with a torch of one thread: theirs would wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)
 
 
 def pays(foreign: Vectors, english: Vectors) -> bool:
@@ -84,76 +83,167 @@ def pays(foreign: Vectors, english: Vectors) -> bool:
 
 
 class _Search:
-    def __init__(self, foreign: Vectors, english: Vectors, x: _Side, y: _Side, k: int) -> None:
-        self.foreign, self.english, self.x, self.y = foreign, english, x, y
-        self.ahead, self.back = min(k, len(english)), min(k, len(foreign))
-        self.unit = x.scale * y.scale
-        self.bound = x.error * (1 + y.error) + (1 + x.error) * y.error + x.error * y.error + 1e-6
-        self.slack = (foreign.shape[1] + 8) * 2.0**-23  # twice what a float32 product is off by, and comparing them
-        self.rows = np.empty((len(foreign), self.ahead), np.int64)
-        self.products = np.empty((len(foreign), self.ahead), np.float64)
-        self.best = np.full((len(english), self.back), -1, np.int64)
-        self.best_products = np.full((len(english), self.back), -np.inf)
+    """Both sides, what their 8-bit products stand for, and what is known of the columns so far."""
 
-    def run(self) -> tuple[Found, Found]:
-        """Block after block of foreign rows against all English ones."""
-        size = max(1, min(BLOCK, CELLS // len(self.english)))
-        for start in range(0, len(self.foreign), size):
-            self._block(start, min(start + size, len(self.foreign)))
-        return (self.rows, self.products), (self.best, self.best_products)
+    def __init__(self, x: Side, y: Side, products: Steps, k: int) -> None:
+        self.x, self.y, self.products, self.k = x, y, products, k
+        self.columns = [_Kept(y, x, at, products, k) for at in _parts(len(y.rows), TILE_COLUMNS)]
+        self.locks = [threading.Lock() for _ in self.columns]
 
-    def _block(self, start: int, stop: int) -> None:
-        rough = torch._int_mm(self.x.rounded[start:stop], self.y.rounded.T)
-        rows = self._reached(rough, start, self.ahead, 1)
-        columns = torch.from_numpy(self.best_products[:, -1])
-        if start == 0:  # nothing is known of the columns yet but what this block says
-            columns = self._reached(rough, start, self.back, 0).double()
-        at, cell = _reaching(rough, self._steps(rows), self._steps(columns))
-        begins = torch.searchsorted(at, torch.arange(stop - start + 1))
-        near = _sampled(self.x.rows[start:stop], self.y.rows, begins, cell)
-        for_row, for_column = near >= rows[at] - self.slack, near >= columns[cell] - self.slack
-        self._keep_rows(start, stop, at[for_row].numpy(), cell[for_row].numpy())
-        self._keep_columns(at[for_column].numpy() + start, cell[for_column].numpy())
+    def run(self, pool: ThreadPoolExecutor) -> tuple[Found, Found]:
+        """All blocks of rows, then the columns."""
+        blocks = _parts(len(self.x.rows), TILE_ROWS)
+        ahead = list(pool.map(self._block, range(len(blocks)), blocks))
+        return _joined(ahead), _joined(list(pool.map(_Kept.best, self.columns)))
 
-    def _steps(self, products: Tensor) -> Tensor:
-        """The least integer product that can stand for a real one of at least this."""
-        steps = torch.floor((products.double() - self.slack - self.bound) / self.unit)
-        return steps.clamp(-(2**31), 2**31 - 1).to(torch.int32)
+    def _block(self, number: int, at: slice) -> Found:
+        """One block of rows against all columns, beginning elsewhere than its neighbour does."""
+        rows = _Kept(self.x, self.y, at, self.products, self.k)
+        held = torch.empty(TILE_ROWS * TILE_COLUMNS, dtype=torch.int32)
+        for i in range(len(self.columns)):
+            place = (i + number * max(1, len(self.columns) // 2)) % len(self.columns)
+            self._tile(rows, self.columns[place], self.locks[place], held)
+        return rows.best()
 
-    def _reached(self, rough: Tensor, start: int, k: int, dim: int) -> Tensor:
-        """A product that k cells of every row (dim 1) or column (dim 0) of a block reach: those of k groups' maxima."""
-        table = rough if dim else rough.T
-        size = table.shape[1]
-        groups = max(size // GROUP, min(k, size))
-        if groups < k:
-            return torch.full((len(table),), -torch.inf)
-        width = size // groups
-        parts = table[:, : groups * width].reshape(len(table), groups, width)
-        chosen = parts.amax(2).topk(k, dim=1).indices
+    def _tile(self, rows: _Kept, columns: _Kept, lock: threading.Lock, held: Tensor) -> None:
+        """Find what is near enough for its row or its column, in float32, and give it to both."""
+        size = len(rows.own) * len(columns.own)
+        rough = held[:size].view(len(rows.own), len(columns.own))
+        torch._int_mm(rows.whole, columns.whole.T, out=rough)
+        rows.begin(rough, columns)
+        with lock:
+            columns.begin(rough.T, rows)
+        for_rows, for_columns = rows.steps(columns), columns.steps(rows)
+        mask = rough.numpy() >= for_rows[:, None]
+        mask |= rough.numpy() >= for_columns[None, :]
+        if DENSE * np.count_nonzero(mask) > size:  # 8 bits say little here
+            real = (rows.own @ columns.own.T).numpy()
+            mask = real >= rows.floor()[:, None]
+            mask |= real >= columns.floor()[None, :]
+            row, column = np.divmod(np.flatnonzero(mask), len(columns.own))
+            near = real[mask]
+        else:
+            row, column = np.divmod(np.flatnonzero(mask), len(columns.own))
+            near = _products(rows.own, columns.own, row, column)
+        rows.add(row, column + columns.at.start, near)
+        with lock:
+            columns.add(column, row + rows.at.start, near)
+
+
+class _Kept:
+    """Candidates of some owners, rows or columns, and the k-th best product of each so far.
+
+    Args:
+        side: theirs.
+        other: the other side.
+        at: which rows of their side they are.
+        products: what an 8-bit product stands for.
+        k: neighbours.
+    """
+
+    def __init__(self, side: Side, other: Side, at: slice, products: Steps, k: int) -> None:
+        self.at, self.k, self.products = at, min(k, len(other.rows)), products
+        self.side, self.other = side.rows.numpy(), other.rows.numpy()
+        self.own, self.whole = side.rows[at], side.rounded[at]
+        self.bound, self.extra = side.bound[at].numpy(), side.extra[at].numpy()
+        self.slack = (self.own.shape[1] + 8) * 2.0**-23  # twice what a float32 product is off by, and comparing them
+        self.least = np.full(len(self.own), -np.inf)
+        self.owners, self.cells, self.near = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+
+    def steps(self, others: _Kept) -> NDArray[np.int32]:
+        """The least 8-bit product of each owner that can stand for a real one among its best.
+
+        Owners that lost more than usual in 8 bits are asked for less, so that the others' best are not missed.
+        """
+        asked = self.least - self.bound
+        odd = np.flatnonzero(self.extra)
+        if len(odd):
+            asked[odd] = np.minimum(asked[odd], (others.least - others.bound).min() - self.extra[odd])
+        steps = np.floor((asked - self.slack - self.products.zero) / self.products.unit)
+        clipped: NDArray[np.int32] = np.clip(steps, _LEAST, _MOST).astype(np.int32)
+        return clipped
+
+    def floor(self) -> NDArray[np.float32]:
+        """The least float32 product of each owner that can be among its best."""
+        return np.nextafter((self.least - self.slack).astype(np.float32), np.float32(-np.inf))
+
+    def begin(self, rough: Tensor, others: _Kept) -> None:
+        """Where nothing is known yet: what the largest cells of k groups reach at least.
+
+        Args:
+            rough: 8-bit products (owners, others).
+            others: whose cells they are.
+        """
+        if np.isfinite(self.least[0]) or len(others.own) < self.k:
+            return
+        groups = max(len(others.own) // GROUP, self.k)
+        width = len(others.own) // groups
+        parts = torch.unflatten(rough[:, : groups * width], 1, (groups, width))
+        if rough.is_contiguous():
+            top = parts.amax(2)
+        else:  # the same, ten times faster: columns are next to each other
+            top = rough.T[: groups * width].view(groups, width, len(self.own)).amax(1).T
+        chosen = top.topk(self.k, dim=1).indices
         inner = parts.gather(1, chosen[:, :, None].expand(-1, -1, width)).argmax(2)
-        cells = (chosen * width + inner).sort(dim=1).values
-        left, right = (self.x.rows[start:], self.y.rows) if dim else (self.y.rows, self.x.rows[start:])
-        return _products(left[: len(table)], right[:size], cells).min(dim=1).values
+        cells = (chosen * width + inner).sort(dim=1).values.numpy()
+        near = _products(self.own, others.own, np.repeat(np.arange(len(cells)), self.k), cells.ravel())
+        self.least = near.reshape(cells.shape).min(axis=1).astype(np.float64)
 
-    def _keep_rows(self, start: int, stop: int, asking: Rows, columns: Rows) -> None:
-        """The neighbours of the block's rows, which no later block changes."""
-        scores = exact(self.foreign, self.english, asking + start, columns)
-        found, products = _first(asking, columns, scores, stop - start, self.ahead)
-        self.rows[start:stop], self.products[start:stop] = found, products
-
-    def _keep_columns(self, rows: Rows, columns: Rows) -> None:
-        """Merge a block's cells into the neighbours of the columns."""
-        scores = exact(self.foreign, self.english, rows, columns)
-        touched, place = np.unique(columns, return_inverse=True)
-        older = np.repeat(np.arange(len(touched)), self.back)
-        found, products = _first(
-            np.concatenate([older, place]),
-            np.concatenate([self.best[touched].ravel(), rows]),
-            np.concatenate([self.best_products[touched].ravel(), scores]),
-            len(touched),
-            self.back,
+    def add(self, owners: Rows, cells: Rows, near: NDArray[np.float32]) -> None:
+        """Take candidates with their float32 products, and drop what is no longer among the best."""
+        fits = near >= self.floor()[owners]
+        if not fits.any():
+            return
+        owners, cells, near = (
+            np.concatenate([mine, new[fits]])
+            for mine, new in ((self.owners, owners), (self.cells, cells), (self.near, near))
         )
-        self.best[touched], self.best_products[touched] = found, products
+        order = np.argsort((owners << 32) - _ordered(near))
+        self.owners, self.cells, self.near = owners[order], cells[order], near[order]
+        begins = np.searchsorted(self.owners, np.arange(len(self.own) + 1))
+        full = np.flatnonzero(np.diff(begins) >= self.k)
+        self.least[full] = np.maximum(self.least[full], self.near[begins[full] + self.k - 1])
+        self._only(self.near >= self.floor()[self.owners])
+        if len(self.owners) > SPARE * self.k * len(self.own):
+            self._settle()
+
+    def best(self) -> Found:
+        """The neighbours of every owner: (owners, k) numbers and products."""
+        products = self._settle()
+        return self.cells.reshape(-1, self.k), products.reshape(-1, self.k)
+
+    def _settle(self) -> Scores:
+        """Keep the k best of every owner by product in float64 and then by number, in this order."""
+        products = exact(self.side, self.other, self.owners + self.at.start, self.cells)
+        kept = grouped(self.owners, self.cells, products, self.k)
+        self._only(kept)
+        return products[kept]
+
+    def _only(self, which: Mask | Rows) -> None:
+        self.owners, self.cells, self.near = self.owners[which], self.cells[which], self.near[which]
+
+
+def _products(left: Tensor, right: Tensor, owners: Rows, cells: Rows) -> NDArray[np.float32]:
+    """Inner products in float32 of the pairs (owners[p], cells[p]), owners ascending: (p,)."""
+    begins = torch.from_numpy(np.searchsorted(owners, np.arange(len(left) + 1)))
+    shape, values = (len(left), len(right)), torch.zeros(len(cells))
+    pattern = torch.sparse_csr_tensor(begins, torch.from_numpy(cells), values, shape, check_invariants=False)
+    found: NDArray[np.float32] = torch.sparse.sampled_addmm(pattern, left, right.T, beta=0.0).values().numpy()
+    return found
+
+
+def _ordered(values: NDArray[np.float32]) -> Rows:
+    """Whole numbers of 32 bits in the order of float32 values."""
+    bits = values.view(np.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
+
+
+def _parts(rows: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _joined(found: list[Found]) -> Found:
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
 
 
 @cache
@@ -163,63 +253,3 @@ def _has_int8() -> bool:
     except OSError:
         return False
     return hasattr(torch, "_int_mm") and not _FLAGS.isdisjoint(text.split())
-
-
-def _sides(foreign: Vectors, english: Vectors) -> tuple[_Side, _Side]:
-    width = foreign.shape[1]
-    source = np.random.default_rng(width)
-    rotation = torch.from_numpy(np.linalg.qr(source.standard_normal((width, width)))[0].astype(np.float32))
-    x, y = (_rounded(torch.from_numpy(np.ascontiguousarray(side)), rotation) for side in (foreign, english))
-    return x, y
-
-
-def _rounded(rows: Tensor, rotation: Tensor) -> _Side:
-    """Rotated rows as integers, and the longest remainder (rotation's own rounding added)."""
-    turned = rows @ rotation
-    scale = max(float(turned.abs().max()), 1e-30) / LEVELS
-    width = rows.shape[1]
-    rounded = torch.zeros((len(rows), -(-width // WIDTH) * WIDTH), dtype=torch.int8)
-    longest = 0.0
-    for start in range(0, len(turned), BLOCK):
-        block = turned[start : start + BLOCK] / scale
-        whole = block.round()
-        rounded[start : start + BLOCK, :width] = whole
-        longest = max(longest, float((block - whole).norm(dim=1).max()) * scale)
-    return _Side(rows, rounded, scale, longest + width * 2.0**-23)
-
-
-def _reaching(rough: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells that reach what is asked of their row or of their column: (cells,) rows and columns."""
-    found = []
-    for start in range(0, len(rough), STRIP):  # so few that they stay in the cache
-        strip = rough[start : start + STRIP]
-        asked = torch.minimum(rows[start : start + STRIP, None], columns[None, :])
-        at, cell = (strip >= asked).nonzero(as_tuple=True)
-        found.append((at + start, cell))
-    return torch.cat([at for at, _ in found]), torch.cat([cell for _, cell in found])
-
-
-def _products(left: Tensor, right: Tensor, cells: Tensor) -> Tensor:
-    """Inner products in float32 of every left row with so many right rows each: (rows, k)."""
-    begins = torch.arange(len(left) + 1) * cells.shape[1]
-    return _sampled(left, right, begins, cells.reshape(-1)).view(cells.shape)
-
-
-def _sampled(left: Tensor, right: Tensor, begins: Tensor, cells: Tensor) -> Tensor:
-    """Inner products in float32 of some pairs: ``cells[begins[i]:begins[i + 1]]`` are the right rows of left row i."""
-    shape = (len(left), len(right))
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Sparse"
-        )  # torch calls its CSR tensors beta; only this product is used
-        pattern = torch.sparse_csr_tensor(begins, cells, torch.zeros(len(cells)), shape, check_invariants=False)
-    found: Tensor = torch.sparse.sampled_addmm(pattern, left, right.T, beta=0.0).values()
-    return found
-
-
-def _first(group: Rows, numbers: Rows, scores: Scores, groups: int, k: int) -> Found:
-    """The k best of every group by score, then by number; every group has as many."""
-    order = np.lexsort((numbers, -scores, group))
-    begins = np.searchsorted(group[order], np.arange(groups))
-    kept = order[begins[:, None] + np.arange(k)]
-    return numbers[kept], scores[kept]

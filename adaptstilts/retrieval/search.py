@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.errors import DataError, ResourceError
+from adaptstilts.errors import DataError
+from adaptstilts.retrieval import index as faiss
 
 Vectors = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Scores = NDArray[np.float64]
 Backend = Literal["auto", "faiss", "numpy"]
 _BLOCK = 1024
+_PAIRS = 256  # whose vectors in float64 stay in the cache
 _PRODUCTS = 2**25  # held at once
 _NEAR = 1e-5  # more than a float32 product of unit rows is off by
 _SPARE = 8  # rows asked of FAISS beyond k, to see that no tie was cut off
+_HALF_NEAR = 3e-3  # more than a product of unit rows is off by when one of them is in float16, and comparing two
+_HALF_SPARE = 64
+_WIDER = 10  # times k: rows asked of an approximate index, to be ordered by their true products
 
 
 def unit(vectors: Vectors) -> Vectors:
@@ -53,8 +62,8 @@ def nearest(queries: Vectors, index: Vectors, backend: Backend = "auto") -> tupl
 
 
 def neighbours(
-    queries: Vectors, index: Vectors, k: int, backend: Backend = "auto"
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    queries: Vectors, index: Vectors, k: int, backend: Backend = "auto", half: bool = False
+) -> tuple[Rows, Scores]:
     """The ``k`` index rows with the largest inner products for every query, the best first.
 
     Args:
@@ -62,6 +71,7 @@ def neighbours(
         index: (n, d) float32, n >= 1, rows of unit length.
         k: neighbours; all n where there are fewer.
         backend: ``auto`` takes FAISS (on the GPU where there is one) if it is installed.
+        half: FAISS keeps the index in float16, which only proposes.
 
     Returns:
         Row numbers (m, min(k, n)) and inner products of the same shape, summed in float64, so that backends agree to
@@ -76,40 +86,113 @@ def neighbours(
     rows = np.empty((len(queries), k), np.int64)
     products = np.empty((len(queries), k), np.float64)
     left = np.arange(len(queries))
-    flat = _flat(index, backend)
+    flat = _flat(index, backend, half)
     if flat is not None and len(queries):
-        wide = min(k + _SPARE, len(index))
-        scores, found = flat.search(np.ascontiguousarray(queries, dtype=np.float32), wide)
-        sure = (scores[:, -1] < scores[:, k - 1] - _NEAR) | (wide == len(index))
+        near, spare = (_HALF_NEAR, _HALF_SPARE) if half else (_NEAR, _SPARE)
+        wide = min(k + spare, len(index))
+        scores, found = faiss.propose(flat, queries, wide)
+        sure = (scores[:, -1] < scores[:, k - 1] - near) | (wide == len(index))
         at = np.flatnonzero(sure)
         rows[at], products[at] = _best(queries[at], index, np.repeat(np.arange(len(at)), wide), found[at].ravel(), k)
         left = np.flatnonzero(~sure)
-    size = max(1, min(_BLOCK, _PRODUCTS // len(index)))
-    for start in range(0, len(left), size):
-        at = left[start : start + size]
-        blocked = queries[at] @ index.T
-        last = np.partition(blocked, len(index) - k, axis=1)[:, len(index) - k]
-        asking, near = np.nonzero(blocked >= last[:, None] - _NEAR)
-        rows[at], products[at] = _best(queries[at], index, asking, near, k)
+    for at in _blocks(left, len(index)):
+        rows[at], products[at] = _blocked(queries[at], index, k)
     return rows, products
 
 
-def _best(
-    queries: Vectors, index: Vectors, asking: NDArray[np.int64], proposed: NDArray[np.int64], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+@dataclass(frozen=True)
+class Approximate:
+    """What an approximate index found.
+
+    Attributes:
+        rows: (m, k) row numbers.
+        products: (m, k) inner products in float64.
+        recall: share of the true neighbours that it found, over a sample of the queries.
+        sampled: queries of the sample.
+    """
+
+    rows: Rows
+    products: Scores
+    recall: float
+    sampled: int
+
+
+def approximated(queries: Vectors, index: Vectors, k: int, factory: Any, sample: int = 1000) -> Approximate:
+    """The ``k`` index rows that an approximate FAISS index finds for every query, and how many it misses.
+
+    The index proposes ten times as many; products are those of :func:`neighbours`, and so is the order among equals. A
+    query for which it finds fewer than ``k`` rows is searched exactly.
+
+    Args:
+        queries: (m, d) float32, rows of unit length.
+        index: (n, d) float32, n >= 1, rows of unit length.
+        k: neighbours; all n where there are fewer.
+        factory: see :func:`adaptstilts.retrieval.index.approximate`; or an index that it made of these rows.
+        sample: queries, evenly spread, that are searched exactly too. A neighbour counts as found if its product is no
+            less than that of the true k-th.
+
+    Raises:
+        DataError: shapes that do not fit, or a value that is not finite.
+        ConfigError: a factory string that FAISS cannot make an index of these vectors of.
+        ResourceError: FAISS is not installed.
+    """
+    comparable(queries, index)
+    k = min(k, len(index))
+    made = faiss.approximate(index, factory) if isinstance(factory, str) else factory
+    rows = np.empty((len(queries), k), np.int64)
+    products = np.empty((len(queries), k), np.float64)
+    for start in range(0, len(queries), _BLOCK):
+        asked = queries[start : start + _BLOCK]
+        at = np.arange(start, start + len(asked))
+        _, found = faiss.propose(made, asked, min(_WIDER * k, len(index)))
+        few = (found >= 0).sum(axis=1) < k
+        full = np.flatnonzero(~few)
+        asking, place = np.nonzero(found[full] >= 0)
+        rows[at[full]], products[at[full]] = _best(asked[full], index, asking, found[full][asking, place], k)
+        if few.any():
+            rows[at[few]], products[at[few]] = neighbours(asked[few], index, k)
+    some = np.arange(0, len(queries), max(1, -(-len(queries) // sample)))
+    _, true = neighbours(queries[some], index, k)
+    recall = float((products[some] >= true[:, -1:]).mean()) if len(some) else 1.0
+    return Approximate(rows, products, recall, len(some))
+
+
+def _blocks(rows: Rows, others: int) -> Iterator[Rows]:
+    """Some rows after the other, so few that their products with the others can be held."""
+    size = max(1, min(_BLOCK, _PRODUCTS // others))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _blocked(queries: Vectors, index: Vectors, k: int) -> tuple[Rows, Scores]:
+    products = queries @ index.T
+    last = np.partition(products, len(index) - k, axis=1)[:, len(index) - k]
+    asking, near = np.nonzero(products >= last[:, None] - _NEAR)
+    return _best(queries, index, asking, near, k)
+
+
+def _best(queries: Vectors, index: Vectors, asking: Rows, proposed: Rows, k: int) -> tuple[Rows, Scores]:
     """The best ``k`` of at least ``k`` proposals for every query; proposal ``p`` is (asking[p], proposed[p])."""
     products = exact(queries, index, asking, proposed)
-    order = np.lexsort((proposed, -products, asking))
-    first = np.searchsorted(asking[order], np.arange(len(queries)))
-    kept = order[first[:, None] + np.arange(k)]
+    kept = grouped(asking, proposed, products, k).reshape(len(queries), k)
     return proposed[kept], products[kept]
 
 
-def exact(queries: Vectors, index: Vectors, asking: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Inner products in float64 of the pairs (asking[p], asked[p]): (p,)."""
+def grouped(owners: Rows, numbers: Rows, scores: Scores, k: int) -> Rows:
+    """Which are the ``k`` best of every owner (all where it has fewer): by owner, score descending, then number."""
+    order = np.lexsort((numbers, -scores, owners))
+    ranked = owners[order]
+    begins = np.flatnonzero(np.diff(ranked, prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    kept: Rows = order[rank < k]
+    return kept
+
+
+def exact(queries: Vectors, index: Vectors, asking: Rows, asked: Rows) -> Scores:
+    """Inner products in float64 of the pairs (asking[p], asked[p]), the same whatever they are asked with: (p,)."""
     products = np.empty(len(asking), np.float64)
-    for start in range(0, len(asking), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for start in range(0, len(asking), _PAIRS):
+        block = slice(start, start + _PAIRS)
         left, right = queries[asking[block]].astype(np.float64), index[asked[block]].astype(np.float64)
         products[block] = np.einsum("pd,pd->p", left, right)
     return products
@@ -119,8 +202,14 @@ def comparable(queries: Vectors, index: Vectors) -> None:
     """Refuse vectors of different sizes, an empty index, and values that are not finite."""
     if queries.ndim != 2 or index.ndim != 2 or queries.shape[1] != index.shape[1] or not len(index):
         raise DataError(f"vectors of shapes {queries.shape} and {index.shape} cannot be compared")
-    if not (np.isfinite(queries).all() and np.isfinite(index).all()):
-        raise DataError("sentence vectors hold values that are not finite")
+    for side in (queries, index):
+        if not all(np.isfinite(side[start : start + _BLOCK]).all() for start in range(0, len(side), _BLOCK)):
+            raise DataError("sentence vectors hold values that are not finite")
+
+
+def flat_memory(vectors: Vectors) -> Vectors:
+    """As one block of float32, not copied where it is one; a file that is mapped stays one."""
+    return np.asarray(np.ascontiguousarray(vectors, dtype=np.float32))
 
 
 def _numpy(queries: Vectors, index: Vectors) -> tuple[NDArray[np.int64], Vectors]:
@@ -134,29 +223,16 @@ def _numpy(queries: Vectors, index: Vectors) -> tuple[NDArray[np.int64], Vectors
     return _first_of_equal(queries, index, rows, scores)
 
 
-def _flat(index: Vectors, backend: Backend) -> Any:
+def _flat(index: Vectors, backend: Backend, half: bool = False) -> Any:
     """FAISS's exact index; None where numpy is to search."""
-    if backend == "numpy":
+    if backend == "numpy" or (backend == "auto" and not faiss.installed()):
         return None
-    try:
-        import faiss
-        import torch  # noqa: F401 (before faiss: their OpenMP runtimes clash in the other order)
-    except ImportError:
-        if backend == "faiss":
-            raise ResourceError(
-                "faiss is not installed; install the extra cpu or gpu, or use the numpy backend"
-            ) from None
-        return None
-    flat: Any = faiss.IndexFlatIP(index.shape[1])
-    if getattr(faiss, "get_num_gpus", lambda: 0)() > 0:
-        flat = faiss.index_cpu_to_all_gpus(flat)
-    flat.add(np.ascontiguousarray(index, dtype=np.float32))
-    return flat
+    return faiss.flat(index, half)
 
 
 def _faiss(queries: Vectors, index: Vectors, flat: Any) -> tuple[NDArray[np.int64], Vectors]:
-    scores, rows = flat.search(np.ascontiguousarray(queries, dtype=np.float32), min(2, len(index)))
-    best = rows[:, 0].astype(np.int64)
+    scores, rows = faiss.propose(flat, queries, min(2, len(index)))
+    best = rows[:, 0]
     if len(index) > 1:
         tied = np.flatnonzero(scores[:, 1] >= scores[:, 0] - 1e-6)
         if len(tied):

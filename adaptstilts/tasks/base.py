@@ -50,8 +50,9 @@ class Source:
         more: rows of these follow; without one of them the split is not there.
         format: of the files: parquet; ``tsv``, without header and quoting, whose columns are ``0``, ``1``, ...;
             ``text``, a row per line, whose column is ``text``; ``jsonl``, a JSON object per line, whose columns are its
-            keys; or ``squad``, JSON as SQuAD has it, a row per paragraph, with its number as ``paragraph``. Their names
-            end in .parquet, .tsv, .txt, .jsonl and .json.
+            keys; ``squad``, JSON as SQuAD has it, a row per paragraph, with its number as ``paragraph``; or
+            ``parallel``, two plain text files of translations, a row per line, whose columns are what their names end
+            in. The names of the others end in .parquet, .tsv, .txt, .jsonl and .json.
     """
 
     repo: str
@@ -61,7 +62,7 @@ class Source:
     where: tuple[str, str] | None = None
     revision: str | None = None
     more: tuple[Source, ...] = ()
-    format: Literal["parquet", "tsv", "text", "jsonl", "squad"] = "parquet"
+    format: Literal["parquet", "tsv", "text", "jsonl", "squad", "parallel"] = "parquet"
 
     def at(self, language: Language, row_set: str = "") -> Source:
         """This source with the placeholders filled in for one language, and for one row set where there are several."""

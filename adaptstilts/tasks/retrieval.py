@@ -1,12 +1,20 @@
-"""Sentence retrieval, evaluated without training: Tatoeba with the 36 languages of XTREME, or the 41 of XTREME-R.
+"""Sentence retrieval, evaluated without training: Tatoeba with the 36 languages of XTREME, the 41 of XTREME-R, or all.
 
-XTREME-R encodes sentences with a model trained on SQuAD v1.1 instead of the encoder as it is.
+XTREME-R encodes sentences with a model trained on SQuAD v1.1 instead of the encoder as it is. The whole set, version 1
+of LASER's, has 112 languages; its plain files (``tatoeba.afr-eng.afr`` and ``tatoeba.afr-eng.eng``, line by line) are
+read from ``<data root>/laser/tatoeba/v1/`` where the copies on the hub are not at hand.
 """
 
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
 
+_LASER = (
+    "af am ang ar arq arz ast awa az be bn ber bs br bg ca cbk ceb cs ch zh kw csb cy da de dsb dtp el eo et eu fo fi"
+    " fr fy gd ga gl gsw he hi hr hsb hu hy io ie ia id is it jv ja kab ka kk km ko ku kzj la lfn lt lv ml mr max mhr"
+    " mk mn nds nl nn nb nov oc orv pam fa pms pl pt ro ru sk sl es sq sr sv swg sw ta tt te tl th tk tr tzl ug uk ur"
+    " uz vi war wuu xh yi yue ms"
+)
 _TATOEBA = "ar he vi id jv tl eu ml ta te af nl de el bn hi mr ur fa fr it pt es bg ru ja ka ko th sw zh kk tr et fi hu"
 
 tatoeba = Task(
@@ -21,10 +29,13 @@ tatoeba = Task(
 
 
 def _sides(row: Row) -> dict[str, Any]:
-    """The copies of XTREME and of MTEB name their columns differently."""
+    """The copies of XTREME, of MTEB and of LASER name their columns differently."""
     if "source_sentence" in row:
         return {"foreign": row["source_sentence"], "english": row["target_sentence"]}
-    return {"foreign": row["sentence1"], "english": row["sentence2"]}
+    if "sentence1" in row:
+        return {"foreign": row["sentence1"], "english": row["sentence2"]}
+    (other,) = row.keys() - {"eng"}
+    return {"foreign": row[other], "english": row["eng"]}
 
 
 tatoeba_r = Task(
@@ -42,4 +53,23 @@ tatoeba_r = Task(
     ),
     licence="CC BY 2.0 FR",
     citation="Artetxe and Schwenk 2019, arXiv 1812.10464; Ruder et al. 2021, arXiv 2104.07412",
+)
+
+tatoeba_laser = Task(
+    name="tatoeba_laser",
+    kind="bitext",
+    languages=tuple(_LASER.split()),
+    columns={"foreign": "foreign", "english": "english"},
+    adapt=_sides,
+    test=Source(
+        "google/xtreme",
+        "tatoeba.{iso3}",
+        "validation",
+        mirrors=(
+            Source("mteb/tatoeba-bitext-mining", "{iso3}-eng", "test"),
+            Source("laser/tatoeba", "v1", "tatoeba.{iso3}-eng", format="parallel"),
+        ),
+    ),
+    licence="CC BY 2.0 FR",
+    citation="Artetxe and Schwenk 2019, arXiv 1812.10464",
 )

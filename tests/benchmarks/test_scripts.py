@@ -12,7 +12,10 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize(("script", "key"), [("training", "speed"), ("swap", "methods"), ("retrieval", "mining")])
+@pytest.mark.parametrize(
+    ("script", "key"),
+    [("training", "speed"), ("swap", "methods"), ("retrieval", "mining"), ("encoding", "speed"), ("methods", "steps")],
+)
 def test_quick(script: str, key: str, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), "--quick", "--out", str(out)]
@@ -23,6 +26,7 @@ def test_quick(script: str, key: str, tmp_path: Path) -> None:
     assert held["quick"] is True
     assert held[key]
     assert all(size["equal"] for size in held.get("mining", {}).values())
+    assert held.get("shared", {"equal": True})["equal"] is True
     for method in held.get("methods", {}).values():
         assert method["outputs"]["bit_equal"] is True
         assert method["outputs"]["smallest_difference_between_intermediates"] > 0

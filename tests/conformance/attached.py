@@ -7,6 +7,7 @@ A new method is one line of ``PAIRS`` (with another one that its files must not 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from adaptstilts.methods import Method
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.compacter import Compacter
+from adaptstilts.methods.fusion import Place
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
@@ -28,6 +30,11 @@ PAIRS: dict[str, tuple[Method, Method]] = {
     "seq": (Bottleneck(reduction=4), Bottleneck(reduction=8)),
     "double": (Bottleneck(reduction=4, placement="double"), Bottleneck(reduction=4)),
     "seq-leave-out": (Bottleneck(reduction=5, leave_out=(0, 2)), Bottleneck(reduction=5, leave_out=(0,))),
+    "seq-invertible": (Bottleneck(reduction=4, invertible=True), Bottleneck(reduction=4)),
+    "double-invertible": (
+        Bottleneck(reduction=8, placement="double", leave_out=(1,), invertible=True),
+        Bottleneck(reduction=8, placement="double", leave_out=(1,)),
+    ),
     "seq-narrow": (Bottleneck(reduction=64), Bottleneck(reduction=32)),
     "double-unsorted": (
         Bottleneck(reduction=4, placement="double", leave_out=(3, 0)),
@@ -68,7 +75,9 @@ PAIRS: dict[str, tuple[Method, Method]] = {
     "prefix-leave-out": (Prefix(length=2, inner=4, leave_out=(2, 0)), Prefix(length=2, inner=4)),
 }
 CASES: dict[str, Method] = {name: method for name, (method, _) in PAIRS.items()}
-STACKED: dict[str, Method] = {name: method for name, method in CASES.items() if method.stackable and not method.refusal}
+STACKED: dict[str, Method] = {
+    name: method for name, method in CASES.items() if method.stackable and not method.refusal and not method.lowest_only
+}
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
 MASK = (IDS != 1).long()
 
@@ -81,7 +90,7 @@ def some(method: Method, *names: str) -> list[str]:
     return list(names) if method in STACKED.values() else [names[-1]]
 
 
-def perturb(encoder: Encoder, name: str, seed: int = 0) -> None:
+def perturb(encoder: Encoder, name: Place, seed: int = 0) -> None:
     """Give every weight of a delta a value that no initialisation gives."""
     noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -124,10 +133,11 @@ def saved(folder: Path, tmp_path: Path, method: Method) -> Path:
 
 
 class Plain:
-    """An encoder with adapters as plain linear algebra on the weights alone."""
+    """An encoder with adapters, and fusions of some (tuples of names), as plain linear algebra on the weights alone."""
 
-    def __init__(self, encoder: Encoder, names: list[str]) -> None:
-        self.encoder, self.names = encoder, names
+    def __init__(self, encoder: Encoder, places: Sequence[Place]) -> None:
+        names = [name for place in places for name in ([place] if isinstance(place, str) else place)]
+        self.encoder, self.names, self.places = encoder, names, places
         self.weight = dict(encoder.trunk.named_parameters())
         self.get = {key.replace(".base_layer", ""): value for key, value in self.weight.items()}
         for key in [key for key in self.weight if key.endswith(".original")]:
@@ -172,18 +182,12 @@ class Plain:
 
     def residual(self, key: str, h: Tensor, x: Tensor) -> Tensor:
         """The end of a block: bottlenecks one after the other, residual, normalisation."""
-        for name, method in self.own(Bottleneck, key):
-            if ".attention." in key and method.placement != "double":
-                continue
-            at = f"{key}.adapters.{name}"
-            if method.placement == "seq":
-                down = torch.relu(self.affine(f"{at}.adapter_down.0", self.norm(f"{key}.LayerNorm", h + x)))
-            elif method.placement == "parallel":
-                h = h + 4.0 * self.affine(f"{at}.adapter_up", torch.relu(self.affine(f"{at}.adapter_down.0", x)))
-                continue
-            else:
-                down = torch.nn.functional.silu(self.affine(f"{at}.adapter_down.0", h))
-            h = self.affine(f"{at}.adapter_up", down) + h
+        here = dict(self.own(Bottleneck, key))
+        for place in self.places:
+            if isinstance(place, tuple):
+                h = self.fused(key, place, {name: here[name] for name in place if name in here}, h, x)
+            elif place in here:
+                h = h + self.added(key, place, here[place], h, x)
         for name, method in self.own(Compacter, key):
             if ".attention." in key and method.placement != "double":
                 continue
@@ -192,6 +196,43 @@ class Plain:
             down = torch.nn.functional.gelu(self.kronecker(name, f"{at}.adapter_down.0", seen))
             h = self.kronecker(name, f"{at}.adapter_up", down) + h
         return self.norm(f"{key}.LayerNorm", h + x)
+
+    def added(self, key: str, name: str, method: Bottleneck, h: Tensor, x: Tensor) -> Tensor:
+        """What a bottleneck adds to the output ``h`` of a block with the residual ``x``."""
+        at = f"{key}.adapters.{name}"
+        if ".attention." in key and method.placement != "double":
+            return torch.zeros(())
+        if method.placement == "double":
+            down = torch.nn.functional.silu(self.affine(f"{at}.adapter_down.0", h))
+        else:
+            seen = x if method.placement == "parallel" else self.norm(f"{key}.LayerNorm", h + x)
+            down = torch.relu(self.affine(f"{at}.adapter_down.0", seen))
+        return (4.0 if method.placement == "parallel" else 1.0) * self.affine(f"{at}.adapter_up", down)
+
+    def fused(self, key: str, place: tuple[str, ...], held: dict[str, Bottleneck], h: Tensor, x: Tensor) -> Tensor:
+        """Attention of what the block gives over what its adapters would add."""
+        double = all(method.placement == "double" for method in held.values())
+        if not held or (".attention." in key and not double):
+            return h
+        at = f"{key}.adapter_fusion_layer.{','.join(place)}"
+        query = self.affine(f"{at}.query", h if double else self.norm(f"{key}.LayerNorm", h + x))
+        ups = [self.added(key, name, method, h, x) for name, method in held.items()]
+        scores = torch.stack([(query * self.affine(f"{at}.key", up)).sum(-1) for up in ups])
+        mixed = sum(share[..., None] * up for share, up in zip(scores.softmax(0), ups, strict=True))
+        return h + mixed @ self.get[f"{at}.value.weight"].T
+
+    def inverted(self, x: Tensor) -> Tensor:
+        """Embeddings as the invertible part of the lowest adapter changes them."""
+        name = next(iter(self.places), None)
+        method = self.encoder.methods[name] if isinstance(name, str) else None
+        if not isinstance(method, Bottleneck) or not method.invertible:
+            return x
+        act = torch.nn.functional.silu if method.placement == "double" else torch.relu
+        low, high = x.split([x.shape[-1] // 2, x.shape[-1] - x.shape[-1] // 2], -1)
+        at = f"invertible_adapters.{name}"
+        low = low + self.affine(f"{at}.F.2", act(self.affine(f"{at}.F.0", high)))
+        high = high + self.affine(f"{at}.G.2", act(self.affine(f"{at}.G.0", low)))
+        return torch.cat([low, high], -1)
 
     def kronecker(self, name: str, key: str, x: Tensor) -> Tensor:
         """A linear layer whose weight is a sum of Kronecker products."""
@@ -225,6 +266,7 @@ class Plain:
         get, position = self.get, (torch.cumsum(MASK, 1) * MASK) + 1
         x = get["embeddings.word_embeddings.weight"][IDS] + get["embeddings.position_embeddings.weight"][position]
         x = self.norm("embeddings.LayerNorm", x + get["embeddings.token_type_embeddings.weight"][0])
+        x = self.inverted(x)
         for i in range(self.encoder.depth):
             key = f"encoder.layer.{i}"
             h = self.linear(f"{key}.attention.output.dense", self.attention(f"{key}.attention.self", x))
@@ -234,6 +276,6 @@ class Plain:
         return x[MASK.bool()]
 
 
-def reference(encoder: Encoder, names: list[str]) -> Tensor:
+def reference(encoder: Encoder, places: Sequence[Place]) -> Tensor:
     with torch.no_grad():
-        return Plain(encoder, names)()
+        return Plain(encoder, places)()

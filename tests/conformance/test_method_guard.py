@@ -53,8 +53,8 @@ def test_method_that_cannot_be_stacked_is_refused(tiny: Path) -> None:
 @method_cases
 def test_stacking_is_as_the_method_says(tiny: Path, method: Method) -> None:
     encoder = make(tiny, method, "a", "b")
-    if method.refusal:
-        with pytest.raises(ConfigError, match=rf"cannot be stacked: {re.escape(method.refusal)}$"):
+    if told := method.refusal or method.lowest_only:
+        with pytest.raises(ConfigError, match=rf"cannot be stacked: {re.escape(told)}$"):
             encoder.compose(["a", "b"])
     else:
         encoder.compose(["a", "b"])

@@ -319,6 +319,8 @@ def test_stack_equals_the_formula(tiny: Path, method: Method, names: list[str]) 
     [
         (Bottleneck(reduction=4, leave_out=(2, 3)), Bottleneck(reduction=8, leave_out=(0, 1))),
         (Bottleneck(reduction=4, leave_out=(0, 1)), Bottleneck(reduction=8, leave_out=(2, 3))),
+        (Bottleneck(reduction=4, invertible=True), Bottleneck(reduction=8, placement="double")),
+        (Bottleneck(reduction=4, placement="double", invertible=True), Bottleneck(reduction=8, leave_out=(0, 1))),
         (Lora(rank=2, leave_out=(2, 3)), Lora(rank=4, targets=("key",), leave_out=(0, 1))),
         (Lora(rank=2, leave_out=(0, 1)), Lora(rank=4, targets=("key",), leave_out=(2, 3))),
         (Lora(rank=2, targets=("query", "output")), Lora(rank=4, rank_stabilized=True, targets=("attention_output",))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import yaml
+
 COMMIT = "c" * 40
-DATA = (".parquet", ".tsv")
+DATA = (".parquet", ".tsv", ".safetensors")
+LARGE = (".parquet", ".safetensors", ".bin")  # those that the hub names by their sha256
 
 
 class Hub(ThreadingHTTPServer):
@@ -27,6 +31,9 @@ class Hub(ThreadingHTTPServer):
         fault: ``cut`` sends half of a file, ``corrupt`` other bytes of the same size, ``html`` an error page with
             status 200, ``busy`` status 429.
         asked: (method, path) of every request.
+        token: what may write; anything else is refused with 401, ``reader`` with 403.
+        uploads: what was committed: {repo: {path: bytes}}.
+        private: repositories that were made private.
     """
 
     daemon_threads = True
@@ -39,6 +46,9 @@ class Hub(ThreadingHTTPServer):
         self.fault = ""
         self.faults_left = 1_000_000
         self.asked: list[tuple[str, str]] = []
+        self.token = "writer"
+        self.uploads: dict[str, dict[str, bytes]] = {}
+        self.private: set[str] = set()
 
     def at(self, repo: str, revision: str) -> tuple[str, dict[str, bytes]] | str:
         """The commit and files of a revision, or the code of the error."""
@@ -72,8 +82,8 @@ class Answer(BaseHTTPRequestHandler):
         """A listing, a file or an error."""
         self.server.asked.append((self.command, self.path))
         path = unquote(self.path.partition("?")[0].lstrip("/"))
-        if path.startswith("api/datasets/"):
-            repo, _, revision = path.removeprefix("api/datasets/").partition("/revision/")
+        if path.startswith(("api/datasets/", "api/models/")):
+            repo, _, revision = path.removeprefix("api/datasets/").removeprefix("api/models/").partition("/revision/")
             held = self.server.at(repo, revision)
             if isinstance(held, str):
                 self.send(404, b"{}", body, {"X-Error-Code": held})
@@ -91,9 +101,55 @@ class Answer(BaseHTTPRequestHandler):
         else:
             self.file(name, held[1][name], held[0], body)
 
+    def do_POST(self) -> None:
+        """What uploading asks for."""
+        given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.asked.append((self.command, self.path))
+        path = unquote(self.path.partition("?")[0].lstrip("/"))
+        told = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if told != self.server.token:
+            self.send(403 if told == "reader" else 401, b'{"error": "no"}', True, {})
+        elif path == "api/repos/create":
+            self.create(json.loads(given))
+        elif path == "api/validate-yaml":
+            front = json.loads(given)["content"].split("---")[1]
+            good = isinstance(yaml.safe_load(front), dict)
+            self.reply({"warnings": [], "errors": [] if good else [{"message": "no metadata"}]}, 200 if good else 400)
+        elif "/preupload/" in path:
+            files = [
+                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(given)["files"]
+            ]
+            self.reply({"files": files})
+        else:
+            self.commit(path.removeprefix("api/models/").partition("/commit/")[0], given)
+
+    def create(self, asked: dict[str, Any]) -> None:
+        """A repository, unless it is there."""
+        repo = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else f"someone/{asked['name']}"
+        if repo in self.server.uploads:
+            self.reply({"error": "it is there"}, 409)
+            return
+        self.server.uploads[repo] = {}
+        if asked.get("private"):
+            self.server.private.add(repo)
+        self.reply({"url": f"http://{self.headers['Host']}/{repo}", "id": repo})
+
+    def commit(self, repo: str, given: bytes) -> None:
+        """The files of one commit, a JSON object a line."""
+        for line in given.decode().splitlines():
+            item = json.loads(line)
+            if item["key"] == "file":
+                self.server.uploads[repo][item["value"]["path"]] = base64.b64decode(item["value"]["content"])
+        host = f"http://{self.headers['Host']}/{repo}"
+        self.reply({"success": True, "commitOid": COMMIT, "commitUrl": f"{host}/commit/{COMMIT}", "hookOutput": ""})
+
+    def reply(self, value: dict[str, Any], status: int = 200) -> None:
+        """JSON."""
+        self.send(status, json.dumps(value).encode(), True, {"Content-Type": "application/json"})
+
     def file(self, name: str, data: bytes, commit: str, body: bool) -> None:
         """A file, or what the fault makes of it."""
-        digest = hashlib.sha256(data).hexdigest() if name.endswith(".parquet") else hashlib.sha1(data).hexdigest()
+        digest = hashlib.sha256(data).hexdigest() if name.endswith(LARGE) else hashlib.sha1(data).hexdigest()
         headers = {"ETag": f'"{digest}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         fault = self.server.fault if name.endswith(DATA) and self.server.faults_left > 0 else ""
         if fault and body:

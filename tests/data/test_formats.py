@@ -185,7 +185,8 @@ def test_what_a_missing_file_should_be_called(tmp_path: Path) -> None:
 
 
 def test_a_format_that_nobody_reads(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected the format parquet, tsv, text, jsonl, squad, found 'csv'"):
+    told = "expected the format parquet, tsv, text, jsonl, squad, parallel, found 'csv'"
+    with pytest.raises(ConfigError, match=told):
         Sources(tmp_path).find(Source("a/b", "c", "d", format="csv"))  # type: ignore[arg-type]
 
 

@@ -177,3 +177,17 @@ def test_the_newline_at_the_end_is_taken_off() -> None:
     row = {"id": "a", "text": " b \r\n"}
     assert KIND.check(row, tasks.get("ntrex_mining")) is None
     assert row == {"id": "a", "text": " b "}
+
+
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_gold_pairs_alone_are_refused(part: str) -> None:
+    """As the hub's copies of BUCC are: among them nothing is to be mined."""
+    texts = [f"a{i}" for i in range(200)]
+    parts = {name: (texts, texts, [(i, i) for i in range(150)]) for name in ("dev", "test")}
+    assert KIND.problem(made(parts)) is None
+    parts[part] = (texts, texts, [(i, i) for i in range(200)])
+    problem = KIND.problem(made(parts))
+    assert problem is not None
+    assert problem[0] == f"{part}.gold"
+    assert "nothing to mine" in problem[1]
+    assert "full sets" in problem[1]

@@ -18,7 +18,8 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.retrieve import default_layer
 from adaptstilts.phases.runtime import Runtime
-from adaptstilts.retrieval.encode import mean_pooled
+from adaptstilts.retrieval import pooling
+from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.search import unit
 from adaptstilts.run import execute
 from adaptstilts.spec import RetrievePhase
@@ -71,7 +72,7 @@ def test_vectors_are_means_of_one_hidden_state(tiny: Path, tmp_path: Path, data_
     runtime = Runtime(workspace, workspace.model(study), device="cpu")
     features = Features([Feature(i, ([0, *ids, 2],), None) for i, ids in enumerate(runtime.tokenizer.ids(texts))])
     encoder = Encoder(tiny)
-    found = mean_pooled(encoder, features, layer, runtime, False, "t")
+    found = encode(encoder, features.items, (layer,), pooling.mean, runtime.tokenizer.pad)[0]
     assert np.allclose(found, pooled(tiny, texts, layer), atol=1e-5)
     assert encoder.depth == 4
 
@@ -100,7 +101,7 @@ def test_predictions_equal_a_search_by_hand(
         other = (foreign @ english.T).argmax(axis=1)
         assert found.tolist() != other.tolist()
         score = entry.json("scores.json")[code]
-        assert score["values"] == {"accuracy": 100 * float(np.mean(found == np.arange(len(rows))))}
+        assert score["values"]["accuracy"] == 100 * float(np.mean(found == np.arange(len(rows))))
         assert (score["layer"], score["direction"], score["n"]) == (3, "english to foreign", len(rows))
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptstilts.retrieval.bucc import best_threshold, correct, f1, merge, one_to_one
+from adaptstilts.retrieval.bucc import best_threshold, correct, f1, merge, one_to_one, oracle_threshold, quality
 from adaptstilts.retrieval.margin import Pairs
 
 SCORES = st.sampled_from([-1.0, 0.0, 0.5, 0.9, 1.0, 1.0 + 2**-52, 1.05, 1.1])
@@ -99,3 +99,39 @@ def test_equal_texts_are_one(texts: list[int]) -> None:
     first, group = merge(np.array(texts, np.int64))
     assert first.tolist() == [i for i, text in enumerate(texts) if text not in texts[:i]]
     assert [texts[first[place]] for place in group] == texts
+
+
+def test_a_threshold_of_dev_on_other_pairs() -> None:
+    """Six found, of four gold pairs three; above 1.05 three are left, two of them right."""
+    found = pairs([(0, 0, 1.3), (1, 1, 1.2), (2, 5, 1.1), (3, 3, 1.0), (4, 6, 0.9), (5, 7, 0.8)])
+    gold = np.array([(0, 0), (1, 1), (3, 3), (9, 9)])
+    held = quality(found, gold, 1.05)
+    assert (held.precision, held.recall, held.f1) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
+    oracle = oracle_threshold(found, gold)
+    assert oracle == pytest.approx(0.95)
+    assert quality(found, gold, oracle).f1 == pytest.approx(6 / 8)
+    assert oracle_threshold(found.at(np.array([3, 1, 0, 2, 5, 4])), gold) == oracle, "in any order"
+
+
+@pytest.mark.parametrize(
+    ("found", "gold", "expected"),
+    [
+        ([(0, 0, 1.2), (1, 1, 1.1)], [(0, 0), (1, 1)], (1, 1, 1)),  # all right
+        ([(0, 1, 1.2), (1, 0, 1.1)], [(0, 0), (1, 1)], (0, 0, 0)),  # none right
+        ([(0, 0, 1.2)], [(0, 0)], (1, 1, 1)),  # one candidate
+        ([], [(0, 0)], (0, 0, 0)),  # none at all
+        ([(0, 0, 1.2)], [(0, 0), (7, 7)], (1, 0.5, 2 / 3)),  # a gold pair of sentences that are not there
+        ([(0, 0, 1.2), (1, 1, 1.2)], [(0, 0)], (0.5, 1, 2 / 3)),  # a tie: both or none
+    ],
+)
+def test_edges(found: list[tuple[int, int, float]], gold: list[tuple[int, int]], expected: tuple[float, ...]) -> None:
+    held, listed_gold = pairs(found), np.array(gold)
+    for threshold in (0.0, oracle_threshold(held, listed_gold)):
+        result = quality(held, listed_gold, threshold)
+        assert (result.precision, result.recall, result.f1) == pytest.approx(expected)
+
+
+def test_another_floor() -> None:
+    given_pairs = [(0, 0, 0.5), (1, 1, -0.5)]
+    assert listed(one_to_one(pairs(given_pairs), -np.inf)) == given_pairs
+    assert listed(one_to_one(pairs(given_pairs), 0.5)) == []

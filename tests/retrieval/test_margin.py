@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
-from adaptstilts.retrieval.margin import Pairs, candidates, ratio
+from adaptstilts.retrieval import bucc
+from adaptstilts.retrieval.margin import Margin, Pairs, Retrieval, candidates, ratio
 from adaptstilts.retrieval.search import neighbours, unit
 
 FAISS = importlib.util.find_spec("faiss") is not None
@@ -128,3 +129,45 @@ def test_a_toy_by_hand() -> None:
 def test_no_ratio_over_a_mean_that_is_not_positive() -> None:
     scores = ratio(np.array([0.5, -0.5, -0.5, 0.5]), np.array([0.25, -0.25, 0.0, 0.0]))
     assert scores.tolist() == [2.0, 0.0, 0.0, 0.0]
+
+
+def plain_mining(
+    foreign: Vectors, english: Vectors, k: int, margin: str, retrieval: str
+) -> list[tuple[int, int, float]]:
+    """Margin mining as the paper has it, with loops over everything: one-to-one pairs, the best first."""
+    cosines = [[float((a * b).sum()) for b in english.astype(np.float64)] for a in foreign.astype(np.float64)]
+    ahead = [sorted(range(len(english)), key=lambda j, i=i: (-cosines[i][j], j))[:k] for i in range(len(foreign))]
+    back = [sorted(range(len(foreign)), key=lambda i, j=j: (-cosines[i][j], i))[:k] for j in range(len(english))]
+
+    def score(i: int, j: int) -> float:
+        near = [
+            sum(cosines[i][b] for b in ahead[i]) / len(ahead[i]),
+            sum(cosines[a][j] for a in back[j]) / len(back[j]),
+        ]
+        mean = sum(near) / 2
+        if margin == "ratio":
+            return cosines[i][j] / mean if mean > 0 else 0.0
+        return cosines[i][j] - (mean if margin == "distance" else 0)
+
+    forward = {(i, max(ahead[i], key=lambda j, i=i: score(i, j))) for i in range(len(foreign))}
+    backward = {(max(back[j], key=lambda i, j=j: score(i, j)), j) for j in range(len(english))}
+    chosen = {"forward": forward, "backward": backward, "intersect": forward & backward, "max": forward | backward}
+    kept: list[tuple[int, int, float]] = []
+    for i, j in sorted(chosen[retrieval], key=lambda pair: (-score(*pair), pair)):
+        if score(i, j) > 0 and all(i != a and j != b for a, b, _ in kept):
+            kept.append((i, j, score(i, j)))
+    return kept
+
+
+@pytest.mark.parametrize("retrieval", ["max", "intersect", "forward", "backward"])
+@pytest.mark.parametrize("margin", ["ratio", "distance", "absolute"])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 5))
+def test_every_margin_and_retrieval(margin: Margin, retrieval: Retrieval, seed: int, k: int) -> None:
+    generator = np.random.default_rng(seed)
+    foreign, english = (unit(generator.standard_normal((n, 6)).astype(np.float32) + 0.7) for n in (9, 11))
+    expected = plain_mining(foreign, english, k, margin, retrieval)
+    for backend in ("numpy", "auto"):
+        kept = bucc.one_to_one(candidates(foreign, english, k, backend, margin, retrieval))
+        assert list(zip(kept.foreign.tolist(), kept.english.tolist(), strict=True)) == [pair[:2] for pair in expected]
+        assert kept.scores == pytest.approx([score for _, _, score in expected], rel=1e-9)

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptstilts.errors import DataError
-from adaptstilts.retrieval import onepass
+from adaptstilts.retrieval import onepass, rounded
 from adaptstilts.retrieval.margin import candidates
 from adaptstilts.retrieval.search import Vectors, neighbours, unit
 
@@ -48,31 +49,53 @@ def test_planted_pairs(n: int, m: int, d: int, k: int) -> None:
 @pytest.mark.parametrize(("n", "m", "d"), SHAPES)
 def test_blocks_of_any_size(n: int, m: int, d: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the columns learn from one block is right in the next."""
-    monkeypatch.setattr(onepass, "BLOCK", 37)
-    monkeypatch.setattr(onepass, "STRIP", 5)
-    monkeypatch.setattr(onepass, "GROUP", 7)
+    small(monkeypatch)
     same(*planted(n, m, d), 4)
 
 
-@pytest.mark.parametrize("name", ["clustered", "duplicated", "zero", "one entry", "opposite", "all equal"])
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of odd sizes, so that there are many."""
+    monkeypatch.setattr(onepass, "TILE_ROWS", 37)
+    monkeypatch.setattr(onepass, "TILE_COLUMNS", 53)
+    monkeypatch.setattr(onepass, "GROUP", 7)
+
+
+HARD = "clustered shifted duplicated zero one-entry opposite all-equal denormal outliers near-ties".split()
+
+
+@pytest.mark.parametrize("name", HARD)
 def test_hard_vectors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onepass, "BLOCK", 50)
+    small(monkeypatch)
+    same(*hard(name), 4)
+
+
+def hard(name: str) -> tuple[Vectors, Vectors]:
+    """Vectors that are hard to round or to tell apart."""
     x, y = planted(160, 220, 24)
     if name == "clustered":  # differences far below what 8 bits can tell
         x, y = (unit(random(len(s), 24, 3) * 1e-4 + random(1, 24, 4)) for s in (x, y))
+    elif name == "shifted":  # a direction that all share, another one on each side
+        x, y = unit(x + 2 * random(1, 24, 5)), unit(y + 2 * random(1, 24, 5) + random(1, 24, 6))
     elif name == "duplicated":
         x, y = np.repeat(x[:20], 8, axis=0), np.repeat(y[:20], 11, axis=0)
     elif name == "zero":
         x[::3], y[::4] = 0, 0
-    elif name == "one entry":  # nearly all of every vector in one place, as some encoders have it
+    elif name == "one-entry":  # nearly all of every vector in one place, as some encoders have it
         x[:, 0] += 40
         y[:, 0] += 40
         x, y = unit(x), unit(y)
     elif name == "opposite":
         y[:160] = -x
+    elif name == "denormal":
+        x, y = unit(x * np.float32(1e-44)), unit(y * np.float32(1e30))
+    elif name == "outliers":  # a few rows that 8 bits hold much worse than the others
+        x[:2], y[:2] = np.eye(24, dtype=np.float32)[:2], np.eye(24, dtype=np.float32)[1:3]
+    elif name == "near-ties":  # neighbouring floats
+        x[:], y[:] = x[0], x[0]
+        y[::2, 3] = np.nextafter(y[::2, 3], np.float32(2))
     else:
         x[:], y[:] = x[0], x[0]
-    same(np.ascontiguousarray(x), np.ascontiguousarray(y), 4)
+    return np.ascontiguousarray(x), np.ascontiguousarray(y)
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,15 +109,54 @@ def test_any_vectors(data: Any) -> None:
     same(unit(sides[0].reshape(n, d)), unit(sides[1].reshape(m, d)), k)
 
 
-def test_the_bound_holds() -> None:
+@pytest.mark.parametrize("name", [*HARD, "planted"])
+def test_the_bound_holds(name: str) -> None:
     """No product is further from its 8-bit one than is said."""
-    x, y = planted(300, 300, 48)
-    left, right = onepass._sides(x, y)
-    search = onepass._Search(x, y, left, right, 4)
-    rough = left.rounded.double() @ right.rounded.double().T * search.unit
-    off = np.abs(rough.numpy() - x.astype(np.float64) @ y.astype(np.float64).T)
-    assert off.max() <= search.bound
-    assert search.bound < 0.2
+    x, y = planted(300, 300, 48) if name == "planted" else hard(name)
+    left, right, steps = rounded.sides(x, y)
+    rough = (left.rounded.double() @ right.rounded.double().T).numpy() * steps.unit + steps.zero
+    off = np.abs(rough - x.astype(np.float64) @ y.astype(np.float64).T)
+    assert (off <= left.bound.numpy()[:, None] + right.extra.numpy()[None, :]).all()
+    assert (off <= right.bound.numpy()[None, :] + left.extra.numpy()[:, None]).all()
+    assert left.bound.max() < 0.2
+
+
+def test_what_all_vectors_share_is_taken_out() -> None:
+    """Vectors around one direction are told apart as well as others are."""
+    x, y = planted(400, 400, 64)
+    _, _, alone = rounded.sides(x, y)
+    shared = 4 * random(1, 64, 5)
+    left, _, steps = rounded.sides(unit(x + shared), unit(y + shared))
+    assert left.rounded.shape[1] > 64
+    assert steps.zero > 0.8
+    assert steps.unit < alone.unit / 10
+    assert left.bound.mean() < 0.01
+
+
+def test_every_width() -> None:
+    for d in (1, 2, 3, 5, 7, 31, 32, 64, 97):
+        same(random(40, d, 1), random(60, d, 2), 4)
+
+
+def test_few_candidates_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What makes it fast: of a million products a small share is computed in float32."""
+    x, y = planted(1024, 1024, 256)
+    computed = []
+    products = onepass._products
+
+    def counted(left: Any, right: Any, owners: Any, cells: Any) -> Any:
+        computed.append(len(owners))
+        return products(left, right, owners, cells)
+
+    monkeypatch.setattr(onepass, "_products", counted)
+    onepass.mutual(x, y, 4)
+    assert 0 < sum(computed) < x.shape[0] * y.shape[0] / 10
+
+
+def test_threads_are_as_before() -> None:
+    before = torch.get_num_threads()
+    onepass.mutual(*planted(50, 50, 8), 2)
+    assert torch.get_num_threads() == before
 
 
 def test_mining_does_not_depend_on_the_search(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,157 @@
+"""An entry's adapter as a folder for the plain libraries: config, safetensors, our record of it, a card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adaptstilts import methods
+from adaptstilts.errors import ConfigError
+from adaptstilts.imports import plain_name
+from adaptstilts.interop import adapterhub, cards, fetch, tensorfile
+from adaptstilts.interop.cards import Facts, Score
+from adaptstilts.methods import Method
+from adaptstilts.methods.lora import Lora
+from adaptstilts.models.source import Model
+from adaptstilts.store import Entry, Store
+
+CARD = "README.md"
+
+
+def formats(method: Method) -> list[str]:
+    """The formats that can hold a method: AdapterHub's, peft's, and for every adapter our own."""
+    if method.kind == "full":
+        return []
+    found = {"adapters": ["adapterhub"], "peft": ["peft"]}.get(method.backend, [])
+    if isinstance(method, Lora) and adapterhub.lora_config(method) is not None:
+        found = [*found, "adapterhub"]
+    return [*found, "own"]
+
+
+def write(
+    entry: Entry, store: Store, model: Model, form: str, out: Path, scores: Sequence[Score] = (), over: str = "none"
+) -> list[Path]:
+    """Write the adapter of an entry to a new folder, with those it acts over; returns the files.
+
+    Raises:
+        ConfigError: the folder is there and not empty, or the format cannot hold the adapter.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is there and not empty; give a new folder")
+    below = [store.entry(key) for key in entry.spec.get("stack", ())]
+    for one in (*below, entry):
+        _check(one, form)
+    if below and form == "adapterhub" and isinstance(methods.parse(entry.spec["method"]), Lora):
+        raise ConfigError(
+            f"{entry.spec['task']}: stands on another adapter, and the adapters library does not add up stacked LoRA;"
+            f" give --format peft"
+        )
+    staging = out.parent / f".{out.name}.{uuid.uuid4().hex}"
+    try:
+        places = [f"below/{i}-{plain_name(str(one.spec['task']))}" for i, one in enumerate(below)]
+        for i, (one, place) in enumerate(zip(below, places, strict=True)):
+            _adapter(one, model, form, staging / place, _name(one) + (f"_{i}" if _taken(one, below, entry) else ""))
+        _adapter(entry, model, form, staging, _name(entry))
+        head = (entry.folder / "head").is_dir()
+        if head:
+            shutil.copytree(entry.folder / "head", staging / "head")
+        facts = Facts(
+            key=entry.key,
+            spec=entry.spec,
+            method=methods.parse(entry.spec["method"]),
+            form=form,
+            model=model.name,
+            result=entry.json("result.json"),
+            scores=scores,
+            over=over,
+            below=places,
+            head=head,
+            sources=cards.sources(entry.spec),
+        )
+        (staging / CARD).write_text(cards.card(facts), encoding="utf-8")
+        if out.exists():
+            out.rmdir()
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def _check(entry: Entry, form: str) -> None:
+    method = methods.parse(entry.spec["method"])
+    what = f"{entry.spec['task']} ({method.label})"
+    for key in ("base", "fuse"):
+        if entry.spec.get(key):
+            told = {"base": "was trained on a fine-tuned encoder", "fuse": "is a fusion of several adapters"}[key]
+            raise ConfigError(f"{what}: {told}, which no format holds; export what it is made of")
+    if not (entry.folder / "adapter").is_dir():
+        raise ConfigError(f"{what}: its entry has no adapter; {entry.folder} holds a whole encoder")
+    known = formats(method)
+    if form not in known:
+        raise ConfigError(f"{what}: cannot be held by the format {form}; formats for it: {', '.join(known)}")
+
+
+def _name(entry: Entry) -> str:
+    """What the adapter is called in its files; the libraries keep adapters in modules, whose names have no dot."""
+    return str(entry.spec["task"]).replace(".", "_")
+
+
+def _taken(entry: Entry, below: Sequence[Entry], top: Entry) -> bool:
+    """Whether several adapters of one export are called alike: of those the library would keep the last one alone."""
+    return [_name(one) for one in (*below, top)].count(_name(entry)) > 1
+
+
+def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> None:
+    """One adapter in a format, and what we know of it."""
+    method = methods.parse(entry.spec["method"])
+    if form == "adapterhub" and isinstance(method, Lora):
+        _lora(entry, method, model, folder, name)
+    else:
+        shutil.copytree(entry.folder / "adapter", folder, dirs_exist_ok=True)
+        if form == "adapterhub" and name != _name(entry):
+            _rename(folder, name)
+    record = {
+        "format": 1,
+        "model": entry.spec["model"],
+        "model_name": model.name,
+        "entry": entry.key,
+        "task": entry.spec["task"],
+        "method": entry.spec["method"],
+        "below": list(entry.spec.get("stack", ())),
+    }
+    _json(folder / fetch.RECORD, record)
+
+
+def _rename(folder: Path, name: str) -> None:
+    """Give an adapter of the ``adapters`` library another name, in its config and in its tensors' names."""
+    path = folder / "adapter.safetensors"
+    config = json.loads((folder / fetch.CONFIG).read_text(encoding="utf-8"))
+    tensorfile.write(adapterhub.called(tensorfile.read(path), name), path)
+    _json(folder / fetch.CONFIG, {**config, "name": name})
+
+
+def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> None:
+    """A LoRA as the ``adapters`` library has it: the same matrices under other names."""
+    from importlib.metadata import version
+
+    tensors = tensorfile.read(entry.folder / "adapter" / "adapter_model.safetensors")
+    config = {
+        "config": adapterhub.lora_config(method),
+        "hidden_size": model.shape["hidden"],
+        "model_class": "XLMRobertaModel",
+        "model_name": model.name,
+        "model_type": model.fingerprint.architecture,
+        "name": name,
+        "version": f"adapters.{version('adapters')}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _json(folder / fetch.CONFIG, config)
+    tensorfile.write(adapterhub.lora_from_peft(tensors, name), folder / "adapter.safetensors")
+
+
+def _json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

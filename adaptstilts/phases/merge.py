@@ -1,0 +1,75 @@
+"""A merge phase: the weighted sum of adapters, or of what full fine-tuning moved. Nothing is trained."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from adaptstilts import methods
+from adaptstilts.errors import ArtifactError
+from adaptstilts.models.encoder import Encoder, load_trunk
+from adaptstilts.models.source import check_same
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.spec import MergePhase
+from adaptstilts.store import Entry
+
+
+def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
+    """Run a merge phase: an adapter (or an encoder), and the head of the target among what is merged.
+
+    Raises:
+        ArtifactError: the parts are of different base models or trunks.
+    """
+    start = time.monotonic()
+    entries = [runtime.workspace.store.entry(key) for key in phase.of]
+    for entry in entries:
+        check_same(runtime.model.fingerprint.identity(), entry.spec["model"], f"entry {entry.key[:12]}")
+        if entry.spec.get("base") and phase.method.kind != "full":
+            raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
+    encoder = Encoder(runtime.model.folder, phase.method.backend, runtime.device, runtime.model.name)
+    if phase.method.kind == "full":
+        _encoders(encoder, entries, phase.weights)
+        encoder.save_trunk(staging / "encoder")
+    else:
+        _adapters(encoder, entries, phase)
+        encoder.save("merged", staging / "adapter")
+    if (head := entries[-1].folder / "head").is_dir() and entries[-1].spec["task"] == phase.task:
+        shutil.copytree(head, staging / "head")
+    told = {"trainable": 0, "head": 0, "weights": list(phase.weights)}
+    (staging / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    cost = {"seconds": time.monotonic() - start}
+    (staging / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+
+
+def _encoders(encoder: Encoder, entries: Sequence[Entry], weights: Sequence[float]) -> None:
+    """``base + sum of w (encoder - base)`` (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089)."""
+    own = encoder.trunk.state_dict()
+    with torch.no_grad():
+        base = {key: value.clone() for key, value in own.items() if value.is_floating_point()}
+        for entry, weight in zip(entries, weights, strict=True):
+            moved = load_trunk(entry.folder / "encoder").state_dict()
+            for key, value in base.items():
+                own[key].add_(moved[key].to(value.device) - value, alpha=weight)
+
+
+def _adapters(encoder: Encoder, entries: Sequence[Entry], phase: MergePhase) -> None:
+    """The sum in its method's own form, under the name ``merged``."""
+    held = []
+    for i, entry in enumerate(entries):
+        name, method = f"part{i}", methods.parse(entry.spec["method"])
+        encoder.load(name, method, entry.folder / "adapter")
+        held.append((method, _unnamed(encoder, name)))
+    total = type(phase.method).merged(held, phase.weights)
+    encoder.add("merged", phase.method, "merge")
+    encoder.fill("merged", {key: total[key] for key in _unnamed(encoder, "merged")})
+
+
+def _unnamed(encoder: Encoder, name: str) -> dict[str, Tensor]:
+    """An adapter's tensors by keys without its name."""
+    return {key.replace(f".{name}.", ".x."): value.detach() for key, value in encoder.delta(name).items()}

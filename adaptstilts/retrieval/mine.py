@@ -1,0 +1,324 @@
+"""Translations mined from two text files: encoded and searched shard by shard, scored by margin, written as a table.
+
+Everything that took long is kept in the store's cache under a key of what it depends on, so that a command that was
+interrupted continues, and one with another margin or threshold searches nothing again. ``adaptstilts gc`` removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adaptstilts import digests
+from adaptstilts.config import Pooling, Precision
+from adaptstilts.errors import ConfigError, DataError, ResourceError
+from adaptstilts.models import source as models
+from adaptstilts.models.resident import Resident
+from adaptstilts.phases.retrieve import default_layer
+from adaptstilts.phases.runtime import Runtime, environment
+from adaptstilts.retrieval import bucc, shards
+from adaptstilts.retrieval.lines import Lines, scan
+from adaptstilts.retrieval.margin import NEIGHBOURS, Margin, Pairs, Retrieval, scored
+from adaptstilts.retrieval.search import unit
+from adaptstilts.retrieval.vectors import Recipe, vectors
+from adaptstilts.retrieval.workers import each
+from adaptstilts.store import MANIFEST, Entry, Store, failpoint
+from adaptstilts.workspace import Workspace
+
+VERSION = 1
+SHARD = 2**17  # sentences that are encoded, kept and searched at a time
+SIDES = ("foreign", "english")
+_BLOCK = 4096  # pairs whose texts are read at once
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How two files are mined.
+
+    Attributes:
+        model: built-in name, folder or hub id.
+        adapter: folder of an entry of any store, or the beginning of a key; None for the bare model.
+        layer: hidden state; None for two thirds of the depth.
+        pooling: of its tokens.
+        precision: of the encoder.
+        max_length: tokens of a sentence.
+        margin: see :mod:`adaptstilts.retrieval.margin`.
+        retrieval: see :func:`adaptstilts.retrieval.margin.scored`.
+        k: neighbours that make a neighbourhood.
+        threshold: pairs must score at least so much; None keeps all with a score above zero.
+        index: factory string of an approximate index; None for an exact search.
+        shard: sentences that are encoded, kept and searched at a time.
+    """
+
+    model: str
+    adapter: str | None = None
+    layer: int | None = None
+    pooling: Pooling = "mean"
+    precision: Precision = "auto"
+    max_length: int = 256
+    margin: Margin = "ratio"
+    retrieval: Retrieval = "max"
+    k: int = NEIGHBOURS
+    threshold: float | None = None
+    index: str | None = None
+    shard: int = SHARD
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What was found.
+
+    Attributes:
+        pairs: written.
+        candidates: one-to-one pairs, whatever they score.
+        lines, empty, repeated, truncated: of both files: how many, without a sentence, with one of an earlier line,
+            and sentences cut to the maximum length.
+        layer: hidden state that was used.
+        recall: of an approximate index.
+        seconds: that it took.
+    """
+
+    pairs: int
+    candidates: int
+    lines: tuple[int, int]
+    empty: tuple[int, int]
+    repeated: tuple[int, int]
+    truncated: tuple[int, int]
+    layer: int
+    recall: float | None
+    seconds: float
+
+
+def mine(
+    foreign: Path,
+    english: Path,
+    out: Path,
+    settings: Settings,
+    workspace: Workspace,
+    ray: bool = False,
+    device: str | None = None,
+    report: Report = lambda line, done, total: None,
+) -> Mined:
+    """Mine translations from two files of one sentence a line.
+
+    Args:
+        foreign: UTF-8 text.
+        english: UTF-8 text.
+        out: gets one line a pair, the best first: score, line numbers, sentences; whole or not at all.
+        settings: how.
+        workspace: its store keeps what was made.
+        ray: see :func:`adaptstilts.retrieval.workers.each`.
+        device: torch device; None for the GPU where there is one.
+        report: told how far it is.
+
+    Raises:
+        ConfigError: an output that cannot be meant, no such layer, adapter or index.
+        DataError: a file that cannot be read, is not UTF-8, or has no sentence.
+        ArtifactError: a model or an adapter that fails verification.
+    """
+    start = time.monotonic()
+    _check_out(out, foreign, english)
+    job = _Job(settings, workspace, device)
+    files = [_scanned(path) for path in (foreign, english)]
+    key = digests.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
+    with _kept(workspace.store, key) as folder:
+        left, right = (job.encoded(name, file, folder, ray, report) for name, file in zip(SIDES, files, strict=True))
+
+        def told(done: int, total: int) -> None:
+            report(f"search: {done} of {total} pieces", done, total)
+
+        near = (
+            folder / f"k{settings.k}" if settings.index is None else folder / digests.of([settings.index, settings.k])
+        )
+        found = shards.mutual(left, right, settings.k, near, settings.index, ray, told)
+        pairs = bucc.one_to_one(scored(found.ahead, found.back, settings.margin, settings.retrieval))
+        written = pairs if settings.threshold is None else pairs.at(pairs.scores >= settings.threshold)
+        _write(out, written, *files)
+        cut = [sum(int(np.load(_cut(path))) for path in paths) for paths in (left, right)]
+    return Mined(
+        len(written),
+        len(pairs),
+        (files[0].total, files[1].total),
+        (files[0].empty, files[1].empty),
+        (files[0].repeated, files[1].repeated),
+        (cut[0], cut[1]),
+        job.recipe.layers[0],
+        found.recall,
+        time.monotonic() - start,
+    )
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """One shard to encode, as values that another process can be given."""
+
+    lines: Lines
+    out: str
+    title: str
+    recipe: Recipe
+    model: str
+    store: str
+    offline: bool
+    device: str | None
+
+
+def encode(job: Encoding, report: Report = lambda line, done, total: None) -> None:
+    """Encode one shard and write its vectors, of unit length, and how many sentences were cut."""
+    runtime, resident = _prepared(job.model, job.store, job.offline, job.device)
+    runtime.report = report
+    made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
+    shards.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
+    shards.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
+    failpoint("mine:after-shard")
+
+
+@lru_cache(maxsize=1)
+def _prepared(model: str, store: str, offline: bool, device: str | None) -> tuple[Runtime, Resident]:
+    """Once in a process."""
+    workspace = Workspace(store, None, offline)
+    base = models.locate(model, offline=offline, memory=workspace.memory)
+    runtime = Runtime(workspace, base, device=device)
+    return runtime, Resident(workspace.store, base, runtime.device)
+
+
+class _Job:
+    """What the options mean with this model and this store."""
+
+    def __init__(self, settings: Settings, workspace: Workspace, device: str | None) -> None:
+        self.settings, self.workspace, self.device = settings, workspace, device
+        place = (settings.model, str(workspace.store.folder), workspace.offline, device)
+        self.place = place
+        runtime, _ = _prepared(*place)
+        self.on = environment(runtime.device)
+        shape = runtime.model.shape
+        layer = default_layer(shape["layers"]) if settings.layer is None else settings.layer
+        if not 0 <= layer <= shape["layers"]:
+            raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {shape['layers']}")
+        base, stack = (None, ()) if settings.adapter is None else _adapted(settings.adapter, workspace.store)
+        length = min(settings.max_length, shape["positions"] - 2)
+        self.recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
+        self.model = runtime.model.fingerprint.identity()
+
+    def identity(self) -> dict[str, Any]:
+        """What vectors depend on, for a key; not the search, whose files have names of their own."""
+        return {"model": self.model, "recipe": asdict(self.recipe), "shard": self.settings.shard, "on": self.on}
+
+    def encoded(self, name: str, file: Lines, folder: Path, ray: bool, report: Report) -> list[Path]:
+        """The files of one side's vectors, in the order of its sentences."""
+        size = self.settings.shard
+        paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
+        model, store, offline, device = self.place
+        jobs = []
+        for number, path in enumerate(paths):
+            at = slice(number * size, (number + 1) * size)
+            own = replace(file, numbers=file.numbers[at], offsets=file.offsets[at])
+            title = f"{file.path.name}, {number + 1} of {len(paths)}"
+            if not path.exists():
+                jobs.append(Encoding(own, str(path), title, self.recipe, model, store, offline, device))
+        for done, _ in enumerate(each(encode if ray else partial(encode, report=report), jobs, ray), 1):
+            report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
+        return paths
+
+
+def _scanned(path: Path) -> Lines:
+    found = scan(path)
+    if not len(found):
+        raise DataError(f"{path}: {found.total} lines and no sentence; expected one sentence a line")
+    return found
+
+
+def _check_out(out: Path, *inputs: Path) -> None:
+    """Refuse before anything is spent."""
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ConfigError(f"{out}: expected the name of a file in a folder that is there")
+    if any(out.exists() and path.exists() and out.samefile(path) for path in inputs):
+        raise ConfigError(f"{out}: is one of the inputs; give another name")
+
+
+def _adapted(name: str, store: Store) -> tuple[str | None, tuple[str, ...]]:
+    """The trunk and the stack of adapters that an entry stands for, adopted into the store from another one.
+
+    Raises:
+        ConfigError: no such entry, or one without an adapter and an encoder.
+    """
+    folder = Path(name)
+    if not (folder / MANIFEST).is_file():
+        keys = [key for key in (*store.keys(),) if name and key.startswith(name)]
+        if len(keys) != 1:
+            raise ConfigError(
+                f"--adapter {name!r}: {len(keys)} entries have keys that begin so; expected the folder of an entry (it"
+                f" holds {MANIFEST}), or the beginning of the key of one in {store.folder}"
+            )
+        folder = store.entry_folder(keys[0])
+    entry = _adopted(folder, store)
+    parts = {file.partition("/")[0] for file in entry.manifest["files"]}
+    if "encoder" in parts:
+        return entry.key, ()
+    if not parts & {"adapter", "fusion"}:
+        raise ConfigError(f"--adapter {name!r}: entry {entry.key[:12]} has neither an adapter nor an encoder")
+    return entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key)
+
+
+def _adopted(folder: Path, store: Store) -> Entry:
+    """An entry, and those that it stands on, which are beside it."""
+    entry = store.adopt(folder)
+    parents = [entry.spec.get("base") or (), *(entry.spec.get(name) or () for name in ("stack", "fuse"))]
+    for key in (key for part in parents for key in ([part] if isinstance(part, str) else part)):
+        if not store.has(key):
+            beside = folder.resolve().parents[1] / key[:2] / key
+            if not (beside / MANIFEST).is_file():
+                raise ConfigError(f"--adapter {folder}: it stands on {key[:12]}, which is not in {store.folder}")
+            _adopted(beside, store)
+    return entry
+
+
+@contextlib.contextmanager
+def _kept(store: Store, key: str) -> Iterator[Path]:
+    """The folder of what is made for a key, which is neither forgotten nor collected while it is held."""
+    done = store.vectors / key
+    folder = done.with_name(f"{key}.part")
+    with store.lease(f"vectors.{key}") as own:
+        if not own:
+            raise ResourceError(f"{store.folder}: {store.holder(f'vectors.{key}')} mines the same files; wait for it")
+        if done.is_dir() and not folder.exists():
+            done.rename(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        folder.rename(done)
+
+
+def _cut(path: Path) -> Path:
+    return path.with_suffix(".cut")
+
+
+def _write(out: Path, pairs: Pairs, foreign: Lines, english: Lines) -> None:
+    """Score, line numbers and sentences, with tabs; a tab or line end within a sentence becomes a space."""
+    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
+    order = np.lexsort((pairs.english, pairs.foreign, -pairs.scores))
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            for start in range(0, len(order), _BLOCK):
+                block = pairs.at(order[start : start + _BLOCK])
+                left, right = foreign.texts(block.foreign), english.texts(block.english)
+                lines = zip(block.scores, foreign.numbers[block.foreign], english.numbers[block.english], strict=True)
+                for (score, i, j), *texts in zip(lines, left, right, strict=True):
+                    file.write("\t".join([f"{score:.6f}", str(i), str(j), *map(_plain, texts)]) + "\n")
+        failpoint("mine:before-rename")
+        temporary.replace(out)
+    except OSError as error:
+        raise ResourceError(f"{out}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()) if any(mark in text for mark in "\t\r\v\f\x85\u2028\u2029") else text

@@ -1,0 +1,187 @@
+"""Neighbours in both directions between collections that lie in shards on disk.
+
+Every shard of one side is searched in every shard of the other, and the k nearest of all are the k nearest of those:
+the result is that of one search, whatever the shards. What a piece of this gave is one file, renamed into place when it
+is whole, so that an interrupted search continues, and pieces can be done by many workers that see the same files.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adaptstilts.retrieval import index as indexes
+from adaptstilts.retrieval import onepass
+from adaptstilts.retrieval.search import Approximate, Rows, Scores, Vectors, approximated, grouped, neighbours
+from adaptstilts.retrieval.workers import each
+from adaptstilts.store import failpoint
+
+Found = tuple[Rows, Scores]
+_SAMPLED = 1000  # queries whose recall is measured, over all pieces
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One shard searched in another, in both directions; with an approximate index in one.
+
+    Attributes:
+        foreign: shard number and file.
+        english: shard number and file.
+        k: neighbours.
+        index: factory string of an approximate index; None for an exact search.
+        back: with an index, whether foreign vectors are indexed and English ones asked.
+        sample: queries that are searched exactly beside an approximate search.
+        folder: gets the results.
+    """
+
+    foreign: tuple[int, str]
+    english: tuple[int, str]
+    k: int
+    index: str | None
+    back: bool
+    sample: int
+    folder: str
+
+    def file(self, back: bool) -> Path:
+        """Where the neighbours of the foreign vectors are, or, ``back``, of the English ones."""
+        return Path(self.folder) / f"{self.foreign[0]:06d}-{self.english[0]:06d}-{'back' if back else 'ahead'}.npz"
+
+
+@dataclass(frozen=True)
+class Mutual:
+    """Neighbours of both sides, by number among all of the other, and the recall of an approximate search."""
+
+    ahead: Found
+    back: Found
+    recall: float | None
+
+
+def mutual(
+    foreign: Sequence[Path],
+    english: Sequence[Path],
+    k: int,
+    folder: Path,
+    index: str | None = None,
+    ray: bool = False,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Mutual:
+    """The ``k`` nearest rows of the other side, for every row of both sides, best first, equal ones by number.
+
+    Args:
+        foreign: files of vectors of unit length (rows, d) float32, one after the other.
+        english: the same.
+        k: neighbours.
+        folder: keeps what pieces gave; a piece that is there is not searched again.
+        index: factory string of an approximate index, see :func:`adaptstilts.retrieval.index.approximate`.
+        ray: see :func:`adaptstilts.retrieval.workers.each`.
+        report: told how many pieces of all are done.
+
+    Raises:
+        DataError: vectors that cannot be compared.
+        ConfigError: an index that cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = _pieces(foreign, english, k, folder, index)
+    missing = [piece for piece in pieces if not all(piece.file(back).exists() for back in _directions(piece))]
+    report(len(pieces) - len(missing), len(pieces))
+    for number, _ in enumerate(each(work, missing, ray), 1):
+        report(len(pieces) - len(missing) + number, len(pieces))
+    sizes = [[len(_load(path)) for path in side] for side in (foreign, english)]
+    recalls = [float(np.load(p.file(b))["recall"]) for p in pieces for b in _directions(p)] if index else []
+    return Mutual(
+        _joined(_merged(pieces, i, False, sizes[1], k) for i in range(len(foreign))),
+        _joined(_merged(pieces, j, True, sizes[0], k) for j in range(len(english))),
+        float(np.mean(recalls)) if recalls else None,
+    )
+
+
+def work(piece: Piece) -> None:
+    """Search one piece and write what it gave."""
+    foreign, english = _load(piece.foreign[1]), _load(piece.english[1])
+    if piece.index is not None:
+        queries, held = (english, piece.foreign[1]) if piece.back else (foreign, piece.english[1])
+        found = _approximate(queries, held, piece)
+        save(piece.file(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
+    else:
+        results: dict[bool, Found] = dict(zip((False, True), both(foreign, english, piece.k), strict=True))
+        for back, (rows, products) in results.items():
+            save(piece.file(back), rows=rows, products=products)
+    failpoint("mine:after-piece")
+
+
+def both(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
+    """Exact neighbours in both directions, by what is fastest here."""
+    if onepass.pays(foreign, english):
+        return onepass.mutual(foreign, english, k)
+    return neighbours(foreign, english, k), neighbours(english, foreign, k)
+
+
+def save(path: Path, **arrays: Any) -> None:
+    """Write a file of arrays (one nameless array: ``.npy``) beside its place and rename it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "wb") as file:
+            np.save(file, arrays["_"]) if set(arrays) == {"_"} else np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pieces(foreign: Sequence[Path], english: Sequence[Path], k: int, folder: Path, index: str | None) -> list[Piece]:
+    """All pieces; those that search in one index are next to each other."""
+    grid = [(i, j) for j in range(len(english)) for i in range(len(foreign))]
+    found = [(i, j, False) for i, j in grid] + ([(i, j, True) for i, j in sorted(grid)] if index else [])
+    sample = -(-_SAMPLED // len(found))
+    return [
+        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, back, sample, str(folder)) for i, j, back in found
+    ]
+
+
+def _directions(piece: Piece) -> tuple[bool, ...]:
+    return (False, True) if piece.index is None else (piece.back,)
+
+
+def _approximate(queries: Vectors, held: str, piece: Piece) -> Approximate:
+    assert piece.index is not None  # noqa: S101
+    return approximated(queries, _load(held), piece.k, _index(held, piece.index), piece.sample)
+
+
+@lru_cache(maxsize=1)
+def _index(held: str, factory: str) -> Any:
+    return indexes.approximate(_load(held), factory)
+
+
+def _merged(pieces: Sequence[Piece], shard: int, back: bool, others: Sequence[int], k: int) -> Found:
+    """The neighbours of one shard's rows over all shards of the other side."""
+    starts = np.cumsum([0, *others])
+    rows, products = [], []
+    for piece in pieces:
+        own, other = (piece.english[0], piece.foreign[0]) if back else (piece.foreign[0], piece.english[0])
+        if own == shard and back in _directions(piece):
+            with np.load(piece.file(back)) as found:
+                rows.append(found["rows"] + starts[other])
+                products.append(found["products"])
+    number, product = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
+    owner = np.repeat(np.arange(len(number)), number.shape[1])
+    kept = grouped(owner, number.ravel(), product.ravel(), k).reshape(len(number), -1)
+    return number.ravel()[kept], product.ravel()[kept]
+
+
+def _joined(found: Iterator[Found]) -> Found:
+    parts = list(found)
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([products for _, products in parts])
+
+
+def _load(path: str | Path) -> Vectors:
+    held: Vectors = np.load(path, mmap_mode="r")
+    return held

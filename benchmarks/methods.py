@@ -1,0 +1,296 @@
+"""Every method beside full fine-tuning: time of a step, peak memory, and what kept hidden states save.
+
+One process times the steps, in groups that fit into memory: in every round of a group each variant does one step after
+the other, full fine-tuning first, and a ratio is that of two steps of one round. All rows have the same length. Peak
+memory needs one process per variant. Then two ways end to end: training with what the package has (rows of like length,
+bf16, the lower half of the layers computed once) against full fine-tuning as it is usually run; and a target adapter
+evaluated over nine intermediate ones with the lower half computed once, against nine separate passes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import (
+    BASE,
+    LENGTHS,
+    QUICK,
+    RESULTS,
+    SMALL,
+    Size,
+    arguments,
+    draw_lengths,
+    machine,
+    make_data,
+    make_model,
+    now,
+    spread,
+    verdict,
+    write,
+)
+from training import Timed, Variant, by_round, make_trainer
+
+from adaptstilts.kinds.base import Features
+from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.phases.inference import predict
+from adaptstilts.phases.runtime import Meter
+from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.trunk import Frozen
+from adaptstilts.phases.trunk_files import TrunkCache
+
+FP32 = {"precision": "fp32"}
+KEPT = {**FP32, "cache": True}
+
+
+def bottleneck(layers: int = 0, **settings: Any) -> dict[str, Any]:
+    """A bottleneck adapter that leaves out so many of the lowest layers."""
+    return {"kind": "bottleneck", "leave_out": list(range(layers)), **settings}
+
+
+FULL = "full"
+VARIANTS = {
+    FULL: Variant("full", FP32, "every weight"),
+    "full, embeddings frozen": Variant({"kind": "full", "freeze_embeddings": True}, FP32, ""),
+    "full, 6 layers frozen": Variant({"kind": "full", "freeze_embeddings": True, "freeze_layers": 6}, FP32, ""),
+    "head": Variant("head", FP32, "nothing of the encoder"),
+    "bottleneck seq": Variant(bottleneck(), FP32, ""),
+    "bottleneck double": Variant(bottleneck(placement="double"), FP32, ""),
+    "bottleneck parallel": Variant(bottleneck(placement="parallel"), FP32, ""),
+    "compacter": Variant("compacter", FP32, ""),
+    "lora": Variant("lora", FP32, ""),
+    "lora dora": Variant({"kind": "lora", "dora": True}, FP32, ""),
+    "ia3": Variant("ia3", FP32, ""),
+    "prefix": Variant("prefix", FP32, ""),
+    "bitfit": Variant("bitfit", FP32, ""),
+    "layernorm": Variant("layernorm", FP32, ""),
+    "stack of two": Variant(bottleneck(), FP32, "over a frozen intermediate adapter", stacked=True),
+    "leave out 6": Variant(bottleneck(6), FP32, "no adapter in the lower 6 layers"),
+    "leave out 6, kept": Variant(bottleneck(6), KEPT, "whose hidden states are computed once"),
+    "leave out 9, kept": Variant(bottleneck(9), KEPT, "the same with 9 layers"),
+}
+BARS = {"leave out 6": 0.48, "leave out 6, kept": 0.36, "leave out 9, kept": 0.18}
+GROUP = 5
+QUICKLY = (FULL, "stack of two", "leave out 6, kept")  # what --quick runs
+WHOLE = {
+    "full": Variant("full", {**FP32, "padding": "fixed"}, "every batch padded to 128, fp32"),
+    "kept": Variant(bottleneck(6), {"cache": True}, "bucketed, auto precision, lower 6 layers computed once"),
+}
+EPOCHS = 3
+WHOLE_BAR = 15.0
+INTERMEDIATES = 9
+SHARED_BAR = 0.55
+STEPS = replace(BASE, batch=8, rounds=5, batches=1, memory_steps=2)
+TINY = replace(SMALL, hidden=128, layers=12, batches=1)
+
+
+def bounded(values: Sequence[float], bar: float | None) -> dict[str, Any]:
+    """Median and range, with the bar that the median is not to pass, where there is one."""
+    found: dict[str, Any] = spread(values)
+    return found if bar is None else {**found, "bar": bar, "met": found["median"] <= bar}
+
+
+# Time and memory of a step
+
+
+def step(trainer: _Trainer, number: int) -> float:
+    """Seconds of one training step."""
+    trainer.progress.step = number
+    start = now(trainer.encoder.device)
+    trainer._step()
+    return now(trainer.encoder.device) - start
+
+
+def times(size: Size, work: Path, device: str, names: Sequence[str]) -> dict[str, Any]:
+    """Seconds of a step of every variant, and their share of full fine-tuning's in the same round."""
+    found: dict[str, Any] = {}
+    others = [name for name in names if name != FULL]
+    for i in range(0, len(others), GROUP):
+        trainers = {
+            name: make_trainer(VARIANTS[name], size, work, "even", device) for name in (FULL, *others[i : i + GROUP])
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in trainers}
+        for number in range(1 + size.rounds):
+            for name, trainer in trainers.items():
+                seconds[name].append(step(trainer, number))
+        for name, own in seconds.items():  # the first step of each is the warm-up, and computes what is kept
+            ratios = [a / b for a, b in itertools.islice(zip(own, seconds[FULL], strict=True), 1, None)]
+            trainable = sum(p.numel() for p in trainers[name].named.values())
+            held = {"seconds": spread(own[1:]), "of_full": bounded(ratios, BARS.get(name)), "trainable": trainable}
+            found.setdefault(name, {**held, "note": VARIANTS[name].note})
+        del trainers
+        gc.collect()
+    return found
+
+
+def peak(name: str, size: Size, work: Path, device: str) -> int:
+    """Peak bytes above those before the first step; what is computed once is there before."""
+    trainer = make_trainer(VARIANTS[name], size, work, "even", device)
+    trainer._below(trainer.streams[0])
+    meter = Meter(trainer.encoder.device)
+    for _ in range(size.memory_steps):
+        trainer._step()
+    return meter.peak
+
+
+def memory(work: Path, device: str, names: Sequence[str], quick: bool) -> dict[str, Any]:
+    """Peak memory of every variant, one process each, and its share of full fine-tuning's."""
+    found = {}
+    for name in names:
+        command = [sys.executable, __file__, "--device", device, "--peak-of", name, "--work", str(work)]
+        run = subprocess.run([*command, "--quick"] if quick else command, check=True, stdout=subprocess.PIPE)
+        found[name] = int(run.stdout.split()[-1])
+    return {name: {"mib": held / 2**20, "of_full": held / max(found[FULL], 1)} for name, held in found.items()}
+
+
+# End to end
+
+
+def whole(size: Size, work: Path, device: str) -> dict[str, Any]:
+    """Examples per second of training, the pass that computes hidden states counted over the default epochs."""
+    timed = {name: Timed(variant, size, work, device) for name, variant in WHOLE.items()}
+    trainer = timed["kept"].trainer
+    start = now(trainer.encoder.device)
+    trainer._below(trainer.streams[0])
+    built = now(trainer.encoder.device) - start
+    for own in timed.values():
+        own.warm()
+    for number in range(size.rounds * size.batches):
+        for own in timed.values():
+            own.time(number)
+    rates = {name: by_round(own.seconds, size) for name, own in timed.items()}
+    extra = built / len(trainer.streams[0].features.items) / EPOCHS
+    rates["kept, first pass included"] = [1 / (1 / rate + extra) for rate in rates["kept"]]
+    ratios = {
+        name: spread([a / b for a, b in zip(own, rates["full"], strict=True)])
+        for name, own in rates.items()
+        if name != "full"
+    }
+    bar: dict[str, Any] = ratios["kept, first pass included"]
+    return {
+        "variants": {name: own.describe() for name, own in timed.items()},
+        "examples_per_second": {name: spread(own) for name, own in rates.items()},
+        "first_pass": {"seconds": built, "examples": len(trainer.streams[0].features.items), "epochs": EPOCHS},
+        "of_full": {
+            **ratios,
+            "kept, first pass included": {**bar, "bar": WHOLE_BAR, "met": bar["median"] >= WHOLE_BAR},
+        },
+    }
+
+
+# Evaluation
+
+
+def make_encoder(work: Path, device: str) -> tuple[Encoder, list[str]]:
+    """An encoder with a target adapter and nine intermediate ones that differ, none in the lower 6 layers."""
+    encoder = Encoder(work / "model", "adapters", device)
+    names = [f"intermediate{i}" for i in range(INTERMEDIATES)]
+    noise = torch.Generator().manual_seed(4)
+    for name in (*names, "target"):
+        encoder.add(name, Bottleneck(leave_out=tuple(range(6))), name)
+        with torch.no_grad():
+            for value in encoder.delta(name).values():
+                value.add_(0.02 * torch.randn(value.shape, generator=noise).to(value.device))
+    return encoder, names
+
+
+def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
+    """Nine intermediates under one target, every pass alone and beside it one that shares the lower layers."""
+    trainer = make_trainer(WHOLE["kept"], size, work, "data", device)
+    stream, pad = trainer.streams[0], trainer.runtime.tokenizer.pad
+    features = Features(stream.features.items[: 8 * size.batch])
+    encoder, names = make_encoder(work, device)
+    del trainer
+    ratios, equal, seconds = [], True, {"separate": 0.0, "shared": 0.0}
+    for number in range(1 + (size.rounds > 2)):
+        cache = TrunkCache(work / f"states {number}", 8.0, {})
+        took = {"separate": 0.0, "shared": 0.0}
+        for name in names:
+            encoder.compose([name, "target"])
+            outputs = []
+            for way in took:
+                frozen = Frozen(
+                    cache, encoder, "base", encoder.first_active_block(), bf16=False, exact=True, remark=None
+                )
+                start = now(encoder.device)
+                if way == "separate":
+                    outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False))
+                else:
+                    with frozen.over(features) as below:
+                        outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False, below=below))
+                took[way] += now(encoder.device) - start
+            equal &= outputs[0] == outputs[1]
+        ratios.append(took["shared"] / took["separate"])
+        seconds = {way: seconds[way] + took[way] for way in took}
+    about = {"intermediates": INTERMEDIATES, "examples": len(features.items), "precision": "fp32", "equal": equal}
+    return {**about, "seconds": seconds, "of_separate": bounded(ratios, SHARED_BAR)}
+
+
+# Results
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    lines = [f"{'variant':26} {'of a full step':>14}   {'range':16} {'peak MiB':>9} {'of full':>8}"]
+    for name, held in result["steps"].items():
+        ratio, memory = held["of_full"], result["memory"][name]
+        told = f"{memory['mib']:9.0f} {memory['of_full']:8.2f}"
+        reach = f"{ratio['min']:.3f} to {ratio['max']:.3f}"
+        lines.append(f"{name:26} {ratio['median']:14.3f}   {reach}   {told}{verdict(ratio, '<=')}")
+    lines.append("")
+    for name, held in result["whole"]["of_full"].items():
+        lines.append(f"{name} / full padded fp32: x{held['median']:.2f}{verdict(held, '>=')}")
+    held = result["shared"]["of_separate"]
+    lines.append(f"nine intermediates, lower 6 layers shared / separate: x{held['median']:.3f}{verdict(held, '<=')}")
+    lines.append(f"outputs of the two: {'equal' if result['shared']['equal'] else 'DIFFERENT'}")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write JSON; 1 when outputs differ."""
+    default = RESULTS / "methods.json"
+    parser = arguments("Every method beside full fine-tuning", default)
+    parser.add_argument("--peak-of", choices=list(VARIANTS), help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    size = TINY if options.quick else STEPS
+    if options.peak_of:
+        print(peak(options.peak_of, size, options.work, options.device))
+        return 0
+    began, about = time.monotonic(), machine(options.device)
+    names = QUICKLY if options.quick else tuple(VARIANTS)
+    usual = TINY if options.quick else replace(BASE, rounds=3, batches=4)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        make_model(work / "model", size)
+        make_data(work / "data", size, draw_lengths(size.examples))
+        make_data(work / "even", size, [int(LENGTHS["longest"])] * size.batch * (1 + size.rounds))
+        result = {
+            "benchmark": "methods",
+            "quick": options.quick,
+            "machine": about,
+            "settings": {"steps": asdict(size), "whole": asdict(usual), "lengths": LENGTHS},
+            "steps": times(size, work, options.device, names),
+            "whole": whole(usual, work, options.device),
+            "shared": shared(usual, work, options.device),
+            "memory": memory(work, options.device, names, options.quick),
+            "seconds": time.monotonic() - began,
+        }
+    write(result, options.out or (None if options.quick else default))
+    print(table(result) + (QUICK if options.quick else ""))
+    return 0 if result["shared"]["equal"] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

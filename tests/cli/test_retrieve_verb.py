@@ -1,0 +1,272 @@
+"""`adaptstilts retrieve`: a base model and adapters in turn, all layers from one pass, stored, and every refusal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import make_encoder
+
+from adaptstilts import cli, sweep
+from adaptstilts.config import Retrieve
+from adaptstilts.errors import ConfigError
+from adaptstilts.store import Store
+
+STUDY: dict[str, Any] = {
+    "name": "toy",
+    "missing": "skip",
+    "retrieve": {"max_length": 48},
+    "intermediates": ["mnli", "social_i_qa"],
+    "targets": ["tatoeba"],
+    "methods": ["full", {"kind": "bottleneck", "reduction": 4}],
+    "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12},
+}
+
+
+def call(*arguments: object) -> int:
+    """Run the command line in this process and return its exit code."""
+    held = sys.argv
+    sys.argv = ["adaptstilts", *map(str, arguments)]
+    try:
+        cli.main()
+    except SystemExit as stopped:
+        return int(stopped.code or 0)
+    finally:
+        sys.argv = held
+    return 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished study: its store, and the keys of what it trained by (task, method)."""
+
+    model: Path
+    data: Path
+    store: Path
+    keys: dict[tuple[str, str], str]
+
+    def folder(self, task: str, method: str = "bottleneck") -> Path:
+        return Store(self.store).entry_folder(self.keys[task, method])
+
+    def retrieve(self, store: Path, *more: object, model: Path | None = None) -> int:
+        options = ("--model", model or self.model, "--store", store, "--data-root", self.data, "--offline")
+        given = () if "--task" in more else ("--task", "tatoeba")
+        length = () if "--max-length" in more else ("--max-length", 48)
+        return call("retrieve", *given, *options, *length, *more)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    config = folder / "study.yaml"
+    config.write_text(json.dumps({**STUDY, "model": str(tiny)}), encoding="utf-8")
+    assert call("run", config, "--store", folder / "store", "--data-root", data_root, "--offline") == 0
+    store = Store(folder / "store")
+    specs = {key: store.entry(key).spec for key in store.keys()}  # noqa: SIM118
+    keys = {(s["task"], s["method"]["kind"]): key for key, s in specs.items() if s["kind"] == "train"}
+    assert len(keys) == 4
+    return Trained(tiny, data_root, folder / "store", keys)
+
+
+def read(path: Path) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return held
+
+
+def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    mnli, siqa = trained.folder("mnli"), trained.folder("social_i_qa")
+    arguments = (tmp_path / "own", "--layers", "all", "--adapter", mnli, "--adapter", siqa, "--out", out)
+    assert trained.retrieve(*arguments) == 0
+    told = capsys.readouterr()
+    assert "3 retrieve phases done now, 0 before" in told.out
+    assert sweep.ORACLE in told.out
+    assert "not in the data, not in the mean: ar he" in told.out
+    held = read(out)
+    names = [result["adapter"] for result in held["results"]]
+    assert names == [sweep.BASE, f"mnli@{mnli.name[:8]}", f"social_i_qa@{siqa.name[:8]}"]
+    for result in held["results"]:
+        assert list(result["layers"]) == ["0", "1", "2", "3", "4"]
+        assert result["layer"] == 3
+        assert set(result["languages"]) == {"de", "zh"}
+        own = [values["accuracy"] for values in result["languages"].values()]
+        assert result["mean"] == pytest.approx(np.mean(own)) == pytest.approx(result["layers"]["3"]["mean"])
+        assert result["layers"]["3"]["languages"] == result["languages"]
+        means = [layer["mean"] for layer in result["layers"].values()]
+        assert result[sweep.ORACLE]["mean"] == max(means)
+        assert result["best layer on dev"] is None, "Tatoeba has no dev rows"
+        assert result["sentences_per_second"] > 0
+        assert len(result["missing"]) == 34
+    base, first, second = held["results"]
+    assert base["vs_base"] is None
+    assert first["vs_base"]["value"] == pytest.approx(first["mean"] - base["mean"])
+    assert second["vs_base"]["low"] <= second["vs_base"]["value"] <= second["vs_base"]["high"]
+    made = [np.load(path) for path in sorted(Store(tmp_path / "own").vectors.glob("*/[0-9]*.npy"))]
+    assert len(made) == 3
+    for layer in range(5):
+        others = [not np.array_equal(made[i][layer], made[j][layer]) for i, j in ((0, 1), (0, 2), (1, 2))]
+        assert others == [layer > 0] * 3, "every adapter acts, and above the embeddings only"
+    assert f"| {sweep.BASE}" in told.out
+    assert f"**{base['mean']:.1f}**" in told.out, "the reported layer is marked"
+    assert trained.retrieve(*arguments) == 0
+    assert "0 retrieve phases done now, 3 before" in capsys.readouterr().out
+    assert read(out) == held
+
+
+def test_what_a_study_computed_is_not_computed_again(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beginnings of keys, a fine-tuned encoder, and the same settings as the study: only the base model is new."""
+    keys = [trained.keys["mnli", "bottleneck"][:12], trained.keys["mnli", "full"]]
+    assert trained.retrieve(trained.store, "--adapter", keys[0], "--adapter", keys[1]) == 0
+    told = capsys.readouterr().out
+    assert "1 retrieve phases done now, 2 before" in told
+    assert told.count("| mnli@") == 2
+
+
+def test_options_reach_the_phase(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    more = ("--pooling", "idf", "--centering", "--precision", "fp32", "--layer", 1, "--layers", "2,4")
+    assert trained.retrieve(tmp_path / "s", *more, "--languages", "de", "--batch-tokens", 64, "--out", out) == 0
+    held = read(out)
+    assert held["settings"]["layers"] == [2, 4]
+    assert (held["settings"]["pooling"], held["settings"]["centering"]) == ("idf", True)
+    (result,) = held["results"]
+    assert result["layer"] == 1
+    assert list(result["layers"]) == ["1", "2", "4"]
+    assert set(result["languages"]) == {"de"}
+    (key,) = Store(tmp_path / "s").keys()
+    assert Store(tmp_path / "s").entry(key).spec["retrieve"] == {
+        "layer": 1,
+        "layers": [2, 4],
+        "max_length": 48,
+        "precision": "fp32",
+        "pooling": "idf",
+        "centering": True,
+    }
+
+
+def test_several_tasks_and_the_length_that_a_model_has(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", trained.model, "--store", tmp_path / "s", "--data-root", trained.data, "--layers", "all")
+    assert call("retrieve", *options, "--task", "tatoeba,sample_retrieval", "--task", "sample_mining") == 0
+    told = capsys.readouterr().out
+    assert all(f"| {task} " in told for task in ("tatoeba", "sample_retrieval", "sample_mining"))
+    (mining,) = [line for line in told.splitlines() if "| sample_mining " in line and " at " in line]
+    assert mining.count(" at ") == 2, "mining has a dev score, by which a layer may be chosen"
+    lengths = {Store(tmp_path / "s").entry(key).spec["retrieve"]["max_length"] for key in Store(tmp_path / "s").keys()}  # noqa: SIM118
+    assert lengths == {128}
+
+
+def test_tatoeba_of_xtreme_r_needs_no_training_here(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained.retrieve(tmp_path / "s", "--task", "tatoeba_r", "--languages", "xtreme-r") == 0
+    told = capsys.readouterr().out
+    assert "tatoeba_r: its benchmark encodes with a model trained on squad" in told
+    assert [Store(tmp_path / "s").entry(key).spec["kind"] for key in Store(tmp_path / "s").keys()] == ["retrieve"]  # noqa: SIM118
+
+
+def test_an_adapter_with_what_it_stands_on(trained: Trained, tmp_path: Path, tiny: Path) -> None:
+    """A target adapter over an intermediate one: both are copied from its store, and both act."""
+    config = tmp_path / "study.yaml"
+    changed = {"intermediates": ["mnli"], "targets": ["xnli"], "methods": STUDY["methods"][1:], "languages": ["en"]}
+    config.write_text(json.dumps({**STUDY, **changed, "model": str(tiny)}), encoding="utf-8")
+    assert call("run", config, "--store", tmp_path / "a", "--data-root", trained.data) == 0
+    store = Store(tmp_path / "a")
+    specs = {key: store.entry(key).spec for key in store.keys()}  # noqa: SIM118
+    (key,) = [key for key, spec in specs.items() if spec.get("stack") and spec["kind"] == "train"]
+    assert trained.retrieve(tmp_path / "b", "--adapter", store.entry_folder(key)) == 0
+    there = Store(tmp_path / "b")
+    (made,) = [e for e in map(there.entry, there.keys()) if e.spec["kind"] == "retrieve" and e.spec.get("stack")]
+    assert made.spec["stack"] == [specs[key]["stack"][0], key]
+    alone = tmp_path / "alone" / key[:2] / key
+    shutil.copytree(store.entry_folder(key), alone)
+    with pytest.raises(ConfigError, match=f"it stands on {specs[key]['stack'][0][:12]}, which is not in"):
+        sweep._entry(str(alone), Store(tmp_path / "c"))
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (("--layers", "5"), 2, "retrieve.layers: no layer 5; the model has hidden states 0 to 4"),
+        (("--layers", "two"), 2, "--layers 'two': expected all, or numbers of hidden states such as 4,6,8"),
+        (("--layer", "9"), 2, "hidden states 0 to 4"),
+        (("--layer", "-1"), 2, "Invalid value for '--layer'"),
+        (("--pooling", "sum"), 2, "Invalid value for '--pooling'"),
+        (("--task", "xnli"), 2, "--task xnli: not a retrieval task; those are bucc, "),
+        (("--task", "tatoba"), 2, "unknown task 'tatoba'; did you mean tatoeba"),
+        (("--task", "tatoeba,tatoeba"), 2, "holds the same one twice"),
+        (("--languages", "fr"), 3, "tatoeba: no test rows for fr"),
+        (("--languages", "xx"), 2, "unknown language 'xx'"),
+        (("--adapter", "no/such/folder"), 2, "--adapter 'no/such/folder': no such entry; expected the folder of an"),
+        (("--adapter", "feed"), 2, "--adapter 'feed': no such entry"),
+        (("--adapter", ""), 2, "--adapter '': no such entry"),
+        (("--max-length", "500"), 2, "max_length 500 is more than the 128 positions"),
+    ],
+)
+def test_refused_in_one_line(
+    trained: Trained, tmp_path: Path, more: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained.retrieve(tmp_path / "s", *more) == code
+    found = capsys.readouterr()
+    assert told in found.err
+    assert found.out == ""
+    assert len(found.err.strip().splitlines()) == 1
+    assert not (tmp_path / "s/entries").exists()
+
+
+def test_an_adapter_of_another_model(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = make_encoder(tmp_path / "other", seed=9)
+    assert trained.retrieve(tmp_path / "s", "--adapter", trained.folder("mnli"), model=other) == 4
+    assert "belongs to another base model: " in capsys.readouterr().err
+
+
+def test_a_damaged_adapter(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.folder("mnli"), copy)
+    path = next(copy.rglob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert trained.retrieve(tmp_path / "s", "--adapter", copy) == 4
+    assert "does not have the sha256 of the manifest" in capsys.readouterr().err
+
+
+def test_an_entry_that_is_no_adapter_and_one_twice(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(trained.store)
+    scored = next(key for key in store.keys() if store.entry(key).spec["kind"] == "retrieve")  # noqa: SIM118
+    assert trained.retrieve(trained.store, "--adapter", scored) == 4
+    assert "not of an adapter or a fine-tuned encoder" in capsys.readouterr().err
+    key = trained.keys["mnli", "bottleneck"]
+    assert trained.retrieve(trained.store, "--adapter", key, "--adapter", key[:20]) == 2
+    assert "is given twice" in capsys.readouterr().err
+
+
+def test_no_data(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    options = ("--model", trained.model, "--store", tmp_path / "s", "--data-root", tmp_path / "empty")
+    assert call("retrieve", *options, "--task", "tatoeba", "--max-length", 48) == 3
+    assert "tatoeba: no test rows for ar, he" in capsys.readouterr().err
+
+
+def test_languages_of_the_benchmarks() -> None:
+    def codes(languages: str, *names: str) -> tuple[str, ...] | None:
+        found = sweep.study("m", names, Retrieve(), languages).languages
+        assert found is None or isinstance(found, tuple)
+        return found
+
+    assert codes("all", "tatoeba_laser") is None
+    assert len(codes("xtreme", "tatoeba_laser") or ()) == 36
+    assert len(codes("xtreme-r", "tatoeba_laser") or ()) == 41
+    assert len(codes("xtreme-r", "tatoeba") or ()) == 36
+    assert set(codes("xtreme", "ntrex_mining") or ()) == {"de", "fr", "ru", "zh"}
+    assert codes("de, fr,", "tatoeba") == ("de", "fr")
