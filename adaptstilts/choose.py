@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adaptstilts import tasks
+from adaptstilts.compositions import Under
 from adaptstilts.config import Arm, Foresee, Part, Study
 from adaptstilts.data import sources
 from adaptstilts.errors import ConfigError
@@ -19,7 +20,7 @@ from adaptstilts.plan import expand, intermediates
 from adaptstilts.scores import Record, records
 from adaptstilts.spec import ForeseePhase
 from adaptstilts.store import Store
-from adaptstilts.trainings import Trainings, Under
+from adaptstilts.trainings import Trainings
 from adaptstilts.transferability import rank_correlation, regret
 from adaptstilts.workspace import Workspace
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from adaptstilts import languages, tasks
-from adaptstilts.config import Arm, Chain, Composition, Merge, Part, Retrieve, Study, evaluate_settings, near
+from adaptstilts import compositions, languages, tasks
+from adaptstilts.checks import ENGLISH, blended, check
+from adaptstilts.compositions import NOTHING, Under
+from adaptstilts.config import Arm, Chain, Composition, Merge, Part, Retrieve, Study, evaluate_settings
 from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.graph import Cell, Cost, Plan
 from adaptstilts.imports import check_kind, import_phase
-from adaptstilts.methods import fusion
-from adaptstilts.methods.base import ANY
-from adaptstilts.models.source import Model
 from adaptstilts.spec import EvaluatePhase, RetrievePhase
 from adaptstilts.tasks import Task
 from adaptstilts.tasks.base import POOL
-from adaptstilts.trainings import ENGLISH, NOTHING, Trainings, Under, check_compositions, check_language_adapters
+from adaptstilts.trainings import Trainings
 from adaptstilts.workspace import Workspace
 
 __all__ = ["Cell", "Cost", "Plan", "expand"]
@@ -30,7 +28,7 @@ def expand(study: Study, workspace: Workspace) -> Plan:
         DataError: data that is missing or unreadable.
     """
     model = workspace.model(study)
-    _check(study, model)
+    check(study, model)
     plan = Plan(study, model)
     builder = _Builder(plan, workspace)
     for seed in study.seeds:
@@ -47,7 +45,7 @@ def encodings(study: Study, workspace: Workspace) -> Plan:
         ConfigError, DataError: as :func:`expand`.
     """
     model = workspace.model(study)
-    _check(study, model)
+    check(study, model)
     plan = Plan(study, model)
     builder = _Builder(plan, workspace)
     for part in study.targets:
@@ -122,11 +120,11 @@ class _Builder:
             return self._merged(part.label, arm, found, part.merge, seed)
         if part.adapter:
             adopted = import_phase(part.adapter, part.label, self.plan.model, self.workspace)
-            check_kind(adopted, arm.method, alike=_blended(self.study))
-            return _over(part.label, arm, self.plan.add(adopted))
+            check_kind(adopted, arm.method, alike=blended(self.study))
+            return compositions.over(part.label, arm, self.plan.add(adopted))
         mixed = part.mixture or part.masked
         key = self.trainings.several(part, arm, seed) if mixed else self.trainings.task(part, arm, NOTHING, seed)[-1]
-        return _over(part.label, arm, key)
+        return compositions.over(part.label, arm, key)
 
     def _chain(self, arm: Arm, part: Part, chain: Chain, seed: int) -> Under:
         """Tasks one after the other; the last is what targets stand on, over those that stay below it."""
@@ -144,11 +142,11 @@ class _Builder:
 
     def _merged(self, label: str, arm: Arm, found: dict[str, Under], merge: Merge | Composition, seed: int) -> Under:
         """A weighted sum of intermediates."""
-        held = [_named(name, found, label) for name in merge.of]
-        keys = [_single(under, label) for under in held]
-        weights = _weights(merge.weights, len(keys), label)
+        held = [compositions.named(name, found, label) for name in merge.of]
+        keys = [compositions.single(under, label) for under in held]
+        weights = compositions.weights(merge.weights, len(keys), label)
         dropped = merge.leave_out if isinstance(merge, Merge) else ()
-        return _over(label, arm, self.trainings.merge(label, arm, keys, weights, dropped))
+        return compositions.over(label, arm, self.trainings.merge(label, arm, keys, weights, dropped))
 
     def lower(self, arm: Arm) -> Arm:
         """The arm of the intermediate phases: its own, or as the study has it, for what stands on another method."""
@@ -190,17 +188,17 @@ class _Builder:
         """What a target stands on under one composition, for each intermediate or for all of them together."""
         if composition.kind == "none":
             return [NOTHING]
-        held = {name: _named(name, unders, "compositions") for name in composition.of} or unders
+        held = {name: compositions.named(name, unders, "compositions") for name in composition.of} or unders
         if composition.kind == "stack":
             return list(held.values())
         held = {name: under for name, under in held.items() if under != NOTHING}
         if not held:
             raise ConfigError(f"compositions: {composition.kind} needs an intermediate")
         if composition.kind == "continue":
-            return [_continued(under, arm) for under in held.values()]
-        label = _label("+".join(held), composition)
+            return [compositions.continued(under, arm) for under in held.values()]
+        label = compositions.label("+".join(held), composition)
         if composition.kind == "fuse":
-            return [_fused(label, arm, list(held.values()))]
+            return [compositions.fused(label, arm, list(held.values()))]
         whole = composition.model_copy(update={"of": tuple(held)})
         return [self._merged(label, self.lower(arm), unders, whole, seed)]
 
@@ -214,9 +212,9 @@ class _Builder:
         chain = self.trainings.task(part, arm, NOTHING, seed)
         found = []
         for name in names:
-            label = _label(name, composition)
-            keys = (_single(_named(name, unders, label), label), chain[-1])
-            weights = _weights(composition.weights, 2, label)
+            label = compositions.label(name, composition)
+            keys = (compositions.single(compositions.named(name, unders, label), label), chain[-1])
+            weights = compositions.weights(composition.weights, 2, label)
             found.append((Under(label), chain, self.trainings.merge(label, arm, keys, weights, target=part.task)))
         return found
 
@@ -277,63 +275,6 @@ class _Builder:
         return self._tests[name, split]
 
 
-def _blended(study: Study) -> bool:
-    """Whether adapters are continued or summed, not only stacked."""
-    kinds = {composition.kind for composition in study.compositions}
-    return bool(kinds & {"continue", "merge", "merge_then_stack"}) or any(p.merge for p in study.intermediates)
-
-
-def _over(label: str, arm: Arm, key: str) -> Under:
-    """What stands on one phase: its adapter, or the encoder that it left."""
-    return Under(label, stack=(key,)) if arm.method.stackable else Under(label, base=key)
-
-
-def _label(names: str, composition: Composition) -> str:
-    """What tables call a composition of intermediates."""
-    weights = f": {', '.join(f'{weight:g}' for weight in composition.weights)}" if composition.weights else ""
-    return f"{names} ({composition.kind}{weights})"
-
-
-def _continued(under: Under, arm: Arm) -> Under:
-    """A target whose adapter starts as the intermediate one; a fine-tuned encoder is continued as it is."""
-    if arm.method.backend == ANY:
-        raise ConfigError(f"method {arm.label}: has no adapter that could be continued on {under.name}")
-    if not under.stack:
-        return under
-    return Under(_label(under.name, Composition(kind="continue")), under.base, under.stack[:-1], under.stack[-1])
-
-
-def _fused(label: str, arm: Arm, unders: Sequence[Under]) -> Under:
-    """A target that fuses adapters."""
-    told = fusion.refusal(arm.method)
-    if told or len(unders) < 2:
-        raise ConfigError(f"method {arm.label}: cannot be fused ({label}): {told or 'two or more are needed'}")
-    return Under(label, fuse=tuple(_single(under, label) for under in unders))
-
-
-def _single(under: Under, label: str) -> str:
-    """The one phase that an intermediate is."""
-    if under.base:
-        return under.base
-    if len(under.stack) != 1:
-        raise ConfigError(f"{label}: {under.name} is not one adapter; it cannot be merged or fused")
-    return under.stack[0]
-
-
-def _named(name: str, unders: Mapping[str, Under], where: str) -> Under:
-    if name not in unders:
-        raise ConfigError(f"{where}: {name} is no intermediate of this study that comes before it{near(name, unders)}")
-    return unders[name]
-
-
-def _weights(given: Sequence[float] | None, count: int, label: str) -> tuple[float, ...]:
-    if given is None:
-        return (1 / count,) * count
-    if len(given) != count:
-        raise ConfigError(f"{label}: {len(given)} weights for {count} adapters")
-    return tuple(given)
-
-
 def _named_layers(settings: Retrieve, depth: int) -> Retrieve:
     """``layers`` written out, so that the same ones have the same key."""
     asked = settings.asked(depth)
@@ -367,48 +308,3 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _T
         for name, source in reads[code].items()
     }
     return _Test(data, found, tuple(missing))
-
-
-def _check(study: Study, model: Model) -> None:
-    """Combinations that no single key shows to be wrong."""
-    held = [tasks.get(part.task) for part in study.targets]
-    known = {code for task in held for code in (*task.languages, *task.more_languages)}
-    named = study.languages if isinstance(study.languages, tuple) else ()
-    for code in named:
-        if languages.resolve(code).code not in known:
-            raise ConfigError(f"languages: no target of this study has {code!r}")
-    for name in ("intermediates", "targets", "methods", "seeds"):
-        items = [_name(item) for item in getattr(study, name)]
-        if len(items) != len(set(items)):
-            raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
-    check_language_adapters(study)
-    check_compositions(study)
-    for arm in study.methods:
-        below = arm.method.below
-        if not below.layers(model.shape["layers"]) and below.backend != ANY:
-            raise ConfigError(f"method {below.label}: leaves out every layer of the model")
-        if below.backend == ANY and any(part.task != "none" for part in study.intermediates):
-            raise ConfigError(
-                f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
-                f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
-            )
-        outside = [i for i in getattr(below, "leave_out", ()) if not 0 <= i < model.shape["layers"]]
-        if outside:
-            raise ConfigError(
-                f"method {arm.method.label}: the model has no layer {outside[0]}, its"
-                f" {model.shape['layers']} layers are counted from 0"
-            )
-    if study.swap == "all":
-        if not any(arm.method.below.stackable for arm in study.methods):
-            raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
-        kinds = {held.kind for arm in study.methods for held in arm.compositions or study.compositions}
-        if len(study.intermediates) < 2 or not kinds & {"stack", "merge_then_stack"}:
-            raise ConfigError("swap: needs two or more intermediates and the composition stack")
-    if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
-        raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
-
-
-def _name(item: Part | Arm | int) -> object:
-    if isinstance(item, Part):
-        return item.label
-    return item.label if isinstance(item, Arm) else item

@@ -250,7 +250,6 @@ class _Reader:
             "examples_per_second": costs[-1]["examples_per_second"],
         }
 
-
     def _under(self, entry: Entry, seen: set[str]) -> list[Entry]:
         """The entries that one stands on, each once; ``seen`` are left out, and grows."""
         found = []

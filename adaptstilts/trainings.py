@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from adaptstilts import languages, tasks
-from adaptstilts.config import Arm, LanguageAdapters, Masked, Part, Study, Train, train_settings
+from adaptstilts import tasks
+from adaptstilts.checks import ENGLISH
+from adaptstilts.compositions import Under
+from adaptstilts.config import Arm, LanguageAdapters, Masked, Part, Train, train_settings
 from adaptstilts.errors import ConfigError
 from adaptstilts.graph import Plan
 from adaptstilts.methods import Method, fusion
@@ -14,30 +15,6 @@ from adaptstilts.methods.base import ANY, ascending
 from adaptstilts.spec import MergePhase, Stream, TaskPhase, TrainPhase
 from adaptstilts.tasks import Source, Task, masked
 from adaptstilts.workspace import Workspace
-
-ENGLISH = "en"
-
-
-@dataclass(frozen=True)
-class Under:
-    """What a target phase stands on.
-
-    Attributes:
-        name: the intermediate tasks, and the composition where it is not ``stack``.
-        base: key of the phase whose encoder it is trained on; None for the base model's.
-        stack: keys of the frozen adapters under its own, the lowest first.
-        start: key of the phase whose adapter its own starts as.
-        fuse: keys of the phases whose adapters it fuses.
-    """
-
-    name: str
-    base: str | None = None
-    stack: tuple[str, ...] = ()
-    start: str | None = None
-    fuse: tuple[str, ...] = ()
-
-
-NOTHING = Under("none")
 
 
 class Trainings:
@@ -209,41 +186,6 @@ class Trainings:
         if source is None:
             raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
         return self.workspace.split(source).identity(task.version)
-
-
-def check_compositions(study: Study) -> None:
-    """Refuse what a composition of its kind does not read.
-
-    Raises:
-        ConfigError: weights or intermediates of one that has none.
-    """
-    for held in (*study.compositions, *(own for arm in study.methods for own in arm.compositions)):
-        if held.weights is not None and held.kind not in ("merge", "merge_then_stack"):
-            raise ConfigError(f"compositions: {held.kind} has no weights; merge and merge_then_stack have")
-        if held.of and held.kind == "none":
-            raise ConfigError("compositions: none is over no intermediate; leave out of=[...]")
-
-
-def check_language_adapters(study: Study) -> None:
-    """What no single key of a study's language adapters shows.
-
-    Raises:
-        ConfigError: English is missing, or a method is none that can stand on them.
-    """
-    held = study.language_adapters
-    if held is not None and ENGLISH not in held.text:
-        raise ConfigError(f"language_adapters.text: no {ENGLISH}, over whose adapter the tasks are trained")
-    for code in held.text if held is not None else ():
-        if (known := languages.resolve(code).code) != code:
-            raise ConfigError(f"language_adapters.text: write {code} as {known}, or its adapter would not be found")
-    for arm in study.methods:
-        below = arm.method.below
-        if arm.language_adapters and held is not None:
-            alike = below.kind == held.method.kind
-            told = held.method.refusal or below.refusal or below.lowest_only
-            told = told if alike else f"they are of another kind ({held.method.kind})"
-            if told:
-                raise ConfigError(f"method {arm.label}: cannot stand on language adapters: {told}")
 
 
 def _check_cache(phase: TrainPhase, plan: Plan) -> None:

@@ -31,7 +31,7 @@ interop.tensorfile interop.fetch
 interop.adapterhub interop.peft
 interop.adapters
 spec workspace
-imports graph
+imports graph checks compositions
 trainings
 plan pretrain.recipe
 outline

@@ -180,6 +180,8 @@ def _check_task(path: strictyaml.Path, part: Mapping[str, Any], note: Any) -> No
     for key in (*_MADE, "masked", "swap_only"):
         if part.get(key) and (path[0] != "intermediates" or part["task"] == "none"):
             note((*path, key), "only an intermediate task can have it")
+    if made == ["merge"] and part.get("train"):
+        note((*path, "train"), "cannot be together with merge, of which nothing is trained")
     if len(made) > 1 or (made and made != ["mixture"] and part.get("masked") is not None):
         note((*path, made[-1]), f"cannot be together with {made[0] if len(made) > 1 else 'masked'}")
     if part.get("evaluate") is not None and path[0] != "targets":

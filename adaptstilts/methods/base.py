@@ -86,9 +86,7 @@ class Method(BaseModel):
         return first.model_copy(update={"leave_out": ascending(tuple(left))})
 
     @classmethod
-    def merged(
-        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
-    ) -> dict[str, Tensor]:
+    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
         """The tensors of a weighted sum of adapters; one that an adapter does not have counts as zeros there.
 
         Args:

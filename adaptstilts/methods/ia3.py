@@ -40,9 +40,7 @@ class Ia3(Method):
     decayed: ClassVar[bool] = False  # scales are at rest at one
 
     @classmethod
-    def merged(
-        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
-    ) -> dict[str, Tensor]:
+    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
         """``1 + sum of w (l - 1)``: scales that are absent are one."""
         moved = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in held]
         return {key: 1 + value for key, value in super().merged(moved, weights).items()}

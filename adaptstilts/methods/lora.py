@@ -92,9 +92,7 @@ class Lora(Method):
         return first.model_copy(update={"rank": rank, "alpha": alpha})
 
     @classmethod
-    def merged(
-        cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
-    ) -> dict[str, Tensor]:
+    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
         """The exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
 
         Averaging ``A`` and ``B`` one by one is something else.
