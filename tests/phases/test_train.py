@@ -282,7 +282,7 @@ def test_padding(bench: Callable[[], Bench], monkeypatch: pytest.MonkeyPatch, pa
     widths: list[int] = []
     states = trainer.encoder.states
 
-    def watched(ids: Tensor, mask: Tensor) -> Tensor:
+    def watched(ids: Tensor, mask: Tensor, start: None) -> Tensor:
         widths.append(ids.shape[1])
         return states(ids, mask)
 
