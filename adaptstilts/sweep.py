@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adaptstilts import methods, tasks
+from adaptstilts.adopted import adopted, standing
 from adaptstilts.config import Arm, Part, Retrieve, Study
-from adaptstilts.errors import ArtifactError, ConfigError
+from adaptstilts.errors import ConfigError
 from adaptstilts.methods.full import Full
 from adaptstilts.models.source import check_same
 from adaptstilts.plan import Plan, encodings
 from adaptstilts.scores import Record, records
 from adaptstilts.spec import RetrievePhase
-from adaptstilts.store import MANIFEST, Entry, Store
+from adaptstilts.store import Entry, Store
 from adaptstilts.tables import Table, markdown
 from adaptstilts.workspace import Workspace
 
 BASE = "base model"
 ORACLE = "best layer, chosen on test: oracle"
 DEV = "dev_f1"  # a layer's score on dev, for tasks that have one
-PARENTS = ("base", "stack", "fuse")  # of a spec: what its encoder is made of
 Values = Mapping[str, Mapping[str, float]]  # language -> metric -> value
 
 
@@ -142,7 +141,7 @@ def expand(asked: Study, workspace: Workspace, adapters: Sequence[str] = ()) -> 
     plan = encodings(asked, workspace)
     bare = list(plan.cells)
     for name in adapters:
-        entry = _entry(name, workspace.store)
+        entry = adopted(name, workspace.store)
         check_same(plan.model.fingerprint.identity(), entry.spec.get("model", {}), f"adapter {entry.key[:12]}")
         called = f"{entry.spec.get('task', entry.spec['kind'])}@{entry.key[:8]}"
         if any(cell.over == called for cell in plan.cells):
@@ -194,43 +193,10 @@ def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(code for code in tasks.get(whole[languages]).languages if code in known)
 
 
-def _entry(name: str, store: Store) -> Entry:
-    """An entry by its folder or by the beginning of its key, with those it stands on in the store."""
-    folder = Path(name)
-    if (folder / MANIFEST).is_file():
-        entry = store.adopt(folder)
-    else:
-        keys = [key for key in store.keys() if name and key.startswith(name)]  # noqa: SIM118 (not a dict)
-        if len(keys) != 1:
-            told = f"{len(keys)} entries of {store.folder} have keys that begin so" if keys else "no such entry"
-            raise ConfigError(
-                f"--adapter {name!r}: {told}; expected the folder of an entry (it holds {MANIFEST}), or the beginning"
-                f" of the key of one in {store.folder}"
-            )
-        entry = store.entry(keys[0])
-    for key in _parents(entry):
-        other = folder.resolve().parents[1] / key[:2] / key
-        if not store.has(key):
-            if not (other / MANIFEST).is_file():
-                raise ConfigError(f"--adapter {name!r}: it stands on {key[:12]}, which is not in {store.folder}")
-            _entry(str(other), store)
-    return entry
-
-
-def _parents(entry: Entry) -> list[str]:
-    held = [entry.spec.get(name) or () for name in PARENTS]
-    return [key for part in held for key in ([part] if isinstance(part, str) else part)]
-
-
 def _over(phase: RetrievePhase, entry: Entry) -> RetrievePhase:
     """A phase with what an entry holds instead of the base model."""
-    parts = {name.partition("/")[0] for name in entry.manifest["files"]}
-    if not parts & {"encoder", "adapter", "fusion"} or "method" not in entry.spec:
-        raise ArtifactError(f"entry {entry.key[:12]}: not of an adapter or a fine-tuned encoder")
-    method = methods.parse(entry.spec["method"])
-    if "encoder" in parts:
-        return replace(phase, method=method, base=entry.key)
-    return replace(phase, method=method, base=entry.spec.get("base"), stack=(*entry.spec.get("stack", ()), entry.key))
+    base, stack = standing(entry)
+    return replace(phase, method=methods.parse(entry.spec["method"]), base=base, stack=stack)
 
 
 def _scores(found: Sequence[Row]) -> Table:

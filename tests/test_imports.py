@@ -25,7 +25,7 @@ metrics transferability
 sample
 leases tasks methods
 store
-config data
+adopted config data
 models.source
 interop.tensorfile interop.fetch
 interop.adapterhub interop.peft

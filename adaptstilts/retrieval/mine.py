@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from adaptstilts import digests
+from adaptstilts.adopted import adopted, standing
 from adaptstilts.config import Pooling, Precision
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.models import source as models
@@ -30,7 +31,7 @@ from adaptstilts.retrieval.margin import NEIGHBOURS, Margin, Pairs, Retrieval, s
 from adaptstilts.retrieval.search import unit
 from adaptstilts.retrieval.vectors import Recipe, vectors
 from adaptstilts.retrieval.workers import each
-from adaptstilts.store import MANIFEST, Entry, Store, failpoint
+from adaptstilts.store import Store, failpoint
 from adaptstilts.workspace import Workspace
 
 VERSION = 1
@@ -203,7 +204,7 @@ class _Job:
         layer = default_layer(shape["layers"]) if settings.layer is None else settings.layer
         if not 0 <= layer <= shape["layers"]:
             raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {shape['layers']}")
-        base, stack = (None, ()) if settings.adapter is None else _adapted(settings.adapter, workspace.store)
+        base, stack = (None, ()) if settings.adapter is None else standing(adopted(settings.adapter, workspace.store))
         length = min(settings.max_length, shape["positions"] - 2)
         self.recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
         self.model = runtime.model.fingerprint.identity()
@@ -242,43 +243,6 @@ def _check_out(out: Path, *inputs: Path) -> None:
         raise ConfigError(f"{out}: expected the name of a file in a folder that is there")
     if any(out.exists() and path.exists() and out.samefile(path) for path in inputs):
         raise ConfigError(f"{out}: is one of the inputs; give another name")
-
-
-def _adapted(name: str, store: Store) -> tuple[str | None, tuple[str, ...]]:
-    """The trunk and the stack of adapters that an entry stands for, adopted into the store from another one.
-
-    Raises:
-        ConfigError: no such entry, or one without an adapter and an encoder.
-    """
-    folder = Path(name)
-    if not (folder / MANIFEST).is_file():
-        keys = [key for key in (*store.keys(),) if name and key.startswith(name)]
-        if len(keys) != 1:
-            raise ConfigError(
-                f"--adapter {name!r}: {len(keys)} entries have keys that begin so; expected the folder of an entry (it"
-                f" holds {MANIFEST}), or the beginning of the key of one in {store.folder}"
-            )
-        folder = store.entry_folder(keys[0])
-    entry = _adopted(folder, store)
-    parts = {file.partition("/")[0] for file in entry.manifest["files"]}
-    if "encoder" in parts:
-        return entry.key, ()
-    if not parts & {"adapter", "fusion"}:
-        raise ConfigError(f"--adapter {name!r}: entry {entry.key[:12]} has neither an adapter nor an encoder")
-    return entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key)
-
-
-def _adopted(folder: Path, store: Store) -> Entry:
-    """An entry, and those that it stands on, which are beside it."""
-    entry = store.adopt(folder)
-    parents = [entry.spec.get("base") or (), *(entry.spec.get(name) or () for name in ("stack", "fuse"))]
-    for key in (key for part in parents for key in ([part] if isinstance(part, str) else part)):
-        if not store.has(key):
-            beside = folder.resolve().parents[1] / key[:2] / key
-            if not (beside / MANIFEST).is_file():
-                raise ConfigError(f"--adapter {folder}: it stands on {key[:12]}, which is not in {store.folder}")
-            _adopted(beside, store)
-    return entry
 
 
 @contextlib.contextmanager

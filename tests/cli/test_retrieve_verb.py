@@ -14,6 +14,7 @@ import pytest
 from conftest import make_encoder
 
 from adaptstilts import cli, sweep
+from adaptstilts.adopted import adopted
 from adaptstilts.config import Retrieve
 from adaptstilts.errors import ConfigError
 from adaptstilts.store import Store
@@ -188,7 +189,7 @@ def test_an_adapter_with_what_it_stands_on(trained: Trained, tmp_path: Path, tin
     alone = tmp_path / "alone" / key[:2] / key
     shutil.copytree(store.entry_folder(key), alone)
     with pytest.raises(ConfigError, match=f"it stands on {specs[key]['stack'][0][:12]}, which is not in"):
-        sweep._entry(str(alone), Store(tmp_path / "c"))
+        adopted(str(alone), Store(tmp_path / "c"))
 
 
 # Refusals

@@ -168,7 +168,7 @@ def test_an_adapter_of_another_store(
     again = tmp_path / "again.tsv"
     mine(*texts, again, settings(tiny, adapter=upper.key[:10]), workspace, device="cpu")
     assert again.read_bytes() == adapted.read_bytes()
-    with pytest.raises(ConfigError, match="--adapter 'abc': 0 entries"):
+    with pytest.raises(ConfigError, match="--adapter 'abc': no such entry"):
         mine(*texts, again, settings(tiny, adapter="abc"), workspace, device="cpu")
 
 
