@@ -48,8 +48,8 @@ class Ranking:
         predictor: ``probe``: English dev score of a head on frozen features, trained on a few rows; ``logme``;
             ``embedding``: likeness of the tasks' texts; ``size``: training rows of the intermediate.
         values: of every intermediate, the most promising first.
-        truth: the target's score on each, mean over languages, where the study has computed it.
-        regret: what trying the first k alone loses, in per cent of the best score, by k.
+        truth: the target's score on those that the study has computed, mean over languages, in the same order.
+        regret: what trying the first k of those alone loses, in per cent of the best score, by k.
         correlation: Spearman's, of values and truth.
     """
 
@@ -198,7 +198,8 @@ def _ranking(method: str, predictor: str, values: Mapping[str, float], truth: Ma
     order = sorted(values, key=lambda name: -values[name])
     known = {name: truth[name] for name in order if name in truth}
     ranked = {name: values[name] for name in order}
-    if len(known) < 2 or len(known) < len(order):
+    if len(known) < 2:
         return Ranking(method, predictor, ranked)
-    lost = {k: regret(known, order, k) for k in range(1, len(order))}
-    return Ranking(method, predictor, ranked, known, lost, rank_correlation([*ranked.values()], [*known.values()]))
+    lost = {k: regret(known, [*known], k) for k in range(1, len(known))}
+    likeness = rank_correlation([values[name] for name in known], [*known.values()])
+    return Ranking(method, predictor, ranked, known, lost, likeness)

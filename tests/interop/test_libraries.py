@@ -176,9 +176,7 @@ def test_compacters_from_adapters(tiny: Path, tmp_path: Path, method: Compacter)
         encoder.load("y", method, tmp_path / "part")
 
 
-@pytest.mark.parametrize(
-    "config", ["ParBnConfig", "SeqBnInvConfig", "SeqBnConfig", "CompacterConfig", "LoRAConfig", "IA3Config"]
-)
+@pytest.mark.parametrize("config", ["ParBnConfig", "SeqBnConfig", "CompacterConfig", "LoRAConfig", "IA3Config"])
 def test_other_adapters_are_refused(tiny: Path, tmp_path: Path, config: str) -> None:
     import adapters
 

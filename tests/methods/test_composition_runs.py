@@ -61,10 +61,12 @@ class Bench:
             "targets": ["udpos"],
             "languages": ["en", "de"],
             "methods": [SEQ],
-            "language_adapters": {"text": text},
             "train": BUDGET,
+            **changed,
         }
-        return config.parse(json.dumps({**held, **changed}))
+        if any("language_adapters" in arm for arm in held["methods"]):
+            held.setdefault("language_adapters", {"text": text})
+        return config.parse(json.dumps(held))
 
     def plan(self, **changed: Any) -> Plan:
         return plan.expand(self.study(**changed), self.workspace)
