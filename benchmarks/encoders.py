@@ -26,9 +26,9 @@ from adaptstilts.config import parse
 from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
-from adaptstilts.models.encoder import load_trunk
 from adaptstilts.models.source import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.models.weights import load_trunk
 from adaptstilts.phases.pretrain import new_model, save
 from adaptstilts.plan import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd

@@ -11,16 +11,11 @@ import contextlib
 import copy
 import hashlib
 import json
-import logging
-import math
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
@@ -28,13 +23,11 @@ from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ANY
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.layers import ended, lowest_parts, resumed, truncated
-from adaptstilts.models.source import WEIGHTS, read_config
+from adaptstilts.models.source import WEIGHTS
+from adaptstilts.models.weights import HEAD_PREFIX, fill, load_trunk, quiet, read_tensors, renamed, weights_of
 
 if TYPE_CHECKING:
     from transformers import XLMRobertaModel
-
-
-HEAD_PREFIX = "lm_head."
 
 
 def seeded(*parts: object) -> int:
@@ -127,7 +120,7 @@ class Encoder:
             )
         if method.backend != ANY and self.kind not in (None, method.kind):
             raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
-        with generator(*seed), _quiet():
+        with generator(*seed), quiet():
             if not self._prepared and method.backend != ANY:
                 method.prepare(self.trunk)
                 self._prepared = True
@@ -146,11 +139,11 @@ class Encoder:
         found = method.read_config(folder, self.depth)
         if found.identity() != method.identity():  # a head's identity leaves out what it is over
             raise ArtifactError(f"{folder}: holds {found.label}, expected {method.label}")
-        held = read_tensors(_weights_of(folder))
+        held = read_tensors(weights_of(folder))
         self.add(name, method, "load")
         expected = method.tensors(self.trunk, name)
         try:
-            _copy(_renamed(held, name, expected, folder), expected, folder)
+            fill(renamed(held, name, expected, folder), expected, folder)
         except ArtifactError:
             self.remove(name)
             raise
@@ -166,7 +159,7 @@ class Encoder:
             raise ConfigError(f"a new fusion needs two or more attached adapters, found {', '.join(members)}")
         if told := fusion.mismatch([self.methods[name] for name in members]):
             raise ConfigError(f"{', '.join(self.methods[name].label for name in members)} cannot be fused: {told}")
-        with generator(*seed), _quiet():
+        with generator(*seed), quiet():
             fusion.add(self.trunk, members)
         self.trunk.to(self.device)
         self.fusions.append(members)
@@ -178,14 +171,14 @@ class Encoder:
         held = read_tensors(folder / fusion.WEIGHTS)
         self.fuse(members, "load")
         try:
-            _copy(held, self.delta(members), folder)
+            fill(held, self.delta(members), folder)
         except ArtifactError:
             self.remove(members)
             raise
 
     def save(self, name: Place, folder: Path) -> None:
         """Write a delta in its library's format, or a fusion."""
-        with _quiet():
+        with quiet():
             if isinstance(name, tuple):
                 fusion.save(self.delta(name), len(name), folder)
             else:
@@ -197,7 +190,7 @@ class Encoder:
         if isinstance(name, str):
             for members in [members for members in self.fusions if name in members]:
                 self.remove(members)
-        with _quiet():
+        with quiet():
             if isinstance(name, tuple):
                 self.fusions.remove(name)
                 fusion.remove(self.trunk, name)
@@ -230,7 +223,7 @@ class Encoder:
             told = method.refusal or (method.lowest_only if height else "")
             if told or not method.stackable:
                 raise ConfigError(f"{method.label} cannot be stacked{told and f': {told}'}")
-        with _quiet():
+        with quiet():
             for method in {type(m): m for m in self.methods.values()}.values():
                 method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
             if fused:
@@ -286,7 +279,7 @@ class Encoder:
     def fill(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Give a delta weights, by keys with another name in the place of its own."""
         expected = self.delta(name)
-        _copy(_renamed(tensors, name, expected, self.folder), expected, self.folder)
+        fill(renamed(tensors, name, expected, self.folder), expected, self.folder)
 
     def inverted(self, states: Tensor) -> Tensor:
         """Last hidden states through the inverse of what the lowest adapter does to the embeddings.
@@ -330,7 +323,7 @@ class Encoder:
             mask: (sequences, tokens), 1 where there is a token.
             start: a block and what :meth:`below` gives for it, to go on from there.
         """
-        with _quiet(), resumed(self.trunk, *start) if start else contextlib.nullcontext():
+        with quiet(), resumed(self.trunk, *start) if start else contextlib.nullcontext():
             states: Tensor = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
 
@@ -366,116 +359,3 @@ def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     weight = mask[:, :, None].float()
     mean: Tensor = (states.float() * weight).sum(1) / weight.sum(1)
     return mean
-
-
-def load_trunk(folder: Path) -> XLMRobertaModel:
-    """An XLM-R encoder from safetensors, in float32, without pooler.
-
-    Raises:
-        ArtifactError: the config asks for code, or a weight is missing, unexpected or not finite.
-    """
-    from transformers import XLMRobertaModel
-
-    read_config(folder)
-    with _quiet():
-        try:
-            trunk, info = XLMRobertaModel.from_pretrained(
-                str(folder),
-                add_pooling_layer=False,
-                attn_implementation="sdpa",
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-            raise ArtifactError(f"{folder}: weights cannot be loaded ({str(error).splitlines()[0]})") from None
-    missing = sorted(info["missing_keys"])
-    unexpected = sorted(k for k in info["unexpected_keys"] if HEAD_PREFIX not in k and "pooler." not in k)
-    if missing or unexpected or info["mismatched_keys"]:
-        raise ArtifactError(
-            f"{folder / WEIGHTS}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"
-        )
-    check_finite(dict(trunk.state_dict()), folder / WEIGHTS)
-    return trunk
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
-
-    Raises:
-        ArtifactError: missing, not safetensors (a pickle, say), truncated, or with values that are not finite.
-    """
-    try:
-        held: dict[str, Tensor] = load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
-    check_finite(held, path)
-    return held
-
-
-def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights that are not finite."""
-    for key, value in tensors.items():
-        # a sum is finite only if all its terms are, and much cheaper; a finite tensor whose sum overflows is looked at
-        if value.is_floating_point() and not (math.isfinite(value.sum()) or bool(torch.isfinite(value).all())):
-            raise ArtifactError(f"{path}: {key} holds values that are not finite")
-
-
-def copy_strict(held: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
-    """Fill a module from tensors that must be exactly its own."""
-    _copy(held, dict(module.state_dict(keep_vars=True)), path)
-
-
-def _copy(held: Mapping[str, Tensor], expected: Mapping[str, Any], path: Path) -> None:
-    wrong = sorted(held.keys() ^ expected.keys())
-    if wrong:
-        state = "unexpected" if wrong[0] in held else "missing"
-        raise ArtifactError(f"{path}: {len(wrong)} tensors do not fit, first {wrong[0]} ({state})")
-    for key, value in expected.items():
-        if held[key].dtype != value.dtype:
-            raise ArtifactError(f"{path}: {key} is {held[key].dtype}, expected {value.dtype}")
-        if held[key].shape != value.shape:
-            raise ArtifactError(f"{path}: {key} is {tuple(held[key].shape)}, expected {tuple(value.shape)}")
-    with torch.no_grad():
-        for key, value in expected.items():
-            value.copy_(held[key])
-
-
-def _weights_of(folder: Path) -> Path:
-    for name in ("adapter.safetensors", "adapter_model.safetensors"):
-        if (folder / name).is_file():
-            return folder / name
-    raise ArtifactError(f"{folder}: no adapter.safetensors or adapter_model.safetensors; pickles are not accepted")
-
-
-def _renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """Tensors under the keys of this encoder: without the prefix of a model with a head, and with our name."""
-    renamed = {}
-    for key, value in held.items():
-        for part in ("encoder.", "shared_parameters."):
-            key = key.replace(f"roberta.{part}", part)
-        for mark in ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters."):
-            if mark in key and key not in expected:
-                head, _, tail = key.partition(mark)
-                key = f"{head}{mark}{name}.{tail.partition('.')[2]}"
-        if key in renamed:
-            raise ArtifactError(f"{path}: holds {key} twice; expected the tensors of one adapter")
-        renamed[key] = value
-    return renamed
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own log lines out of ours; what they would warn of is checked here."""
-    loggers = [logging.getLogger(name) for name in ("transformers", "adapters", "peft")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(peft|adapters|transformers)\..*")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

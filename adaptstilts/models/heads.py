@@ -10,7 +10,8 @@ from torch import nn
 
 from adaptstilts import kinds
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models.encoder import Encoder, copy_strict, generator, read_tensors
+from adaptstilts.models.encoder import Encoder, generator
+from adaptstilts.models.weights import copy_strict, read_tensors
 from adaptstilts.tasks import Task
 
 _WEIGHTS = "head.safetensors"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from adaptstilts import store
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models.encoder import read_tensors
+from adaptstilts.models.weights import read_tensors
 
 KEPT = 2
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")

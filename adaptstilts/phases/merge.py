@@ -13,8 +13,9 @@ from torch import Tensor
 
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models.encoder import Encoder, load_trunk
+from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.source import check_same
+from adaptstilts.models.weights import load_trunk
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.spec import MergePhase
 from adaptstilts.store import Entry

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.errors import ArtifactError, DivergedError, Interrupted
-from adaptstilts.models.encoder import check_finite, generator, masked_mean, read_tensors
+from adaptstilts.models.encoder import generator, masked_mean
 from adaptstilts.models.layers import truncated
 from adaptstilts.models.source import WEIGHTS
+from adaptstilts.models.weights import check_finite, read_tensors
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.schedule import linear

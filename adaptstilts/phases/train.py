@@ -29,8 +29,9 @@ from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.full import Full
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models import heads
-from adaptstilts.models.encoder import Encoder, check_finite, seeded
+from adaptstilts.models.encoder import Encoder, seeded
 from adaptstilts.models.resident import Resident, adapter_name
+from adaptstilts.models.weights import check_finite
 from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
 from adaptstilts.phases.inference import headline
 from adaptstilts.phases.runtime import Meter, Runtime, half_precision
