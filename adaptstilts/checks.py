@@ -47,8 +47,7 @@ def check(study: Study, model: Model) -> None:
     if study.swap == "all":
         if not any(arm.method.below.stackable for arm in study.methods):
             raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
-        kinds = {held.kind for arm in study.methods for held in arm.compositions or study.compositions}
-        if len(study.intermediates) < 2 or not kinds & {"stack", "merge_then_stack"}:
+        if len(study.intermediates) < 2 or not _kinds(study) & {"stack", "merge_then_stack"}:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
     if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
         raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
@@ -62,8 +61,13 @@ def _name(item: Part | Arm | int) -> object:
 
 def blended(study: Study) -> bool:
     """Whether adapters are continued or summed, not only stacked."""
-    kinds = {composition.kind for composition in study.compositions}
-    return bool(kinds & {"continue", "merge", "merge_then_stack"}) or any(p.merge for p in study.intermediates)
+    summed = any(part.merge for part in study.intermediates)
+    return summed or bool(_kinds(study) & {"continue", "merge", "merge_then_stack"})
+
+
+def _kinds(study: Study) -> set[str]:
+    """The compositions that are used: a method's own, or the study's."""
+    return {held.kind for arm in study.methods for held in arm.compositions or study.compositions}
 
 
 def check_compositions(study: Study) -> None:

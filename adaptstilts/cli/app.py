@@ -33,6 +33,7 @@ DEFAULT_STORE = Path("store")
 
 
 def open_workspace(store: Path, data_root: Path | None, offline: bool) -> Workspace:
+    """Where a command works, from its options."""
     from adaptstilts.workspace import Workspace
 
     return Workspace(store, data_root, offline)
@@ -46,6 +47,7 @@ def open_plan(
     offline: bool,
     outline: bool = False,
 ) -> tuple[Workspace, Plan]:
+    """A study file expanded where the options say; with ``outline`` without data and weights."""
     from adaptstilts import config as configs
     from adaptstilts.outline import Outline
     from adaptstilts.plan import expand
@@ -56,6 +58,7 @@ def open_plan(
 
 
 def print_results(found: Any, workspace: Workspace) -> None:
+    """Every table of a plan, as Markdown."""
     from adaptstilts import scores, tables
 
     typer.echo(tables.render(scores.records(found, workspace.store), "md", found.study.name), nl=False)

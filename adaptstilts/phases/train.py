@@ -80,6 +80,8 @@ class _Trainer:
         self.meter = Meter(runtime.device)
         self.encoder = _model(phase, runtime, self.streams)
         self.named = _trainable(self.encoder, self.streams)
+        own = self.encoder.delta(adapter_place(phase)) if phase.fuse else {}
+        self.fusion_values = fusion.values(own)
         self.frozen = self._frozen() if self.settings.cache else None
         self.lower: dict[str, Lower] = {}
         self.optimizer = _optimizer(self.named, self.settings, phase.method)
@@ -157,8 +159,8 @@ class _Trainer:
             for parameter in self.named.values():
                 if parameter.grad is not None:
                     parameter.grad.mul_(len(rows) / max(terms, 1))
-        if self.phase.fuse:
-            self.accelerator.backward(fusion.penalty(fusion.values(self.encoder.delta(adapter_place(self.phase)))))
+        if self.fusion_values:
+            self.accelerator.backward(fusion.penalty(self.fusion_values))
         return total / max(terms, 1)
 
     def _frozen(self) -> Frozen:

@@ -13,6 +13,7 @@ import pytest
 from conftest import STUDY, make_data, write_split
 
 from adaptstilts import config, plan
+from adaptstilts.checks import blended
 from adaptstilts.config import Study
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError
@@ -391,3 +392,11 @@ def test_targets_have_none_of_it(make: Make, key: str) -> None:
     value: Any = {"chain": MIXED, "merge": {"of": ["mnli"]}, "swap_only": True}[key]
     with pytest.raises(ConfigError, match=f"{key}: only an intermediate task can have it"):
         make(targets=[{"task": "udpos" if key == "swap_only" else "x", key: value}])
+
+
+@pytest.mark.parametrize(("own", "found"), [(["stack"], False), (["continue"], True), (["stack", "merge"], True)])
+def test_a_methods_own_compositions_are_what_its_adapters_must_fit(own: list[str], found: bool) -> None:
+    """Somebody else's adapter is compared with the method where it is to be continued or summed."""
+    arm = {"kind": "bottleneck", "compositions": own}
+    study = {"name": "s", "model": "m", "intermediates": ["mnli"], "targets": ["xnli"], "methods": [arm]}
+    assert blended(config.parse(json.dumps(study))) is found
