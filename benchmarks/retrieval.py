@@ -33,7 +33,7 @@ FASTER = {20_000: 3.5, 50_000: 5.0}  # than FAISS searched twice, at least
 FLOOR = {20_000: 0.6, 50_000: 0.35}  # of the time of one float32 product, at most
 MEGABYTES = {100_000: 500}  # beside the vectors, at most
 EXPONENT = 2.05  # of the time in the number of rows, at most
-GROWTH = (10_000, 20_000, 50_000, 100_000, 200_000)
+GROWTH = (10_000, 20_000, 50_000, 100_000, 200_000, 400_000)
 Ways = dict[str, Callable[[], Any]]
 
 
@@ -190,14 +190,16 @@ def main(given: Sequence[str] | None = None) -> int:
     width, rounds = (64, 1) if options.quick else (WIDTH, options.rounds)
     result: dict[str, Any] = {"benchmark": "retrieval", "quick": options.quick, "machine": machine(options.device)}
     result["mining"] = {}
+    out = options.out or (None if options.quick else RESULTS / "retrieval.json")
     for rows in sizes:
         result["mining"][str(rows)] = measure(rows, width, rounds, device)
         _tell(rows, result["mining"][str(rows)])
+        write(result, out)
     if grown:
         result["growth"] = growth(grown, width, device)
         exponent = result["growth"]["exponent"]
         print(f"exponent {exponent['value']:.3f}{verdict(exponent, '<=')}")
-    write(result, options.out or (None if options.quick else RESULTS / "retrieval.json"))
+    write(result, out)
     if options.quick:
         print(QUICK)
     return 0 if all(held["equal"] for held in result["mining"].values()) else 1

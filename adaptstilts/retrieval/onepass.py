@@ -32,11 +32,14 @@ from adaptstilts.retrieval.search import Rows, Scores, Vectors, comparable, exac
 
 Found = tuple[Rows, Scores]
 Mask = NDArray[np.bool_]
+Steps32 = NDArray[np.int32]  # 8-bit products
 
-TILE_ROWS, TILE_COLUMNS = 1024, 2048  # so few that a tile stays in the cache
+TILE_ROWS, TILE_COLUMNS = 2048, 2048  # so few that a tile stays in the cache that cores share
+STRIP = 256  # rows of a tile at a time, which stay in a core's own
 GROUP = 32  # neighbouring cells whose largest product stands for them when a search begins
 DENSE = 8  # a tile of which one cell in so many passes is computed in float32 as a whole
 SPARE = 4  # candidates that an owner may have, times k on average, before they are settled
+SOME = 0.25  # as many new candidates, of those that are held, wait before they are sorted in
 FEWEST = 4096  # rows of a side from which on it pays
 _LEAST, _MOST = -(2**31), 2**31 - 1
 _FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
@@ -60,15 +63,14 @@ def mutual(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
     comparable(foreign, english)
     with warnings.catch_warnings():  # torch calls its CSR tensors beta, and mapped files are only read
         warnings.filterwarnings("ignore", message="Sparse|The given NumPy array")
-        with _pool() as pool:
+        with _pool(workers := torch.get_num_threads()) as pool:
             x, y, products = sides(flat_memory(foreign), flat_memory(english), pool.map)
-            return _Search(x, y, products, k).run(pool)
+            return _Search(x, y, products, k).run(pool, workers)
 
 
 @contextlib.contextmanager
-def _pool() -> Iterator[ThreadPoolExecutor]:
-    """As many workers as torch has threads, each with a torch of one thread: theirs would wait for each other."""
-    threads = torch.get_num_threads()
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """So many workers, each with a torch of one thread: several of it would wait for each other."""
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -90,44 +92,69 @@ class _Search:
         self.columns = [_Kept(y, x, at, products, k) for at in _parts(len(y.rows), TILE_COLUMNS)]
         self.locks = [threading.Lock() for _ in self.columns]
 
-    def run(self, pool: ThreadPoolExecutor) -> tuple[Found, Found]:
+    def run(self, pool: ThreadPoolExecutor, workers: int) -> tuple[Found, Found]:
         """All blocks of rows, then the columns."""
-        blocks = _parts(len(self.x.rows), TILE_ROWS)
+        blocks = _parts(len(self.x.rows), TILE_ROWS, workers)
         ahead = list(pool.map(self._block, range(len(blocks)), blocks))
         return _joined(ahead), _joined(list(pool.map(_Kept.best, self.columns)))
 
     def _block(self, number: int, at: slice) -> Found:
         """One block of rows against all columns, beginning elsewhere than its neighbour does."""
-        rows = _Kept(self.x, self.y, at, self.products, self.k)
-        held = torch.empty(TILE_ROWS * TILE_COLUMNS, dtype=torch.int32)
+        rows, tile = _Kept(self.x, self.y, at, self.products, self.k), _Tile()
         for i in range(len(self.columns)):
             place = (i + number * max(1, len(self.columns) // 2)) % len(self.columns)
-            self._tile(rows, self.columns[place], self.locks[place], held)
+            self._meet(rows, self.columns[place], self.locks[place], tile)
         return rows.best()
 
-    def _tile(self, rows: _Kept, columns: _Kept, lock: threading.Lock, held: Tensor) -> None:
+    def _meet(self, rows: _Kept, columns: _Kept, lock: threading.Lock, tile: _Tile) -> None:
         """Find what is near enough for its row or its column, in float32, and give it to both."""
-        size = len(rows.own) * len(columns.own)
-        rough = held[:size].view(len(rows.own), len(columns.own))
-        torch._int_mm(rows.whole, columns.whole.T, out=rough)
-        rows.begin(rough, columns)
-        with lock:
-            columns.begin(rough.T, rows)
-        for_rows, for_columns = rows.steps(columns), columns.steps(rows)
-        mask = rough.numpy() >= for_rows[:, None]
-        mask |= rough.numpy() >= for_columns[None, :]
-        if DENSE * np.count_nonzero(mask) > size:  # 8 bits say little here
+        made = None
+        if not (rows.begun and columns.begun):
+            made = tile.products(rows.whole, columns.whole)
+            rows.begin(made, columns)
+            with lock:
+                columns.begin(made.T, rows)
+        cells = tile.reaching(rows.whole, columns.whole, rows.steps(columns), columns.steps(rows), made)
+        row, column = np.divmod(cells, len(columns.own))
+        if DENSE * len(cells) > len(rows.own) * len(columns.own):  # 8 bits say little here
             real = (rows.own @ columns.own.T).numpy()
-            mask = real >= rows.floor()[:, None]
-            mask |= real >= columns.floor()[None, :]
-            row, column = np.divmod(np.flatnonzero(mask), len(columns.own))
-            near = real[mask]
+            row, column = np.nonzero((real >= rows.floor()[:, None]) | (real >= columns.floor()[None, :]))
+            near = real[row, column]
         else:
-            row, column = np.divmod(np.flatnonzero(mask), len(columns.own))
             near = _products(rows.own, columns.own, row, column)
         rows.add(row, column + columns.at.start, near)
         with lock:
             columns.add(column, row + rows.at.start, near)
+
+
+class _Tile:
+    """Room to work a tile out in, kept from tile to tile, for fresh memory is slow."""
+
+    def __init__(self) -> None:
+        self.rough = torch.empty(TILE_ROWS * TILE_COLUMNS, dtype=torch.int32)
+        self.masks = np.empty((2, STRIP * TILE_COLUMNS), np.bool_)
+
+    def products(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Those of integers (r, d) and (c, d): (r, c), valid until the next call."""
+        rough = self.rough[: len(rows) * len(columns)].view(len(rows), len(columns))
+        torch._int_mm(rows, columns.T, out=rough)
+        return rough
+
+    def reaching(
+        self, rows: Tensor, columns: Tensor, for_rows: Steps32, for_columns: Steps32, made: Tensor | None
+    ) -> Rows:
+        """Numbers of the cells that reach what is asked of their row or of their column, ascending.
+
+        Where products are not made yet, they are strip by strip, so that a core reads back what it has just written.
+        """
+        found = []
+        for at in _parts(len(rows), STRIP):
+            rough = (self.products(rows[at], columns) if made is None else made[at]).numpy()
+            mask, other = (held[: rough.size].reshape(rough.shape) for held in self.masks)
+            np.greater_equal(rough, for_rows[at, None], out=mask)
+            np.greater_equal(rough, for_columns[None, :], out=other)
+            found.append(np.flatnonzero(np.logical_or(mask, other, out=mask)) + at.start * len(columns))
+        return np.concatenate(found)
 
 
 class _Kept:
@@ -149,8 +176,15 @@ class _Kept:
         self.slack = (self.own.shape[1] + 8) * 2.0**-23  # twice what a float32 product is off by, and comparing them
         self.least = np.full(len(self.own), -np.inf)
         self.owners, self.cells, self.near = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+        self.new: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
+        self.waiting = 0
 
-    def steps(self, others: _Kept) -> NDArray[np.int32]:
+    @property
+    def begun(self) -> bool:
+        """Whether anything is known yet."""
+        return bool(np.isfinite(self.least[0]))
+
+    def steps(self, others: _Kept) -> Steps32:
         """The least 8-bit product of each owner that can stand for a real one among its best.
 
         Owners that lost more than usual in 8 bits are asked for less, so that the others' best are not missed.
@@ -160,7 +194,7 @@ class _Kept:
         if len(odd):
             asked[odd] = np.minimum(asked[odd], (others.least - others.bound).min() - self.extra[odd])
         steps = np.floor((asked - self.slack - self.products.zero) / self.products.unit)
-        clipped: NDArray[np.int32] = np.clip(steps, _LEAST, _MOST).astype(np.int32)
+        clipped: Steps32 = np.clip(steps, _LEAST, _MOST).astype(np.int32)
         return clipped
 
     def floor(self) -> NDArray[np.float32]:
@@ -174,7 +208,7 @@ class _Kept:
             rough: 8-bit products (owners, others).
             others: whose cells they are.
         """
-        if np.isfinite(self.least[0]) or len(others.own) < self.k:
+        if self.begun or len(others.own) < self.k:
             return
         groups = max(len(others.own) // GROUP, self.k)
         width = len(others.own) // groups
@@ -190,14 +224,19 @@ class _Kept:
         self.least = near.reshape(cells.shape).min(axis=1).astype(np.float64)
 
     def add(self, owners: Rows, cells: Rows, near: NDArray[np.float32]) -> None:
-        """Take candidates with their float32 products, and drop what is no longer among the best."""
+        """Take candidates with their float32 products."""
         fits = near >= self.floor()[owners]
-        if not fits.any():
-            return
+        self.new.append((owners[fits], cells[fits], near[fits]))
+        self.waiting += len(self.new[-1][0])
+        if self.waiting > SOME * len(self.owners):
+            self._sort()
+
+    def _sort(self) -> None:
+        """Let what is new raise what is known, and drop what is no longer among the best."""
         owners, cells, near = (
-            np.concatenate([mine, new[fits]])
-            for mine, new in ((self.owners, owners), (self.cells, cells), (self.near, near))
+            np.concatenate(parts) for parts in zip((self.owners, self.cells, self.near), *self.new, strict=True)
         )
+        self.new, self.waiting = [], 0
         order = np.argsort((owners << 32) - _ordered(near))
         self.owners, self.cells, self.near = owners[order], cells[order], near[order]
         begins = np.searchsorted(self.owners, np.arange(len(self.own) + 1))
@@ -214,6 +253,8 @@ class _Kept:
 
     def _settle(self) -> Scores:
         """Keep the k best of every owner by product in float64 and then by number, in this order."""
+        if self.new:
+            self._sort()
         products = exact(self.side, self.other, self.owners + self.at.start, self.cells)
         kept = grouped(self.owners, self.cells, products, self.k)
         self._only(kept)
@@ -238,7 +279,9 @@ def _ordered(values: NDArray[np.float32]) -> Rows:
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
 
 
-def _parts(rows: int, size: int) -> list[slice]:
+def _parts(rows: int, size: int, times: int = 1) -> list[slice]:
+    """Parts of ``size`` rows; fewer in each if that makes their number a multiple of ``times``."""
+    size = -(-rows // (times * -(-rows // (times * size))))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 

@@ -29,7 +29,7 @@ from adaptstilts.retrieval.search import Vectors
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 LEVELS = 127
 WIDTH = 32  # entries of a row are a multiple of it: torch's product of narrow ones is wrong
-BLOCK = 1024
+BLOCK = 512
 _SAMPLE = 512
 _SHARES = tuple(share / 20 for share in range(8, 25))  # of a sample's largest entry, tried as the largest integer
 _USUAL = 0.99  # of the rows; the others may have lost more
@@ -169,7 +169,7 @@ def _sample(rows: Tensor) -> Tensor:
 def _centred(rows: Tensor, centre: Tensor, other: Tensor, turn: _Turn, each: Each) -> _Centred:
     """One side, rounded at the scale that loses least on a sample; entries beyond it are cut off and so lost."""
     width, scale = rows.shape[1], _scale(turn(_sample(rows) - centre))
-    whole = torch.empty((len(rows), width), dtype=torch.int8)
+    whole = torch.from_numpy(np.empty((len(rows), width), np.int8))
     length, lost = torch.empty(len(rows), dtype=torch.float64), torch.empty(len(rows), dtype=torch.float64)
     term = torch.empty(len(rows), dtype=torch.float64)
 

@@ -57,6 +57,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of odd sizes, so that there are many."""
     monkeypatch.setattr(onepass, "TILE_ROWS", 37)
     monkeypatch.setattr(onepass, "TILE_COLUMNS", 53)
+    monkeypatch.setattr(onepass, "STRIP", 11)
     monkeypatch.setattr(onepass, "GROUP", 7)
 
 
