@@ -27,6 +27,14 @@ def retrieve(
     languages: Annotated[str, typer.Option(help="all, xtreme, xtreme-r, or codes: de,fr.")] = "all",
     pooling: Annotated[Literal["mean", "max", "idf", "cls"], typer.Option(help="mean, max, idf or cls.")] = "mean",
     centering: Annotated[bool, typer.Option("--centering", help="Subtract each side's mean vector.")] = False,
+    margin: Annotated[
+        Literal["ratio", "distance", "absolute"], typer.Option(help="Of mining and xSIM: ratio, distance or absolute.")
+    ] = "ratio",
+    k: Annotated[int, typer.Option("--k", help="Neighbours that the margin is over.", min=1)] = 4,
+    retrieval: Annotated[
+        Literal["max", "intersect", "forward", "backward"],
+        typer.Option(help="Whose choices mining takes: max, intersect, forward or backward."),
+    ] = "max",
     precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="auto, bf16 or fp32.")] = "auto",
     max_length: Annotated[
         int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
@@ -52,6 +60,9 @@ def retrieve(
         precision=precision,
         pooling=pooling,
         centering=centering,
+        margin=margin,
+        k=k,
+        retrieval=retrieval,
         batch_tokens=batch_tokens,
     )
     names = [name.strip() for given in task for name in given.split(",") if name.strip()]

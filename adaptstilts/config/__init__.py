@@ -2,7 +2,17 @@
 
 from adaptstilts.config.overrides import near, override_key, split_override
 from adaptstilts.config.reading import as_tuples, explain, load, parse, read_text
-from adaptstilts.config.settings import Evaluate, Foresee, Frozen, Pooling, Precision, Retrieve, Train
+from adaptstilts.config.settings import (
+    Evaluate,
+    Foresee,
+    Frozen,
+    Margin,
+    Pooling,
+    Precision,
+    Retrieval,
+    Retrieve,
+    Train,
+)
 from adaptstilts.config.study import (
     NAME,
     REPO,
@@ -30,12 +40,14 @@ __all__ = [
     "Foresee",
     "Frozen",
     "LanguageAdapters",
+    "Margin",
     "Masked",
     "Merge",
     "Mixture",
     "Part",
     "Pooling",
     "Precision",
+    "Retrieval",
     "Retrieve",
     "Study",
     "Text",

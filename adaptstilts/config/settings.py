@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 Precision = Literal["auto", "bf16", "fp32"]
 Pooling = Literal["mean", "max", "idf", "cls"]
+Margin = Literal["ratio", "distance", "absolute"]
+Retrieval = Literal["max", "intersect", "forward", "backward"]
 
 
 class Frozen(BaseModel):
@@ -87,6 +89,9 @@ class Retrieve(Frozen):
         layers: hidden states that are scored beside that one, from the same pass; ``all`` for every one.
         pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), or the first token.
         centering: subtract the mean vector of each side of a language.
+        margin: by which mining and xSIM score pairs, see :mod:`adaptstilts.retrieval.margin`.
+        k: neighbours on either side that the margin is over.
+        retrieval: whose choices mining takes, see :func:`adaptstilts.retrieval.margin.scored`.
         batch_tokens: padded tokens of a batch; None for what is best on the device. No part of content keys.
     """
 
@@ -96,6 +101,9 @@ class Retrieve(Frozen):
     layers: Literal["all"] | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
     pooling: Pooling = "mean"
     centering: bool = False
+    margin: Margin = "ratio"
+    k: int = Field(4, ge=1)
+    retrieval: Retrieval = "max"
     batch_tokens: int | None = Field(None, ge=64, exclude=True)
 
     def asked(self, depth: int) -> tuple[int, ...]:

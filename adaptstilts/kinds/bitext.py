@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adaptstilts.config import Margin, Retrieve
 from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
 from adaptstilts.metrics import Metric, accuracy
-from adaptstilts.retrieval.margin import NEIGHBOURS, ratio
+from adaptstilts.retrieval.margin import MARGINS, NEIGHBOURS
 from adaptstilts.retrieval.search import Vectors, nearest, neighbours
 from adaptstilts.tasks.base import Task
 
@@ -38,7 +39,7 @@ class Bitext(Untrained):
         """Both sides, by row."""
         return {side: [row[side] for row in rows[""].rows] for side in ("english", "foreign")}
 
-    def search(self, rows: Rows, sides: Mapping[str, Side]) -> Found:
+    def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
         """The nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
         examples, english, foreign = rows[""], sides["english"], sides["foreign"]
         found, _ = nearest(english.rows(), foreign.rows())
@@ -48,7 +49,8 @@ class Bitext(Untrained):
             "dropped": dict(examples.dropped),
         }
         gold = list(range(len(found)))
-        more = {"xsim": Metric("ratio", [(float(wrong), 1.0) for wrong in misses(foreign.rows(), english.rows())])}
+        wrong = misses(foreign.rows(), english.rows(), settings.k, settings.margin)
+        more = {"xsim": Metric("ratio", [(float(each), 1.0) for each in wrong])}
         return Found(found.tolist(), gold, examples.ids, examples.total, counts, more)
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
@@ -56,21 +58,23 @@ class Bitext(Untrained):
         return {"accuracy": accuracy(predictions, gold)}
 
 
-def misses(foreign: Vectors, english: Vectors) -> list[bool]:
-    """Which foreign sentences have another English one than their own as the best by ratio margin; xSIM is their share.
+def misses(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, margin: Margin = "ratio") -> list[bool]:
+    """Which foreign sentences have another English one than their own as the best by margin; xSIM is their share.
 
-    Of the four nearest English sentences of each foreign one, that with the largest ratio of its cosine to the mean of
-    both neighbourhoods counts; equal ratios go to the nearer one. As in LASER's script, another row with an equal text
-    is an error too.
+    Of the ``k`` nearest English sentences of each foreign one, that with the largest margin of its cosine over the mean
+    of both neighbourhoods counts; equal margins go to the nearer one. As in LASER's script, another row with an equal
+    text is an error too.
 
     Args:
         foreign: (n, d) float32, unit length.
         english: (n, d) float32, unit length; row ``i`` is the translation of row ``i``.
+        k: neighbours.
+        margin: see :mod:`adaptstilts.retrieval.margin`.
     """
-    rows, cosines = neighbours(foreign, english, NEIGHBOURS)
-    _, back = neighbours(english, foreign, NEIGHBOURS)
+    rows, cosines = neighbours(foreign, english, k)
+    _, back = neighbours(english, foreign, k)
     means = (cosines.mean(axis=1)[:, None] + back.mean(axis=1)[rows]) / 2
-    best = ratio(cosines, means).argmax(axis=1)
+    best = MARGINS[margin](cosines, means).argmax(axis=1)
     return [int(found[place]) != i for i, (found, place) in enumerate(zip(rows, best, strict=True))]
 
 

@@ -2,8 +2,9 @@
 
 The BUCC protocol of XTREME and LASER: ratio margin over four neighbours, candidates from both directions, one-to-one,
 and a score threshold that is best on dev and applied to test; the best threshold of test itself is never looked for.
-Equal texts of a side are one sentence. XTREME then leaves gold pairs of such texts unfound and jiant emits all their
-ids; here a pair is right when its texts are those of a gold pair, and gold pairs of equal texts count once.
+Settings may ask for another margin. Equal texts of a side are one sentence. XTREME then leaves gold pairs of such texts
+unfound and jiant emits all their ids; here a pair is right when its texts are those of a gold pair, and gold pairs of
+equal texts count once.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
 from adaptstilts.metrics import Metric, pair_metrics
 from adaptstilts.retrieval import bucc
-from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, candidates
+from adaptstilts.retrieval.margin import Pairs, candidates
 from adaptstilts.retrieval.search import Rows as RowNumbers
 from adaptstilts.tasks.base import Task
 
@@ -62,15 +64,15 @@ class Mining(Untrained):
         names = [f"{part}.{side}" for part in _parts(rows) for side in SIDES]
         return {name: [row["text"] for row in rows[name].rows] for name in names}
 
-    def search(self, rows: Rows, sides: Mapping[str, Side]) -> Found:
+    def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
         """The pairs of test above the threshold of dev; one example is one foreign sentence.
 
         A prediction is the id of an English sentence or None; a text that occurs twice has it at its first row.
         """
-        dev, dev_gold = _mine(rows, sides, "dev")
+        dev, dev_gold = _mine(rows, sides, "dev", settings)
         right = bucc.correct(dev, dev_gold)
         threshold = bucc.best_threshold(dev.scores, right, len(dev_gold))
-        test, gold = _mine(rows, sides, "test")
+        test, gold = _mine(rows, sides, "test", settings)
         kept = test.at(test.scores >= threshold)
         foreign, english = rows["test.foreign"], rows["test.english"]
         predictions: list[str | None] = [None] * len(foreign.rows)
@@ -81,8 +83,9 @@ class Mining(Untrained):
             wanted[i].append(english.rows[j]["id"])
         above = dev.scores >= threshold
         counts = {
-            "direction": "both",
-            "neighbours": NEIGHBOURS,
+            "direction": "both" if settings.retrieval == "max" else settings.retrieval,
+            "neighbours": settings.k,
+            "margin": settings.margin,
             "threshold": threshold,
             "dev_f1": 100 * float(bucc.f1(right[above].sum(), above.sum(), len(dev_gold))),
             "sentences": len(foreign.rows) + len(english.rows),
@@ -96,11 +99,12 @@ class Mining(Untrained):
         return pair_metrics(predictions, gold)
 
 
-def _mine(rows: Rows, sides: Mapping[str, Side], part: str) -> tuple[Pairs, RowNumbers]:
+def _mine(rows: Rows, sides: Mapping[str, Side], part: str, settings: Retrieve) -> tuple[Pairs, RowNumbers]:
     """One-to-one pairs of a part, the best first, and its distinct gold pairs (g, 2); by first row of each text."""
     foreign, english = (sides[f"{part}.{name}"] for name in SIDES)
     (first_f, group_f), (first_e, group_e) = bucc.merge(foreign.places), bucc.merge(english.places)
-    pairs = bucc.one_to_one(candidates(foreign.rows(first_f), english.rows(first_e)))
+    vectors = foreign.rows(first_f), english.rows(first_e)
+    pairs = bucc.one_to_one(candidates(*vectors, settings.k, margin=settings.margin, retrieval=settings.retrieval))
     columns = [first_f[group_f[_gold(rows, part, "foreign")]], first_e[group_e[_gold(rows, part, "english")]]]
     gold = np.unique(np.stack(columns, axis=1), axis=0)
     return Pairs(first_f[pairs.foreign], first_e[pairs.english], pairs.scores), gold

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Example, Examples
 from adaptstilts.errors import ConfigError
 from adaptstilts.kinds.base import Batch, Feature, Features, Kind
@@ -80,7 +81,7 @@ class Retrieval(Kind, Protocol):
     def sentences(self, rows: Rows) -> dict[str, list[str]]:
         """What is to be encoded, by the name of its side."""
 
-    def search(self, rows: Rows, sides: Mapping[str, Side]) -> Found:
+    def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
         """What the vectors of one language give."""
 
 

@@ -149,7 +149,7 @@ def _search(
     phase: RetrievePhase, kind: Retrieval, rows: Rows, code: str, held: Mapping[Name, _Held], layer: int
 ) -> Found:
     sides = {name: own.side(layer, phase.settings.centering) for (of, name), own in held.items() if of == code}
-    return kind.search(rows, sides)
+    return kind.search(rows, sides, phase.settings)
 
 
 def _scored(phase: RetrievePhase, code: str, found: Found, layer: int) -> dict[str, Any]:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptstilts.config import Margin, Retrieval
 from adaptstilts.retrieval import onepass
 from adaptstilts.retrieval.search import Backend, Rows, Scores, Vectors, neighbours
 
 NEIGHBOURS = 4
 Found = tuple[Rows, Scores]
-Margin = Literal["ratio", "distance", "absolute"]
-Retrieval = Literal["max", "intersect", "forward", "backward"]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from adaptstilts import digests
 from adaptstilts.adopted import adopted, standing
-from adaptstilts.config import Pooling, Precision
+from adaptstilts.config import Margin, Pooling, Precision, Retrieval
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.models import source as models
 from adaptstilts.models.resident import Resident
@@ -27,7 +27,7 @@ from adaptstilts.phases.retrieve import default_layer
 from adaptstilts.phases.runtime import Runtime, environment
 from adaptstilts.retrieval import bucc, shards
 from adaptstilts.retrieval.lines import Lines, scan
-from adaptstilts.retrieval.margin import NEIGHBOURS, Margin, Pairs, Retrieval, scored
+from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, scored
 from adaptstilts.retrieval.search import unit
 from adaptstilts.retrieval.vectors import Recipe, vectors
 from adaptstilts.retrieval.workers import each

@@ -151,6 +151,26 @@ def test_options_reach_the_phase(trained: Trained, tmp_path: Path, capsys: pytes
     }
 
 
+def test_another_margin_encodes_nothing_again(trained: Trained, tmp_path: Path) -> None:
+    def mined(name: str, *more: object) -> dict[str, Any]:
+        out = tmp_path / name
+        assert (
+            trained.retrieve(tmp_path / "s", "--task", "sample_mining", "--languages", "de", "--out", out, *more) == 0
+        )
+        return read(out)
+
+    first, second = mined("a.json"), mined("b.json", "--margin", "distance", "--k", 2, "--retrieval", "intersect")
+    assert first["results"][0]["encoded_sentences"] > 0
+    assert second["results"][0]["encoded_sentences"] == 0
+    assert first["results"][0]["phase"] != second["results"][0]["phase"]
+    spec = Store(tmp_path / "s").entry(second["results"][0]["phase"]).spec["retrieve"]
+    assert {name: spec[name] for name in ("margin", "k", "retrieval")} == {
+        "margin": "distance",
+        "k": 2,
+        "retrieval": "intersect",
+    }
+
+
 def test_several_tasks_and_the_length_that_a_model_has(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from adaptstilts import kinds, languages, metrics, tasks
+from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
@@ -444,7 +445,7 @@ def test_from_vectors_to_scores(name: str) -> None:
         for side, texts in sentences.items():
             places = np.roll(np.arange(8), shift if side.endswith("english") else 0)
             sides[side] = Side(held, places, np.arange(len(texts)) < 2)
-        found = kind.search(rows, sides)
+        found = kind.search(rows, sides, Retrieve())
         assert len(found.predictions) == len(found.gold) == len(found.ids) == found.total == 8
         assert found.counts["truncated"] >= 2
         json.dumps([found.predictions, found.gold, found.counts], allow_nan=False)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptstilts import kinds, tasks
+from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Examples
 from adaptstilts.kinds.retrieval import Found, Retrieval, Side
 from adaptstilts.retrieval.search import unit
@@ -33,7 +34,7 @@ def made(parts: dict[str, tuple[list[str], list[str], Gold]]) -> dict[str, Examp
     return rows
 
 
-def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[str, list[float]]) -> Found:
+def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[str, list[float]], **asked: Any) -> Found:
     """Mine with given vectors of texts."""
     rows = made(parts)
     numbers = {text: i for i, text in enumerate(vectors)}
@@ -43,7 +44,7 @@ def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[st
         places = np.array([numbers[text] for text in texts], np.int64)
         sides[name] = Side(held, places, np.zeros(len(texts), bool))
     assert KIND.problem(rows) is None
-    return KIND.search(rows, sides)
+    return KIND.search(rows, sides, Retrieve(**asked))
 
 
 def values(found: Found) -> dict[str, float]:
@@ -97,6 +98,27 @@ def test_the_threshold_is_that_of_dev() -> None:
     swapped = search({"dev": test, "test": dev}, vectors)
     assert swapped.predictions == ["en-0", "en-2"]
     assert values(swapped) == pytest.approx({"f1": 200 / 3, "precision": 50, "recall": 100})
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"margin": "absolute", "k": 2, "retrieval": "forward"}, ["en-0", None]),
+        ({"margin": "absolute", "k": 2, "retrieval": "backward"}, ["en-0", "en-1"]),
+        ({"margin": "absolute", "k": 2, "retrieval": "intersect"}, ["en-0", None]),
+        ({"margin": "absolute", "k": 2, "retrieval": "max"}, ["en-0", "en-1"]),
+        ({"margin": "ratio", "k": 2, "retrieval": "forward"}, ["en-0", "en-1"]),
+        ({"margin": "ratio", "k": 1, "retrieval": "forward"}, ["en-0", None]),
+        ({"margin": "distance", "k": 2, "retrieval": "forward"}, ["en-0", "en-1"]),
+    ],
+)
+def test_margin_neighbours_and_choices_are_those_asked_for(asked: dict[str, Any], found: list[str | None]) -> None:
+    """Both foreign sentences are nearest to the first English one, which is near to everything."""
+    vectors = {"a0": [0.95, 0.3, 0], "a1": [0.8, 0, 0.6], "b0": [1.0, 0, 0], "b1": [0.2, 0, 0.98]}
+    part = (["a0", "a1"], ["b0", "b1"], [(0, 0), (1, 1)])
+    made = search({"dev": part, "test": part}, vectors, **asked)
+    assert made.predictions == found
+    assert (made.counts["margin"], made.counts["neighbours"]) == (asked["margin"], asked["k"])
 
 
 def test_equal_texts_are_one_sentence() -> None:

@@ -93,6 +93,8 @@ def test_settings_at_their_defaults_are_not_in_the_key() -> None:
     assert Retrieve(batch_tokens=64).identity() == {}
     assert Retrieve(layer=3).identity() == {"layer": 3}
     assert Retrieve(layers=(1, 2), pooling="cls").identity() == {"layers": [1, 2], "pooling": "cls"}
+    assert Retrieve(margin="ratio", k=4, retrieval="max").identity() == {}
+    assert Retrieve(margin="distance", k=8).identity() == {"margin": "distance", "k": 8}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,9 @@ def test_settings_at_their_defaults_are_not_in_the_key() -> None:
         ({"layers": []}, "retrieve.layers"),
         ({"layers": "some"}, "retrieve.layers"),
         ({"pooling": "sum"}, "retrieve.pooling"),
+        ({"margin": "log"}, "retrieve.margin"),
+        ({"retrieval": "both"}, "retrieve.retrieval"),
+        ({"k": 0}, "retrieve.k"),
         ({"batch_tokens": 1}, "retrieve.batch_tokens"),
     ],
 )

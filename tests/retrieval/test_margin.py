@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from adaptstilts.config import Margin, Retrieval
 from adaptstilts.errors import DataError
 from adaptstilts.retrieval import bucc
-from adaptstilts.retrieval.margin import Margin, Pairs, Retrieval, candidates, ratio
+from adaptstilts.retrieval.margin import Pairs, candidates, ratio
 from adaptstilts.retrieval.search import neighbours, unit
 
 FAISS = importlib.util.find_spec("faiss") is not None
