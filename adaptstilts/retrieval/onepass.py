@@ -32,7 +32,7 @@ from adaptstilts.retrieval.search import Rows, Scores, Vectors, comparable, exac
 
 Found = tuple[Rows, Scores]
 Mask = NDArray[np.bool_]
-Steps32 = NDArray[np.int32]  # 8-bit products
+Rough = NDArray[np.int32]  # 8-bit products
 
 TILE_ROWS, TILE_COLUMNS = 2048, 2048  # so few that a tile stays in the cache that cores share
 STRIP = 256  # rows of a tile at a time, which stay in a core's own
@@ -140,9 +140,7 @@ class _Tile:
         torch._int_mm(rows, columns.T, out=rough)
         return rough
 
-    def reaching(
-        self, rows: Tensor, columns: Tensor, for_rows: Steps32, for_columns: Steps32, made: Tensor | None
-    ) -> Rows:
+    def reaching(self, rows: Tensor, columns: Tensor, for_rows: Rough, for_columns: Rough, made: Tensor | None) -> Rows:
         """Numbers of the cells that reach what is asked of their row or of their column, ascending.
 
         Where products are not made yet, they are strip by strip, so that a core reads back what it has just written.
@@ -184,7 +182,7 @@ class _Kept:
         """Whether anything is known yet."""
         return bool(np.isfinite(self.least[0]))
 
-    def steps(self, others: _Kept) -> Steps32:
+    def steps(self, others: _Kept) -> Rough:
         """The least 8-bit product of each owner that can stand for a real one among its best.
 
         Owners that lost more than usual in 8 bits are asked for less, so that the others' best are not missed.
@@ -194,7 +192,7 @@ class _Kept:
         if len(odd):
             asked[odd] = np.minimum(asked[odd], (others.least - others.bound).min() - self.extra[odd])
         steps = np.floor((asked - self.slack - self.products.zero) / self.products.unit)
-        clipped: Steps32 = np.clip(steps, _LEAST, _MOST).astype(np.int32)
+        clipped: Rough = np.clip(steps, _LEAST, _MOST).astype(np.int32)
         return clipped
 
     def floor(self) -> NDArray[np.float32]:
