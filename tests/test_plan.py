@@ -366,6 +366,9 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "layers": None,
         "pooling": "mean",
         "centering": False,
+        "margin": "ratio",
+        "k": 4,
+        "retrieval": "max",
         "batch_tokens": None,
     },
 }
