@@ -141,13 +141,18 @@ def test_every_kind_learns_its_rows(encoder: Encoder, tokenizer: Tokenizer, name
         held = encoder.states(batch.ids, batch.mask)
     head = heads.new(encoder, task, 1).eval()
     optimizer = torch.optim.Adam(head.parameters(), lr=0.03)
-    for _ in range(300):
+    scores: dict[str, float] = {}
+    for step in range(1, 1501):
         loss, terms = kind.loss(head, held, batch)
         optimizer.zero_grad()
         (loss / terms).backward()
         optimizer.step()
-    predictions = kind.decode(kind.predict(head, held, batch), features, rows, task)
-    scores = {key: metric.value for key, metric in kind.score(predictions, kind.gold(rows, task), task, "en").items()}
+        if step % 100 == 0:
+            predictions = kind.decode(kind.predict(head, held, batch), features, rows, task)
+            found = kind.score(predictions, kind.gold(rows, task), task, "en")
+            scores = {key: metric.value for key, metric in found.items()}
+            if min(scores.values()) > 95:
+                break
     assert min(scores.values()) > 95, scores
 
 
