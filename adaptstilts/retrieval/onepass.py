@@ -278,7 +278,7 @@ def _ordered(values: NDArray[np.float32]) -> Rows:
 
 
 def _parts(rows: int, size: int, times: int = 1) -> list[slice]:
-    """Parts of ``size`` rows; fewer in each if that makes their number a multiple of ``times``."""
+    """Parts of at most ``size`` rows and about equal; their number is a multiple of ``times`` where rows suffice."""
     size = -(-rows // (times * -(-rows // (times * size))))
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 

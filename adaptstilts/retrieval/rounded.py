@@ -169,7 +169,7 @@ def _sample(rows: Tensor) -> Tensor:
 def _centred(rows: Tensor, centre: Tensor, other: Tensor, turn: _Turn, each: Each) -> _Centred:
     """One side, rounded at the scale that loses least on a sample; entries beyond it are cut off and so lost."""
     width, scale = rows.shape[1], _scale(turn(_sample(rows) - centre))
-    whole = torch.from_numpy(np.empty((len(rows), width), np.int8))
+    whole = torch.from_numpy(np.empty((len(rows), width), np.int8))  # numpy asks Linux for large pages
     length, lost = torch.empty(len(rows), dtype=torch.float64), torch.empty(len(rows), dtype=torch.float64)
     term = torch.empty(len(rows), dtype=torch.float64)
 
