@@ -16,6 +16,7 @@ from conftest import STUDY
 from adaptstilts import choose, config, plan, tables
 from adaptstilts.cli import main
 from adaptstilts.errors import ConfigError
+from adaptstilts.phases import foresee
 from adaptstilts.run import execute
 from adaptstilts.spec import EvaluatePhase, ForeseePhase, TrainPhase
 from adaptstilts.workspace import Workspace
@@ -74,6 +75,15 @@ def test_every_predictor_says_something_of_every_intermediate(
         assert list(ranking.values.values()) == sorted(ranking.values.values(), reverse=True)
         assert ranking.truth == {}
         assert ranking.correlation is None
+
+
+def test_a_cosine_is_at_most_one() -> None:
+    source = np.random.default_rng(0)
+    for vector in source.standard_normal((300, 32)):
+        assert 1 - 1e-12 < foresee.cosine(vector, vector) <= 1
+        assert -1 <= foresee.cosine(vector, -3 * vector) < -1 + 1e-12
+    assert foresee.cosine(np.array([1.0, 0.0]), np.array([0.0, 2.0])) == 0
+    assert foresee.cosine(np.array([1.0, 1.0]), np.array([0.0, 2.0])) == pytest.approx(2**-0.5)
 
 
 def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace: Workspace) -> None:

@@ -45,7 +45,7 @@ def foresee(phase: ForeseePhase, runtime: Runtime, resident: Resident, staging: 
         ours = mean_vector(bare, rows, pad)
         others = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
         theirs = np.mean([mean_vector(bare, features, pad) for features in others], axis=0)
-        found["embedding"] = float(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs)))
+        found["embedding"] = cosine(ours, theirs)
     (staging / "predictors.json").write_text(json.dumps(found, allow_nan=False), encoding="utf-8")
 
 
@@ -74,6 +74,12 @@ def mean_vector(encoder: Encoder, features: Features, pad: int) -> Vectors:
     found = [masked_mean(states, mask).double().numpy() for _, states, mask in _states(encoder, features, pad)]
     mean: Vectors = np.concatenate(found).mean(0)
     return mean
+
+
+def cosine(a: Vectors, b: Vectors) -> float:
+    """Of two vectors, neither of them zero; rounding alone would let equal ones exceed 1."""
+    found = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return min(1.0, max(-1.0, found))
 
 
 def _features(phase: ForeseePhase, runtime: Runtime, task: Task) -> Features:
