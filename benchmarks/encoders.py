@@ -34,7 +34,7 @@ from adaptstilts.plan import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import Shape
-from adaptstilts.retrieval.search import nearest, unit
+from adaptstilts.retrieval.search import neighbours, unit
 from adaptstilts.run import Listener, execute
 from adaptstilts.scores import Draws, Record, paired_difference, records
 from adaptstilts.tasks import Task, get
@@ -122,7 +122,7 @@ def singular(workspace: Workspace, own: Sequence[str], size: int = 320) -> dict[
             continue
         rows = read(split, task, kind_of(task.kind).check).rows
         sides = [_means(vectors, tokenizer.ids([row[side] for row in rows])) for side in ("english", "foreign")]
-        found, _ = nearest(*(unit(side - side.mean(0)) for side in sides))
+        found, _ = neighbours(*(unit(side - side.mean(0)) for side in sides), 1)
         values[code] = 100 * float((found.ravel() == np.arange(len(rows))).mean())
     return {"size": size, **means(values, own)}
 

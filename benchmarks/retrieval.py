@@ -19,9 +19,11 @@ import numpy as np
 import torch
 from common import QUICK, RESULTS, arguments, machine, now, verdict, write
 
+from adaptstilts.config import Backend
 from adaptstilts.phases.runtime import Meter
-from adaptstilts.retrieval import bucc, onepass
+from adaptstilts.retrieval import bucc
 from adaptstilts.retrieval.margin import scored
+from adaptstilts.retrieval.mutual import mutual
 from adaptstilts.retrieval.search import Vectors, neighbours, unit
 
 WIDTH = 768
@@ -54,12 +56,10 @@ def floor(foreign: Vectors, english: Vectors, device: torch.device) -> None:
         torch.mm(block, y.T, out=held[: len(block)])
 
 
-def both(foreign: Vectors, english: Vectors, device: torch.device, half: bool = False) -> Any:
+def both(foreign: Vectors, english: Vectors, device: torch.device) -> Any:
     """Our search, in both directions."""
-    if device.type == "cpu":
-        return onepass.mutual(foreign, english, NEIGHBOURS)
-    sides = ((foreign, english), (english, foreign))
-    return tuple(neighbours(*side, NEIGHBOURS, "faiss", half) for side in sides)
+    backend: Backend = "one-pass" if device.type == "cpu" else "faiss"
+    return mutual(foreign, english, NEIGHBOURS, backend)
 
 
 def mined(found: Any) -> peers.Pairs:
@@ -77,7 +77,7 @@ def ways(foreign: Vectors, english: Vectors, device: torch.device) -> tuple[Ways
         "floor": lambda: floor(*sides, device),
     }
     if device.type != "cpu":
-        searches["ours, float16 index"] = lambda: both(*sides, device, half=True)
+        searches["ours, float16 index"] = lambda: mutual(*sides, NEIGHBOURS, "faiss-float16")
     mining: Ways = {
         "ours": lambda: mined(both(*sides, device)),
         "sentence-transformers": lambda: peers.sentence_transformers(*sides, NEIGHBOURS),

@@ -45,6 +45,7 @@ retrieval.index
 retrieval.search
 retrieval.rounded
 retrieval.onepass
+retrieval.mutual
 retrieval.margin
 retrieval.bucc
 kinds models.tokenizer

@@ -370,6 +370,7 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "k": 4,
         "retrieval": "max",
         "batch_tokens": None,
+        "backend": "auto",
     },
 }
 

@@ -33,6 +33,10 @@ def mine(
         str | None, typer.Option(help="Approximate search: IVF1024,PQ64 or HNSW32, ...; exact when not given.")
     ] = None,
     shard: Annotated[int, typer.Option(help="Sentences encoded and searched at a time.", min=1)] = 2**17,
+    backend: Annotated[
+        Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
+        typer.Option(help="What searches exactly; changes no result. The fastest when not given."),
+    ] = "auto",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
     offline: Offline = False,
@@ -44,7 +48,7 @@ def mine(
     from adaptstilts.terminal import Progress
 
     settings = mining.Settings(
-        model, adapter, layer, pooling, precision, max_length, margin, retrieval, k, threshold, index, shard
+        model, adapter, layer, pooling, precision, max_length, margin, retrieval, k, threshold, index, shard, backend
     )
     with Progress() as progress:
         found = mining.mine(

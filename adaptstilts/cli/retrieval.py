@@ -40,6 +40,10 @@ def retrieve(
         int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
     ] = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch.", min=64)] = None,
+    backend: Annotated[
+        Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
+        typer.Option(help="What searches; changes no result. The fastest when not given."),
+    ] = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file that gets every number.")] = None,
     store: StoreOption = DEFAULT_STORE,
     data_root: RootOption = None,
@@ -64,6 +68,7 @@ def retrieve(
         k=k,
         retrieval=retrieval,
         batch_tokens=batch_tokens,
+        backend=backend,
     )
     names = [name.strip() for given in task for name in given.split(",") if name.strip()]
     asked = sweep.study(model, names, settings, languages)

@@ -3,6 +3,7 @@
 from adaptstilts.config.overrides import near, override_key, split_override
 from adaptstilts.config.reading import as_tuples, explain, load, parse, read_text
 from adaptstilts.config.settings import (
+    Backend,
     Evaluate,
     Foresee,
     Frozen,
@@ -34,6 +35,7 @@ __all__ = [
     "NAME",
     "REPO",
     "Arm",
+    "Backend",
     "Chain",
     "Composition",
     "Evaluate",

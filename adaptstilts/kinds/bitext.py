@@ -13,8 +13,9 @@ from adaptstilts.config import Margin, Retrieve
 from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
 from adaptstilts.metrics import Metric, accuracy
-from adaptstilts.retrieval.margin import MARGINS, NEIGHBOURS
-from adaptstilts.retrieval.search import Vectors, nearest, neighbours
+from adaptstilts.retrieval.margin import MARGINS
+from adaptstilts.retrieval.mutual import mutual
+from adaptstilts.retrieval.search import Found as Neighbours
 from adaptstilts.tasks.base import Task
 
 
@@ -42,15 +43,15 @@ class Bitext(Untrained):
     def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
         """The nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
         examples, english, foreign = rows[""], sides["english"], sides["foreign"]
-        found, _ = nearest(english.rows(), foreign.rows())
+        ahead, back = mutual(foreign.rows(), english.rows(), settings.k, settings.backend)
+        found = back[0][:, 0]
         counts = {
             "direction": "english to foreign",
             "truncated": int((english.cut | foreign.cut).sum()),
             "dropped": dict(examples.dropped),
         }
         gold = list(range(len(found)))
-        wrong = misses(foreign.rows(), english.rows(), settings.k, settings.margin)
-        more = {"xsim": Metric("ratio", [(float(each), 1.0) for each in wrong])}
+        more = {"xsim": Metric("ratio", [(float(each), 1.0) for each in misses(ahead, back, settings.margin)])}
         return Found(found.tolist(), gold, examples.ids, examples.total, counts, more)
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
@@ -58,7 +59,7 @@ class Bitext(Untrained):
         return {"accuracy": accuracy(predictions, gold)}
 
 
-def misses(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, margin: Margin = "ratio") -> list[bool]:
+def misses(ahead: Neighbours, back: Neighbours, margin: Margin = "ratio") -> list[bool]:
     """Which foreign sentences have another English one than their own as the best by margin; xSIM is their share.
 
     Of the ``k`` nearest English sentences of each foreign one, that with the largest margin of its cosine over the mean
@@ -66,14 +67,13 @@ def misses(foreign: Vectors, english: Vectors, k: int = NEIGHBOURS, margin: Marg
     text is an error too.
 
     Args:
-        foreign: (n, d) float32, unit length.
-        english: (n, d) float32, unit length; row ``i`` is the translation of row ``i``.
-        k: neighbours.
+        ahead: English rows next to every foreign one, the nearest first, and cosines: (n, k) each. Row ``i`` is the
+            translation of row ``i``.
+        back: foreign rows next to every English one: (n, k) each.
         margin: see :mod:`adaptstilts.retrieval.margin`.
     """
-    rows, cosines = neighbours(foreign, english, k)
-    _, back = neighbours(english, foreign, k)
-    means = (cosines.mean(axis=1)[:, None] + back.mean(axis=1)[rows]) / 2
+    (rows, cosines), (_, others) = ahead, back
+    means = (cosines.mean(axis=1)[:, None] + others.mean(axis=1)[rows]) / 2
     best = MARGINS[margin](cosines, means).argmax(axis=1)
     return [int(found[place]) != i for i, (found, place) in enumerate(zip(rows, best, strict=True))]
 

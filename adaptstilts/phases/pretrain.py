@@ -31,7 +31,7 @@ from adaptstilts.pretrain.batches import Drawer, Masked, Pairs, padded
 from adaptstilts.pretrain.encoded import Encoded
 from adaptstilts.pretrain.recipe import PretrainPhase, Shape
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
-from adaptstilts.retrieval.search import nearest, unit
+from adaptstilts.retrieval.search import neighbours, unit
 
 DROPOUT = 0.1
 TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names
@@ -305,7 +305,7 @@ def layer_accuracy(
         states = _all_layers(model, rows, device)
         half = len(pairs)
         found[code] = [
-            float(np.mean(nearest(unit(layer[:half]), unit(layer[half:]))[0].ravel() == np.arange(half)))
+            float(np.mean(neighbours(unit(layer[:half]), unit(layer[half:]), 1)[0][:, 0] == np.arange(half)))
             for layer in states
         ]
     return found

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.config import Margin, Retrieval
-from adaptstilts.retrieval import onepass
-from adaptstilts.retrieval.search import Backend, Rows, Scores, Vectors, neighbours
+from adaptstilts.config import Backend, Margin, Retrieval
+from adaptstilts.retrieval.mutual import mutual
+from adaptstilts.retrieval.search import Found, Rows, Scores, Vectors
 
 NEIGHBOURS = 4
-Found = tuple[Rows, Scores]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def candidates(
         foreign: (n, d) float32, unit length.
         english: (m, d) float32, unit length.
         k: neighbours on the other side; all where there are fewer.
-        backend: of the search; ``auto`` takes the fastest, and the answer does not depend on it.
+        backend: see :func:`adaptstilts.retrieval.mutual.mutual`; the answer does not depend on it.
         margin: ``ratio``, ``distance`` or ``absolute``.
         retrieval: see :func:`scored`.
 
@@ -92,10 +91,7 @@ def candidates(
     Raises:
         DataError: shapes that do not fit, an empty side, or a value that is not finite.
     """
-    if backend == "auto" and onepass.pays(foreign, english):
-        return scored(*onepass.mutual(foreign, english, k), margin, retrieval)
-    ahead = neighbours(foreign, english, k, backend)
-    return scored(ahead, neighbours(english, foreign, k, backend), margin, retrieval)
+    return scored(*mutual(foreign, english, k, backend), margin, retrieval)
 
 
 def scored(ahead: Found, back: Found, margin: Margin = "ratio", retrieval: Retrieval = "max") -> Pairs:

@@ -19,7 +19,7 @@ import numpy as np
 
 from adaptstilts import digests
 from adaptstilts.adopted import adopted, standing
-from adaptstilts.config import Margin, Pooling, Precision, Retrieval
+from adaptstilts.config import Backend, Margin, Pooling, Precision, Retrieval
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.models import source as models
 from adaptstilts.models.resident import Resident
@@ -58,6 +58,7 @@ class Settings:
         threshold: pairs must score at least so much; None keeps all with a score above zero.
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, kept and searched at a time.
+        backend: of an exact search, see :func:`adaptstilts.retrieval.mutual.mutual`.
     """
 
     model: str
@@ -72,6 +73,7 @@ class Settings:
     threshold: float | None = None
     index: str | None = None
     shard: int = SHARD
+    backend: Backend = "auto"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def mine(
         near = (
             folder / f"k{settings.k}" if settings.index is None else folder / digests.of([settings.index, settings.k])
         )
-        found = shards.mutual(left, right, settings.k, near, settings.index, ray, told)
+        found = shards.mutual(left, right, settings.k, near, settings.index, ray, told, settings.backend)
         pairs = bucc.one_to_one(scored(found.ahead, found.back, settings.margin, settings.retrieval))
         written = pairs if settings.threshold is None else pairs.at(pairs.scores >= settings.threshold)
         _write(out, written, *files)

@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptstilts.retrieval.rounded import Side, Steps, sides
-from adaptstilts.retrieval.search import Rows, Scores, Vectors, comparable, exact, flat_memory, grouped
+from adaptstilts.retrieval.search import Found, Rows, Scores, Vectors, comparable, exact, flat_memory, grouped
 
-Found = tuple[Rows, Scores]
 Mask = NDArray[np.bool_]
 Rough = NDArray[np.int32]  # 8-bit products
 

@@ -15,7 +15,8 @@ from adaptstilts.retrieval import index as faiss
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float64]
-Backend = Literal["auto", "faiss", "numpy"]
+Found = tuple[Rows, Scores]
+OneWay = Literal["auto", "faiss", "faiss-float16", "numpy"]  # the backends that search one direction
 _BLOCK = 1024
 _PAIRS = 256  # whose vectors in float64 stay in the cache
 _PRODUCTS = 2**25  # held at once
@@ -40,38 +41,15 @@ def unit(vectors: Vectors) -> Vectors:
     return scaled
 
 
-def nearest(queries: Vectors, index: Vectors, backend: Backend = "auto") -> tuple[NDArray[np.int64], Vectors]:
-    """The index row with the largest inner product for every query.
-
-    Args:
-        queries: (m, d) float32.
-        index: (n, d) float32, n >= 1.
-        backend: ``auto`` takes FAISS (on the GPU where there is one) if it is installed.
-
-    Returns:
-        Row numbers (m,) and inner products (m,). Equal products give the smallest row number, on every backend:
-        FAISS proposes, and rows that score the same as its answer are looked up again.
-
-    Raises:
-        DataError: shapes that do not fit, or a value that is not finite.
-        ResourceError: FAISS was asked for and is not installed.
-    """
-    comparable(queries, index)
-    flat = _flat(index, backend)
-    return _numpy(queries, index) if flat is None else _faiss(queries, index, flat)
-
-
-def neighbours(
-    queries: Vectors, index: Vectors, k: int, backend: Backend = "auto", half: bool = False
-) -> tuple[Rows, Scores]:
+def neighbours(queries: Vectors, index: Vectors, k: int, backend: OneWay = "auto") -> Found:
     """The ``k`` index rows with the largest inner products for every query, the best first.
 
     Args:
         queries: (m, d) float32, rows of unit length.
         index: (n, d) float32, n >= 1, rows of unit length.
         k: neighbours; all n where there are fewer.
-        backend: ``auto`` takes FAISS (on the GPU where there is one) if it is installed.
-        half: FAISS keeps the index in float16, which only proposes.
+        backend: ``faiss`` (on the GPU where there is one), ``faiss-float16``, whose index takes half the memory and
+            only proposes, or ``numpy``; ``auto`` takes FAISS if it is installed.
 
     Returns:
         Row numbers (m, min(k, n)) and inner products of the same shape, summed in float64, so that backends agree to
@@ -86,6 +64,7 @@ def neighbours(
     rows = np.empty((len(queries), k), np.int64)
     products = np.empty((len(queries), k), np.float64)
     left = np.arange(len(queries))
+    half = backend == "faiss-float16"
     flat = _flat(index, backend, half)
     if flat is not None and len(queries):
         near, spare = (_HALF_NEAR, _HALF_SPARE) if half else (_NEAR, _SPARE)
@@ -164,14 +143,14 @@ def _blocks(rows: Rows, others: int) -> Iterator[Rows]:
         yield rows[start : start + size]
 
 
-def _blocked(queries: Vectors, index: Vectors, k: int) -> tuple[Rows, Scores]:
+def _blocked(queries: Vectors, index: Vectors, k: int) -> Found:
     products = queries @ index.T
     last = np.partition(products, len(index) - k, axis=1)[:, len(index) - k]
     asking, near = np.nonzero(products >= last[:, None] - _NEAR)
     return _best(queries, index, asking, near, k)
 
 
-def _best(queries: Vectors, index: Vectors, asking: Rows, proposed: Rows, k: int) -> tuple[Rows, Scores]:
+def _best(queries: Vectors, index: Vectors, asking: Rows, proposed: Rows, k: int) -> Found:
     """The best ``k`` of at least ``k`` proposals for every query; proposal ``p`` is (asking[p], proposed[p])."""
     products = exact(queries, index, asking, proposed)
     kept = grouped(asking, proposed, products, k).reshape(len(queries), k)
@@ -212,45 +191,8 @@ def flat_memory(vectors: Vectors) -> Vectors:
     return np.asarray(np.ascontiguousarray(vectors, dtype=np.float32))
 
 
-def _numpy(queries: Vectors, index: Vectors) -> tuple[NDArray[np.int64], Vectors]:
-    rows = np.empty(len(queries), np.int64)
-    scores = np.empty(len(queries), np.float32)
-    for start in range(0, len(queries), _BLOCK):
-        products = queries[start : start + _BLOCK] @ index.T
-        best = products.argmax(axis=1)
-        rows[start : start + len(best)] = best
-        scores[start : start + len(best)] = products[np.arange(len(best)), best]
-    return _first_of_equal(queries, index, rows, scores)
-
-
-def _flat(index: Vectors, backend: Backend, half: bool = False) -> Any:
+def _flat(index: Vectors, backend: OneWay, half: bool) -> Any:
     """FAISS's exact index; None where numpy is to search."""
     if backend == "numpy" or (backend == "auto" and not faiss.installed()):
         return None
     return faiss.flat(index, half)
-
-
-def _faiss(queries: Vectors, index: Vectors, flat: Any) -> tuple[NDArray[np.int64], Vectors]:
-    scores, rows = faiss.propose(flat, queries, min(2, len(index)))
-    best = rows[:, 0]
-    if len(index) > 1:
-        tied = np.flatnonzero(scores[:, 1] >= scores[:, 0] - 1e-6)
-        if len(tied):
-            fixed, values = _numpy(queries[tied], index)
-            best[tied], scores[tied, 0] = fixed, values
-    return best, scores[:, 0]
-
-
-def _first_of_equal(
-    queries: Vectors, index: Vectors, rows: NDArray[np.int64], scores: Vectors
-) -> tuple[NDArray[np.int64], Vectors]:
-    """Identical vectors can differ in the last bit of a blocked product: settle near ties in float64."""
-    for start in range(0, len(queries), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        near = queries[block] @ index.T >= scores[block, None] - 1e-6
-        for i in np.flatnonzero(near.sum(axis=1) > 1):
-            candidates = np.flatnonzero(near[i])
-            exact = index[candidates].astype(np.float64) @ queries[start + i].astype(np.float64)
-            rows[start + i] = candidates[exact >= exact.max() - 1e-12][0]
-            scores[start + i] = exact.max()
-    return rows, scores

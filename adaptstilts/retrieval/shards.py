@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from adaptstilts.config import Backend
 from adaptstilts.retrieval import index as indexes
-from adaptstilts.retrieval import onepass
-from adaptstilts.retrieval.search import Approximate, Rows, Scores, Vectors, approximated, grouped, neighbours
+from adaptstilts.retrieval.mutual import mutual as both
+from adaptstilts.retrieval.search import Approximate, Found, Vectors, approximated, grouped
 from adaptstilts.retrieval.workers import each
 from adaptstilts.store import failpoint
 
-Found = tuple[Rows, Scores]
 _SAMPLED = 1000  # queries whose recall is measured, over all pieces
 
 
@@ -39,6 +39,7 @@ class Piece:
         back: with an index, whether foreign vectors are indexed and English ones asked.
         sample: queries that are searched exactly beside an approximate search.
         folder: gets the results.
+        backend: of an exact search.
     """
 
     foreign: tuple[int, str]
@@ -48,6 +49,7 @@ class Piece:
     back: bool
     sample: int
     folder: str
+    backend: Backend
 
     def file(self, back: bool) -> Path:
         """Where the neighbours of the foreign vectors are, or, ``back``, of the English ones."""
@@ -71,6 +73,7 @@ def mutual(
     index: str | None = None,
     ray: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
+    backend: Backend = "auto",
 ) -> Mutual:
     """The ``k`` nearest rows of the other side, for every row of both sides, best first, equal ones by number.
 
@@ -82,13 +85,14 @@ def mutual(
         index: factory string of an approximate index, see :func:`adaptstilts.retrieval.index.approximate`.
         ray: see :func:`adaptstilts.retrieval.workers.each`.
         report: told how many pieces of all are done.
+        backend: of an exact search, see :func:`adaptstilts.retrieval.mutual.mutual`.
 
     Raises:
         DataError: vectors that cannot be compared.
         ConfigError: an index that cannot be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = _pieces(foreign, english, k, folder, index)
+    pieces = _pieces(foreign, english, k, folder, index, backend)
     missing = [piece for piece in pieces if not all(piece.file(back).exists() for back in _directions(piece))]
     report(len(pieces) - len(missing), len(pieces))
     for number, _ in enumerate(each(work, missing, ray), 1):
@@ -110,17 +114,12 @@ def work(piece: Piece) -> None:
         found = _approximate(queries, held, piece)
         save(piece.file(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
     else:
-        results: dict[bool, Found] = dict(zip((False, True), both(foreign, english, piece.k), strict=True))
+        results: dict[bool, Found] = dict(
+            zip((False, True), both(foreign, english, piece.k, piece.backend), strict=True)
+        )
         for back, (rows, products) in results.items():
             save(piece.file(back), rows=rows, products=products)
     failpoint("mine:after-piece")
-
-
-def both(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
-    """Exact neighbours in both directions, by what is fastest here."""
-    if onepass.pays(foreign, english):
-        return onepass.mutual(foreign, english, k)
-    return neighbours(foreign, english, k), neighbours(english, foreign, k)
 
 
 def save(path: Path, **arrays: Any) -> None:
@@ -137,13 +136,16 @@ def save(path: Path, **arrays: Any) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _pieces(foreign: Sequence[Path], english: Sequence[Path], k: int, folder: Path, index: str | None) -> list[Piece]:
+def _pieces(
+    foreign: Sequence[Path], english: Sequence[Path], k: int, folder: Path, index: str | None, backend: Backend
+) -> list[Piece]:
     """All pieces; those that search in one index are next to each other."""
     grid = [(i, j) for j in range(len(english)) for i in range(len(foreign))]
     found = [(i, j, False) for i, j in grid] + ([(i, j, True) for i, j in sorted(grid)] if index else [])
     sample = -(-_SAMPLED // len(found))
     return [
-        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, back, sample, str(folder)) for i, j, back in found
+        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, back, sample, str(folder), backend)
+        for i, j, back in found
     ]
 
 

@@ -212,6 +212,23 @@ def test_an_adapter_with_what_it_stands_on(trained: Trained, tmp_path: Path, tin
         adopted(str(alone), Store(tmp_path / "c"))
 
 
+@pytest.mark.parametrize("backend", ["one-pass", "faiss", "faiss-float16", "numpy"])
+def test_what_searches_changes_nothing(
+    trained: Trained, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if backend.startswith("faiss"):
+        pytest.importorskip("faiss", reason="faiss is not installed")
+    plain, other = tmp_path / "plain.json", tmp_path / "other.json"
+    assert trained.retrieve(tmp_path / "a", "--out", plain) == 0
+    assert trained.retrieve(tmp_path / "b", "--backend", backend, "--out", other) == 0
+    ours, theirs = (read(path)["results"][0] for path in (plain, other))
+    assert ours["phase"] == theirs["phase"]
+    assert ours["languages"] == theirs["languages"]
+    capsys.readouterr()
+    assert trained.retrieve(tmp_path / "a", "--backend", backend) == 0
+    assert "0 retrieve phases done now, 1 before" in capsys.readouterr().out
+
+
 # Refusals
 
 

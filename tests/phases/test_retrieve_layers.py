@@ -19,6 +19,7 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.phases.retrieve import retrieve
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.plan import Plan
+from adaptstilts.retrieval.mutual import mutual
 from adaptstilts.retrieval.search import unit
 from adaptstilts.run import execute
 from adaptstilts.spec import RetrievePhase
@@ -209,7 +210,7 @@ def test_xsim_by_its_formula() -> None:
             means = (ahead[i] + back[near]) / 2
             margins = np.where(means > 0, cosines[i, near] / means, 0)
             expected.append(near[margins.argmax()] != i)
-        assert bitext.misses(foreign, english) == expected
+        assert bitext.misses(*mutual(foreign, english, 4)) == expected
         if n == 40:
             plain = [row.argmax() != i for i, row in enumerate(cosines)]
             assert 0 < sum(expected) != sum(plain)
@@ -217,8 +218,8 @@ def test_xsim_by_its_formula() -> None:
 
 def test_xsim_of_translations_that_are_equal_is_zero() -> None:
     held = np.eye(5, dtype=np.float32)
-    assert bitext.misses(held, held) == [False] * 5
-    assert bitext.misses(held, np.roll(held, 1, axis=0)) == [True] * 5
+    assert bitext.misses(*mutual(held, held, 4)) == [False] * 5
+    assert bitext.misses(*mutual(held, np.roll(held, 1, axis=0), 4)) == [True] * 5
 
 
 def test_xsim_is_beside_the_headline(run: Run, expanded: Callable[..., tuple[Plan, Workspace]]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adaptstilts.config import Backend
 from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.retrieval import index
+from adaptstilts.retrieval.mutual import mutual
 from adaptstilts.retrieval.search import Vectors, approximated, neighbours, unit
 
 pytest.importorskip("faiss", reason="faiss is not installed")
@@ -26,7 +30,7 @@ def clustered(rows: int, width: int, seed: int) -> Vectors:
 def test_an_index_in_half_precision_finds_the_same(k: int) -> None:
     x, y = clustered(90, 24, 1), clustered(260, 24, 2)
     y[100:120] = y[0]
-    exact, half = neighbours(x, y, k, "numpy"), neighbours(x, y, k, "faiss", half=True)
+    exact, half = neighbours(x, y, k, "numpy"), neighbours(x, y, k, "faiss-float16")
     assert np.array_equal(exact[0], half[0])
     assert np.array_equal(exact[1], half[1])
     assert exact[0].shape == (90, min(k, 260))
@@ -41,9 +45,12 @@ def test_every_backend_on_any_vectors(seed: int, k: int, scale: float) -> None:
     x, y = (unit(pool[source.integers(0, 9, rows)]) for rows in (13, 17))
     products = np.einsum("xd,yd->xy", x.astype(np.float64), y.astype(np.float64))
     expected = np.argsort(-products, axis=1, kind="stable")[:, :k]
-    for half in (False, True):
-        assert np.array_equal(neighbours(x, y, k, "faiss", half)[0], expected)
-    assert np.array_equal(neighbours(x, y, k, "numpy")[0], expected)
+    for backend in ("faiss", "faiss-float16", "numpy"):
+        assert np.array_equal(neighbours(x, y, k, backend)[0], expected)
+    for backend in get_args(Backend):
+        ahead, back = mutual(x, y, k, backend)
+        assert np.array_equal(ahead[0], expected)
+        assert np.array_equal(back[0], np.argsort(-products.T, axis=1, kind="stable")[:, :k])
 
 
 @pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat", "IVF8,SQ8;nprobe=3", "Flat"])

@@ -13,24 +13,31 @@ from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.retrieval.encode import distinct
-from adaptstilts.retrieval.search import nearest, unit
+from adaptstilts.retrieval.search import OneWay, neighbours, unit
 
 FAISS = importlib.util.find_spec("faiss") is not None
 BACKENDS = [
     pytest.param("faiss", marks=pytest.mark.skipif(not FAISS, reason="faiss is not installed")),
+    pytest.param("faiss-float16", marks=pytest.mark.skipif(not FAISS, reason="faiss is not installed")),
     "numpy",
     "auto",
 ]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
+def nearest(
+    queries: NDArray[np.float32], index: NDArray[np.float32], backend: OneWay = "auto"
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The nearest row of every query, and its product."""
+    rows, products = neighbours(queries, index, 1, backend)
+    assert rows.shape == products.shape == (len(queries), 1)
+    return rows[:, 0], products[:, 0]
+
+
 def brute(queries: NDArray[np.float32], index: NDArray[np.float32]) -> list[int]:
     """The first row among those whose float64 product is the largest."""
-    found = []
-    for query in queries.astype(np.float64):
-        products = [float(np.dot(row, query)) for row in index.astype(np.float64)]
-        found.append(next(i for i, value in enumerate(products) if value >= max(products) - 1e-12))
-    return found
+    products = np.einsum("qd,nd->qn", queries.astype(np.float64), index.astype(np.float64))
+    return [int(row.argmax()) for row in products]
 
 
 @st.composite
@@ -51,7 +58,7 @@ def vectors(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 @backends
 @settings(max_examples=200, deadline=None)
 @given(made=vectors())
-def test_equals_brute_force(backend: str, made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
+def test_equals_brute_force(backend: OneWay, made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
     queries, index = unit(made[0]), unit(made[1])
     rows, scores = nearest(queries, index, backend)
     assert rows.tolist() == brute(queries, index)
@@ -60,7 +67,7 @@ def test_equals_brute_force(backend: str, made: tuple[NDArray[np.float32], NDArr
 
 @backends
 @pytest.mark.parametrize(("m", "n", "width"), [(300, 700, 64), (1500, 40, 16), (3, 2100, 256)])
-def test_equals_brute_force_on_many_rows(backend: str, m: int, n: int, width: int) -> None:
+def test_equals_brute_force_on_many_rows(backend: OneWay, m: int, n: int, width: int) -> None:
     generator = np.random.default_rng(m)
     index = generator.standard_normal((n, width)).astype(np.float32)
     index[n // 2 :] = index[generator.integers(0, n // 2, n - n // 2)]
@@ -75,7 +82,7 @@ def test_equals_brute_force_on_many_rows(backend: str, m: int, n: int, width: in
 
 
 @backends
-def test_all_equal_gives_the_first(backend: str) -> None:
+def test_all_equal_gives_the_first(backend: OneWay) -> None:
     same = unit(np.ones((50, 7), np.float32))
     assert nearest(same[:5], same, backend)[0].tolist() == [0] * 5
     zeros = np.zeros((3, 7), np.float32)
@@ -84,7 +91,7 @@ def test_all_equal_gives_the_first(backend: str) -> None:
 
 
 @backends
-def test_one_row_and_no_query(backend: str) -> None:
+def test_one_row_and_no_query(backend: OneWay) -> None:
     rows, scores = nearest(unit(np.array([[1, 2]], np.float32)), unit(np.array([[2, 4]], np.float32)), backend)
     assert rows.tolist() == [0]
     assert scores == pytest.approx([1.0])
@@ -96,7 +103,7 @@ def test_one_row_and_no_query(backend: str) -> None:
 @pytest.mark.parametrize(
     ("queries", "index"), [((2, 3), (4, 5)), ((3,), (4, 3)), ((2, 3), (0, 3))], ids=["width", "flat", "empty"]
 )
-def test_shapes_that_do_not_fit_are_refused(backend: str, queries: tuple[int, ...], index: tuple[int, ...]) -> None:
+def test_shapes_that_do_not_fit_are_refused(backend: OneWay, queries: tuple[int, ...], index: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="shapes"):
         nearest(np.ones(queries, np.float32), np.ones(index, np.float32), backend)
 
@@ -104,7 +111,7 @@ def test_shapes_that_do_not_fit_are_refused(backend: str, queries: tuple[int, ..
 @backends
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("side", [0, 1])
-def test_values_that_are_not_finite_are_refused(backend: str, value: float, side: int) -> None:
+def test_values_that_are_not_finite_are_refused(backend: OneWay, value: float, side: int) -> None:
     both = [np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)]
     both[side][1, 2] = value
     with pytest.raises(DataError, match="not finite"):

@@ -1,0 +1,31 @@
+"""Exact nearest neighbours in both directions, by whatever finds them fastest; the answer is the same by any way."""
+
+from __future__ import annotations
+
+from adaptstilts.config import Backend
+from adaptstilts.retrieval import onepass
+from adaptstilts.retrieval.search import Found, Vectors, neighbours
+
+
+def mutual(foreign: Vectors, english: Vectors, k: int, backend: Backend = "auto") -> tuple[Found, Found]:
+    """The ``k`` nearest rows of the other side, for every row of both sides.
+
+    Args:
+        foreign: (n, d) float32, n >= 1, rows of length one or zero.
+        english: (m, d) float32, m >= 1, the same.
+        k: neighbours; all where there are fewer.
+        backend: ``one-pass`` computes every product once, in 8 bits; the others search each direction by itself, see
+            :func:`adaptstilts.retrieval.search.neighbours`. ``auto`` takes the one pass where it pays.
+
+    Returns:
+        For foreign and for English rows what :func:`adaptstilts.retrieval.search.neighbours` gives, to the bit.
+
+    Raises:
+        DataError: shapes that do not fit, or a value that is not finite.
+        ResourceError: FAISS was asked for and is not installed.
+    """
+    if backend == "one-pass":
+        return onepass.mutual(foreign, english, k)
+    if backend == "auto" and onepass.pays(foreign, english):
+        return onepass.mutual(foreign, english, k)
+    return neighbours(foreign, english, k, backend), neighbours(english, foreign, k, backend)
