@@ -84,7 +84,7 @@ def _add(count: _Count, task: Task, row_set: str, split: Split) -> None:
     kind = kinds.get(task.kind)
     fields = getattr(kind, "fields", {}).get(row_set)
     try:
-        examples = read(split, task.of(fields) if fields else task, kind.check)
+        examples = read(split, task.of(row_set, fields) if fields else task, kind.check)
     except DataError as error:
         if "no usable rows" not in str(error):
             raise

@@ -299,7 +299,7 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _T
         repo = next(iter(reads[missing[0]].values())).repo
         raise DataError(
             f"{task.name}: no {split} rows for {', '.join(missing)} in {repo}; add the data, name the"
-            f" languages to evaluate (languages=[...]) or give missing=skip"
+            f" languages to evaluate (languages=[...]) or give missing=skip{f'. {task.hint}' if task.hint else ''}"
         )
     found = tuple(code for code in wanted if code not in missing)
     data = {

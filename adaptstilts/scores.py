@@ -48,6 +48,7 @@ class Record:
         subset: whether fewer rows were read than the split has.
         truncated: share of examples that lost tokens to the maximum length.
         thresholds: score threshold of every language, where dev gives one, averaged over seeds.
+        oracle_thresholds: the same, where it was chosen on the rows that are scored.
         pool: what queries are ranked against (kind ranking): ``candidates``, how many of them were ``truncated``, and
             where languages have their own, from how many ``languages`` ``of`` all.
         missing: languages of the task that the data does not have.
@@ -82,6 +83,7 @@ class Record:
     truncated: float = 0.0
     dropped: int = 0
     thresholds: dict[str, float] = field(default_factory=dict)
+    oracle_thresholds: dict[str, float] = field(default_factory=dict)
     pool: dict[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     split: str = "test"
@@ -212,11 +214,8 @@ class _Reader:
             "subset": any(h[code]["n"] < h[code]["rows"] for h in held for code in codes),
             "truncated": sum(h[code].get("truncated", 0) for h in held for code in codes)
             / sum(h[code].get("sentences", h[code]["n"]) for h in held for code in codes),
-            "thresholds": {
-                code: float(np.mean([h[code]["threshold"] for h in held]))
-                for code in codes
-                if "threshold" in held[0][code]
-            },
+            "thresholds": _means(held, codes, "threshold"),
+            "oracle_thresholds": _means(held, codes, "oracle_threshold"),
             "pool": held[0][codes[0]].get("pool", {}),
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
         }
@@ -297,6 +296,11 @@ class Draws:
 
 
 Scores = tuple[float, NDArray[np.float64]]
+
+
+def _means(held: Sequence[Mapping[str, Any]], codes: Sequence[str], name: str) -> dict[str, float]:
+    """What every language has under a name, averaged over seeds; nothing where it does not have it."""
+    return {code: float(np.mean([h[code][name] for h in held])) for code in codes if name in held[0][code]}
 
 
 def paired_difference(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Difference:

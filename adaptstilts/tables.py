@@ -194,9 +194,12 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         notes.append(
             f"{len(done[0].languages)} languages, {size} examples each{' (a subset)' if done[0].subset else ''}"
         )
-    cuts = [value for r in done for value in r.thresholds.values()]
-    if cuts:
-        notes.append(f"score thresholds from dev, {min(cuts):.4f} to {max(cuts):.4f}")
+    for told, chosen in (
+        ("score thresholds from dev", [value for r in done for value in r.thresholds.values()]),
+        ("oracle: score thresholds chosen on the scored rows", [v for r in done for v in r.oracle_thresholds.values()]),
+    ):
+        if chosen:
+            notes.append(f"{told}, {min(chosen):.4f} to {max(chosen):.4f}")
     notes += [_pool(r.pool) for r in done[:1] if r.pool]
     if first.split != "test":
         notes.append(f"the {first.split} rows, not the test rows")

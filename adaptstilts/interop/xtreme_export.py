@@ -186,7 +186,7 @@ def _rows(task: Task, phase: Tested, code: str, runtime: Runtime) -> Rows:
     for place, source in task.reads("test", languages.resolve(code)).items():
         part, _, name = place.removeprefix(code).removeprefix(".").partition(".")
         if part in ("", "test"):
-            found[name] = read(runtime.split(task, source, phase.data[place]), task.of(fields[name]), kind.check)
+            found[name] = read(runtime.split(task, source, phase.data[place]), task.of(name, fields[name]), kind.check)
     return found
 
 

@@ -85,7 +85,8 @@ def _rows(phase: RetrievePhase, runtime: Runtime, kind: Retrieval, code: str) ->
     for place, source in task.reads("test", languages.resolve(code)).items():
         split = runtime.split(task, source, phase.data[place])
         name = place.removeprefix(code).removeprefix(".")
-        found[name] = read(split, task.of(kind.fields[name.partition(".")[2]]), kind.check)
+        row_set = name.partition(".")[2]
+        found[name] = read(split, task.of(row_set, kind.fields[row_set]), kind.check)
         files[name] = split.files[0]
     problem = kind.problem(found)
     if problem is not None:

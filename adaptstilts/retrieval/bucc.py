@@ -113,7 +113,7 @@ def quality(pairs: Pairs, gold: Rows, threshold: float) -> Quality:
 
 
 def oracle_threshold(pairs: Pairs, gold: Rows) -> float:
-    """The best threshold for the very sentences that are evaluated: what nobody has who mines. Never a result."""
+    """The best threshold for the very sentences that are evaluated: what nobody has who mines."""
     ranked = pairs.at(np.argsort(-pairs.scores, kind="stable"))
     return best_threshold(ranked.scores, correct(ranked, gold), len(gold))
 

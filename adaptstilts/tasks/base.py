@@ -32,6 +32,10 @@ class LeftOut:
     reason: str
 
 
+Adapted = dict[str, Any] | LeftOut
+Adapt = Callable[[Row], Adapted | list[Adapted]]
+
+
 @dataclass(frozen=True)
 class Source:
     """Where the rows of one split come from: a data set repository in the layout of the Hugging Face hub.
@@ -93,12 +97,14 @@ class Task:
         languages: every language of the test set, as codes.
         columns: example field of the kind -> column of the rows.
         adapt: makes the columns that the rows do not have as such; None in the common case. It may say that a row is
-            left out, or give several examples for one row as a list; they are then numbered as they come.
+            left out, or give several examples for one row as a list; they are then numbered as they come. One for
+            each row set where these are made in different ways.
         labels: label names in the order of the head's outputs; empty where the kind needs none.
         no_gold: label values that mean "no gold label": such rows are dropped and counted.
         train: the English training rows; None when ``train_from`` gives them or the task is never trained.
         train_from: tasks whose training sets are used instead, one training phase each, in this order.
-        dev: rows for model selection, always read in English there; for retrieval those that give a threshold.
+        dev: rows for model selection, always read in English there; for retrieval those that give a threshold, which
+            without them is an oracle.
         test: rows to report on.
         pool: candidates of all languages, where the test rows do not hold them (kind ranking).
         sets: row set of the kind -> what ``{set}`` stands for in the sources; empty where a split is one table.
@@ -114,6 +120,7 @@ class Task:
         train_rows: of the training set as it was published, for costs before the data is there.
         parallel: row ``i`` is the same item in every language (resampled together in intervals).
         defaults: training settings that differ from the package's (fields of ``config.Train``).
+        hint: what an error says where the data has no rows of it: how to get them.
         version: raised when reading the same files gives other examples.
     """
 
@@ -121,7 +128,7 @@ class Task:
     kind: str
     languages: tuple[str, ...]
     columns: Columns
-    adapt: Callable[[Row], dict[str, Any] | LeftOut | list[dict[str, Any] | LeftOut]] | None = None
+    adapt: Adapt | Mapping[str, Adapt] | None = None
     labels: tuple[str, ...] = ()
     no_gold: tuple[Any, ...] = ()
     train: Source | None = None
@@ -143,6 +150,7 @@ class Task:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
     citation: str = ""
+    hint: str = ""
     version: int = 1
 
     @property
@@ -155,23 +163,24 @@ class Task:
         """Whether it is evaluated with the encoder as it is, without training."""
         return self.kind in RETRIEVAL
 
-    def of(self, fields: Iterable[str]) -> Task:
-        """This task with some of its fields only, as one of its row sets has them."""
-        return replace(self, columns={name: self.columns[name] for name in fields})
+    def of(self, row_set: str, fields: Iterable[str]) -> Task:
+        """This task as one of its row sets has it: with some of its fields only."""
+        adapt = self.adapt[row_set] if isinstance(self.adapt, Mapping) else self.adapt
+        return replace(self, columns={name: self.columns[name] for name in fields}, adapt=adapt)
 
     def reads(self, split: str, language: Language) -> dict[str, Source]:
         """Every source that a score in one language is made from, by the name that it has in content keys.
 
         That is the split itself, under the language's code. With several row sets it is each of them, of the split
-        and of dev, which gives the threshold: ``<code>.<dev or test>.<row set>``. Candidates that the test rows of
-        all languages share are ``pool``.
+        and of dev, which gives the threshold, if there is one: ``<code>.<dev or test>.<row set>``. Candidates that the
+        test rows of all languages share are ``pool``.
 
         Raises:
             ConfigError: the task does not have such rows.
         """
         held = {"dev": self.dev, "test": self.test}
         found: dict[str, Source] = {}
-        for part in dict.fromkeys(("dev", split) if self.sets else (split,)):
+        for part in dict.fromkeys(("dev", split) if self.sets and self.dev else (split,)):
             source = held[part]
             if source is None:
                 raise ConfigError(f"{self.name} has no {part} rows")

@@ -404,7 +404,7 @@ def test_bad_rows_are_told(name: str, change: dict[str, Any], field: str) -> Non
 
 # Retrieval
 
-RETRIEVED = ["tatoeba", "ntrex_mining"]
+RETRIEVED = ["tatoeba", "ntrex_mining", "bucc_sample"]
 
 
 def retrieval_rows(task: tasks.Task, n: int = 8) -> dict[str, Examples]:
@@ -421,7 +421,7 @@ def retrieval_rows(task: tasks.Task, n: int = 8) -> dict[str, Examples]:
         name = place.removeprefix("de").removeprefix(".")
         fields = kind.fields[name.partition(".")[2]]
         made = [{field: values[field](i, name) for field in fields} for i in range(n)]
-        assert [kind.check(row, task.of(fields)) for row in made] == [None] * n
+        assert [kind.check(row, task.of(name.partition(".")[2], fields)) for row in made] == [None] * n
         rows[name] = Examples(made, list(range(n)), n)
     return rows
 

@@ -75,6 +75,21 @@ def test_none_right() -> None:
     assert found.counts["dev_f1"] == 0
 
 
+def test_without_dev_the_threshold_is_an_oracle_and_called_so() -> None:
+    """The best pairs are right and the others wrong, so that the best threshold lies between them."""
+    vectors = {"a0": [1, 0, 0.1], "b0": [1, 0, 0.1], "a1": [0, 1, 0.6], "b1": [0, 1, -0.6]}
+    found = search({"test": (["a0", "a1"], ["b0", "b1"], [(0, 0)])}, vectors, margin="absolute")
+    assert found.predictions == ["en-0", None]
+    assert 0.5 < found.counts["oracle_threshold"] < 1
+    assert {"threshold", "dev_f1"}.isdisjoint(found.counts)
+    scored = KIND.score(found.predictions, found.gold, tasks.get("bucc_sample"), "de")
+    assert {name: metric.value for name, metric in scored.items()} == {
+        "oracle_f1": 100,
+        "oracle_precision": 100,
+        "oracle_recall": 100,
+    }
+
+
 def test_one_sentence_on_each_side() -> None:
     part = (["a0"], ["b0"], [(0, 0)])
     found = search({"dev": part, "test": part}, VECTORS)

@@ -23,7 +23,9 @@ REPO = "local/ntrex-bucc"
 Rows = list[dict[str, str]]
 
 
-def write_part(root: Path, code: str, split: str, seed: int, pairs: int = 6, alone: int = 8) -> dict[str, Rows]:
+def write_part(
+    root: Path, code: str, split: str, seed: int, pairs: int = 6, alone: int = 8, repo: str = REPO
+) -> dict[str, Rows]:
     """One part of a mining set: translations are copies, the other sentences have none; orders are random."""
     generator = random.Random(seed)
     made: set[str] = set()
@@ -41,7 +43,7 @@ def write_part(root: Path, code: str, split: str, seed: int, pairs: int = 6, alo
         {"source_id": row["id"], "target_id": at[row["sentence"]]} for row in rows[code] if row["sentence"] in at
     ]
     for name, held_rows in rows.items():
-        write_split(root, REPO, f"{code}-en.{name}", split, held_rows)
+        write_split(root, repo, f"{code}-en.{name}", split, held_rows)
     return rows
 
 
@@ -100,6 +102,26 @@ def test_a_study_finds_the_copies(made: Callable[..., tuple[Plan, Workspace]]) -
     assert "### ntrex_mining: f1" in text
     assert "score thresholds from dev, 1." in text
     assert "thresholds" in tables.render([record], "json")
+
+
+def test_a_set_without_dev_has_oracle_scores_only(made: Callable[..., tuple[Plan, Workspace]], root: Path) -> None:
+    write_part(root, "zh", "validation", 5, repo="local/bucc2018-sample")
+    study, workspace = made(targets=["bucc_sample", "ntrex_mining"])
+    execute(study, workspace, device="cpu")
+    alone, usual = scores.records(study, workspace.store)
+    assert set(alone.metrics) == {"oracle_f1", "oracle_precision", "oracle_recall"}
+    assert alone.mean == alone.metrics["oracle_f1"] > 50
+    assert alone.thresholds == usual.oracle_thresholds == {}
+    assert set(alone.oracle_thresholds) == {"zh"}
+    assert alone.missing == ("de", "fr", "ru")
+    text = tables.render([alone, usual], "md")
+    assert "### bucc_sample: oracle f1" in text
+    assert "oracle: score thresholds chosen on the scored rows, 1." in text
+
+
+def test_where_no_set_is_the_error_says_how_to_get_it(made: Callable[..., tuple[Plan, Workspace]]) -> None:
+    with pytest.raises(DataError, match=r"bucc: no test rows .* original files, .* hold gold pairs only, among which"):
+        made(targets=["bucc"])
 
 
 def test_differences_after_intermediates_have_intervals(

@@ -44,7 +44,7 @@ def rows_of(root: Path, name: str, part: str = "train", code: str = "en", row_se
     task = tasks.get(name)
     source = getattr(task, part).at(LANGUAGES[code], task.sets.get(row_set, ""))
     kind: Any = kinds.get(task.kind)
-    own = task.of(kind.fields[row_set]) if row_set else task
+    own = task.of(row_set, kind.fields[row_set]) if row_set else task
     return read(Sources(root).get(source), own, kind.check)
 
 
@@ -178,6 +178,29 @@ def test_bucc_from_the_original_files(tmp_path: Path) -> None:
         write(tmp_path, place, [{"a": first, "b": second} for first, second in lines])
     assert rows_of(tmp_path, "bucc", "test", "de", "foreign").rows[0] == {"id": "de-1", "text": 'Er sagte "ja"'}
     assert rows_of(tmp_path, "bucc", "test", "de", "gold").rows == [{"foreign": "de-1", "english": "en-2"}]
+
+
+def test_bucc_from_a_row_of_lists(tmp_path: Path) -> None:
+    """As the hub's full copy of the training sets has it: gold pairs are numbers of sentences, from 1."""
+    row = {"sentence1": ["Nein", "Ja", "Nein"], "sentence2": ["Yes", "No"], "gold": [[1, 2], [2, 1]]}
+    write(tmp_path, Source("mteb/BUCC", "de-en", "test"), [row])
+    foreign, english, gold = (
+        rows_of(tmp_path, "bucc_training", "test", "de", name).rows for name in ("foreign", "english", "gold")
+    )
+    assert foreign == [{"id": "1", "text": "Nein"}, {"id": "2", "text": "Ja"}, {"id": "3", "text": "Nein"}]
+    assert english == [{"id": "1", "text": "Yes"}, {"id": "2", "text": "No"}]
+    assert gold == [{"foreign": "1", "english": "2"}, {"foreign": "2", "english": "1"}]
+
+
+def test_the_sample_of_bucc_is_a_task_of_its_own(tmp_path: Path) -> None:
+    """From the original files, or from tables of them."""
+    task = tasks.get("bucc_sample")
+    assert task.test is not None
+    write(tmp_path, task.test.at(LANGUAGES["zh"], "zh"), [{"a": "zh-1", "b": "No"}])
+    assert rows_of(tmp_path, "bucc_sample", "test", "zh", "foreign").rows == [{"id": "zh-1", "text": "No"}]
+    (table,) = task.test.mirrors
+    write(tmp_path, table.at(LANGUAGES["zh"], "gold"), [{"source_id": "zh-1", "target_id": "en-1"}])
+    assert rows_of(tmp_path, "bucc_sample", "test", "zh", "gold").rows == [{"foreign": "zh-1", "english": "en-1"}]
 
 
 def test_languages_of_xtreme_r_come_from_mirrors(tmp_path: Path) -> None:
