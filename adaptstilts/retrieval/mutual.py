@@ -22,9 +22,11 @@ def mutual(foreign: Vectors, english: Vectors, k: int, backend: Backend = "auto"
 
     Raises:
         DataError: shapes that do not fit, or a value that is not finite.
-        ResourceError: FAISS was asked for and is not installed.
+        ResourceError: FAISS was asked for and is not installed, or ``one-pass`` on a processor whose 8-bit products
+            may be wrong.
     """
     if backend == "one-pass":
+        onepass.check()
         return onepass.mutual(foreign, english, k)
     if backend == "auto" and onepass.pays(foreign, english):
         return onepass.mutual(foreign, english, k)

@@ -3,10 +3,8 @@
 A search from foreign to English and back needs the same matrix of inner products twice. Here a tile of it is computed
 once, from vectors rounded to 8-bit integers (see ``rounded``). What could be among the ``k`` best of its row or of its
 column so far, given by how much rounding can be wrong, is computed again in float32, and what is left of that at the
-end in float64. The result is that of ``search.neighbours`` in both directions, to the bit.
-
-A product of two rows of length one, summed in float32, is off by at most d 2^-24 (Higham 2002, section 3.1), in
-whatever order it is summed.
+end in float64. The result is that of ``search.neighbours`` in both directions, to the bit. Where float32 does not tell
+rows apart either, as when an encoder has collapsed, it is left to ``search.neighbours``.
 
 Blocks of rows are searched in parallel, one processor core each, for most of the work is in many small steps. They
 share what is known of the columns: an older, lower threshold only lets more pass.
@@ -27,8 +25,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adaptstilts.errors import ResourceError
 from adaptstilts.retrieval.rounded import Side, Steps, sides
-from adaptstilts.retrieval.search import Found, Rows, Scores, Vectors, comparable, exact, flat_memory, grouped
+from adaptstilts.retrieval.search import (
+    MANY,
+    Found,
+    Rows,
+    Scores,
+    Vectors,
+    comparable,
+    exact,
+    flat_memory,
+    grouped,
+    neighbours,
+    slack,
+)
 
 Mask = NDArray[np.bool_]
 Rough = NDArray[np.int32]  # 8-bit products
@@ -64,7 +75,9 @@ def mutual(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
         warnings.filterwarnings("ignore", message="Sparse|The given NumPy array")
         with _pool(workers := torch.get_num_threads()) as pool:
             x, y, products = sides(flat_memory(foreign), flat_memory(english), pool.map)
-            return _Search(x, y, products, k).run(pool, workers)
+            with contextlib.suppress(_Alike):
+                return _Search(x, y, products, k).run(pool, workers)
+    return neighbours(foreign, english, k), neighbours(english, foreign, k)
 
 
 @contextlib.contextmanager
@@ -119,11 +132,17 @@ class _Search:
             real = (rows.own @ columns.own.T).numpy()
             row, column = np.nonzero((real >= rows.floor()[:, None]) | (real >= columns.floor()[None, :]))
             near = real[row, column]
+            if DENSE * len(row) > real.size and len(row) > MANY * self.k * sum(real.shape):
+                raise _Alike
         else:
             near = _products(rows.own, columns.own, row, column)
         rows.add(row, column + columns.at.start, near)
         with lock:
             columns.add(column, row + rows.at.start, near)
+
+
+class _Alike(Exception):
+    """Float32 products do not tell the rows apart."""
 
 
 class _Tile:
@@ -170,7 +189,7 @@ class _Kept:
         self.side, self.other = side.rows.numpy(), other.rows.numpy()
         self.own, self.whole = side.rows[at], side.rounded[at]
         self.bound, self.extra = side.bound[at].numpy(), side.extra[at].numpy()
-        self.slack = (self.own.shape[1] + 8) * 2.0**-23  # twice what a float32 product is off by, and comparing them
+        self.slack = slack(self.own.shape[1])
         self.least = np.full(len(self.own), -np.inf)
         self.owners, self.cells, self.near = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
         self.new: list[tuple[Rows, Rows, NDArray[np.float32]]] = []
@@ -284,6 +303,18 @@ def _parts(rows: int, size: int, times: int = 1) -> list[slice]:
 
 def _joined(found: list[Found]) -> Found:
     return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
+
+
+def check() -> None:
+    """Whether 8-bit products are exact here; without instructions for them sums may be cut off at 16 bits.
+
+    Raises:
+        ResourceError: they may not be.
+    """
+    if not _has_int8():
+        raise ResourceError(
+            f"backend one-pass needs a processor with 8-bit products ({', '.join(sorted(_FLAGS))}); take auto"
+        )
 
 
 @cache

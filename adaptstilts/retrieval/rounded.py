@@ -171,25 +171,25 @@ def _centred(rows: Tensor, centre: Tensor, other: Tensor, turn: _Turn, each: Eac
     width, scale = rows.shape[1], _scale(turn(_sample(rows) - centre))
     whole = torch.from_numpy(np.empty((len(rows), width), np.int8))  # numpy asks Linux for large pages
     length, lost = torch.empty(len(rows), dtype=torch.float64), torch.empty(len(rows), dtype=torch.float64)
-    term = torch.empty(len(rows), dtype=torch.float64)
+    term, far = torch.empty(len(rows), dtype=torch.float64), other.double()
 
     def fill(start: int) -> None:
         at = slice(start, min(start + BLOCK, len(rows)))
         block = rows[at] - centre
-        length[at], term[at] = block.norm(dim=1).double(), (rows[at] @ other).double()
+        length[at], term[at] = block.norm(dim=1).double(), rows[at].double() @ far
         block = turn(block).div_(scale)
         whole[at] = block.round().clamp_(-LEVELS, LEVELS)
         lost[at] = block.sub_(whole[at]).norm(dim=1).double()
 
     deque(each(fill, range(0, len(rows), BLOCK)), maxlen=0)
-    term -= float(centre.double() @ other.double()) / 2
+    term -= float(centre.double() @ far) / 2
     more = 1 + width * 2.0**-22  # the lengths' own rounding
     return _Centred(whole, scale, term, length * more, lost * scale * more + turn.error * length)
 
 
 def _scale(turned: Tensor) -> float:
     """What an integer stands for so that nearly all rows of a sample lose little."""
-    top = max(float(turned.abs().max()), 1e-30)
+    top = max(float(turned.abs().max()), 1e-6)  # rows have length one, but those of a sample may all be zero
 
     def usual(scale: float) -> float:
         block = turned / scale

@@ -20,10 +20,9 @@ OneWay = Literal["auto", "faiss", "faiss-float16", "numpy"]  # the backends that
 _BLOCK = 1024
 _PAIRS = 256  # whose vectors in float64 stay in the cache
 _PRODUCTS = 2**25  # held at once
-_NEAR = 1e-5  # more than a float32 product of unit rows is off by
 _SPARE = 8  # rows asked of FAISS beyond k, to see that no tie was cut off
-_HALF_NEAR = 3e-3  # more than a product of unit rows is off by when one of them is in float16, and comparing two
 _HALF_SPARE = 64
+MANY = 64  # times k: so many candidates of a query are a sign that float32 does not tell the rows apart
 _WIDER = 10  # times k: rows asked of an approximate index, to be ordered by their true products
 
 
@@ -33,12 +32,29 @@ def unit(vectors: Vectors) -> Vectors:
     Raises:
         DataError: a value is not finite.
     """
-    if not np.isfinite(vectors).all():
-        raise DataError("sentence vectors hold values that are not finite")
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    scaled: Vectors = (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
+    scaled = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        block = vectors[start : start + _BLOCK].astype(np.float64)
+        if not np.isfinite(block).all():
+            raise DataError("sentence vectors hold values that are not finite")
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
+        scaled[start : start + _BLOCK] = block / np.where(norms > 0, norms, 1)
     return scaled
+
+
+def slack(width: int, bits: int = 24, half: bool = False) -> float:
+    """How much larger the computed product of one pair of rows may be than that of another whose true one is larger.
+
+    The product of two rows of length one, summed in whatever order with a significand of p bits, is off by at most
+    d 2^-p (Higham 2002, section 3.1); two of them are compared.
+
+    Args:
+        width: d, entries of a row.
+        bits: of the significand: 24 in float32, 53 in float64.
+        half: both rows are rounded to float16 before, each by at most 2^-11 of its length, and 2^-25 an entry.
+    """
+    rounded = 4.01 * (2.0**-11 + width**0.5 * 2.0**-25) if half else 0.0
+    return (width + 8) * 2.0 ** (1 - bits) + rounded
 
 
 def neighbours(queries: Vectors, index: Vectors, k: int, backend: OneWay = "auto") -> Found:
@@ -67,15 +83,21 @@ def neighbours(queries: Vectors, index: Vectors, k: int, backend: OneWay = "auto
     half = backend == "faiss-float16"
     flat = _flat(index, backend, half)
     if flat is not None and len(queries):
-        near, spare = (_HALF_NEAR, _HALF_SPARE) if half else (_NEAR, _SPARE)
-        wide = min(k + spare, len(index))
+        wide = min(k + (_HALF_SPARE if half else _SPARE), len(index))
         scores, found = faiss.propose(flat, queries, wide)
-        sure = (scores[:, -1] < scores[:, k - 1] - near) | (wide == len(index))
+        sure = (scores[:, -1] < scores[:, k - 1] - slack(index.shape[1], half=half)) | (wide == len(index))
         at = np.flatnonzero(sure)
         rows[at], products[at] = _best(queries[at], index, np.repeat(np.arange(len(at)), wide), found[at].ravel(), k)
         left = np.flatnonzero(~sure)
+    alike = [left[:0]]
     for at in _blocks(left, len(index)):
-        rows[at], products[at] = _blocked(queries[at], index, k)
+        best = _blocked(queries[at], index, k)
+        if best is None:
+            alike.append(at)
+        else:
+            rows[at], products[at] = best
+    if len(at := np.concatenate(alike)):
+        rows[at], products[at] = _alike(queries[at], index, k)
     return rows, products
 
 
@@ -143,11 +165,47 @@ def _blocks(rows: Rows, others: int) -> Iterator[Rows]:
         yield rows[start : start + size]
 
 
-def _blocked(queries: Vectors, index: Vectors, k: int) -> Found:
+def _blocked(queries: Vectors, index: Vectors, k: int) -> Found | None:
+    """The best of each query, by products in float32 first; None where these do not tell the rows apart."""
     products = queries @ index.T
     last = np.partition(products, len(index) - k, axis=1)[:, len(index) - k]
-    asking, near = np.nonzero(products >= last[:, None] - _NEAR)
-    return _best(queries, index, asking, near, k)
+    near = products >= last[:, None] - slack(index.shape[1])
+    if near.sum() > MANY * k * len(queries):
+        return None
+    asking, asked = np.nonzero(near)
+    return _best(queries, index, asking, asked, k)
+
+
+def _alike(queries: Vectors, index: Vectors, k: int) -> Found:
+    """The same for rows that are equal or nearly so: by products in float64 of those that are distinct."""
+    first, group = _distinct(index)
+    own, few = index[first], min(k, len(first))
+    members = np.argsort(group, kind="stable")
+    begins = np.searchsorted(group[members], np.arange(len(first) + 1))
+    found = []
+    for at in _blocks(np.arange(len(queries)), 2 * len(first)):
+        products = np.empty((len(at), len(first)))
+        for start in range(0, len(first), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            products[:, part] = queries[at].astype(np.float64) @ own[part].astype(np.float64).T
+        last = np.partition(products, len(first) - few, axis=1)[:, len(first) - few]
+        asking, near = np.nonzero(products >= last[:, None] - slack(index.shape[1], 53))
+        rows, scores = _best(queries[at], own, asking, near, few)
+        counts = np.minimum(np.diff(begins)[rows], k).ravel()  # each of them stands for all that are equal to it
+        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        numbers = members[np.repeat(begins[rows].ravel(), counts) + place]
+        owners = np.repeat(np.repeat(np.arange(len(at)), few), counts)
+        values = np.repeat(scores.ravel(), counts)
+        kept = grouped(owners, numbers, values, k).reshape(len(at), k)
+        found.append((numbers[kept], values[kept]))
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([scores for _, scores in found])
+
+
+def _distinct(vectors: Vectors) -> tuple[Rows, Rows]:
+    """The first row of each distinct vector, ascending (t,), and for every row the place of its vector there (n,)."""
+    seen: dict[bytes, int] = {}
+    group = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in vectors], np.int64)
+    return np.unique(group, return_index=True)[1].astype(np.int64), group
 
 
 def _best(queries: Vectors, index: Vectors, asking: Rows, proposed: Rows, k: int) -> Found:

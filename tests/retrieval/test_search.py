@@ -120,6 +120,41 @@ def test_values_that_are_not_finite_are_refused(backend: OneWay, value: float, s
         nearest(both[0], both[1], backend)
 
 
+def drifting(width: int, sign: int, query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A row near the query whose float32 product with it, summed from the left, is rounded one way at every step."""
+    source, row, held = np.random.default_rng(5), np.zeros(width, np.float32), 0.0
+    for i, entry in enumerate(query):
+        tried = (float(entry) * (1 + 0.02 * source.standard_normal(64))).astype(np.float32).astype(np.float64)
+        true = held + tried * float(entry)
+        rounded = true.astype(np.float32).astype(np.float64)
+        best = int(np.argmax(sign * (rounded - true)))
+        row[i], held = tried[best], 0.0 if (i + 1) % 448 == 0 else rounded[best]
+    return row
+
+
+@backends
+@pytest.mark.parametrize("width", [768, 1024])
+def test_products_that_float32_has_in_the_wrong_order(backend: OneWay, width: int) -> None:
+    """How far off float32 may be grows with the width; 1e-5 is not enough."""
+    query = np.full(width, (0.37 / width) ** 0.5, np.float32)
+    query[0], query[-2:] = 0.6**0.5, (0.05, 0.0)
+    exact, rows = query.astype(np.float64), []
+    for sign, product in ((-1, 0.97 + 3e-8), (1, 0.97)):
+        row = drifting(width, sign, query)
+        row[-2:] = 0
+        row[-2] = (product - row.astype(np.float64) @ exact) / 0.05
+        row[-1] = (1 - row.astype(np.float64) @ row.astype(np.float64)) ** 0.5  # which meets a zero
+        rows.append(row)
+    better, worse = rows
+    others = unit(np.random.default_rng(1).standard_normal((60, width)).astype(np.float32))
+    index = np.concatenate([np.repeat(worse[None], 20, axis=0), better[None], others])
+    true = index.astype(np.float64) @ exact
+    assert true.argmax() == 20
+    assert true[20] - true[0] < 1e-6
+    found, _ = nearest(np.repeat(query[None], 40, axis=0), index, backend)
+    assert found.tolist() == [20] * 40
+
+
 @settings(max_examples=200, deadline=None)
 @given(made=vectors())
 def test_unit_length(made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
