@@ -24,7 +24,7 @@ from typing import Any
 
 from adaptstilts import digests, leases
 from adaptstilts.errors import ArtifactError, ResourceError
-from adaptstilts.files import replace_text
+from adaptstilts.files import disk_faults, replace_text
 
 FORMAT = "adaptstilts-store 1"
 MANIFEST = "manifest.json"
@@ -153,7 +153,7 @@ class Store:
     def stage(self, key: str) -> Iterator[Path]:
         """A private folder for the files of one entry, removed on the way out unless it was committed."""
         folder = self.folder / "staging" / f"{key}.{uuid.uuid4().hex}"
-        with _environment(self.folder):
+        with disk_faults(self.folder):
             self._create()
             folder.mkdir(parents=True)
         try:
@@ -168,7 +168,7 @@ class Store:
             ResourceError: the disk is full or cannot be written; nothing is visible then.
         """
         target = self.entry_folder(key)
-        with _environment(self.folder):
+        with disk_faults(self.folder):
             seal(staging, {"key": key, "spec": spec, **(extra or {})})
             target.parent.mkdir(parents=True, exist_ok=True)
             failpoint("commit:before-rename")
@@ -193,10 +193,11 @@ class Store:
     @contextlib.contextmanager
     def lease(self, key: str) -> Iterator[bool]:
         """Say that this process works on ``key``; yields False when another live process says so already."""
-        with _environment(self.folder):
-            self._create()
-            (self.folder / "leases").mkdir(exist_ok=True)
-        with leases.held(self.folder / "leases" / key) as mine:
+        with contextlib.ExitStack() as stack:
+            with disk_faults(self.folder):
+                self._create()
+                (self.folder / "leases").mkdir(exist_ok=True)
+                mine = stack.enter_context(leases.held(self.folder / "leases" / key))
             yield mine
 
     def holder(self, key: str) -> str | None:
@@ -310,19 +311,6 @@ def check_files(folder: Path, manifest: dict[str, Any], hashes: bool) -> None:
             raise ArtifactError(f"{path}: {path.stat().st_size} bytes, the manifest says {size}")
         if hashes and digests.of_file(path) != sha256:
             raise ArtifactError(f"{path}: the content does not have the sha256 of the manifest")
-
-
-@contextlib.contextmanager
-def _environment(folder: Path) -> Iterator[None]:
-    """Faults of the disk as one clear line."""
-    try:
-        yield
-    except OSError as error:
-        free = ""
-        with contextlib.suppress(OSError):
-            at = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-            free = f" ({shutil.disk_usage(at).free // 2**20} MiB free)"
-        raise ResourceError(f"{folder}: cannot be written: {error.strerror or error}{free}") from None
 
 
 def _sync(path: Path) -> None:

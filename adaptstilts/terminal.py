@@ -62,11 +62,14 @@ class Progress(Listener):
         """Move the bar, or print a remark."""
         if total == 0:
             self._print(line)
-        elif self._bars and self._task is not None:
-            self._bars.update(self._task, completed=done, total=total)
+        elif self._bars:
+            if self._task is None:  # what runs is no phase
+                self._task = self._bars.add_task("")
+            named = {} if self._title else {"description": _plain(line)}
+            self._bars.update(self._task, completed=done, total=total, **named)
         elif time.monotonic() - self._told > QUIET_SECONDS:
             self._told = time.monotonic()
-            self._print(f"{self._title}: {done}/{total}")
+            self._print(f"{self._title}: {done}/{total}" if self._title else line)
 
     def end(self, phase: Phase, seconds: float) -> None:
         """Say that a phase is done."""

@@ -502,6 +502,11 @@ def test_a_lease_is_held_once(here: Store) -> None:
     assert taken(here)
 
 
+def test_a_lease_that_cannot_be_written(here: Store) -> None:
+    with pytest.raises(ResourceError, match="cannot be written: File name too long"), here.lease("x" * 300):
+        pass
+
+
 def test_a_lease_ends_with_an_error(here: Store) -> None:
     def fail() -> None:
         with here.lease(KEY):

@@ -15,6 +15,8 @@ from adaptstilts.cli.app import app
 from adaptstilts.cli import studies, retrieval, mining, exchange, making, about
 # isort: on
 
+INTERRUPTED = "interrupted; the same command continues"
+
 __all__ = ["about", "app", "exchange", "main", "making", "mining", "retrieval", "studies"]
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; the same command continues", 130, debug)
+        _fail(INTERRUPTED, 130, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -44,6 +46,8 @@ def main() -> None:
         line = f"{type(error).__name__}: {told[0] if told else ''}"
         _fail(f"internal error: {line}; run again with --debug for the traceback", 1, debug)
     else:
+        if code == 130:  # typer keeps Ctrl-C to itself
+            _fail(INTERRUPTED, 130, debug)
         sys.exit(code if isinstance(code, int) else 0)
 
 

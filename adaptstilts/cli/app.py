@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +33,20 @@ RootOption = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DEFAULT_STORE = Path("store")
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[None]:
+    """Within the block SIGTERM stops like Ctrl-C, so that what is held is let go."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def open_workspace(store: Path, data_root: Path | None, offline: bool) -> Workspace:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, StoreOption, app, open_workspace
+from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, StoreOption, app, open_workspace, stopping
 
 
 @app.command()
@@ -20,7 +20,9 @@ def mine(
     layer: Annotated[int | None, typer.Option(help="Hidden state; two thirds of the depth.", min=0)] = None,
     pooling: Annotated[Literal["mean", "max", "idf", "cls"], typer.Option(help="mean, max, idf or cls.")] = "mean",
     precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="auto, bf16 or fp32.")] = "auto",
-    max_length: Annotated[int, typer.Option(help="Tokens of a sentence.", min=8)] = 256,
+    max_length: Annotated[
+        int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
+    ] = None,
     margin: Annotated[
         Literal["ratio", "distance", "absolute"], typer.Option(help="ratio, distance or absolute.")
     ] = "ratio",
@@ -50,13 +52,15 @@ def mine(
     settings = mining.Settings(
         model, adapter, layer, pooling, precision, max_length, margin, retrieval, k, threshold, index, shard, backend
     )
-    with Progress() as progress:
+    with stopping(), Progress() as progress:
         found = mining.mine(
             foreign, english, out, settings, open_workspace(store, None, offline), ray, device, progress.progress
         )
     for i, path in enumerate((foreign, english)):
-        told = f"{found.empty[i]} empty, {found.repeated[i]} repeated, {found.truncated[i]} cut to {max_length} tokens"
-        typer.echo(f"{path}: {found.lines[i]} lines, {told}")
+        told = f"{found.empty[i]} empty, {found.repeated[i]} repeated"
+        cut = f"{found.truncated[i]} cut to {found.max_length} tokens"
+        typer.echo(f"{path}: {found.lines[i]} lines, {told}, {cut}")
     if found.recall is not None:
         typer.echo(f"index {index}: finds {100 * found.recall:.1f} % of the true neighbours (on a sample)")
-    typer.echo(f"{out}: {found.pairs} of {found.candidates} pairs, layer {found.layer}, {found.seconds:.1f} s")
+    told = f"layer {found.layer}, {found.precision}, {found.seconds:.1f} s"
+    typer.echo(f"{out}: {found.pairs} of {found.candidates} pairs, {told}")

@@ -16,7 +16,7 @@ from adaptstilts import kinds, tasks
 from adaptstilts.config import Precision
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Split
-from adaptstilts.errors import DataError
+from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.kinds.base import Features
 from adaptstilts.models.source import Model
 from adaptstilts.models.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ class Runtime:
         self.workspace, self.report, self.stop = workspace, report, stop
         self._model, self._cache_gib = model, cache_gib
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = _device(device)
         self._labelled: dict[str, Task] = {}
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
 
@@ -121,6 +121,23 @@ class Runtime:
                 self._features.popitem(last=False)
         self._features.move_to_end(key)
         return self._features[key]
+
+
+def _device(name: str | None) -> torch.device:
+    """A torch device by its name, the GPU where there is one for None.
+
+    Raises:
+        ConfigError: no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        told = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r}: expected cpu, or cuda where torch sees a GPU ({told})") from None
+    return found
 
 
 def half_precision(precision: Precision, device: torch.device) -> bool:

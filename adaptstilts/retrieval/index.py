@@ -61,19 +61,35 @@ def approximate(vectors: Vectors, factory: str) -> Any:
         ConfigError: not a factory string, not for this width, or it needs more vectors to be trained on.
         ResourceError: FAISS is not installed.
     """
+    made = check(factory, vectors.shape[1])
+    try:
+        if not made.is_trained:
+            made.train(_some(vectors))
+        return _filled(_on_gpus(made, False), vectors)
+    except RuntimeError as error:
+        raise ConfigError(f"index {factory!r}: FAISS says: {_reason(error)}") from None
+
+
+def check(factory: str, width: int) -> Any:
+    """The empty index of a factory string, with its search parameters set, which copies of it on GPUs take over.
+
+    Raises:
+        ConfigError: not a factory string, or not for this width.
+        ResourceError: FAISS is not installed.
+    """
     faiss = _faiss()
     name, _, asked = factory.partition(";")
     try:
-        made: Any = faiss.index_factory(vectors.shape[1], name, faiss.METRIC_INNER_PRODUCT)
-        if not made.is_trained:
-            made.train(_some(vectors))
-        made = _filled(_on_gpus(made, False), vectors)
-        parameters = faiss.ParameterSpace()
+        made: Any = faiss.index_factory(width, name, faiss.METRIC_INNER_PRODUCT)
         if "IVF" in name and "nprobe" not in asked:
             lists = int(faiss.extract_index_ivf(made).nlist)
             asked = ",".join(filter(None, (asked, f"nprobe={max(1, lists // _PROBES)}")))
         if asked:
-            parameters.set_index_parameters(made, asked)
+            faiss.ParameterSpace().set_index_parameters(made, asked)
+        inner = faiss.downcast_index(faiss.try_extract_index_ivf(made) or made)
+        for part in (inner, getattr(inner, "pq", inner)):
+            if hasattr(part, "cp"):  # FAISS says a line a cluster where vectors are few; recall is measured anyway
+                part.cp.min_points_per_centroid = 1
     except RuntimeError as error:
         raise ConfigError(f"index {factory!r}: FAISS says: {_reason(error)}") from None
     return made

@@ -27,6 +27,7 @@ class Lines:
         sha256: of its content.
         numbers: (n,) line of each sentence, from 1.
         offsets: (n,) first byte of that line.
+        stamp: size and time of the file when it was read.
         total: lines of the file.
         empty: lines without a sentence.
         repeated: lines whose sentence is on an earlier line.
@@ -36,6 +37,7 @@ class Lines:
     sha256: str
     numbers: Rows
     offsets: Rows
+    stamp: tuple[int, int]
     total: int
     empty: int
     repeated: int
@@ -44,9 +46,15 @@ class Lines:
         return len(self.numbers)
 
     def texts(self, which: slice | Sequence[int] | Rows) -> Iterator[str]:
-        """Some of the sentences, one after the other."""
+        """Some of the sentences, one after the other.
+
+        Raises:
+            DataError: the file is no longer what it was.
+        """
         if not len(self):
             return
+        if not self.path.is_file() or _stamp(self.path) != self.stamp:
+            raise DataError(f"{self.path}: changed while it was mined; give the same command again")
         with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for offset in self.offsets[which].tolist():
                 end = content.find(b"\n", offset)
@@ -61,9 +69,12 @@ def scan(path: Path) -> Lines:
     Raises:
         DataError: no such file, or a line that is not UTF-8.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: not a regular file; expected a text file, one sentence a line")
     content, numbers, offsets, digests = hashlib.sha256(), array("q"), array("q"), bytearray()
     number = empty = offset = 0
     try:
+        stamp = _stamp(path)
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 content.update(line)
@@ -82,7 +93,12 @@ def scan(path: Path) -> Lines:
     first = _first(np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2))
     held = np.frombuffer(numbers, np.int64), np.frombuffer(offsets, np.int64)
     repeated = len(numbers) - len(first)
-    return Lines(path, content.hexdigest(), held[0][first], held[1][first], number, empty, repeated)
+    return Lines(path, content.hexdigest(), held[0][first], held[1][first], stamp, number, empty, repeated)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _decoded(path: Path, number: int, line: bytes) -> str:

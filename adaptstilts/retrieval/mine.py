@@ -7,10 +7,13 @@ interrupted continues, and one with another margin or threshold searches nothing
 from __future__ import annotations
 
 import contextlib
+import math
+import os
+import re
+import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,23 +24,26 @@ from adaptstilts import digests
 from adaptstilts.adopted import adopted, standing
 from adaptstilts.config import Backend, Margin, Pooling, Precision, Retrieval
 from adaptstilts.errors import ConfigError, DataError, ResourceError
+from adaptstilts.files import destination, disk_faults, replacing
 from adaptstilts.models import source as models
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.retrieve import default_layer
-from adaptstilts.phases.runtime import Runtime, environment
-from adaptstilts.retrieval import bucc, shards
+from adaptstilts.phases.runtime import Runtime
+from adaptstilts.retrieval import bucc, sealed, shards
+from adaptstilts.retrieval import index as indexes
 from adaptstilts.retrieval.lines import Lines, scan
 from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, scored
 from adaptstilts.retrieval.search import unit
-from adaptstilts.retrieval.vectors import Recipe, vectors
+from adaptstilts.retrieval.vectors import Recipe, identity, resolved, vectors
 from adaptstilts.retrieval.workers import each
 from adaptstilts.store import Store, failpoint
 from adaptstilts.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 SHARD = 2**17  # sentences that are encoded, kept and searched at a time
 SIDES = ("foreign", "english")
 _BLOCK = 4096  # pairs whose texts are read at once
+_BREAKS = re.compile("[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]")  # at which others may end a field or a line
 Report = Callable[[str, int, int], None]
 
 
@@ -51,11 +57,11 @@ class Settings:
         layer: hidden state; None for two thirds of the depth.
         pooling: of its tokens.
         precision: of the encoder.
-        max_length: tokens of a sentence.
+        max_length: tokens of a sentence; None for 256, or what the model has.
         margin: see :mod:`adaptstilts.retrieval.margin`.
         retrieval: see :func:`adaptstilts.retrieval.margin.scored`.
         k: neighbours that make a neighbourhood.
-        threshold: pairs must score at least so much; None keeps all with a score above zero.
+        threshold: pairs must score at least so much; None keeps all that score above zero.
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, kept and searched at a time.
         backend: of an exact search, see :func:`adaptstilts.retrieval.mutual.mutual`.
@@ -66,7 +72,7 @@ class Settings:
     layer: int | None = None
     pooling: Pooling = "mean"
     precision: Precision = "auto"
-    max_length: int = 256
+    max_length: int | None = None
     margin: Margin = "ratio"
     retrieval: Retrieval = "max"
     k: int = NEIGHBOURS
@@ -82,10 +88,12 @@ class Mined:
 
     Attributes:
         pairs: written.
-        candidates: one-to-one pairs, whatever they score.
+        candidates: one-to-one pairs that score above zero; with a threshold, whatever they score.
         lines, empty, repeated, truncated: of both files: how many, without a sentence, with one of an earlier line,
             and sentences cut to the maximum length.
         layer: hidden state that was used.
+        max_length: tokens of a sentence.
+        precision: of the encoder.
         recall: of an approximate index.
         seconds: that it took.
     """
@@ -97,6 +105,8 @@ class Mined:
     repeated: tuple[int, int]
     truncated: tuple[int, int]
     layer: int
+    max_length: int
+    precision: Precision
     recall: float | None
     seconds: float
 
@@ -127,9 +137,12 @@ def mine(
         ConfigError: an output that cannot be meant, no such layer, adapter or index.
         DataError: a file that cannot be read, is not UTF-8, or has no sentence.
         ArtifactError: a model or an adapter that fails verification.
+        ResourceError: the store or the output cannot be written, or another process mines the same files.
     """
     start = time.monotonic()
-    _check_out(out, foreign, english)
+    place = destination(out, foreign, english)
+    if settings.threshold is not None and not math.isfinite(settings.threshold):
+        raise ConfigError(f"--threshold {settings.threshold}: expected a score, such as 1.06 for the ratio margin")
     job = _Job(settings, workspace, device)
     files = [_scanned(path) for path in (foreign, english)]
     key = digests.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
@@ -142,22 +155,33 @@ def mine(
         near = (
             folder / f"k{settings.k}" if settings.index is None else folder / digests.of([settings.index, settings.k])
         )
-        found = shards.mutual(left, right, settings.k, near, settings.index, ray, told, settings.backend)
-        pairs = bucc.one_to_one(scored(found.ahead, found.back, settings.margin, settings.retrieval))
-        written = pairs if settings.threshold is None else pairs.at(pairs.scores >= settings.threshold)
-        _write(out, written, *files)
-        cut = [sum(int(np.load(_cut(path))) for path in paths) for paths in (left, right)]
+        found = shards.mutual(left.files, right.files, settings.k, near, settings.index, ray, told, settings.backend)
+        least = settings.threshold
+        choices = scored(found.ahead, found.back, settings.margin, settings.retrieval)
+        pairs = bucc.one_to_one(choices, 0.0 if least is None else -math.inf)
+        written = pairs if least is None else pairs.at(pairs.scores >= least)
+        _write(place, written, *files)
     return Mined(
         len(written),
         len(pairs),
         (files[0].total, files[1].total),
         (files[0].empty, files[1].empty),
         (files[0].repeated, files[1].repeated),
-        (cut[0], cut[1]),
+        (left.cut, right.cut),
         job.recipe.layers[0],
+        job.recipe.max_length,
+        job.recipe.precision,
         found.recall,
         time.monotonic() - start,
     )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The files of one side's vectors, in the order of its sentences, and how many of these were cut."""
+
+    files: list[Path]
+    cut: int
 
 
 @dataclass(frozen=True)
@@ -179,8 +203,9 @@ def encode(job: Encoding, report: Report = lambda line, done, total: None) -> No
     runtime, resident = _prepared(job.model, job.store, job.offline, job.device)
     runtime.report = report
     made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
-    shards.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
-    shards.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
+    sealed.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
+    sealed.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
+    shutil.rmtree(made.folder, ignore_errors=True)  # they are here now
     failpoint("mine:after-shard")
 
 
@@ -200,23 +225,31 @@ class _Job:
         self.settings, self.workspace, self.device = settings, workspace, device
         place = (settings.model, str(workspace.store.folder), workspace.offline, device)
         self.place = place
-        runtime, _ = _prepared(*place)
-        self.on = environment(runtime.device)
-        shape = runtime.model.shape
+        self.runtime, _ = _prepared(*place)
+        shape = self.runtime.model.shape
         layer = default_layer(shape["layers"]) if settings.layer is None else settings.layer
         if not 0 <= layer <= shape["layers"]:
             raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {shape['layers']}")
         base, stack = (None, ()) if settings.adapter is None else standing(adopted(settings.adapter, workspace.store))
-        length = min(settings.max_length, shape["positions"] - 2)
-        self.recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
-        self.model = runtime.model.fingerprint.identity()
+        most = shape["positions"] - 2
+        length = min(256, most) if settings.max_length is None else settings.max_length
+        if length > most:
+            raise ConfigError(f"--max-length {length}: the model takes at most {most} tokens")
+        if settings.index is not None:
+            indexes.check(settings.index, shape["hidden"])
+        recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
+        self.recipe = resolved(recipe, self.runtime)
 
     def identity(self) -> dict[str, Any]:
         """What vectors depend on, for a key; not the search, whose files have names of their own."""
-        return {"model": self.model, "recipe": asdict(self.recipe), "shard": self.settings.shard, "on": self.on}
+        return {**identity(self.recipe, self.runtime), "shard": self.settings.shard}
 
-    def encoded(self, name: str, file: Lines, folder: Path, ray: bool, report: Report) -> list[Path]:
-        """The files of one side's vectors, in the order of its sentences."""
+    def encoded(self, name: str, file: Lines, folder: Path, ray: bool, report: Report) -> _Side:
+        """The vectors of one side; what is not there, or damaged, is made, and what was searched before is void then.
+
+        Raises:
+            ResourceError: what was just written is not there, or not what it was.
+        """
         size = self.settings.shard
         paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
         model, store, offline, device = self.place
@@ -225,11 +258,18 @@ class _Job:
             at = slice(number * size, (number + 1) * size)
             own = replace(file, numbers=file.numbers[at], offsets=file.offsets[at])
             title = f"{file.path.name}, {number + 1} of {len(paths)}"
-            if not path.exists():
+            if sealed.held(path) is None or sealed.held(_cut(path)) is None:
                 jobs.append(Encoding(own, str(path), title, self.recipe, model, store, offline, device))
         for done, _ in enumerate(each(encode if ray else partial(encode, report=report), jobs, ray), 1):
             report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
-        return paths
+        if jobs:
+            for searched in (path for path in folder.iterdir() if path.is_dir()):
+                shutil.rmtree(searched)
+        found = [path for path in map(sealed.held, paths) if path is not None]
+        cut = [path for path in map(sealed.held, map(_cut, paths)) if path is not None]
+        if not len(found) == len(cut) == len(paths):
+            raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
+        return _Side(found, sum(int(np.load(path)) for path in cut))
 
 
 def _scanned(path: Path) -> Lines:
@@ -237,14 +277,6 @@ def _scanned(path: Path) -> Lines:
     if not len(found):
         raise DataError(f"{path}: {found.total} lines and no sentence; expected one sentence a line")
     return found
-
-
-def _check_out(out: Path, *inputs: Path) -> None:
-    """Refuse before anything is spent."""
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise ConfigError(f"{out}: expected the name of a file in a folder that is there")
-    if any(out.exists() and path.exists() and out.samefile(path) for path in inputs):
-        raise ConfigError(f"{out}: is one of the inputs; give another name")
 
 
 @contextlib.contextmanager
@@ -257,8 +289,11 @@ def _kept(store: Store, key: str) -> Iterator[Path]:
             raise ResourceError(f"{store.folder}: {store.holder(f'vectors.{key}')} mines the same files; wait for it")
         if done.is_dir() and not folder.exists():
             done.rename(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            sealed.sweep(folder)
         yield folder
+        os.utime(folder)
         folder.rename(done)
 
 
@@ -268,23 +303,13 @@ def _cut(path: Path) -> Path:
 
 def _write(out: Path, pairs: Pairs, foreign: Lines, english: Lines) -> None:
     """Score, line numbers and sentences, with tabs; a tab or line end within a sentence becomes a space."""
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     order = np.lexsort((pairs.english, pairs.foreign, -pairs.scores))
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            for start in range(0, len(order), _BLOCK):
-                block = pairs.at(order[start : start + _BLOCK])
-                left, right = foreign.texts(block.foreign), english.texts(block.english)
-                lines = zip(block.scores, foreign.numbers[block.foreign], english.numbers[block.english], strict=True)
-                for (score, i, j), *texts in zip(lines, left, right, strict=True):
-                    file.write("\t".join([f"{score:.6f}", str(i), str(j), *map(_plain, texts)]) + "\n")
+    with replacing(out) as file:
+        for start in range(0, len(order), _BLOCK):
+            block = pairs.at(order[start : start + _BLOCK])
+            left, right = foreign.texts(block.foreign), english.texts(block.english)
+            lines = zip(block.scores, foreign.numbers[block.foreign], english.numbers[block.english], strict=True)
+            for (score, i, j), *texts in zip(lines, left, right, strict=True):
+                plain = (_BREAKS.sub(" ", text) for text in texts)
+                file.write("\t".join([f"{score:.6f}", str(i), str(j), *plain]) + "\n")
         failpoint("mine:before-rename")
-        temporary.replace(out)
-    except OSError as error:
-        raise ResourceError(f"{out}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()) if any(mark in text for mark in "\t\r\v\f\x85\u2028\u2029") else text

@@ -7,8 +7,6 @@ is whole, so that an interrupted search continues, and pieces can be done by man
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from adaptstilts.config import Backend
+from adaptstilts.errors import ResourceError
 from adaptstilts.retrieval import index as indexes
 from adaptstilts.retrieval.mutual import mutual as both
+from adaptstilts.retrieval.sealed import held, save
 from adaptstilts.retrieval.search import Approximate, Found, Vectors, approximated, grouped
 from adaptstilts.retrieval.workers import each
 from adaptstilts.store import failpoint
@@ -51,8 +51,8 @@ class Piece:
     folder: str
     backend: Backend
 
-    def file(self, back: bool) -> Path:
-        """Where the neighbours of the foreign vectors are, or, ``back``, of the English ones."""
+    def name(self, back: bool) -> Path:
+        """What the neighbours of the foreign vectors, or, ``back``, of the English ones, are saved as."""
         return Path(self.folder) / f"{self.foreign[0]:06d}-{self.english[0]:06d}-{'back' if back else 'ahead'}.npz"
 
 
@@ -93,12 +93,12 @@ def mutual(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = _pieces(foreign, english, k, folder, index, backend)
-    missing = [piece for piece in pieces if not all(piece.file(back).exists() for back in _directions(piece))]
+    missing = [piece for piece in pieces if not all(held(piece.name(back)) for back in _directions(piece))]
     report(len(pieces) - len(missing), len(pieces))
     for number, _ in enumerate(each(work, missing, ray), 1):
         report(len(pieces) - len(missing) + number, len(pieces))
     sizes = [[len(_load(path)) for path in side] for side in (foreign, english)]
-    recalls = [float(np.load(p.file(b))["recall"]) for p in pieces for b in _directions(p)] if index else []
+    recalls = [float(_found(p, b)["recall"]) for p in pieces for b in _directions(p)] if index else []
     return Mutual(
         _joined(_merged(pieces, i, False, sizes[1], k) for i in range(len(foreign))),
         _joined(_merged(pieces, j, True, sizes[0], k) for j in range(len(english))),
@@ -110,30 +110,16 @@ def work(piece: Piece) -> None:
     """Search one piece and write what it gave."""
     foreign, english = _load(piece.foreign[1]), _load(piece.english[1])
     if piece.index is not None:
-        queries, held = (english, piece.foreign[1]) if piece.back else (foreign, piece.english[1])
-        found = _approximate(queries, held, piece)
-        save(piece.file(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
+        queries, others = (english, piece.foreign[1]) if piece.back else (foreign, piece.english[1])
+        found = _approximate(queries, others, piece)
+        save(piece.name(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
     else:
         results: dict[bool, Found] = dict(
             zip((False, True), both(foreign, english, piece.k, piece.backend), strict=True)
         )
         for back, (rows, products) in results.items():
-            save(piece.file(back), rows=rows, products=products)
+            save(piece.name(back), rows=rows, products=products)
     failpoint("mine:after-piece")
-
-
-def save(path: Path, **arrays: Any) -> None:
-    """Write a file of arrays (one nameless array: ``.npy``) beside its place and rename it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "wb") as file:
-            np.save(file, arrays["_"]) if set(arrays) == {"_"} else np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _pieces(
@@ -153,14 +139,14 @@ def _directions(piece: Piece) -> tuple[bool, ...]:
     return (False, True) if piece.index is None else (piece.back,)
 
 
-def _approximate(queries: Vectors, held: str, piece: Piece) -> Approximate:
+def _approximate(queries: Vectors, others: str, piece: Piece) -> Approximate:
     assert piece.index is not None  # noqa: S101
-    return approximated(queries, _load(held), piece.k, _index(held, piece.index), piece.sample)
+    return approximated(queries, _load(others), piece.k, _index(others, piece.index), piece.sample)
 
 
 @lru_cache(maxsize=1)
-def _index(held: str, factory: str) -> Any:
-    return indexes.approximate(_load(held), factory)
+def _index(vectors: str, factory: str) -> Any:
+    return indexes.approximate(_load(vectors), factory)
 
 
 def _merged(pieces: Sequence[Piece], shard: int, back: bool, others: Sequence[int], k: int) -> Found:
@@ -170,13 +156,26 @@ def _merged(pieces: Sequence[Piece], shard: int, back: bool, others: Sequence[in
     for piece in pieces:
         own, other = (piece.english[0], piece.foreign[0]) if back else (piece.foreign[0], piece.english[0])
         if own == shard and back in _directions(piece):
-            with np.load(piece.file(back)) as found:
-                rows.append(found["rows"] + starts[other])
-                products.append(found["products"])
+            found = _found(piece, back)
+            rows.append(found["rows"] + starts[other])
+            products.append(found["products"])
     number, product = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
     owner = np.repeat(np.arange(len(number)), number.shape[1])
     kept = grouped(owner, number.ravel(), product.ravel(), k).reshape(len(number), -1)
     return number.ravel()[kept], product.ravel()[kept]
+
+
+def _found(piece: Piece, back: bool) -> dict[str, Any]:
+    """What a piece gave.
+
+    Raises:
+        ResourceError: the file was just written, and is not there.
+    """
+    path = held(piece.name(back))
+    if path is None:
+        raise ResourceError(f"{piece.name(back)}: is not what was just written; check the disk")
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def _joined(found: Iterator[Found]) -> Found:
@@ -185,5 +184,5 @@ def _joined(found: Iterator[Found]) -> Found:
 
 
 def _load(path: str | Path) -> Vectors:
-    held: Vectors = np.load(path, mmap_mode="r")
-    return held
+    found: Vectors = np.load(path, mmap_mode="r")
+    return found

@@ -7,11 +7,11 @@ does not verify is made anew. The folders used last stay within :data:`KEPT` byt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from adaptstilts.kinds.base import Feature, Features
 from adaptstilts.kinds.retrieval import sentence_features
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.runtime import Runtime, half_precision
-from adaptstilts.retrieval import pooling
+from adaptstilts.retrieval import pooling, sealed
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.search import Vectors
 
@@ -71,6 +71,7 @@ class Encoded:
         cut: (n,) whether a text lost tokens to the maximum length.
         rows: (n,) where a text's vectors are in the shards, one after the other.
         shards: (layers, texts, hidden) float32 each; all but the last are of one size.
+        folder: of the shards.
         encoded: texts that were encoded just now; those that were there are not.
         seconds: that it took.
     """
@@ -79,6 +80,7 @@ class Encoded:
     cut: NDArray[np.bool_]
     rows: NDArray[np.int64]
     shards: Sequence[NDArray[np.float32]]
+    folder: Path
     encoded: int = 0
     seconds: float = 0.0
 
@@ -131,20 +133,27 @@ def _key(texts: Sequence[str], recipe: Recipe, runtime: Runtime) -> str:
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")
         hashed.update(f"{len(content)}:".encode() + content)
-    return digests.of(
-        {
-            "vectors": VERSION,
-            "model": runtime.model.fingerprint.identity(),
-            "base": recipe.base,
-            "stack": list(recipe.stack),
-            "layers": list(recipe.layers),
-            "pooling": recipe.pooling,
-            "precision": "bf16" if half_precision(recipe.precision, runtime.device) else "fp32",
-            "max_length": recipe.max_length,
-            "texts": hashed.hexdigest(),
-            "on": [torch.__version__, runtime.device.type],
-        }
-    )
+    return digests.of({**identity(recipe, runtime), "texts": hashed.hexdigest()})
+
+
+def identity(recipe: Recipe, runtime: Runtime) -> dict[str, Any]:
+    """Everything beside the texts that vectors depend on, for a key."""
+    return {
+        "vectors": VERSION,
+        "model": runtime.model.fingerprint.identity(),
+        "base": recipe.base,
+        "stack": list(recipe.stack),
+        "layers": list(recipe.layers),
+        "pooling": recipe.pooling,
+        "precision": resolved(recipe, runtime).precision,
+        "max_length": recipe.max_length,
+        "on": [torch.__version__, runtime.device.type],
+    }
+
+
+def resolved(recipe: Recipe, runtime: Runtime) -> Recipe:
+    """The recipe with the precision that ``auto`` is on this device."""
+    return replace(recipe, precision="bf16" if half_precision(recipe.precision, runtime.device) else "fp32")
 
 
 def _opened(folder: Path, recipe: Recipe, runtime: Runtime, hashes: bool = True) -> Encoded | None:
@@ -160,7 +169,7 @@ def _opened(folder: Path, recipe: Recipe, runtime: Runtime, hashes: bool = True)
         runtime.report(f"sentence vectors are made anew: {error}", 0, 0)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return Encoded(recipe.layers, cut, rows, shards)
+    return Encoded(recipe.layers, cut, rows, shards, folder)
 
 
 class _Making:
@@ -200,7 +209,7 @@ class _Making:
         np.save(self.part / "cut.npy", np.array([item.place for item in self.features.items], bool))
         store.seal(self.part, {"key": self.folder.name})
         store.publish(self.part, self.folder)
-        _forget(self.folder)
+        _forget(self.folder, self.runtime.workspace.store)
         seconds = time.monotonic() - self.start
         if seconds > TOLD_SECONDS and self.done:
             self.runtime.report(f"{self.title}: {self._told()}", 0, 0)
@@ -210,8 +219,9 @@ class _Making:
         return replace(found, encoded=self.done, seconds=seconds)
 
     def _encode(self, shards: dict[int, list[Feature]]) -> None:
-        recipe, runtime = self.recipe, self.runtime
+        recipe, runtime, loading = self.recipe, self.runtime, time.monotonic()
         encoder = self.resident.encoder(recipe.base, recipe.stack)
+        self.start += time.monotonic() - loading  # which says nothing of how fast sentences are encoded
         pool = pooling.make(recipe.pooling, self.features.items, runtime.tokenizer, encoder.device)
         bf16 = half_precision(recipe.precision, runtime.device)
         for number, features in shards.items():
@@ -231,7 +241,7 @@ class _Making:
                 raise Interrupted(f"{self.title}: stopped after {self._told()}; whole shards are kept") from None
             if not np.isfinite(made).all():
                 raise DataError(f"{self.title}: the encoder gives sentence vectors that are not finite")
-            self._write(made, number)
+            sealed.save(self.part / f"{number:08d}.npy", "vectors", _=made)
 
     def _held(self) -> set[int]:
         """The numbers of the shards that an earlier run left whole; everything else in the folder is removed."""
@@ -248,17 +258,6 @@ class _Making:
                     continue
             path.unlink()
         return held
-
-    def _write(self, made: NDArray[np.float32], number: int) -> None:
-        """Put a shard under the name that its content gives it, in one step."""
-        temporary = self.part / f"writing.{uuid.uuid4().hex}"
-        with open(temporary, "wb") as file:
-            np.save(file, made)
-            file.flush()
-            os.fsync(file.fileno())
-        store.failpoint("vectors:before-rename")
-        temporary.rename(self.part / f"{number:08d}.{digests.of_file(temporary)}.npy")
-        store.failpoint("vectors:after-rename")
 
     def _check_space(self, held: int) -> None:
         """Refuse before anything is encoded when the disk cannot hold it."""
@@ -280,11 +279,25 @@ class _Making:
         return f"{self.before + self.done:,} of {len(self.order):,} sentences, {rate:,.0f} a second"
 
 
-def _forget(newest: Path) -> None:
-    """Remove the folders that were not used for longest, until the rest fits."""
-    left = KEPT
-    folders = [path for path in newest.parent.iterdir() if path.suffix != ".part" and path != newest]
-    for folder in [newest, *sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)]:
-        left -= sum(path.stat().st_size for path in folder.iterdir())
-        if left < 0 and folder != newest:
+def _forget(newest: Path, kept: store.Store) -> None:
+    """Remove the folders that were not used for longest, until the rest fits; not what others are at work on."""
+    left = KEPT - _size(newest)
+    others = [path for path in newest.parent.iterdir() if path.suffix != ".part" and path != newest]
+    for folder in sorted(others, key=_used, reverse=True):
+        left -= _size(folder)
+        if left < 0 and not kept.holder(f"vectors.{folder.name}"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _used(folder: Path) -> float:
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0  # renamed or removed just now
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,24 @@ def test_no_line(tmp_path: Path) -> None:
     found = scan(written(tmp_path, b""))
     assert (len(found), found.total) == (0, 0)
     assert list(found.texts(slice(None))) == []
+
+
+def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    path = written(tmp_path, b"one\ntwo\n")
+    found = scan(path)
+    path.write_bytes(b"three\n")
+    with pytest.raises(DataError, match=r"text.txt: changed while it was mined"):
+        list(found.texts(slice(None)))
+    path.unlink()
+    with pytest.raises(DataError, match=r"text.txt: changed while it was mined"):
+        list(found.texts(slice(None)))
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(DataError, match="not a regular file; expected a text file, one sentence a line"):
+            scan(path)
 
 
 def test_what_is_not_utf8_is_named(tmp_path: Path) -> None:

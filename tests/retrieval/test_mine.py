@@ -190,3 +190,92 @@ def test_what_is_refused(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -
         mine(*texts, texts[1], settings(tiny), workspace, device="cpu")
     assert out.read_text(encoding="utf-8") == "before"
     assert np.all([path.exists() for path in texts])
+    with pytest.raises(ConfigError, match="expected the name of a file"):
+        mine(*texts, Path("/dev/null"), settings(tiny), workspace, device="cpu")
+    with pytest.raises(ConfigError, match="--max-length 129: the model takes at most 128 tokens"):
+        mine(*texts, out, settings(tiny, max_length=129), workspace, device="cpu")
+    for threshold in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=r"--threshold (nan|inf): expected a score"):
+            mine(*texts, out, settings(tiny, threshold=threshold), workspace, device="cpu")
+    with pytest.raises(ConfigError, match="device 'nowhere': expected cpu, or cuda"):
+        mine(*texts, out, settings(tiny), workspace, device="nowhere")
+    assert not list(workspace.store.vectors.glob("*"))
+
+
+def test_an_index_that_cannot_be_meant_is_refused_before_anything_is_encoded(
+    texts: tuple[Path, Path], tiny: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("faiss", reason="faiss is not installed")
+    workspace = Workspace(tmp_path / "store")
+    with pytest.raises(ConfigError, match="could not parse"):
+        mine(*texts, tmp_path / "out.tsv", settings(tiny, index="nonsense"), workspace, device="cpu")
+    assert not list(workspace.store.vectors.glob("*"))
+
+
+@pytest.mark.parametrize("pattern", ["foreign-000001.*.npy", "english-000000.*.cut", "k4/000000-000001-ahead.*.npz"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_what_is_damaged_is_made_again(
+    pattern: str, damage: str, texts: tuple[Path, Path], tiny: Path, tmp_path: Path
+) -> None:
+    workspace, out = Workspace(tmp_path / "store"), tmp_path / "out.tsv"
+    mine(*texts, out, settings(tiny), workspace, device="cpu")
+    before = out.read_bytes()
+    (held,) = workspace.store.vectors.glob("*")
+    (path,) = held.glob(pattern)
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-40] if damage == "cut" else content[:-40] + bytes(b ^ 255 for b in content[-40:]))
+    found = mine(*texts, out, settings(tiny), workspace, device="cpu")
+    assert out.read_bytes() == before
+    assert path.read_bytes() == content
+    assert found.truncated == (0, 0)
+
+
+def test_vectors_are_kept_once(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "store")
+    mine(*texts, tmp_path / "out.tsv", settings(tiny), workspace, device="cpu")
+    assert len(list(workspace.store.vectors.glob("*"))) == 1
+
+
+def test_a_threshold_below_zero(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
+    """Distances can be negative: they are left out where nothing is said, and there where a threshold lets them in."""
+    workspace, out = Workspace(tmp_path / "store"), tmp_path / "out.tsv"
+    usual = mine(*texts, out, settings(tiny, margin="distance"), workspace, device="cpu")
+    assert all(float(row[0]) >= 0 for row in rows(out))
+    every = mine(*texts, out, settings(tiny, margin="distance", threshold=-1.0), workspace, device="cpu")
+    assert every.pairs == every.candidates >= usual.pairs
+    some = mine(*texts, out, settings(tiny, margin="distance", threshold=-0.001), workspace, device="cpu")
+    assert usual.pairs <= some.pairs <= every.pairs
+    assert any(float(row[0]) < 0 for row in rows(out)) == (some.pairs > usual.pairs)
+
+
+def test_the_key_has_the_precision_that_is_used(
+    texts: tuple[Path, Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may be seen by machines with and without bf16."""
+    workspace = Workspace(tmp_path / "store")
+    used = []
+    for has in (False, True, True):
+        monkeypatch.setattr("adaptstilts.phases.runtime._cpu_has_bf16", lambda has=has: has)
+        found = mine(*texts, tmp_path / "out.tsv", settings(tiny, precision="auto"), workspace, device="cpu")
+        used.append(found.precision)
+    assert used == ["fp32", "bf16", "bf16"]
+    assert len(list(workspace.store.vectors.glob("*"))) == 2
+
+
+def test_an_interruption_is_told(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
+    out, store = tmp_path / "out.tsv", tmp_path / "store"
+    program = (
+        "import os, signal; from adaptstilts.retrieval import mine;"
+        " mine.failpoint = lambda name: os.kill(os.getpid(), signal.{name}); from adaptstilts.cli import main; main()"
+    )
+    for name in ("SIGINT", "SIGTERM"):
+        told = command(texts, tiny, out, store)
+        told[2] = program.format(name=name)
+        stopped = run(told)
+        assert stopped.returncode == 130, stopped.stderr
+        assert stopped.stderr.strip().endswith("error: interrupted; the same command continues")
+        assert not list((store / "leases").iterdir())
+        assert not out.exists()
