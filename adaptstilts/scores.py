@@ -49,6 +49,7 @@ class Record:
         truncated: share of examples that lost tokens to the maximum length.
         thresholds: score threshold of every language, where dev gives one, averaged over seeds.
         oracle_thresholds: the same, where it was chosen on the rows that are scored.
+        layer: hidden state that sentences were searched by (retrieval); ``layers``: means by every one asked for.
         pool: what queries are ranked against (kind ranking): ``candidates``, how many of them were ``truncated``, and
             where languages have their own, from how many ``languages`` ``of`` all.
         missing: languages of the task that the data does not have.
@@ -84,6 +85,8 @@ class Record:
     dropped: int = 0
     thresholds: dict[str, float] = field(default_factory=dict)
     oracle_thresholds: dict[str, float] = field(default_factory=dict)
+    layer: int | None = None
+    layers: dict[int, float] = field(default_factory=dict)
     pool: dict[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     split: str = "test"
@@ -216,8 +219,21 @@ class _Reader:
             / sum(h[code].get("sentences", h[code]["n"]) for h in held for code in codes),
             "thresholds": _means(held, codes, "threshold"),
             "oracle_thresholds": _means(held, codes, "oracle_threshold"),
+            "layer": held[0][codes[0]].get("layer"),
+            "layers": self._layers(cells, names),
             "pool": held[0][codes[0]].get("pool", {}),
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
+        }
+
+    def _layers(self, cells: Sequence[Cell], names: Sequence[str]) -> dict[int, float]:
+        """Mean over seeds, languages and headline metrics by hidden state, where several were asked for."""
+        entries = [self.store.peek(cell.phase) for cell in cells]
+        if not all("layers.json" in entry.manifest["files"] for entry in entries):
+            return {}
+        held = [entry.json("layers.json") for entry in entries]
+        return {
+            int(layer): float(np.mean([values[name] for h in held for values in h[layer].values() for name in names]))
+            for layer in held[0]
         }
 
     def _costs(self, cells: Sequence[Cell]) -> dict[str, Any]:

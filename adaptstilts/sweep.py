@@ -18,11 +18,12 @@ from adaptstilts.plan import Plan, encodings
 from adaptstilts.scores import Record, records
 from adaptstilts.spec import RetrievePhase
 from adaptstilts.store import Entry, Store
-from adaptstilts.tables import Table, markdown
+from adaptstilts.tables import Table, by_layer, markdown
 from adaptstilts.workspace import Workspace
 
 BASE = "base model"
 ORACLE = "best layer, chosen on test: oracle"
+CHOSEN = "best layer, chosen on dev"
 DEV = "dev_f1"  # a layer's score on dev, for tasks that have one
 Values = Mapping[str, Mapping[str, float]]  # language -> metric -> value
 
@@ -109,9 +110,11 @@ def study(model: str, names: Sequence[str], settings: Retrieve, languages: str =
     Raises:
         ConfigError: an unknown task, one that is not of retrieval, or a task twice.
     """
+    known = ", ".join(sorted(task.name for task in tasks.known().values() if task.retrieval))
+    if not names:
+        raise ConfigError(f"--task: expected a retrieval task; those are {known}")
     for name in names:
         if not tasks.get(name).retrieval:
-            known = ", ".join(sorted(task.name for task in tasks.known().values() if task.retrieval))
             raise ConfigError(f"--task {name}: not a retrieval task; those are {known}")
     return Study(
         name="retrieve",
@@ -188,7 +191,10 @@ def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
         return None
     whole = {"xtreme": "tatoeba", "xtreme-r": "tatoeba_r"}
     if languages not in whole:
-        return tuple(code.strip() for code in languages.split(",") if code.strip())
+        codes = tuple(code.strip() for code in languages.split(",") if code.strip())
+        if not codes:
+            raise ConfigError("--languages: expected all, xtreme, xtreme-r, or codes with commas between them")
+        return codes
     known = {code for name in names for code in tasks.get(name).languages}
     return tuple(code for code in tasks.get(whole[languages]).languages if code in known)
 
@@ -200,7 +206,18 @@ def _over(phase: RetrievePhase, entry: Entry) -> RetrievePhase:
 
 
 def _scores(found: Sequence[Row]) -> Table:
-    header = ("adapter", "task", "layer", "mean", "vs base", "xsim", "languages", "best on dev", ORACLE, "sentences/s")
+    header = (
+        "adapter",
+        "task",
+        "layer",
+        "mean",
+        "vs base",
+        "xsim",
+        "languages",
+        CHOSEN,
+        ORACLE,
+        "sentences/s",
+    )
     body = []
     for row in found:
         means, dev, test = row.means(), row.best_on_dev(), row.best_on_test()
@@ -237,22 +254,15 @@ def _notes(found: Sequence[Row]) -> tuple[str, ...]:
             told.append(f"{name}: its benchmark encodes with a model trained on {' and '.join(task.train_from)}")
     if any("xsim" in row.record.metrics for row in found):
         told.append("xsim is an error rate: lower is better")
+    if any(row.cost.get("sentences_per_second") for row in found):
+        told.append("sentences/s: as they were encoded, once for all phases that share them")
     return tuple(told)
 
 
 def _layers(found: Sequence[Row]) -> list[Table]:
-    """Means at every layer; the reported one is marked."""
-    layers = sorted({layer for row in found for layer in row.layers})
-    if not layers:
-        return []
-    body = []
-    for row in found:
-        means = row.means()
-        cells = [f"{means[layer]:.1f}" if layer in means else "-" for layer in layers]
-        marked = [f"**{cell}**" if layer == row.layer else cell for layer, cell in zip(layers, cells, strict=True)]
-        body.append((row.adapter, row.task, *marked))
-    header = ("adapter", "task", *map(str, layers))
-    return [Table("means over languages by hidden state", header, tuple(body), ("**reported layer**",))]
+    """Means at every layer."""
+    swept = [((row.adapter, row.task), row.means(), row.layer) for row in found if row.layers]
+    return [by_layer("means over languages by hidden state", ("adapter", "task"), swept)] if swept else []
 
 
 def _has(values: Values, name: str) -> bool:

@@ -43,7 +43,13 @@ def render(records: Sequence[Record], form: Format, name: str = "") -> str:
 def tables(records: Sequence[Record]) -> list[Table]:
     """The comparison of methods and intermediates per target, then costs, then swaps."""
     plain = [r for r in records if r.over == r.trained_on]
-    found = [_scores(task, [r for r in plain if r.task == task]) for task in _unique(r.task for r in plain)]
+    found = []
+    for task in _unique(r.task for r in plain):
+        own = [r for r in plain if r.task == task]
+        found.append(_scores(task, own))
+        if any(r.layers for r in own):
+            swept = [((r.trained_on, r.method), r.layers, r.layer) for r in own]
+            found.append(by_layer(f"{task}: means over languages by hidden state", ("intermediate", "method"), swept))
     found += [table for held in xtreme.BENCHMARKS if (table := _benchmark(held, plain))]
     trained = [r for r in plain if r.trainable is not None]
     if trained:
@@ -72,6 +78,19 @@ def _scores(task: str, records: Sequence[Record]) -> Table:
     )
     names = " and ".join(tasks.get(task).headline).replace("_", " ")
     return Table(f"{task}: {names}", (*header, *(name.replace("_", " ") for name in more)), rows, _notes(records))
+
+
+def by_layer(
+    title: str, names: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], Mapping[int, float], int | None]]
+) -> Table:
+    """Scores by hidden state: of every row its names, its scores, and which one is reported, which is marked."""
+    layers = sorted({layer for _, means, _ in rows for layer in means})
+    body = []
+    for own, means, reported in rows:
+        cells = [f"{means[layer]:.1f}" if layer in means else "-" for layer in layers]
+        marked = [f"**{cell}**" if layer == reported else cell for layer, cell in zip(layers, cells, strict=True)]
+        body.append((*own, *marked))
+    return Table(title, (*names, *map(str, layers)), tuple(body), ("**reported layer**",))
 
 
 def _benchmark(held: xtreme.Benchmark, records: Sequence[Record]) -> Table | None:

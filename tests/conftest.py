@@ -12,8 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tiny models gain nothing from more, busy machines lose
+
+settings.register_profile("default", deadline=None)  # machines may be busy
+settings.load_profile("default")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 WORDS = "a the cat dog sun tree river stone bird house runs sees likes eats red old new good not and of in".split()

@@ -55,8 +55,10 @@ def retrieve(
     from adaptstilts import run as runner
     from adaptstilts import sweep
     from adaptstilts.config import Retrieve
+    from adaptstilts.files import destination, replacing
     from adaptstilts.terminal import Progress
 
+    place = out and destination(out)
     workspace = open_workspace(store, data_root, offline)
     settings = Retrieve(
         layer=layer,
@@ -78,11 +80,12 @@ def retrieve(
     with Progress() as progress:
         outcome = runner.execute(plan, workspace, progress, device=device)
     found = sweep.rows(plan, workspace.store)
-    if out is not None:
-        told = {"model": model, "settings": _told(asked.retrieve), "results": [row.json() for row in found]}
-        out.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     typer.echo(f"{len(outcome.done)} retrieve phases done now, {len(outcome.skipped)} before\n")
     typer.echo(sweep.render(found), nl=False)
+    if place is not None:
+        told = {"model": model, "settings": _told(asked.retrieve), "results": [row.json() for row in found]}
+        with replacing(place) as file:
+            file.write(json.dumps(told, indent=1, allow_nan=False) + "\n")
 
 
 def _layers(given: str | None) -> Literal["all"] | tuple[int, ...] | None:

@@ -104,13 +104,16 @@ def results(
 ) -> None:
     """Print the scores, costs, differences and swap tables of a study."""
     from adaptstilts import scores, tables
+    from adaptstilts.files import destination, replacing
 
+    place = out and destination(out)
     workspace, found = open_plan(config, overrides, store, data_root, offline)
     text = tables.render(scores.records(found, workspace.store), form, found.study.name)
-    if out is None:
+    if place is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        with replacing(place) as file:
+            file.write(text)
 
 
 @app.command()

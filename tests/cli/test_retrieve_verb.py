@@ -249,6 +249,11 @@ def test_what_searches_changes_nothing(
         (("--adapter", "feed"), 2, "--adapter 'feed': no such entry"),
         (("--adapter", ""), 2, "--adapter '': no such entry"),
         (("--max-length", "500"), 2, "max_length 500 is more than the 128 positions"),
+        (("--out", "no/such/folder/x.json"), 2, "expected the name of a file in a folder that is there"),
+        (("--out", "/"), 2, "expected the name of a file in a folder that is there"),
+        (("--task", ","), 2, "--task: expected a retrieval task; those are bucc, "),
+        (("--languages", ","), 2, "--languages: expected all, xtreme, xtreme-r, or codes"),
+        (("--device", "foo"), 2, "device 'foo': expected cpu, or cuda where torch sees a GPU"),
     ],
 )
 def test_refused_in_one_line(

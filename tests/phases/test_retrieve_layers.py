@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import write_split
 
-from adaptstilts import config, plan, scores
+from adaptstilts import config, plan, scores, tables
 from adaptstilts.config import Retrieve
 from adaptstilts.errors import ConfigError, DataError, Interrupted
 from adaptstilts.kinds import bitext
@@ -65,6 +66,24 @@ def test_every_layer_is_that_of_a_phase_of_its_own(run: Run) -> None:
     assert "layers.json" not in plain.manifest["files"]
     for name in ("scores.json", "stats.json", "predictions/de.json"):
         assert plain.json(name) == swept.json(name), "the reported layer is the same, whatever else is computed"
+
+
+def test_layers_are_in_the_tables_of_a_study(expanded: Callable[..., tuple[Plan, Workspace]]) -> None:
+    made, workspace = expanded(layers=[0, 2])
+    execute(made, workspace, device="cpu")
+    (record,) = scores.records(made, workspace.store)
+    held = workspace.store.entry(made.cells[0].phase).json("layers.json")
+    assert (record.layer, list(record.layers)) == (3, [0, 2, 3])
+    assert record.layers[3] == pytest.approx(record.mean)
+    assert record.layers[0] == pytest.approx(np.mean([values["accuracy"] for values in held["0"].values()]))
+    text = tables.render([record], "md")
+    assert "### tatoeba: means over languages by hidden state" in text
+    assert f"| {record.layers[0]:.1f} | {record.layers[2]:.1f} | **{record.layers[3]:.1f}** |" in re.sub(
+        " +", " ", text
+    )
+    plain, _ = expanded()
+    execute(plain, workspace, device="cpu")
+    assert "hidden state" not in tables.render(scores.records(plain, workspace.store), "md")
 
 
 def test_the_reported_layer_is_never_the_best_one(run: Run) -> None:
