@@ -104,11 +104,8 @@ class Mining(Untrained):
 
 def _from_dev(pairs: Pairs, gold: RowNumbers) -> tuple[float, dict[str, Any]]:
     """The threshold that is best on dev, and what is told of it."""
-    right = bucc.correct(pairs, gold)
-    threshold = bucc.best_threshold(pairs.scores, right, len(gold))
-    above = pairs.scores >= threshold
-    f1 = bucc.f1(right[above].sum(), above.sum(), len(gold))
-    return threshold, {"threshold": threshold, "dev_f1": 100 * float(f1)}
+    threshold = bucc.best_threshold(pairs.scores, bucc.correct(pairs, gold), len(gold))
+    return threshold, {"threshold": threshold, "dev_f1": 100 * bucc.quality(pairs, gold, threshold).f1}
 
 
 def _mine(rows: Rows, sides: Mapping[str, Side], part: str, settings: Retrieve) -> tuple[Pairs, RowNumbers]:
