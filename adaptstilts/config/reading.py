@@ -233,7 +233,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: strictyaml.P
         elif item["type"] == "missing":
             note(path, f"is required; give it in the file or as {'.'.join(map(str, path))}=VALUE")
         else:
-            note(path, f"{item['msg'].lower()}, found {item['input']!r}")
+            told = item["msg"].removeprefix("Value error, ")
+            note(path, f"{told.lower()}, found {item['input']!r}")
 
 
 def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> Iterable[str]:

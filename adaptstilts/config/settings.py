@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Precision = Literal["auto", "bf16", "fp32"]
 Pooling = Literal["mean", "max", "idf", "cls"]
@@ -101,7 +101,7 @@ class Retrieve(Frozen):
     layer: int | None = Field(None, ge=0)
     max_length: int = Field(256, ge=8)
     precision: Precision = "auto"
-    layers: Literal["all"] | Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    layers: Literal["all"] | tuple[int, ...] | None = None
     pooling: Pooling = "mean"
     centering: bool = False
     margin: Margin = "ratio"
@@ -109,6 +109,15 @@ class Retrieve(Frozen):
     retrieval: Retrieval = "max"
     batch_tokens: int | None = Field(None, ge=64, exclude=True)
     backend: Backend = Field("auto", exclude=True)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _check_layers(cls, given: Any) -> Any:
+        """One message instead of one for each of the types."""
+        numbers = isinstance(given, tuple) and given and all(type(each) is int and each >= 0 for each in given)
+        if given not in (None, "all") and not numbers:
+            raise ValueError("expected all, or numbers of hidden states such as [4, 6, 8]")
+        return given
 
     def asked(self, depth: int) -> tuple[int, ...]:
         """Every hidden state of ``depth`` layers that ``layers`` names, ascending."""

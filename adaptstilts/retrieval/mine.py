@@ -205,7 +205,6 @@ def encode(job: Encoding, report: Report = lambda line, done, total: None) -> No
     made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
     sealed.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
     sealed.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
-    shutil.rmtree(made.folder, ignore_errors=True)  # they are here now
     failpoint("mine:after-shard")
 
 

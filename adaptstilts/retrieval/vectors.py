@@ -71,7 +71,6 @@ class Encoded:
         cut: (n,) whether a text lost tokens to the maximum length.
         rows: (n,) where a text's vectors are in the shards, one after the other.
         shards: (layers, texts, hidden) float32 each; all but the last are of one size.
-        folder: of the shards.
         encoded: texts that were encoded just now; those that were there are not.
         seconds: that it took.
     """
@@ -80,7 +79,6 @@ class Encoded:
     cut: NDArray[np.bool_]
     rows: NDArray[np.int64]
     shards: Sequence[NDArray[np.float32]]
-    folder: Path
     encoded: int = 0
     seconds: float = 0.0
 
@@ -169,7 +167,7 @@ def _opened(folder: Path, recipe: Recipe, runtime: Runtime, hashes: bool = True)
         runtime.report(f"sentence vectors are made anew: {error}", 0, 0)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return Encoded(recipe.layers, cut, rows, shards, folder)
+    return Encoded(recipe.layers, cut, rows, shards)
 
 
 class _Making:

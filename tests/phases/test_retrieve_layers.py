@@ -123,7 +123,7 @@ def test_settings_at_their_defaults_are_not_in_the_key() -> None:
         ({"layers": [1, 5]}, "retrieve.layers: no layer 5; the model has hidden states 0 to 4"),
         ({"layers": [-1]}, "retrieve.layers"),
         ({"layers": []}, "retrieve.layers"),
-        ({"layers": "some"}, "retrieve.layers"),
+        ({"layers": "some"}, "retrieve.layers: expected all, or numbers of hidden states such as .4, 6, 8."),
         ({"pooling": "sum"}, "retrieve.pooling"),
         ({"margin": "log"}, "retrieve.margin"),
         ({"retrieval": "both"}, "retrieve.retrieval"),

@@ -19,7 +19,9 @@ from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.models import source as models
 from adaptstilts.models.resident import Resident
 from adaptstilts.phases.runtime import Runtime
+from adaptstilts.retrieval import vectors as vectors_module
 from adaptstilts.retrieval.bucc import one_to_one
+from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.margin import candidates
 from adaptstilts.retrieval.mine import Settings, mine
 from adaptstilts.retrieval.search import unit
@@ -220,7 +222,7 @@ def test_what_is_damaged_is_made_again(
     workspace, out = Workspace(tmp_path / "store"), tmp_path / "out.tsv"
     mine(*texts, out, settings(tiny), workspace, device="cpu")
     before = out.read_bytes()
-    (held,) = workspace.store.vectors.glob("*")
+    (held,) = (path for path in workspace.store.vectors.glob("*") if list(path.glob("english-*")))
     (path,) = held.glob(pattern)
     content = path.read_bytes()
     if damage == "gone":
@@ -233,10 +235,15 @@ def test_what_is_damaged_is_made_again(
     assert found.truncated == (0, 0)
 
 
-def test_vectors_are_kept_once(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path / "store")
-    mine(*texts, tmp_path / "out.tsv", settings(tiny), workspace, device="cpu")
-    assert len(list(workspace.store.vectors.glob("*"))) == 1
+def test_a_file_that_was_mined_with_another_is_not_encoded_again(
+    texts: tuple[Path, Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, other, encoded = Workspace(tmp_path / "store"), tmp_path / "other.txt", []
+    mine(*texts, tmp_path / "one.tsv", settings(tiny), workspace, device="cpu")
+    other.write_text("the old cat likes the sun\n", encoding="utf-8")
+    monkeypatch.setattr(vectors_module, "encode", lambda *given: encoded.append(len(given[1])) or encode(*given))
+    mine(other, texts[1], tmp_path / "two.tsv", settings(tiny), workspace, device="cpu")
+    assert encoded == [1]
 
 
 def test_a_threshold_below_zero(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
@@ -262,7 +269,8 @@ def test_the_key_has_the_precision_that_is_used(
         found = mine(*texts, tmp_path / "out.tsv", settings(tiny, precision="auto"), workspace, device="cpu")
         used.append(found.precision)
     assert used == ["fp32", "bf16", "bf16"]
-    assert len(list(workspace.store.vectors.glob("*"))) == 2
+    kept = [path for path in workspace.store.vectors.glob("*") if list(path.glob("english-*"))]
+    assert len(kept) == 2
 
 
 def test_an_interruption_is_told(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
