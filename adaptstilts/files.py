@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -27,13 +28,20 @@ def destination(path: Path, *inputs: Path) -> Path:
     """Where a file goes that a command is to write, links followed; asked before anything is spent.
 
     Raises:
-        ConfigError: it is one of the inputs, or there is no such folder, or something that is no file is there.
+        ConfigError: it is one of the inputs, there is no such folder or it cannot be written to, or something that is
+            no file is there.
     """
-    if not path.absolute().parent.is_dir() or (path.exists() and not path.is_file()):
-        raise ConfigError(f"{path}: expected the name of a file in a folder that is there")
-    if any(path.exists() and other.exists() and path.samefile(other) for other in inputs):
-        raise ConfigError(f"{path}: is one of the inputs; give another name")
-    return path.resolve()
+    try:
+        place = path.resolve()
+        if not place.parent.is_dir() or any(at.exists() and not at.is_file() for at in (path, place)):
+            raise ConfigError(f"{path}: expected the name of a file in a folder that is there")
+        if any(place.exists() and other.exists() and place.samefile(other) for other in inputs):
+            raise ConfigError(f"{path}: is one of the inputs; give another name")
+        if not os.access(place.parent, os.W_OK):
+            raise ConfigError(f"{path}: expected a folder that can be written to")
+    except (OSError, RuntimeError) as error:  # too long a name, a folder that cannot be looked into, links in a circle
+        raise ConfigError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    return place
 
 
 @contextlib.contextmanager
@@ -43,7 +51,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Raises:
         ResourceError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
         with disk_faults(path), open(temporary, "w", encoding="utf-8", newline="\n") as file:
             yield file

@@ -220,20 +220,9 @@ class _Reader:
             "thresholds": _means(held, codes, "threshold"),
             "oracle_thresholds": _means(held, codes, "oracle_threshold"),
             "layer": held[0][codes[0]].get("layer"),
-            "layers": self._layers(cells, names),
+            "layers": _by_layer([self.store.peek(cell.phase) for cell in cells], names),
             "pool": held[0][codes[0]].get("pool", {}),
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
-        }
-
-    def _layers(self, cells: Sequence[Cell], names: Sequence[str]) -> dict[int, float]:
-        """Mean over seeds, languages and headline metrics by hidden state, where several were asked for."""
-        entries = [self.store.peek(cell.phase) for cell in cells]
-        if not all("layers.json" in entry.manifest["files"] for entry in entries):
-            return {}
-        held = [entry.json("layers.json") for entry in entries]
-        return {
-            int(layer): float(np.mean([values[name] for h in held for values in h[layer].values() for name in names]))
-            for layer in held[0]
         }
 
     def _costs(self, cells: Sequence[Cell]) -> dict[str, Any]:
@@ -317,6 +306,17 @@ Scores = tuple[float, NDArray[np.float64]]
 def _means(held: Sequence[Mapping[str, Any]], codes: Sequence[str], name: str) -> dict[str, float]:
     """What every language has under a name, averaged over seeds; nothing where it does not have it."""
     return {code: float(np.mean([h[code][name] for h in held])) for code in codes if name in held[0][code]}
+
+
+def _by_layer(entries: Sequence[Entry], names: Sequence[str]) -> dict[int, float]:
+    """Mean over seeds, languages and headline metrics by hidden state, where several were asked for."""
+    if not all("layers.json" in entry.manifest["files"] for entry in entries):
+        return {}
+    held = [entry.json("layers.json") for entry in entries]
+    return {
+        int(layer): float(np.mean([values[name] for h in held for values in h[layer].values() for name in names]))
+        for layer in held[0]
+    }
 
 
 def paired_difference(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Difference:

@@ -90,7 +90,7 @@ def by_layer(
         cells = [f"{means[layer]:.1f}" if layer in means else "-" for layer in layers]
         marked = [f"**{cell}**" if layer == reported else cell for layer, cell in zip(layers, cells, strict=True)]
         body.append((*own, *marked))
-    return Table(title, (*names, *map(str, layers)), tuple(body), ("**reported layer**",))
+    return Table(title, (*names, *map(str, layers)), tuple(body), ("in bold: the reported layer",))
 
 
 def _benchmark(held: xtreme.Benchmark, records: Sequence[Record]) -> Table | None:

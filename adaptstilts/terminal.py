@@ -73,8 +73,8 @@ class Progress(Listener):
 
     def end(self, phase: Phase, seconds: float) -> None:
         """Say that a phase is done."""
-        self._drop()
         self._print(f"{self._title}: {seconds:.1f} s")
+        self._drop()
 
     def failed(self, phase: Phase, error: Exception) -> None:
         """Say that a phase failed, and why."""
@@ -85,6 +85,7 @@ class Progress(Listener):
         if self._bars and self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
+        self._title = ""
 
     def _print(self, line: str) -> None:
         if self._bars:
@@ -260,7 +261,7 @@ def doctor_lines(store: Path) -> Iterator[str]:
         except PackageNotFoundError:
             continue
     if not both:
-        yield "faiss: not installed; retrieval searches with numpy (install the extra cpu or gpu)"
+        yield "faiss: not installed; one pass in 8 bits and numpy search instead (install the extra cpu or gpu)"
     if len(both) == 2:
         yield "faiss: faiss-cpu and faiss-gpu overwrite each other; uninstall both, then install one"
     import torch

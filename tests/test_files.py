@@ -41,6 +41,13 @@ def test_where_a_file_may_go(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "a.txt", there / "a.txt", tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(ConfigError, match="expected the name of a file in a folder that is there"):
             destination(path)
+    (tmp_path / "nowhere.txt").symlink_to(tmp_path / "no" / "a.txt")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for name, told in (("nowhere.txt", "folder that is there"), ("circle", "cannot"), ("a" * 300, "cannot be written")):
+        with pytest.raises(ConfigError, match=told):
+            destination(tmp_path / name)
+    with replacing(destination(tmp_path / ("a" * 255))) as file:
+        file.write("a name as long as names can be")
     for path in (there, link):
         with pytest.raises(ConfigError, match="is one of the inputs"):
             destination(path, tmp_path / "other.txt", there)

@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int, debug: bool) -> None:
-    if debug:
+    if debug and sys.exc_info()[0]:
         import traceback
 
         traceback.print_exc()

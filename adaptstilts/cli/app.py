@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -30,6 +31,10 @@ RootOption = Annotated[
     Path | None,
     typer.Option("--data-root", envvar="ADAPTSTILTS_DATA_ROOT", help="Local folder laid out like the hub."),
 ]
+BackendOption = Annotated[
+    Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
+    typer.Option("--backend", help="What searches exactly; changes no result. The fastest when not given."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DEFAULT_STORE = Path("store")
@@ -42,6 +47,9 @@ def stopping() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
+        yield
+        return
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

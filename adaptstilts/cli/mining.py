@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, StoreOption, app, open_workspace, stopping
+from adaptstilts.cli.app import DEFAULT_STORE, BackendOption, Debug, Offline, StoreOption, app, open_workspace, stopping
 
 
 @app.command()
@@ -35,10 +35,7 @@ def mine(
         str | None, typer.Option(help="Approximate search: IVF1024,PQ64 or HNSW32, ...; exact when not given.")
     ] = None,
     shard: Annotated[int, typer.Option(help="Sentences encoded and searched at a time.", min=1)] = 2**17,
-    backend: Annotated[
-        Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
-        typer.Option(help="What searches exactly; changes no result. The fastest when not given."),
-    ] = "auto",
+    backend: BackendOption = "auto",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
     offline: Offline = False,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, RootOption, StoreOption, app, open_workspace
+from adaptstilts.cli.app import (
+    DEFAULT_STORE,
+    BackendOption,
+    Debug,
+    Offline,
+    RootOption,
+    StoreOption,
+    app,
+    open_workspace,
+)
 
 if TYPE_CHECKING:
     from adaptstilts.config import Retrieve
@@ -40,10 +49,7 @@ def retrieve(
         int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
     ] = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch.", min=64)] = None,
-    backend: Annotated[
-        Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
-        typer.Option(help="What searches; changes no result. The fastest when not given."),
-    ] = "auto",
+    backend: BackendOption = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file that gets every number.")] = None,
     store: StoreOption = DEFAULT_STORE,
     data_root: RootOption = None,

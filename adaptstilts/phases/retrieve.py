@@ -24,6 +24,7 @@ from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import scored, write
 from adaptstilts.phases.runtime import Runtime
 from adaptstilts.retrieval.encode import distinct
+from adaptstilts.retrieval.mutual import check
 from adaptstilts.retrieval.pooling import centred
 from adaptstilts.retrieval.search import unit
 from adaptstilts.retrieval.vectors import Encoded, Recipe, vectors
@@ -47,8 +48,10 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
 
     Raises:
         DataError: rows that are unusable, alone or together.
+        ResourceError: the backend that was asked for is not there.
         Interrupted: asked to stop; what was encoded is kept.
     """
+    check(phase.settings.backend)
     kind = cast(Retrieval, kinds.get(tasks.get(phase.task).kind))
     rows = {code: _rows(phase, runtime, kind, code) for code in phase.languages}
     sentences = {(code, name): s for code, found in rows.items() for name, s in kind.sentences(found).items()}

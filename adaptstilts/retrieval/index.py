@@ -30,6 +30,11 @@ def installed() -> bool:
     return True
 
 
+def gpus() -> int:
+    """GPUs that FAISS sees; none without FAISS, and with its build for processors."""
+    return int(getattr(load(), "get_num_gpus", lambda: 0)()) if installed() else 0
+
+
 def flat(vectors: Vectors, half: bool = False) -> Any:
     """An exact index by inner product, sharded over all GPUs where there are any.
 
@@ -40,7 +45,7 @@ def flat(vectors: Vectors, half: bool = False) -> Any:
     Raises:
         ResourceError: FAISS is not installed.
     """
-    faiss = _faiss()
+    faiss = load()
     width = vectors.shape[1]
     if half:
         made: Any = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
@@ -61,7 +66,7 @@ def approximate(vectors: Vectors, factory: str) -> Any:
         ConfigError: not a factory string, not for this width, or it needs more vectors to be trained on.
         ResourceError: FAISS is not installed.
     """
-    made = check(factory, vectors.shape[1])
+    made = empty(factory, vectors.shape[1])
     try:
         if not made.is_trained:
             made.train(_some(vectors))
@@ -70,14 +75,14 @@ def approximate(vectors: Vectors, factory: str) -> Any:
         raise ConfigError(f"index {factory!r}: FAISS says: {_reason(error)}") from None
 
 
-def check(factory: str, width: int) -> Any:
+def empty(factory: str, width: int) -> Any:
     """The empty index of a factory string, with its search parameters set, which copies of it on GPUs take over.
 
     Raises:
         ConfigError: not a factory string, or not for this width.
         ResourceError: FAISS is not installed.
     """
-    faiss = _faiss()
+    faiss = load()
     name, _, asked = factory.partition(";")
     try:
         made: Any = faiss.index_factory(width, name, faiss.METRIC_INNER_PRODUCT)
@@ -117,19 +122,24 @@ def _some(vectors: Vectors) -> Vectors:
 
 def _on_gpus(made: Any, half: bool) -> Any:
     """On every GPU a part of the rows; where FAISS has no GPUs, or not this index on them, as it is."""
-    faiss = _faiss()
-    if getattr(faiss, "get_num_gpus", lambda: 0)() == 0 or "HNSW" in type(made).__name__:
+    faiss = load()
+    if gpus() == 0 or "HNSW" in type(made).__name__:
         return made
     options = faiss.GpuMultipleClonerOptions()
     options.shard, options.useFloat16 = True, half
     return faiss.index_cpu_to_all_gpus(made, co=options)
 
 
-def _faiss() -> Any:
+def load() -> Any:
+    """FAISS's module.
+
+    Raises:
+        ResourceError: it is not installed.
+    """
     try:
         import faiss
     except ImportError:
-        raise ResourceError("faiss is not installed; install the extra cpu or gpu, or use the numpy backend") from None
+        raise ResourceError("faiss is not installed; install the extra cpu or gpu, or take another backend") from None
     return faiss
 
 

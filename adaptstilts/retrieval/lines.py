@@ -49,16 +49,19 @@ class Lines:
         """Some of the sentences, one after the other.
 
         Raises:
-            DataError: the file is no longer what it was.
+            DataError: the file is no longer what it was, or cannot be read.
         """
         if not len(self):
             return
-        if not self.path.is_file() or _stamp(self.path) != self.stamp:
-            raise DataError(f"{self.path}: changed while it was mined; give the same command again")
-        with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            for offset in self.offsets[which].tolist():
-                end = content.find(b"\n", offset)
-                yield _sentence(content[offset : end if end >= 0 else None])
+        try:
+            if _stamp(self.path) != self.stamp:
+                raise DataError(f"{self.path}: changed while it was mined; give the same command again")
+            with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                for offset in self.offsets[which].tolist():
+                    end = content.find(b"\n", offset)
+                    yield _sentence(content[offset : end if end >= 0 else None])
+        except OSError as error:
+            raise DataError(f"{self.path}: can no longer be read ({error.strerror})") from None
 
 
 def scan(path: Path) -> Lines:
@@ -69,11 +72,11 @@ def scan(path: Path) -> Lines:
     Raises:
         DataError: no such file, or a line that is not UTF-8.
     """
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: not a regular file; expected a text file, one sentence a line")
     content, numbers, offsets, digests = hashlib.sha256(), array("q"), array("q"), bytearray()
     number = empty = offset = 0
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: not a regular file; expected a text file, one sentence a line")
         stamp = _stamp(path)
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):

@@ -33,6 +33,7 @@ from adaptstilts.retrieval import bucc, sealed, shards
 from adaptstilts.retrieval import index as indexes
 from adaptstilts.retrieval.lines import Lines, scan
 from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, scored
+from adaptstilts.retrieval.mutual import check
 from adaptstilts.retrieval.search import unit
 from adaptstilts.retrieval.vectors import Recipe, identity, resolved, vectors
 from adaptstilts.retrieval.workers import each
@@ -88,7 +89,7 @@ class Mined:
 
     Attributes:
         pairs: written.
-        candidates: one-to-one pairs that score above zero; with a threshold, whatever they score.
+        candidates: one-to-one pairs that score above zero; whatever they score where the threshold is not above it.
         lines, empty, repeated, truncated: of both files: how many, without a sentence, with one of an earlier line,
             and sentences cut to the maximum length.
         layer: hidden state that was used.
@@ -158,7 +159,7 @@ def mine(
         found = shards.mutual(left.files, right.files, settings.k, near, settings.index, ray, told, settings.backend)
         least = settings.threshold
         choices = scored(found.ahead, found.back, settings.margin, settings.retrieval)
-        pairs = bucc.one_to_one(choices, 0.0 if least is None else -math.inf)
+        pairs = bucc.one_to_one(choices, 0.0 if least is None or least > 0 else -math.inf)
         written = pairs if least is None else pairs.at(pairs.scores >= least)
         _write(place, written, *files)
     return Mined(
@@ -235,7 +236,8 @@ class _Job:
         if length > most:
             raise ConfigError(f"--max-length {length}: the model takes at most {most} tokens")
         if settings.index is not None:
-            indexes.check(settings.index, shape["hidden"])
+            indexes.empty(settings.index, shape["hidden"])
+        check(settings.backend)
         recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
         self.recipe = resolved(recipe, self.runtime)
 
@@ -251,24 +253,26 @@ class _Job:
         """
         size = self.settings.shard
         paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
+        held = {path: (sealed.held(path), sealed.held(_cut(path))) for path in paths}
         model, store, offline, device = self.place
         jobs = []
         for number, path in enumerate(paths):
             at = slice(number * size, (number + 1) * size)
             own = replace(file, numbers=file.numbers[at], offsets=file.offsets[at])
             title = f"{file.path.name}, {number + 1} of {len(paths)}"
-            if sealed.held(path) is None or sealed.held(_cut(path)) is None:
+            if None in held[path]:
                 jobs.append(Encoding(own, str(path), title, self.recipe, model, store, offline, device))
+        if jobs:
+            with disk_faults(folder):
+                for searched in (path for path in folder.iterdir() if path.is_dir()):
+                    shutil.rmtree(searched)
         for done, _ in enumerate(each(encode if ray else partial(encode, report=report), jobs, ray), 1):
             report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
-        if jobs:
-            for searched in (path for path in folder.iterdir() if path.is_dir()):
-                shutil.rmtree(searched)
-        found = [path for path in map(sealed.held, paths) if path is not None]
-        cut = [path for path in map(sealed.held, map(_cut, paths)) if path is not None]
-        if not len(found) == len(cut) == len(paths):
+        made = {path: (sealed.held(path), sealed.held(_cut(path))) for path in map(Path, (job.out for job in jobs))}
+        found = [(vectors, cut) for vectors, cut in {**held, **made}.values() if vectors and cut]
+        if len(found) < len(paths):
             raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
-        return _Side(found, sum(int(np.load(path)) for path in cut))
+        return _Side([vectors for vectors, _ in found], sum(int(np.load(cut)) for _, cut in found))
 
 
 def _scanned(path: Path) -> Lines:
@@ -286,14 +290,15 @@ def _kept(store: Store, key: str) -> Iterator[Path]:
     with store.lease(f"vectors.{key}") as own:
         if not own:
             raise ResourceError(f"{store.folder}: {store.holder(f'vectors.{key}')} mines the same files; wait for it")
-        if done.is_dir() and not folder.exists():
-            done.rename(folder)
         with disk_faults(folder):
+            if done.is_dir() and not folder.exists():
+                done.rename(folder)
             folder.mkdir(parents=True, exist_ok=True)
             sealed.sweep(folder)
         yield folder
-        os.utime(folder)
-        folder.rename(done)
+        with disk_faults(folder):
+            os.utime(folder)
+            folder.rename(done)
 
 
 def _cut(path: Path) -> Path:

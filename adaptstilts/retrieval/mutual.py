@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adaptstilts.config import Backend
-from adaptstilts.retrieval import onepass
+from adaptstilts.retrieval import index, onepass
 from adaptstilts.retrieval.search import Found, Vectors, neighbours
 
 
@@ -25,9 +25,21 @@ def mutual(foreign: Vectors, english: Vectors, k: int, backend: Backend = "auto"
         ResourceError: FAISS was asked for and is not installed, or ``one-pass`` on a processor whose 8-bit products
             may be wrong.
     """
+    check(backend)
     if backend == "one-pass":
-        onepass.check()
         return onepass.mutual(foreign, english, k)
     if backend == "auto" and onepass.pays(foreign, english):
         return onepass.mutual(foreign, english, k)
     return neighbours(foreign, english, k, backend), neighbours(english, foreign, k, backend)
+
+
+def check(backend: Backend) -> None:
+    """Whether a backend is there; asked before anything is encoded.
+
+    Raises:
+        ResourceError: FAISS is not installed, or this processor's 8-bit products may be wrong.
+    """
+    if backend == "one-pass":
+        onepass.check()
+    elif backend not in ("auto", "numpy"):
+        index.load()

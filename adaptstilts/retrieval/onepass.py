@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptstilts.errors import ResourceError
+from adaptstilts.retrieval import index as faiss
 from adaptstilts.retrieval.rounded import Side, Steps, sides
 from adaptstilts.retrieval.search import (
     MANY,
@@ -50,6 +51,7 @@ GROUP = 32  # neighbouring cells whose largest product stands for them when a se
 DENSE = 8  # a tile of which one cell in so many passes is computed in float32 as a whole
 SPARE = 4  # candidates that an owner may have, times k on average, before they are settled
 SOME = 0.25  # as many new candidates, of those that are held, wait before they are sorted in
+ALIKE = 2**15  # cells of a tile that must pass, and half of all, before rows are taken to be alike
 FEWEST = 4096  # rows of a side from which on it pays
 _LEAST, _MOST = -(2**31), 2**31 - 1
 _FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
@@ -77,7 +79,7 @@ def mutual(foreign: Vectors, english: Vectors, k: int) -> tuple[Found, Found]:
             x, y, products = sides(flat_memory(foreign), flat_memory(english), pool.map)
             with contextlib.suppress(_Alike):
                 return _Search(x, y, products, k).run(pool, workers)
-    return neighbours(foreign, english, k), neighbours(english, foreign, k)
+    return neighbours(foreign, english, k, "numpy"), neighbours(english, foreign, k, "numpy")
 
 
 @contextlib.contextmanager
@@ -92,8 +94,8 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def pays(foreign: Vectors, english: Vectors) -> bool:
-    """Whether this is the fastest search: many rows, no GPU, and a processor with 8-bit products."""
-    return min(len(foreign), len(english)) >= FEWEST and not torch.cuda.is_available() and _has_int8()
+    """Whether this is the fastest search: many rows, no GPU for FAISS, and a processor with 8-bit products."""
+    return min(len(foreign), len(english)) >= FEWEST and has_int8() and faiss.gpus() == 0
 
 
 class _Search:
@@ -103,6 +105,7 @@ class _Search:
         self.x, self.y, self.products, self.k = x, y, products, k
         self.columns = [_Kept(y, x, at, products, k) for at in _parts(len(y.rows), TILE_COLUMNS)]
         self.locks = [threading.Lock() for _ in self.columns]
+        self.alike = threading.Event()
 
     def run(self, pool: ThreadPoolExecutor, workers: int) -> tuple[Found, Found]:
         """All blocks of rows, then the columns."""
@@ -114,6 +117,8 @@ class _Search:
         """One block of rows against all columns, beginning elsewhere than its neighbour does."""
         rows, tile = _Kept(self.x, self.y, at, self.products, self.k), _Tile()
         for i in range(len(self.columns)):
+            if self.alike.is_set():
+                raise _Alike
             place = (i + number * max(1, len(self.columns) // 2)) % len(self.columns)
             self._meet(rows, self.columns[place], self.locks[place], tile)
         return rows.best()
@@ -132,7 +137,8 @@ class _Search:
             real = (rows.own @ columns.own.T).numpy()
             row, column = np.nonzero((real >= rows.floor()[:, None]) | (real >= columns.floor()[None, :]))
             near = real[row, column]
-            if DENSE * len(row) > real.size and len(row) > MANY * self.k * sum(real.shape):
+            if len(row) > max(ALIKE, min(MANY * self.k * sum(real.shape), real.size // 2)):
+                self.alike.set()
                 raise _Alike
         else:
             near = _products(rows.own, columns.own, row, column)
@@ -311,14 +317,15 @@ def check() -> None:
     Raises:
         ResourceError: they may not be.
     """
-    if not _has_int8():
+    if not has_int8():
         raise ResourceError(
             f"backend one-pass needs a processor with 8-bit products ({', '.join(sorted(_FLAGS))}); take auto"
         )
 
 
 @cache
-def _has_int8() -> bool:
+def has_int8() -> bool:
+    """Whether the processor has instructions for 8-bit products."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -6,6 +6,7 @@ else is removed, so that it is made again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -51,9 +52,10 @@ def save(path: Path, point: str = "", **arrays: Any) -> Path:
 def held(path: Path) -> Path | None:
     """The file that was saved under a name, hashed again; None where there is none, or only a damaged one."""
     for found in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
-        if digests.of_file(found) == found.suffixes[-2].removeprefix("."):
-            return found
-        found.unlink()
+        with contextlib.suppress(OSError):  # of a disk that cannot read it
+            if digests.of_file(found) == found.suffixes[-2].removeprefix("."):
+                return found
+            found.unlink()
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,6 +23,7 @@ _PAIRS = 256  # whose vectors in float64 stay in the cache
 _PRODUCTS = 2**25  # held at once
 _SPARE = 8  # rows asked of FAISS beyond k, to see that no tie was cut off
 _HALF_SPARE = 64
+_BYTES = 16  # of a vector's digest
 MANY = 64  # times k: so many candidates of a query are a sign that float32 does not tell the rows apart
 _WIDER = 10  # times k: rows asked of an approximate index, to be ordered by their true products
 
@@ -189,7 +191,8 @@ def _alike(queries: Vectors, index: Vectors, k: int) -> Found:
             part = slice(start, start + _BLOCK)
             products[:, part] = queries[at].astype(np.float64) @ own[part].astype(np.float64).T
         last = np.partition(products, len(first) - few, axis=1)[:, len(first) - few]
-        asking, near = np.nonzero(products >= last[:, None] - slack(index.shape[1], 53))
+        off = 2 * slack(index.shape[1], 53)  # what they are ranked by is in float64 too, and summed in another order
+        asking, near = np.nonzero(products >= last[:, None] - off)
         rows, scores = _best(queries[at], own, asking, near, few)
         counts = np.minimum(np.diff(begins)[rows], k).ravel()  # each of them stands for all that are equal to it
         place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -204,7 +207,8 @@ def _alike(queries: Vectors, index: Vectors, k: int) -> Found:
 def _distinct(vectors: Vectors) -> tuple[Rows, Rows]:
     """The first row of each distinct vector, ascending (t,), and for every row the place of its vector there (n,)."""
     seen: dict[bytes, int] = {}
-    group = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in vectors], np.int64)
+    digests = (hashlib.blake2b(row, digest_size=_BYTES).digest() for row in vectors)
+    group = np.array([seen.setdefault(digest, len(seen)) for digest in digests], np.int64)
     return np.unique(group, return_index=True)[1].astype(np.int64), group
 
 

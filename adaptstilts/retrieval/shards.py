@@ -7,7 +7,7 @@ is whole, so that an interrupted search continues, and pieces can be done by man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,15 +93,17 @@ def mutual(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = _pieces(foreign, english, k, folder, index, backend)
-    missing = [piece for piece in pieces if not all(held(piece.name(back)) for back in _directions(piece))]
+    there = {name: held(name) for piece in pieces for name in _names(piece)}
+    missing = [piece for piece in pieces if not all(there[name] for name in _names(piece))]
     report(len(pieces) - len(missing), len(pieces))
     for number, _ in enumerate(each(work, missing, ray), 1):
         report(len(pieces) - len(missing) + number, len(pieces))
+    there |= {name: held(name) for piece in missing for name in _names(piece)}
     sizes = [[len(_load(path)) for path in side] for side in (foreign, english)]
-    recalls = [float(_found(p, b)["recall"]) for p in pieces for b in _directions(p)] if index else []
+    recalls = [float(_read(there, name)["recall"]) for name in there] if index else []
     return Mutual(
-        _joined(_merged(pieces, i, False, sizes[1], k) for i in range(len(foreign))),
-        _joined(_merged(pieces, j, True, sizes[0], k) for j in range(len(english))),
+        _joined(_merged(pieces, there, i, False, sizes[1], k) for i in range(len(foreign))),
+        _joined(_merged(pieces, there, j, True, sizes[0], k) for j in range(len(english))),
         float(np.mean(recalls)) if recalls else None,
     )
 
@@ -114,10 +116,8 @@ def work(piece: Piece) -> None:
         found = _approximate(queries, others, piece)
         save(piece.name(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
     else:
-        results: dict[bool, Found] = dict(
-            zip((False, True), both(foreign, english, piece.k, piece.backend), strict=True)
-        )
-        for back, (rows, products) in results.items():
+        results = both(foreign, english, piece.k, piece.backend)
+        for back, (rows, products) in zip((False, True), results, strict=True):
             save(piece.name(back), rows=rows, products=products)
     failpoint("mine:after-piece")
 
@@ -149,14 +149,25 @@ def _index(vectors: str, factory: str) -> Any:
     return indexes.approximate(_load(vectors), factory)
 
 
-def _merged(pieces: Sequence[Piece], shard: int, back: bool, others: Sequence[int], k: int) -> Found:
+def _names(piece: Piece) -> list[Path]:
+    return [piece.name(back) for back in _directions(piece)]
+
+
+def _merged(
+    pieces: Sequence[Piece],
+    there: Mapping[Path, Path | None],
+    shard: int,
+    back: bool,
+    others: Sequence[int],
+    k: int,
+) -> Found:
     """The neighbours of one shard's rows over all shards of the other side."""
     starts = np.cumsum([0, *others])
     rows, products = [], []
     for piece in pieces:
         own, other = (piece.english[0], piece.foreign[0]) if back else (piece.foreign[0], piece.english[0])
         if own == shard and back in _directions(piece):
-            found = _found(piece, back)
+            found = _read(there, piece.name(back))
             rows.append(found["rows"] + starts[other])
             products.append(found["products"])
     number, product = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
@@ -165,15 +176,15 @@ def _merged(pieces: Sequence[Piece], shard: int, back: bool, others: Sequence[in
     return number.ravel()[kept], product.ravel()[kept]
 
 
-def _found(piece: Piece, back: bool) -> dict[str, Any]:
+def _read(there: Mapping[Path, Path | None], name: Path) -> dict[str, Any]:
     """What a piece gave.
 
     Raises:
         ResourceError: the file was just written, and is not there.
     """
-    path = held(piece.name(back))
+    path = there[name]
     if path is None:
-        raise ResourceError(f"{piece.name(back)}: is not what was just written; check the disk")
+        raise ResourceError(f"{name}: is not what was just written; check the disk")
     with np.load(path) as arrays:
         return dict(arrays)
 

@@ -245,17 +245,16 @@ class _Making:
         """The numbers of the shards that an earlier run left whole; everything else in the folder is removed."""
         self.part.mkdir(parents=True, exist_ok=True)
         shape = (len(self.recipe.layers), SHARD, int(self.runtime.model.shape["hidden"]))
-        last = len(self.order) // SHARD
-        held = set()
-        for path in sorted(self.part.iterdir()):
-            number, _, digest = path.stem.partition(".")
-            if number.isdecimal() and int(number) not in held and digests.of_file(path) == digest:
-                expected = shape if int(number) < last else (shape[0], len(self.order) % SHARD, shape[2])
-                if np.load(path, mmap_mode="r").shape == expected:
-                    held.add(int(number))
-                    continue
+        whole, rest = divmod(len(self.order), SHARD)
+        held = {}
+        for number in range(whole + bool(rest)):
+            path = sealed.held(self.part / f"{number:08d}.npy")
+            expected = shape if number < whole else (shape[0], rest, shape[2])
+            if path is not None and np.load(path, mmap_mode="r").shape == expected:
+                held[number] = path
+        for path in set(self.part.iterdir()) - set(held.values()):
             path.unlink()
-        return held
+        return set(held)
 
     def _check_space(self, held: int) -> None:
         """Refuse before anything is encoded when the disk cannot hold it."""

@@ -22,8 +22,9 @@ _TRAINING = Source("bucc2018/bucc", "{code}-en.{set}", "training", format="tsv")
 _LICENCE = "research use"
 _CITATION = "Zweigenbaum, Sharoff and Rapp 2018; XTREME: Hu et al. 2020, arXiv 2003.11080"
 _HINT = (
-    "BUCC 2018 is read from its original files, {sets}, as adaptstilts/tasks/mining.py says; the hub's copies in"
-    " google/xtreme (bucc18.*) and mteb/bucc-bitext-mining hold gold pairs only, among which nothing is to be mined"
+    "BUCC 2018 is read from its original files, {sets}, under <data root>/bucc2018/bucc (de-en.gold/sample.tsv and so"
+    " on); the hub's copies in google/xtreme (bucc18.*) and mteb/bucc-bitext-mining hold gold pairs only, among which"
+    " nothing is to be mined"
 )
 
 

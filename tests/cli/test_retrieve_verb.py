@@ -17,6 +17,7 @@ from adaptstilts import cli, sweep
 from adaptstilts.adopted import adopted
 from adaptstilts.config import Retrieve
 from adaptstilts.errors import ConfigError
+from adaptstilts.retrieval import onepass
 from adaptstilts.store import Store
 
 STUDY: dict[str, Any] = {
@@ -218,6 +219,8 @@ def test_what_searches_changes_nothing(
 ) -> None:
     if backend.startswith("faiss"):
         pytest.importorskip("faiss", reason="faiss is not installed")
+    if backend == "one-pass" and not onepass.has_int8():
+        pytest.skip("the processor has no 8-bit products")
     plain, other = tmp_path / "plain.json", tmp_path / "other.json"
     assert trained.retrieve(tmp_path / "a", "--out", plain) == 0
     assert trained.retrieve(tmp_path / "b", "--backend", backend, "--out", other) == 0
@@ -265,6 +268,20 @@ def test_refused_in_one_line(
     assert found.out == ""
     assert len(found.err.strip().splitlines()) == 1
     assert not (tmp_path / "s/entries").exists()
+
+
+def test_a_backend_that_is_not_there(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onepass, "has_int8", lambda: False)
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    for backend, told in (
+        ("one-pass", "backend one-pass needs a processor with 8-bit products"),
+        ("faiss-float16", "faiss is not installed"),
+    ):
+        assert trained.retrieve(tmp_path / "s", "--backend", backend) == 5
+        assert told in capsys.readouterr().err
+        assert not (tmp_path / "s/cache/vectors").exists(), "nothing was encoded"
 
 
 def test_an_adapter_of_another_model(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from adaptstilts.retrieval import onepass, rounded, search
 from adaptstilts.retrieval.margin import candidates
 from adaptstilts.retrieval.search import Vectors, neighbours, unit
 
+pytestmark = pytest.mark.skipif(not onepass.has_int8(), reason="the processor has no 8-bit products")
 SHAPES = [(1, 1, 4), (3, 200, 8), (200, 3, 8), (130, 70, 16), (64, 64, 32), (300, 500, 33), (1100, 90, 24)]
 
 
@@ -173,6 +176,7 @@ ALIKE = {
 def test_rows_that_float32_does_not_tell_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of an encoder that has collapsed: other ways find them than the usual ones, which would compute all twice."""
     source, called = np.random.default_rng(7), []
+    torch.set_num_threads(1)  # so that blocks are large enough to tell
     alike = search._alike
     monkeypatch.setattr(search, "_alike", lambda *given: called.append(len(given[0])) or alike(*given))
     x, y = (unit(ALIKE[name](source, n).astype(np.float32)) for n in (700, 600))
@@ -180,10 +184,37 @@ def test_rows_that_float32_does_not_tell_apart(name: str, monkeypatch: pytest.Mo
     assert called == [700, 600, 700, 600], "both by one pass and by numpy"
 
 
-def test_threads_are_as_before() -> None:
+@pytest.mark.parametrize("k", [1, 16, 40])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_alike_in_many_blocks_and_for_many_neighbours(threads: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block that notices stops the others."""
+    x, y = unit(np.ones((1500, 8), np.float32)), unit(np.ones((900, 8), np.float32))
+    tiles = []
+    meet = onepass._Search._meet
+    monkeypatch.setattr(onepass._Search, "_meet", lambda *given: tiles.append(given[1].at) or meet(*given))
+    monkeypatch.setattr(onepass, "TILE_ROWS", 300)
+    with several(threads):
+        found = onepass.mutual(x, y, k)
+    assert len(tiles) <= threads
+    assert np.array_equal(found[0][0], np.tile(np.arange(k), (1500, 1)))
+    assert np.array_equal(found[1][0], np.tile(np.arange(k), (900, 1)))
+
+
+@contextlib.contextmanager
+def several(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    onepass.mutual(*planted(50, 50, 8), 2)
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_several_workers_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    with several(3):
+        same(*planted(300, 200, 16), 4)
+        assert torch.get_num_threads() == 3
 
 
 def test_mining_does_not_depend_on_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
