@@ -149,14 +149,7 @@ def mine(
     key = digests.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
     with _kept(workspace.store, key) as folder:
         left, right = (job.encoded(name, file, folder, ray, report) for name, file in zip(SIDES, files, strict=True))
-
-        def told(done: int, total: int) -> None:
-            report(f"search: {done} of {total} pieces", done, total)
-
-        near = (
-            folder / f"k{settings.k}" if settings.index is None else folder / digests.of([settings.index, settings.k])
-        )
-        found = shards.mutual(left.files, right.files, settings.k, near, settings.index, ray, told, settings.backend)
+        found = job.searched(left, right, folder, ray, report)
         least = settings.threshold
         choices = scored(found.ahead, found.back, settings.margin, settings.retrieval)
         pairs = bucc.one_to_one(choices, 0.0 if least is None or least > 0 else -math.inf)
@@ -273,6 +266,16 @@ class _Job:
         if len(found) < len(paths):
             raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
         return _Side([vectors for vectors, _ in found], sum(int(np.load(cut)) for _, cut in found))
+
+    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> shards.Mutual:
+        """The neighbours of both sides; what was searched before is not searched again."""
+        asked = self.settings
+        near = folder / (f"k{asked.k}" if asked.index is None else digests.of([asked.index, asked.k]))
+
+        def told(done: int, total: int) -> None:
+            report(f"search: {done} of {total} pieces", done, total)
+
+        return shards.mutual(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
 
 
 def _scanned(path: Path) -> Lines:

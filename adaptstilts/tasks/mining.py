@@ -19,8 +19,6 @@ _COLUMNS = {"id": "id", "text": "sentence", "foreign": "source_id", "english": "
 _SETS = {"foreign": "{code}", "english": "en", "gold": "gold"}
 _SAMPLE = Source("bucc2018/bucc", "{code}-en.{set}", "sample", format="tsv")
 _TRAINING = Source("bucc2018/bucc", "{code}-en.{set}", "training", format="tsv")
-_LICENCE = "research use"
-_CITATION = "Zweigenbaum, Sharoff and Rapp 2018; XTREME: Hu et al. 2020, arXiv 2003.11080"
 _HINT = (
     "BUCC 2018 is read from its original files, {sets}, under <data root>/bucc2018/bucc (de-en.gold/sample.tsv and so"
     " on); the hub's copies in google/xtreme (bucc18.*) and mteb/bucc-bitext-mining hold gold pairs only, among which"
@@ -46,47 +44,34 @@ def _pairs(row: Row) -> Any:
     return {"source_id": row["0"], "target_id": row["1"]} if "0" in row else dict(row)
 
 
-_ADAPT = {"foreign": _side("sentence1"), "english": _side("sentence2"), "gold": _pairs}
-
 bucc = Task(
     name="bucc",
     kind="mining",
     languages=("de", "fr", "ru", "zh"),
     columns=_COLUMNS,
-    adapt=_ADAPT,
+    adapt={"foreign": _side("sentence1"), "english": _side("sentence2"), "gold": _pairs},
     dev=_SAMPLE,
     test=_TRAINING,
     sets=_SETS,
-    licence=_LICENCE,
-    citation=_CITATION,
+    licence="research use",
+    citation="Zweigenbaum, Sharoff and Rapp 2018; XTREME: Hu et al. 2020, arXiv 2003.11080",
     hint=_HINT.format(sets="sample and training sets"),
 )
 
-bucc_sample = Task(
+bucc_sample = replace(
+    bucc,
     name="bucc_sample",
-    kind="mining",
-    languages=("de", "fr", "ru", "zh"),
-    columns=_COLUMNS,
-    adapt=_ADAPT,
+    dev=None,
     test=replace(_SAMPLE, mirrors=(Source("local/bucc2018-sample", "{code}-en.{set}", "validation"),)),
-    sets=_SETS,
     metrics=("oracle_f1",),
-    licence=_LICENCE,
-    citation=_CITATION,
     hint=_HINT.format(sets="here the sample sets"),
 )
-
-bucc_training = Task(
+bucc_training = replace(
+    bucc,
     name="bucc_training",
-    kind="mining",
-    languages=("de", "fr", "ru", "zh"),
-    columns=_COLUMNS,
-    adapt=_ADAPT,
+    dev=None,
     test=replace(_TRAINING, mirrors=(Source("mteb/BUCC", "{code}-en", "test"),)),
-    sets=_SETS,
     metrics=("oracle_f1",),
-    licence=_LICENCE,
-    citation=_CITATION,
     hint=_HINT.format(sets="here the training sets, or from mteb/BUCC"),
 )
 
