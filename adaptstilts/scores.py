@@ -193,7 +193,8 @@ class _Reader:
 
     def _scores(self, cells: Sequence[Cell]) -> dict[str, Any]:
         names = tasks.get(cells[0].task).headline
-        held = [self.store.peek(cell.phase).json("scores.json") for cell in cells]
+        entries = [self.store.peek(cell.phase) for cell in cells]
+        held = [entry.json("scores.json") for entry in entries]
         codes = list(held[0])
         values = {code: float(np.mean([[h[code]["values"][name] for name in names] for h in held])) for code in codes}
         means = [np.mean([h[code]["values"][name] for code in codes for name in names]) for h in held]
@@ -220,7 +221,7 @@ class _Reader:
             "thresholds": _means(held, codes, "threshold"),
             "oracle_thresholds": _means(held, codes, "oracle_threshold"),
             "layer": held[0][codes[0]].get("layer"),
-            "layers": _by_layer([self.store.peek(cell.phase) for cell in cells], names),
+            "layers": _by_layer(entries, names),
             "pool": held[0][codes[0]].get("pool", {}),
             "dropped": sum(sum(h[code].get("dropped", {}).values()) for h in held for code in codes),
         }
