@@ -1,7 +1,8 @@
 """Phases as data: immutable specs of one unit of work, each with a content key.
 
 The key of a phase is the sha256 of the canonical JSON of its spec: what is computed, on which data, from which
-parents. No path, host or log setting is in it. ``VERSION`` of a phase kind is raised when its meaning changes.
+parents. No path, host or log setting is in it. ``kind`` and ``version`` are written out in every phase class, so that
+a class can be renamed; a version is raised when the meaning of its kind changes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from adaptstilts import digests
 from adaptstilts.config import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
@@ -17,19 +18,20 @@ from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.source import Fingerprint
 
-VERSION = {"train": 1, "merge": 1, "foresee": 1, "import": 1, "evaluate": 1, "retrieve": 1, "corpus": 1, "pretrain": 1}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One unit of work. ``title`` is for people and not part of the key."""
+    """One unit of work. ``title`` is for people and not part of the key.
+
+    Attributes:
+        kind: the word for what is done, as content keys hold it; never changes.
+        version: raised when the same spec comes to mean something else.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
 
     title: str = field(default="", compare=False)
-
-    @property
-    def kind(self) -> str:
-        """The word for what is done: train, evaluate, retrieve, corpus, pretrain."""
-        return type(self).__name__.removesuffix("Phase").lower()
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ class Phase:
     @cached_property
     def spec(self) -> dict[str, Any]:
         """What the key is the digest of; empty fields are left out."""
-        spec = {"kind": self.kind, "version": VERSION[self.kind], **self._spec()}
+        spec = {"kind": self.kind, "version": self.version, **self._spec()}
         return {key: value for key, value in spec.items() if value not in (None, [], {})}
 
     @cached_property
@@ -142,6 +144,7 @@ class TrainPhase(TaskPhase):
         masked: share of the steps that the masked text among the streams gets.
     """
 
+    kind: ClassVar[str] = "train"
     method: Method
     settings: Train
     seed: int
@@ -187,6 +190,7 @@ class MergePhase(TaskPhase):
         method: of the sum, which leaves out the layers that are dropped.
     """
 
+    kind: ClassVar[str] = "merge"
     method: Method
     of: tuple[str, ...]
     weights: tuple[float, ...]
@@ -206,6 +210,7 @@ class ImportPhase(TaskPhase):
         place: the folder or hub id that it is read from; no part of the key.
     """
 
+    kind: ClassVar[str] = "import"
     method: Method
     place: str = field(default="", compare=False)
 
@@ -221,6 +226,7 @@ class EvaluatePhase(TaskPhase):
         below: language -> key of the language adapter under everything else in that language.
     """
 
+    kind: ClassVar[str] = "evaluate"
     target: str
     languages: tuple[str, ...]
     settings: Evaluate
@@ -248,6 +254,7 @@ class ForeseePhase(TaskPhase):
         settings: how many rows.
     """
 
+    kind: ClassVar[str] = "foresee"
     rows: str
     sources: tuple[str, ...]
     settings: Foresee
@@ -261,6 +268,7 @@ class ForeseePhase(TaskPhase):
 class RetrievePhase(TaskPhase):
     """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
 
+    kind: ClassVar[str] = "retrieve"
     languages: tuple[str, ...]
     settings: Retrieve
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from adaptstilts import config, methods, spec
+from adaptstilts import config, methods
 from adaptstilts.config import Evaluate, Frozen, Retrieve, Train
 from adaptstilts.errors import ArtifactError, ConfigError, DataError
 from adaptstilts.methods.full import Full
@@ -192,7 +192,7 @@ GOLDEN_KEYS = {
 
 
 def test_golden_keys() -> None:
-    """A key that changes here makes every existing store useless: raise ``VERSION`` only where meaning changed."""
+    """A key that changes here makes every existing store useless: raise ``version`` only where meaning changed."""
     common: dict[str, Any] = {"model": FIXED, "data": {"de": "d" * 64}, "languages": ("de",)}
     evaluate = EvaluatePhase(
         task="xnli", method=PHASE.method, target=PHASE.key, stack=PHASE.stack, settings=Evaluate(split="dev"), **common
@@ -204,7 +204,7 @@ def test_golden_keys() -> None:
 def test_the_spec_says_what_is_computed() -> None:
     assert PHASE.spec == {
         "kind": "train",
-        "version": spec.VERSION["train"],
+        "version": TrainPhase.version,
         "task": "xnli",
         "rows": "mnli",
         "data": {"train": "a" * 64, "dev": "b" * 64},
@@ -253,7 +253,7 @@ def test_what_a_key_depends_on(changed: dict[str, Any]) -> None:
 
 
 def test_the_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(spec.VERSION, "train", spec.VERSION["train"] + 1)
+    monkeypatch.setattr(TrainPhase, "version", TrainPhase.version + 1)
     assert dataclasses.replace(PHASE).key != PHASE.key
 
 
@@ -375,21 +375,24 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
 }
 
 
+VERSIONS = {phase.kind: phase.version for phase in (TrainPhase, EvaluatePhase, RetrievePhase)}
+
+
 @pytest.mark.parametrize(("kind", "model"), [("train", Train), ("evaluate", Evaluate), ("retrieve", Retrieve)])
 def test_a_changed_default_needs_a_new_version(kind: str, model: type[Frozen]) -> None:
     """Defaults are left out of keys, so an old key would mean something new.
 
-    A new field belongs into the table above as it is; a changed default belongs there under a raised ``VERSION``.
+    A new field belongs into the table above as it is; a changed default belongs there under a raised ``version``.
     """
-    version = (kind, spec.VERSION[kind])
-    assert version in DEFAULTS, f"VERSION of {kind} was raised: add its defaults to the table"
+    version = (kind, VERSIONS[kind])
+    assert version in DEFAULTS, f"the version of {kind} was raised: add its defaults to the table"
     assert defaults(model) == DEFAULTS[version]
 
 
 @pytest.mark.parametrize("kind", sorted(METHODS))
 def test_a_changed_default_of_a_method_needs_a_new_version(kind: str) -> None:
     """As above; a method has no version of its own, so the one of ``train`` is raised."""
-    assert spec.VERSION["train"] == 1, "VERSION was raised: bring this table up to date"
+    assert TrainPhase.version == 1, "the version was raised: bring this table up to date"
     assert defaults(methods.get(kind)) == METHODS[kind]
 
 

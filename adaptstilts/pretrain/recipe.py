@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -256,6 +256,7 @@ class CorpusPhase(Phase):
         absent: evaluation sets that could not be looked at, because the data does not have them.
     """
 
+    kind: ClassVar[str] = "corpus"
     recipe: Recipe
     data: dict[str, str]
     absent: tuple[str, ...] = field(default=(), compare=False)
@@ -285,6 +286,7 @@ class PretrainPhase(Phase):
         start: key of the phase whose weights are the start.
     """
 
+    kind: ClassVar[str] = "pretrain"
     name: str
     corpus: str
     shape: Shape
