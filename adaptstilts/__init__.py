@@ -11,13 +11,13 @@ The command line and this interface call the same functions::
 Importing it does not import torch.
 """
 
-from adaptstilts.config import Study, load
-from adaptstilts.plan import Plan, expand
+from adaptstilts.plan.expand import Plan, expand
+from adaptstilts.plan.swap import swaps
+from adaptstilts.reports.records import Record, records
+from adaptstilts.reports.tables import render
 from adaptstilts.run import execute
-from adaptstilts.scores import Record, records
-from adaptstilts.store import Store
-from adaptstilts.swap import swaps
-from adaptstilts.tables import render
+from adaptstilts.store.store import Store
+from adaptstilts.study import Study, load
 from adaptstilts.workspace import Workspace
 
 __version__ = "0.1.0"

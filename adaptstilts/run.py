@@ -16,14 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
-from adaptstilts.models.source import Model
+from adaptstilts.models.locate import Model
+from adaptstilts.plan.phases import (
+    EvaluatePhase,
+    ForeseePhase,
+    ImportPhase,
+    MergePhase,
+    Phase,
+    RetrievePhase,
+    TrainPhase,
+)
 from adaptstilts.pretrain.recipe import CorpusPhase, PretrainPhase
-from adaptstilts.spec import EvaluatePhase, ForeseePhase, ImportPhase, MergePhase, Phase, RetrievePhase, TrainPhase
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
-    from adaptstilts.models.resident import Resident
-    from adaptstilts.phases.runtime import Runtime
+    from adaptstilts.runtime.adapter_pool import Resident
+    from adaptstilts.runtime.context import Runtime
 
 POLL = 1.0
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -141,8 +149,8 @@ class _Executor:
         checkpoint_every: int | None,
         device: str | None,
     ) -> None:
-        from adaptstilts.models.resident import Resident
-        from adaptstilts.phases.runtime import Runtime
+        from adaptstilts.runtime.adapter_pool import Resident
+        from adaptstilts.runtime.context import Runtime
 
         self.plan, self.workspace, self.listener, self.outcome = plan, workspace, listener, outcome
         self.stopping = stopping
@@ -201,8 +209,8 @@ def perform(phase: Phase, runtime: Runtime, resident: Resident | None) -> None:
     Raises:
         ResourceError: the disk is full or cannot be written; the staging folder is removed.
     """
-    from adaptstilts.phases.checkpoint import Checkpoints
-    from adaptstilts.phases.runtime import environment
+    from adaptstilts.runtime.checkpoints import Checkpoints
+    from adaptstilts.runtime.context import environment
 
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
@@ -238,7 +246,7 @@ def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: P
 
         train(phase, runtime, resident, staging)
     elif isinstance(phase, ImportPhase):
-        from adaptstilts.phases.adopt import adopt
+        from adaptstilts.phases.import_adapter import adopt
 
         adopt(phase, runtime, resident, staging)
     elif isinstance(phase, MergePhase):
@@ -246,7 +254,7 @@ def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: P
 
         merge(phase, runtime, staging)
     elif isinstance(phase, ForeseePhase):
-        from adaptstilts.phases.foresee import foresee
+        from adaptstilts.phases.predict_transfer import foresee
 
         foresee(phase, runtime, resident, staging)
     elif isinstance(phase, EvaluatePhase):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adaptstilts import digests, languages
-from adaptstilts.config import Study
+from adaptstilts import languages
 from adaptstilts.data.sources import Sources, Split
-from adaptstilts.interop import adapters
-from adaptstilts.interop.adapters import Adapter
-from adaptstilts.models import source as models
-from adaptstilts.store import Store
+from adaptstilts.formats import recognize
+from adaptstilts.formats.recognize import Adapter
+from adaptstilts.io import hashing
+from adaptstilts.models import locate as models
+from adaptstilts.store.store import Store
+from adaptstilts.study import Study
 from adaptstilts.tasks import Source
 
 
@@ -26,7 +27,7 @@ class Workspace:
     def __init__(self, store: str | Path, data_root: str | Path | None = None, offline: bool = False) -> None:
         self.store = Store(store)
         self.offline = offline
-        self.memory = digests.Digests(self.store.folder / "cache" / "digests.json")
+        self.memory = hashing.Digests(self.store.folder / "cache" / "digests.json")
         root = Path(data_root) if data_root is not None else None
         self.sources = Sources(root, offline, self.store.folder / "pins", self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}
@@ -40,10 +41,10 @@ class Workspace:
         return self._models[place]
 
     def adapter(self, place: str, model: models.Model) -> Adapter:
-        """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.interop.adapters`."""
+        """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.formats.recognize`."""
         key = (place, model.fingerprint)
         if key not in self._adapters:
-            self._adapters[key] = adapters.read(place, model, self.offline)
+            self._adapters[key] = recognize.read(place, model, self.offline)
         return self._adapters[key]
 
     def split(self, source: Source, language: str = "en") -> Split:

@@ -22,21 +22,21 @@ from common import RESULTS, arguments, machine, write
 from torch.nn import functional
 
 from adaptstilts import languages
-from adaptstilts.config import parse
 from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
-from adaptstilts.models.source import BUILTIN, builtin_names, locate
+from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.models.weights import load_trunk
 from adaptstilts.phases.pretrain import new_model, save
-from adaptstilts.plan import Plan, expand
+from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import Shape
-from adaptstilts.retrieval.search import neighbours, unit
+from adaptstilts.reports.records import Draws, Record, paired_difference, records
 from adaptstilts.run import Listener, execute
-from adaptstilts.scores import Draws, Record, paired_difference, records
+from adaptstilts.search.exact import neighbours, unit
+from adaptstilts.study import parse
 from adaptstilts.tasks import Task, get
 from adaptstilts.workspace import Workspace
 

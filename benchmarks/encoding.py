@@ -22,11 +22,11 @@ import torch
 from common import BASE, QUICK, RESULTS, SMALL, Size, arguments, machine, make_model, now, verdict, write
 from numpy.typing import NDArray
 
-from adaptstilts.kinds.base import Feature, collate
+from adaptstilts.models.batching import Feature, collate
 from adaptstilts.models.encoder import Encoder, masked_mean
-from adaptstilts.phases.runtime import half_precision
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
+from adaptstilts.runtime.context import half_precision
 
 # Tokens per sentence, special tokens included: lognormal, median 21, mean 25.7; cut at 128.
 LENGTHS = {"mu": 3.045, "sigma": 0.636, "shortest": 4, "longest": 128}

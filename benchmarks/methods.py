@@ -41,14 +41,14 @@ from common import (
 )
 from training import Timed, Variant, by_round, make_trainer
 
-from adaptstilts.kinds.base import Features
 from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Meter
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.phases.trunk import Frozen
-from adaptstilts.phases.trunk_files import TrunkCache
+from adaptstilts.runtime.context import Meter
+from adaptstilts.runtime.inference import predict
+from adaptstilts.runtime.layer_cache import Frozen
+from adaptstilts.store.cache import TrunkCache
 
 FP32 = {"precision": "fp32"}
 KEPT = {**FP32, "cache": True}

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from common import QUICK, RESULTS, arguments, machine, now, verdict, write
 
-from adaptstilts.config import Backend
-from adaptstilts.phases.runtime import Meter
-from adaptstilts.retrieval import bucc
-from adaptstilts.retrieval.margin import scored
-from adaptstilts.retrieval.mutual import mutual
-from adaptstilts.retrieval.search import Vectors, neighbours, unit
+from adaptstilts.runtime.context import Meter
+from adaptstilts.search import bucc
+from adaptstilts.search.exact import Vectors, neighbours, unit
+from adaptstilts.search.margin import scored
+from adaptstilts.search.mutual import mutual
+from adaptstilts.study import Backend
 
 WIDTH = 768
 NEIGHBOURS = 4

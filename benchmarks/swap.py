@@ -19,13 +19,13 @@ from common import BASE, QUICK, RESULTS, SMALL, Size, arguments, machine, make_m
 from torch import Tensor
 
 from adaptstilts import methods
-from adaptstilts.config import Train
 from adaptstilts.methods import Method
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.models.source import Model, locate
-from adaptstilts.spec import TrainPhase
-from adaptstilts.store import Store
+from adaptstilts.models.locate import Model, locate
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.store.store import Store
+from adaptstilts.study import Train
 
 METHODS = ("bottleneck", "lora")
 INTERMEDIATES = ("mnli", "social_i_qa", "commonsense_qa", "squad", "udpos", "panx", "copa", "xnli", "xquad")

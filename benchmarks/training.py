@@ -44,15 +44,15 @@ from common import (
 )
 from transformers import TrainerCallback, TrainingArguments, XLMRobertaTokenizerFast
 
-from adaptstilts import config
+from adaptstilts import study as config
 from adaptstilts.data.batches import epoch_order
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
-from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import expand
+from adaptstilts.plan.expand import expand
+from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.spec import TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.checkpoints import Checkpoints
+from adaptstilts.runtime.context import Meter, Runtime, half_precision
 from adaptstilts.workspace import Workspace
 
 

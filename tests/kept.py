@@ -8,15 +8,16 @@ from typing import Any
 
 from conftest import STUDY
 
-from adaptstilts import config, plan
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
-from adaptstilts.phases.runtime import Runtime
+from adaptstilts import study
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.spec import EvaluatePhase, TrainPhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.checkpoints import Checkpoints
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
 
 LOWER = [0, 1]
@@ -48,8 +49,8 @@ class Bench:
 
     def plan(self, train: dict[str, Any] | None = None, **changed: Any) -> Plan:
         held = {"name": "t", "model": str(self.model), "methods": [SEQ], "targets": ["mnli"], "missing": "skip"}
-        return plan.expand(
-            config.parse(json.dumps({**held, "train": {**BUDGET, **(train or {})}, **changed})), self.workspace
+        return expand.expand(
+            study.parse(json.dumps({**held, "train": {**BUDGET, **(train or {})}, **changed})), self.workspace
         )
 
     def phases(self, train: dict[str, Any] | None = None, **changed: Any) -> list[TrainPhase]:

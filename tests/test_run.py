@@ -17,13 +17,14 @@ from conftest import STUDY, make_data, write_split
 from pydantic import Field
 from torch import nn
 
-from adaptstilts import config, methods, plan, tasks
+from adaptstilts import methods, study, tasks
 from adaptstilts.errors import ArtifactError, DataError, PhasesFailed
 from adaptstilts.methods.base import Method, read_json
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import Phase
 from adaptstilts.run import Listener, Outcome, execute
-from adaptstilts.spec import Phase
-from adaptstilts.store import Store
+from adaptstilts.store.store import Store
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
 
@@ -57,13 +58,13 @@ class Record(Listener):
         self.failures[phase.title] = str(error)
 
 
-def study_of(tiny: Path, **changed: Any) -> config.Study:
-    return config.parse(json.dumps({**STUDY, "model": str(tiny), **changed}))
+def study_of(tiny: Path, **changed: Any) -> study.Study:
+    return study.parse(json.dumps({**STUDY, "model": str(tiny), **changed}))
 
 
 def run(tiny: Path, data: Path, store: Path, **changed: Any) -> tuple[Plan, Outcome, Record]:
     workspace = Workspace(store, data)
-    made, record = plan.expand(study_of(tiny, **changed), workspace), Record()
+    made, record = expand.expand(study_of(tiny, **changed), workspace), Record()
     return made, execute(made, workspace, record, device="cpu"), record
 
 
@@ -176,7 +177,7 @@ def bad_tags(tmp_path: Path) -> Path:
 def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     workspace = Workspace(store, bad_tags)
-    made, record = plan.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
+    made, record = expand.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
     expected = r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags"
     with pytest.raises(PhasesFailed, match=expected) as told:
         execute(made, workspace, record, device="cpu")
@@ -211,7 +212,8 @@ def test_diverged_phase_does_not_stop_the_others(tiny: Path, data_root: Path, tm
 
 DRIVER = """
 import json, sys
-from adaptstilts import config, plan
+from adaptstilts import study as config
+from adaptstilts.plan import expand as plan
 from adaptstilts.run import execute
 from adaptstilts.workspace import Workspace
 study, data, store = sys.argv[1:]

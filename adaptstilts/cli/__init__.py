@@ -12,12 +12,12 @@ from adaptstilts.cli.app import app
 
 # in the order of the help:
 # isort: off
-from adaptstilts.cli import studies, retrieval, mining, exchange, making, about
+from adaptstilts.cli import study, retrieve, mine, adapters, pretrain, info
 # isort: on
 
 INTERRUPTED = "interrupted; the same command continues"
 
-__all__ = ["about", "app", "exchange", "main", "making", "mining", "retrieval", "studies"]
+__all__ = ["adapters", "app", "info", "main", "mine", "pretrain", "retrieve", "study"]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from adaptstilts.plan import Plan
+    from adaptstilts.plan.expand import Plan
     from adaptstilts.workspace import Workspace
 
 app = typer.Typer(
@@ -73,9 +73,9 @@ def open_plan(
     outline: bool = False,
 ) -> tuple[Workspace, Plan]:
     """A study file expanded where the options say; with ``outline`` without data and weights."""
-    from adaptstilts import config as configs
-    from adaptstilts.outline import Outline
-    from adaptstilts.plan import expand
+    from adaptstilts import study as configs
+    from adaptstilts.plan.expand import expand
+    from adaptstilts.plan.outline import Outline
 
     study = configs.load(config, overrides or ())
     workspace = Outline(store) if outline else open_workspace(store, data_root, offline)
@@ -84,6 +84,6 @@ def open_plan(
 
 def print_results(found: Any, workspace: Workspace) -> None:
     """Every table of a plan, as Markdown."""
-    from adaptstilts import scores, tables
+    from adaptstilts.reports import records, tables
 
-    typer.echo(tables.render(scores.records(found, workspace.store), "md", found.study.name), nl=False)
+    typer.echo(tables.render(records.records(found, workspace.store), "md", found.study.name), nl=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.data import formats
+from adaptstilts.data import file_formats
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.tasks.base import LeftOut, Task
@@ -112,8 +112,8 @@ class _Part:
     """Rows of one part of a split, label names by column, and the rows' numbers in its files if only some are kept."""
 
     split: Split
-    table: formats.Table
-    labels: formats.Names
+    table: file_formats.Table
+    labels: file_formats.Names
     numbers: Sequence[int] | None
 
     def told(self, row: int, problem: str) -> tuple[Path, str]:
@@ -121,24 +121,24 @@ class _Part:
         form = self.split.source.format
         row = row if self.numbers is None else self.numbers[row]
         for path in self.split.files[:-1]:
-            count = formats.count(path, form)
+            count = file_formats.count(path, form)
             if row < count:
                 break
             row -= count
         else:
             path = self.split.files[-1]
-        return path, f"{formats.place(row, form)}: {problem}"
+        return path, f"{file_formats.place(row, form)}: {problem}"
 
 
 def _load(part: Split) -> _Part:
-    table, labels = formats.read(part.files, part.source.format)
+    table, labels = file_formats.read(part.files, part.source.format)
     if part.source.where is None:
         return _Part(part, table, labels, None)
-    kept, numbers = formats.select(table, part.source.where, part.files[0])
+    kept, numbers = file_formats.select(table, part.source.where, part.files[0])
     return _Part(part, kept, labels, numbers)
 
 
-def _rows(table: formats.Table) -> Iterator[dict[str, Any]]:
+def _rows(table: file_formats.Table) -> Iterator[dict[str, Any]]:
     """Rows as dicts, a few thousand at a time."""
     for batch in table.to_batches(max_chunksize=4096):
         yield from batch.to_pylist()
@@ -167,7 +167,7 @@ def _check_columns(part: _Part, task: Task) -> None:
             )
 
 
-def _examples(row: dict[str, Any], task: Task, check: Check, names: formats.Names) -> list[Example | _Unfit]:
+def _examples(row: dict[str, Any], task: Task, check: Check, names: file_formats.Names) -> list[Example | _Unfit]:
     """What a row gives: one example, unless the task makes several of it."""
     assert not isinstance(task.adapt, Mapping)  # noqa: S101 (that of the row set was taken)
     try:
@@ -177,7 +177,7 @@ def _examples(row: dict[str, Any], task: Task, check: Check, names: formats.Name
     return [_example(each, task, check, names) for each in (given if isinstance(given, list) else [given])]
 
 
-def _example(given: dict[str, Any] | LeftOut, task: Task, check: Check, names: formats.Names) -> Example | _Unfit:
+def _example(given: dict[str, Any] | LeftOut, task: Task, check: Check, names: file_formats.Names) -> Example | _Unfit:
     if isinstance(given, LeftOut):
         return _Unfit(given.reason, wrong=False)
     try:

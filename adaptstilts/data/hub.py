@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import digests
 from adaptstilts.data.pins import Pins
 from adaptstilts.errors import DataError, ResourceError
+from adaptstilts.io import hashing
 from adaptstilts.tasks.base import Source
 
 CARD = "README.md"
@@ -47,7 +47,7 @@ class Hub:
         choose: which of a repository's files a source means, given its card and all names.
     """
 
-    def __init__(self, offline: bool, pins: Pins, memory: digests.Digests, choose: Choose) -> None:
+    def __init__(self, offline: bool, pins: Pins, memory: hashing.Digests, choose: Choose) -> None:
         self.offline, self.pins, self.memory, self.choose = offline, pins, memory, choose
         self._listings: dict[tuple[str, str | None], Listing] = {}
 
@@ -80,7 +80,7 @@ class Hub:
                 f" like the hub and give it as --data-root"
             ) from None
         for path in fetched.files:
-            digests.check_download(path, self.memory)
+            hashing.check_download(path, self.memory)
         return fetched
 
     def _fetch(self, source: Source) -> Fetched:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts.errors import DataError
-from adaptstilts.files import replace_text
+from adaptstilts.io.files import replace_text
 from adaptstilts.tasks.base import Source
 
 

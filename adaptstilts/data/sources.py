@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from adaptstilts import digests
-from adaptstilts.data import formats
+from adaptstilts.data import file_formats
 from adaptstilts.data.hub import CARD, Fetched, Hub, Unreadable, read_card
 from adaptstilts.data.pins import Pins
 from adaptstilts.errors import ConfigError, DataError, ResourceError
+from adaptstilts.io import hashing
 from adaptstilts.tasks.base import Source
 
 PACKAGED = Path(__file__).resolve().parents[1] / "sample" / "hub"  # laid out like any data root
@@ -51,11 +51,11 @@ class Split:
     @property
     def digest(self) -> str:
         """Of the contents of all files, in order."""
-        return digests.of([self.own, *(split.digest for split in self.more)]) if self.more else self.own
+        return hashing.of([self.own, *(split.digest for split in self.more)]) if self.more else self.own
 
     def identity(self, version: int) -> str:
         """What content keys hold of a split: its content, and the version of the task that reads it."""
-        return digests.of([self.digest, version])
+        return hashing.of([self.digest, version])
 
 
 class Sources:
@@ -75,12 +75,12 @@ class Sources:
         root: Path | None = None,
         offline: bool = False,
         pins: Path | None = None,
-        memory: digests.Digests | None = None,
+        memory: hashing.Digests | None = None,
     ) -> None:
         if root is not None and not root.is_dir():
             raise DataError(f"{root}: the data root is not a folder; expected <owner>/<name>/... as on the hub")
         self.root = root
-        self.memory = memory or digests.Digests(None)
+        self.memory = memory or hashing.Digests(None)
         self.pins = Pins(pins)
         self.hub = Hub(offline, self.pins, self.memory, _choose)
         self._found: dict[Source, Split | None] = {}
@@ -155,10 +155,10 @@ class Sources:
         if not fetched.files:
             return None
         for path in fetched.files:
-            formats.count(path, place.format)
+            file_formats.count(path, place.format)
         hashes = [self.memory.of_file(path) for path in fetched.files]
         self.pins.check(place, hashes, fetched.origin)
-        return Split(place, fetched.files, digests.of(hashes))
+        return Split(place, fetched.files, hashing.of(hashes))
 
     def _local(self, root: Path, place: Source) -> tuple[Path, ...]:
         folder = root / place.repo
@@ -201,8 +201,8 @@ def byte_size(split: Split) -> int:
     total = 0.0
     for part in split.parts:
         for path in part.files:
-            share = _rows(path, part.source) / max(1, formats.count(path, part.source.format))
-            total += share * formats.size(path, part.source.format)
+            share = _rows(path, part.source) / max(1, file_formats.count(path, part.source.format))
+            total += share * file_formats.size(path, part.source.format)
     return round(total)
 
 
@@ -229,9 +229,9 @@ def match(card: str, names: Iterable[str], config: str, split: str, suffix: str 
 
 
 def _choose(source: Source, card: str, names: Iterable[str]) -> list[str]:
-    suffix = formats.SUFFIXES.get(source.format)
+    suffix = file_formats.SUFFIXES.get(source.format)
     if suffix is None:
-        raise ConfigError(f"{source}: expected the format {', '.join(formats.SUFFIXES)}, found {source.format!r}")
+        raise ConfigError(f"{source}: expected the format {', '.join(file_formats.SUFFIXES)}, found {source.format!r}")
     return match(card, names, source.config, source.split, suffix)
 
 
@@ -249,16 +249,16 @@ def _with_rows(part: Split) -> tuple[Path, ...]:
 
 def _ending(source: Source) -> str:
     """How the names of a split's files may end."""
-    return f"{'' if source.format == 'parallel' else '-*'}{formats.SUFFIXES[source.format]}"
+    return f"{'' if source.format == 'parallel' else '-*'}{file_formats.SUFFIXES[source.format]}"
 
 
 def _rows(path: Path, source: Source) -> int:
     """Rows of a file that belong to a source."""
     if source.where is None:
-        return formats.count(path, source.format)
+        return file_formats.count(path, source.format)
     column, wanted = source.where
-    held = formats.tally(path, source.format, column)
-    return sum(count for value, count in held.items() if formats.matches(value, wanted))
+    held = file_formats.tally(path, source.format, column)
+    return sum(count for value, count in held.items() if file_formats.matches(value, wanted))
 
 
 @lru_cache(maxsize=64)

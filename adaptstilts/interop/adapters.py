@@ -1,223 +1,143 @@
-"""An adapter that somebody else made, from a folder or the hub: which format, which method, and its tensors.
-
-Nothing of it is believed: the config must be one that a method of ours computes exactly, a pickle may hold tensors
-alone, and the tensors must be those of the method on the base model, no more and no fewer. What is written from it is
-a clean folder in the library's own format, and that is what an encoder loads.
-"""
+"""Adapters from and to other people: import one into a store, export one of a study as a folder with a card."""
 
 from __future__ import annotations
 
-import json
-import math
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from adaptstilts import digests, methods
-from adaptstilts.errors import ArtifactError
-from adaptstilts.interop import adapterhub, fetch, peft, tensorfile
-from adaptstilts.methods import Method
-from adaptstilts.models.source import Model, check_same
+from adaptstilts import run
+from adaptstilts.errors import ConfigError
+from adaptstilts.interop import export
+from adaptstilts.interop.cards import Score
+from adaptstilts.interop.push import push
+from adaptstilts.io import hashing
+from adaptstilts.models import locate as models
+from adaptstilts.models.locate import Model
+from adaptstilts.plan.expand import Cell, Plan
+from adaptstilts.plan.imported import import_phase
+from adaptstilts.plan.phases import EvaluatePhase, ImportPhase, Phase, TaskPhase
+from adaptstilts.store.store import Entry, Store
+from adaptstilts.workspace import Workspace
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-Form = Literal["adapterhub", "peft", "own"]
-_WEIGHTS: dict[Form, tuple[str, ...]] = {
-    "adapterhub": ("adapter.safetensors", "pytorch_adapter.bin"),
-    "peft": ("adapter_model.safetensors", "adapter_model.bin"),
-    "own": ("adapter_model.safetensors",),
-}
-_BESIDE = {
-    "head_config.json": "a head of the adapters library is beside it and was not read",
-    "adapter_fusion_config.json": "a fusion layer is beside it and was not read",
-}
-_LARGEST = 2**20  # bytes of a config; real ones have a few thousand
+__all__ = ["Choice", "export_adapter", "import_adapter", "push"]
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """An adapter that was recognised; its tensors are not read yet.
+class _Alone:
+    """A plan of one phase."""
+
+    model: Model
+    phase: Phase
+
+    def order(self) -> list[Phase]:
+        return [self.phase]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which adapter of a study; what is None fits any.
 
     Attributes:
-        found: where it is.
-        form: the format.
-        method: what it computes.
-        weights: the file with its tensors.
-        config: its config in the form that ``method`` reads.
-        given: its ``adapter_config.json`` as it is.
-        digest: of config and weights.
-        notes: what was there and not read, and what could not be checked.
+        task: a target task.
+        intermediate: an intermediate instead of a target.
+        method: by kind or label.
+        trained_on: the intermediate that the target was trained on.
+        seed: of its phases.
     """
 
-    found: fetch.Found
-    form: Form
-    method: Method
-    weights: Path
-    config: dict[str, Any]
-    given: dict[str, Any]
-    digest: str
-    notes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """A name for tables: its own, or that of its folder."""
-        own = self.given.get("name")
-        return str(own) if isinstance(own, str) else self.found.folder.name
+    task: str | None = None
+    intermediate: str | None = None
+    method: str | None = None
+    trained_on: str | None = None
+    seed: int | None = None
 
 
-def read(place: str, model: Model, offline: bool = False) -> Adapter:
-    """Recognise an adapter of ``FOLDER`` or ``owner/name[:folder][@revision]`` for a base model.
+def import_adapter(
+    place: str, model: str, workspace: Workspace, task: str | None = None, listener: run.Listener | None = None
+) -> Entry:
+    """Check somebody else's adapter on a base model and keep it in the store.
+
+    Args:
+        place: a folder, or ``owner/name[:folder][@revision]`` on the hub.
+        model: the base model, as in a study.
+        workspace: where.
+        task: what tables call it; None for the adapter's own name.
+        listener: told what happens.
 
     Raises:
-        ArtifactError: not an adapter of a known format, of a method that is not ours, or of another base model.
-        ConfigError, ResourceError: see :func:`fetch.locate`.
+        ArtifactError: it is not exactly an adapter of a known method on this model.
     """
-    found = fetch.locate(place, offline)
-    path = found.folder / fetch.CONFIG
-    given = _json(path)
-    form = _form(given, path)
-    weights, notes = _weights(found.folder, form)
-    depth = model.shape["layers"]
-    config = _completed(given, form, depth, path)
-    method = _method(config, form, depth, path)
-    notes += _check_base(found.folder, given, model, method)
-    parts = {file.name: digests.of_file(file) for file in (path, weights)}
-    return Adapter(found, form, method, weights, config, given, digests.of(parts), tuple(notes))
+    base = models.locate(model, offline=workspace.offline, memory=workspace.memory or hashing.Digests(None))
+    phase = import_phase(place, task, base, workspace)
+    run.execute(_Alone(base, phase), workspace, listener)
+    return workspace.store.entry(phase.key)
 
 
-def clean(adapter: Adapter, folder: Path) -> list[str]:
-    """Write the adapter as its method's library would, with safetensors; returns what was left out.
+def export_adapter(plan: Plan, workspace: Workspace, choice: Choice, form: str, out: Path) -> list[Path]:
+    """Write one adapter of a finished study as ``adapterhub``, ``peft`` or ``own`` has it; returns the files.
 
     Raises:
-        ArtifactError: the weights are not tensors of one adapter alone.
+        ConfigError: none or several fit, it is not trained yet, or the format cannot hold it.
     """
-    tensors, notes = tensorfile.read(adapter.weights), []
-    if adapter.form == "adapterhub":
-        tensors = adapterhub.single(tensors, adapter.given.get("name"), str(adapter.weights))
-        if adapter.method.backend == "peft":
-            tensors = adapterhub.lora_to_peft(tensors)
-    elif adapter.form == "peft":
-        tensors, heads = peft.without_heads(tensors)
-        notes = [f"a head ({', '.join(heads)}) is among its tensors and was left out"] if heads else []
-    _write(adapter.config, adapter.method.backend, tensors, folder)
-    return notes
+    phase, cell = _intermediate(plan, choice) if choice.intermediate else _target(plan, choice)
+    if not workspace.store.has(phase.key):
+        raise ConfigError(f"{phase.title}: not in the store; run the study first: adaptstilts run")
+    entry = workspace.store.entry(phase.key)
+    scores = _scores(workspace.store, cell) if cell else []
+    over = cell.over if cell else "none"
+    return export.write(entry, workspace.store, plan.model, form, out, scores, over)
 
 
-def _write(config: dict[str, Any], backend: str, tensors: dict[str, Tensor], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / fetch.CONFIG).write_text(json.dumps(config), encoding="utf-8")
-    tensorfile.write(
-        tensors, folder / ("adapter.safetensors" if backend == "adapters" else "adapter_model.safetensors")
-    )
+def _target(plan: Plan, choice: Choice) -> tuple[TaskPhase, Cell]:
+    found: dict[str, tuple[TaskPhase, Cell]] = {}
+    for cell in plan.cells:
+        wanted = (choice.task, choice.trained_on, choice.seed)
+        have = (cell.task, cell.trained_on, cell.seed)
+        if cell.swapped or not all(a in (None, b) for a, b in zip(wanted, have, strict=True)):
+            continue
+        answer = plan.phases[cell.phase]
+        phase = plan.phases.get(answer.target) if isinstance(answer, EvaluatePhase) else None
+        if isinstance(phase, TaskPhase) and _fits(phase, cell.method, choice.method):
+            found.setdefault(phase.key, (phase, cell))
+    told = [f"{cell.task} {cell.method} on {cell.trained_on} seed {cell.seed}" for _, cell in found.values()]
+    _check_one(told)
+    return next(iter(found.values()))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object, without numbers that JSON does not have."""
-
-    def number(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value):
-            raise ValueError(f"{text} is not a number of JSON")
-        return value
-
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"larger than {_LARGEST} bytes")
-        held = json.loads(path.read_text(encoding="utf-8"), parse_float=number, parse_constant=number)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not a readable adapter config ({error})") from None
-    if not isinstance(held, dict):
-        raise ArtifactError(f"{path}: not an adapter config: expected a JSON object, found {type(held).__name__}")
-    return held
+def _intermediate(plan: Plan, choice: Choice) -> tuple[TaskPhase, None]:
+    used = {key for phase in plan.phases.values() for key in phase.parents}
+    found = [
+        phase
+        for phase in plan.phases.values()
+        if isinstance(phase, TaskPhase)
+        and phase.key in used
+        and phase.task == choice.intermediate
+        and (isinstance(phase, ImportPhase) or choice.seed in (None, getattr(phase, "seed", choice.seed)))
+        and (phase.kind != "train" or not phase.stack)
+        and _fits(phase, phase.method.label if phase.method else "", choice.method)
+    ]
+    _check_one([phase.title for phase in found])
+    return found[0], None
 
 
-def _form(given: dict[str, Any], path: Path) -> Form:
-    if peft.describes(given):
-        return "peft"
-    if adapterhub.describes(given):
-        return "adapterhub"
-    if isinstance(given.get("kind"), str):
-        return "own"
-    raise ArtifactError(f"{path}: neither AdapterHub's format (config), nor peft's (peft_type), nor our own (kind)")
+def _fits(phase: TaskPhase, label: str, wanted: str | None) -> bool:
+    kind = phase.method.kind if phase.method else ""
+    return wanted in (None, label, kind)
 
 
-def _weights(folder: Path, form: Form) -> tuple[Path, list[str]]:
-    """The file with the tensors; a pickle only where there is no safetensors file."""
-    known = [folder / name for name in (*fetch.SAFE, *fetch.PICKLED)]
-    there = [path for path in known if path.is_file()]
-    own = [path for path in there if path.name in _WEIGHTS[form]]
-    if not own:
-        expected = " or ".join(_WEIGHTS[form])
-        raise ArtifactError(f"{folder}: no weights: its {fetch.CONFIG} is of the format {form}, expected {expected}")
-    other = [path.name for path in there if path not in own]
-    if other:
-        raise ArtifactError(
-            f"{folder}: holds {own[0].name} and {other[0]}, weights of two formats; keep one adapter in one folder"
+def _check_one(told: Sequence[str]) -> None:
+    if not told:
+        raise ConfigError(
+            "no adapter of this study fits; see --task, --intermediate, --method, --trained-on and --seed"
         )
-    if (folder / "embedding.pt").exists():
-        raise ArtifactError(f"{folder}: has embeddings of its own (embedding.pt); such adapters are not read")
-    notes = [note for name, note in _BESIDE.items() if (folder / name).is_file()]
-    return own[0], notes + [f"{path.name} is there too and was not read" for path in own[1:]]
+    if len(told) > 1:
+        raise ConfigError(f"{len(told)} adapters of this study fit; say which: {'; '.join(told[:6])}")
 
 
-def _completed(given: dict[str, Any], form: Form, depth: int, path: Path) -> dict[str, Any]:
-    if form == "peft":
-        return peft.complete(given, depth, str(path))
-    if form == "own":
-        return given
-    adapterhub.check_name(given.get("name"), str(path))
-    config = adapterhub.complete(given, depth, str(path))
-    if config.get("architecture") != "lora":
-        return {"config": config}
-    translated = adapterhub.to_peft(config, given.get("version"), depth, str(path))
-    return peft.complete(translated, depth, str(path))
-
-
-def _method(config: dict[str, Any], form: Form, depth: int, path: Path) -> Method:
-    """The one method that computes what the config says; what the likeliest one objects to where none does."""
-    with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / fetch.CONFIG).write_text(json.dumps(config), encoding="utf-8")
-        refused = None
-        for kind in _likely(config, form):
-            try:
-                return methods.get(kind).read_config(Path(scratch), depth)
-            except ArtifactError as error:
-                lines = [line.strip() for line in str(error).splitlines() if "further information" not in line]
-                refused = refused or " ".join(lines).replace(f"{scratch}/{fetch.CONFIG}", str(path))
-        raise ArtifactError(refused or f"{path}: no method of ours computes this adapter; see `adaptstilts methods`")
-
-
-def _likely(config: dict[str, Any], form: Form) -> list[str]:
-    """Kinds of methods that a config may be of, the likeliest first."""
-    if form == "own":
-        return [kind for kind in methods.known() if kind == config["kind"]]
-    if "peft_type" in config:
-        first, backend = peft.KINDS[config["peft_type"]], "peft"
-    else:
-        inner, backend = config["config"], "adapters"
-        first = "prefix" if inner.get("architecture") else "compacter" if inner.get("phm_layer") else "bottleneck"
-    others = [kind for kind, method in methods.known().items() if method.backend == backend and kind != first]
-    return [first, *others]
-
-
-def _check_base(folder: Path, given: dict[str, Any], model: Model, method: Method) -> list[str]:
-    """Compare what the folder says about its base model; returns what could not be compared."""
-    path = folder / fetch.CONFIG
-    for key, name, expected in (
-        ("hidden_size", "hidden size", model.shape["hidden"]),
-        ("model_type", "model type", model.fingerprint.architecture or None),
-    ):
-        if None not in (given.get(key), expected) and given[key] != expected:
-            raise ArtifactError(
-                f"{path}: made for a model of {name} {str(given[key])[:60]}, this one ({model.name}) has {expected}"
-            )
-    record = _json(folder / fetch.RECORD) if (folder / fetch.RECORD).is_file() else {}
-    if isinstance(record.get("model"), dict) and model.fingerprint.weights:
-        check_same(model.fingerprint.identity(), record["model"], f"{folder}: the adapter")
-        below = record.get("below")
-        return [f"it was trained over {', '.join(map(str, below))}"] if isinstance(below, list) and below else []
-    told = given.get("model_name") or given.get("base_model_name_or_path")
-    said = f"the folder names {str(told)[:100]!r}" if told else "the folder names none"
-    return [f"that it was trained on the weights of {model.name} cannot be checked; {said}"]
+def _scores(store: Store, cell: Cell) -> list[Score]:
+    """What a target scored over the intermediate it was trained on, where that was evaluated."""
+    if not store.has(cell.phase):
+        return []
+    held = store.entry(cell.phase).json("scores.json")
+    return [Score(code, found["values"], found["n"]) for code, found in held.items()]

@@ -11,13 +11,15 @@ from typing import Any
 
 from adaptstilts import methods
 from adaptstilts.errors import ConfigError
-from adaptstilts.imports import plain_name
-from adaptstilts.interop import adapterhub, cards, fetch, tensorfile
+from adaptstilts.formats import adapterhub, locate
+from adaptstilts.formats import tensors as tensorfile
+from adaptstilts.interop import cards
 from adaptstilts.interop.cards import Facts, Score
 from adaptstilts.methods import Method
 from adaptstilts.methods.lora import Lora
-from adaptstilts.models.source import Model
-from adaptstilts.store import Entry, Store
+from adaptstilts.models.locate import Model
+from adaptstilts.plan.imported import plain_name
+from adaptstilts.store.store import Entry, Store
 
 CARD = "README.md"
 
@@ -123,15 +125,15 @@ def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> 
         "method": entry.spec["method"],
         "below": list(entry.spec.get("stack", ())),
     }
-    _json(folder / fetch.RECORD, record)
+    _json(folder / locate.RECORD, record)
 
 
 def _rename(folder: Path, name: str) -> None:
     """Give an adapter of the ``adapters`` library another name, in its config and in its tensors' names."""
     path = folder / "adapter.safetensors"
-    config = json.loads((folder / fetch.CONFIG).read_text(encoding="utf-8"))
+    config = json.loads((folder / locate.CONFIG).read_text(encoding="utf-8"))
     tensorfile.write(adapterhub.called(tensorfile.read(path), name), path)
-    _json(folder / fetch.CONFIG, {**config, "name": name})
+    _json(folder / locate.CONFIG, {**config, "name": name})
 
 
 def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> None:
@@ -149,7 +151,7 @@ def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> 
         "version": f"adapters.{version('adapters')}",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _json(folder / fetch.CONFIG, config)
+    _json(folder / locate.CONFIG, config)
     tensorfile.write(adapterhub.lora_from_peft(tensors, name), folder / "adapter.safetensors")
 
 

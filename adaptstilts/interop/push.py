@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from adaptstilts.config import REPO
 from adaptstilts.errors import AdaptstiltsError, ConfigError, ResourceError
+from adaptstilts.formats.locate import CONFIG
 from adaptstilts.interop.export import CARD
-from adaptstilts.interop.fetch import CONFIG
+from adaptstilts.study import REPO
 
 _FILES = ["*.json", "*.safetensors", CARD]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptstilts.config import Margin, Retrieve
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
-from adaptstilts.metrics import Metric, accuracy
-from adaptstilts.retrieval.margin import MARGINS
-from adaptstilts.retrieval.mutual import mutual
-from adaptstilts.retrieval.search import Found as Neighbours
+from adaptstilts.kinds.sentence_search import Found, Rows, Side, Untrained
+from adaptstilts.metrics.scores import Metric, accuracy
+from adaptstilts.search.exact import Found as Neighbours
+from adaptstilts.search.margin import MARGINS
+from adaptstilts.search.mutual import mutual
+from adaptstilts.study import Margin, Retrieve
 from adaptstilts.tasks.base import Task
 
 
@@ -70,7 +70,7 @@ def misses(ahead: Neighbours, back: Neighbours, margin: Margin = "ratio") -> lis
         ahead: English rows next to every foreign one, the nearest first, and cosines: (n, k) each. Row ``i`` is the
             translation of row ``i``.
         back: foreign rows next to every English one: (n, k) each.
-        margin: see :mod:`adaptstilts.retrieval.margin`.
+        margin: see :mod:`adaptstilts.search.margin`.
     """
     (rows, cosines), (_, others) = ahead, back
     means = (cosines.mean(axis=1)[:, None] + others.mean(axis=1)[rows]) / 2

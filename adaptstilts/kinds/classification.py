@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Batch, Feature, Features, FirstTokenHead, Trained, initialize
-from adaptstilts.metrics import Metric, accuracy, binary_f1, matthews
+from adaptstilts.kinds.base import FirstTokenHead, Trained, initialize
+from adaptstilts.metrics.scores import Metric, accuracy, binary_f1, matthews
+from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:

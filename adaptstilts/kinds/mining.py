@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.retrieval import Found, Rows, Side, Untrained
-from adaptstilts.metrics import Metric, pair_metrics
-from adaptstilts.retrieval import bucc
-from adaptstilts.retrieval.margin import Pairs, candidates
-from adaptstilts.retrieval.search import Rows as RowNumbers
+from adaptstilts.kinds.sentence_search import Found, Rows, Side, Untrained
+from adaptstilts.metrics.scores import Metric, pair_metrics
+from adaptstilts.search import bucc
+from adaptstilts.search.exact import Rows as RowNumbers
+from adaptstilts.search.margin import Pairs, candidates
+from adaptstilts.study import Retrieve
 from adaptstilts.tasks.base import Task
 
 SIDES = ("foreign", "english")

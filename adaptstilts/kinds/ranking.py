@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from adaptstilts.data.examples import Example, Examples, text_problem
 from adaptstilts.errors import DataError
-from adaptstilts.kinds.base import Batch, Feature, Features, Trained
-from adaptstilts.metrics import Metric, average_precision
-from adaptstilts.retrieval.search import neighbours
+from adaptstilts.kinds.base import Trained
+from adaptstilts.metrics.scores import Metric, average_precision
+from adaptstilts.models.batching import Batch, Feature, Features
+from adaptstilts.search.exact import neighbours
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from adaptstilts.data.examples import Example
 from adaptstilts.kinds import classification
-from adaptstilts.kinds.base import Batch, Features, FirstTokenHead, Trained, initialize
-from adaptstilts.metrics import Metric, pearson, spearman
+from adaptstilts.kinds.base import FirstTokenHead, Trained, initialize
+from adaptstilts.metrics.scores import Metric, pearson, spearman
+from adaptstilts.models.batching import Batch, Features
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts import answers
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Batch, Feature, Features, TokenHead, Trained, initialize
-from adaptstilts.metrics import Metric, answer_f1, exact_match
+from adaptstilts.kinds.base import TokenHead, Trained, initialize
+from adaptstilts.metrics import answer_text
+from adaptstilts.metrics.scores import Metric, answer_f1, exact_match
+from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Span(Trained):
             return
         assert isinstance(head, SpanHead)  # noqa: S101
         best = _best(outputs, features, rows)
-        gold, own = self.gold(rows, task), answers.rules(task.answers, "en")
+        gold, own = self.gold(rows, task), answer_text.rules(task.answers, "en")
         given = answer_f1([text for _, text in best], gold, own, True).stats
         empty = answer_f1([""] * len(best), gold, own, True).stats
         order = sorted(range(len(best)), key=lambda i: -best[i][0])
@@ -136,7 +137,7 @@ class Span(Trained):
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """F1 and exact match by the rules that the task names."""
-        own = answers.rules(task.answers, language)
+        own = answer_text.rules(task.answers, language)
         return {
             "f1": answer_f1(predictions, gold, own, task.unanswerable),
             "exact_match": exact_match(predictions, gold, own, task.unanswerable),

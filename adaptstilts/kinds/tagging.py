@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example
-from adaptstilts.kinds.base import IGNORE, Batch, Feature, Features, TokenHead, Trained, initialize
-from adaptstilts.metrics import Metric, chunk_f1, token_accuracy
+from adaptstilts.kinds.base import TokenHead, Trained, initialize
+from adaptstilts.metrics.scores import Metric, chunk_f1, token_accuracy
+from adaptstilts.models.batching import IGNORE, Batch, Feature, Features
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:

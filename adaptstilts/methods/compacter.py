@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError, ConfigError
-from adaptstilts.methods import with_adapters
+from adaptstilts.methods import _adapters_library as with_adapters
 from adaptstilts.methods.base import Method, ascending
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from adaptstilts.methods import with_offsets
+from adaptstilts.methods import _offsets as with_offsets
 from adaptstilts.methods.base import ANY, Method
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from adaptstilts.methods import with_offsets
+from adaptstilts.methods import _offsets as with_offsets
 from adaptstilts.methods.base import Method, ascending
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods import with_peft
+from adaptstilts.methods import _peft_library as with_peft
 from adaptstilts.methods.base import Method, ascending, read_json
 
 if TYPE_CHECKING:

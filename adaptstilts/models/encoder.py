@@ -22,8 +22,8 @@ from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ANY
 from adaptstilts.methods.fusion import Place
-from adaptstilts.models.layers import ended, lowest_parts, resumed, truncated
-from adaptstilts.models.source import WEIGHTS
+from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
 from adaptstilts.models.weights import HEAD_PREFIX, fill, load_trunk, quiet, read_tensors, renamed, weights_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models.source import WEIGHTS, read_config
+from adaptstilts.models.locate import WEIGHTS, read_config
 
 if TYPE_CHECKING:
     from transformers import XLMRobertaModel

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from adaptstilts.errors import Interrupted
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.pretrain import corpus as texts
 from adaptstilts.pretrain import encoded, vocabulary
 from adaptstilts.pretrain.recipe import CorpusPhase
+from adaptstilts.runtime.context import Runtime
 
 
 def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts import kinds, languages, methods
-from adaptstilts.config import Train
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.methods.full import Full
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
-from adaptstilts.phases.inference import predict
 from adaptstilts.phases.rank import rank
-from adaptstilts.phases.runtime import Runtime, half_precision
-from adaptstilts.phases.trunk import Frozen, identity
-from adaptstilts.spec import EvaluatePhase
-from adaptstilts.store import Entry, Store
+from adaptstilts.plan.phases import EvaluatePhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.checkpoints import Checkpoints
+from adaptstilts.runtime.context import Runtime, half_precision
+from adaptstilts.runtime.inference import predict
+from adaptstilts.runtime.layer_cache import Frozen, identity
+from adaptstilts.store.store import Entry, Store
+from adaptstilts.study import Train
 from adaptstilts.tasks import Task
 
 

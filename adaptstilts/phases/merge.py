@@ -14,11 +14,11 @@ from torch import Tensor
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.source import check_same
+from adaptstilts.models.locate import check_same
 from adaptstilts.models.weights import load_trunk
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.spec import MergePhase
-from adaptstilts.store import Entry
+from adaptstilts.plan.phases import MergePhase
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Entry
 
 
 def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:

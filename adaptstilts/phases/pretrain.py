@@ -20,18 +20,18 @@ from torch.nn import functional
 
 from adaptstilts.errors import ArtifactError, DivergedError, Interrupted
 from adaptstilts.models.encoder import generator, masked_mean
-from adaptstilts.models.layers import truncated
-from adaptstilts.models.source import WEIGHTS
+from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.partial import truncated
 from adaptstilts.models.weights import check_finite, read_tensors
-from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
-from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.schedule import linear
 from adaptstilts.pretrain import encoded, svd
 from adaptstilts.pretrain.batches import Drawer, Masked, Pairs, padded
 from adaptstilts.pretrain.encoded import Encoded
 from adaptstilts.pretrain.recipe import PretrainPhase, Shape
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
-from adaptstilts.retrieval.search import neighbours, unit
+from adaptstilts.runtime.checkpoints import Checkpoints, restore, state_of
+from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.search.exact import neighbours, unit
 
 DROPOUT = 0.1
 TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names

@@ -18,12 +18,12 @@ from adaptstilts.data.examples import Example, Examples, read, subset
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.kinds.ranking import TOP, numbered, queries
-from adaptstilts.kinds.retrieval import Found
+from adaptstilts.kinds.sentence_search import Found
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Runtime, half_precision
-from adaptstilts.retrieval.search import Vectors, neighbours
-from adaptstilts.spec import EvaluatePhase
+from adaptstilts.plan.phases import EvaluatePhase
+from adaptstilts.runtime.context import Runtime, half_precision
+from adaptstilts.runtime.inference import predict
+from adaptstilts.search.exact import Vectors, neighbours
 from adaptstilts.tasks.base import POOL
 
 CHUNK = 2**12  # rows whose tokens are held at once

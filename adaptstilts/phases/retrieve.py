@@ -19,25 +19,20 @@ from numpy.typing import NDArray
 from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.kinds.retrieval import Found, Retrieval, Side
-from adaptstilts.models.resident import Resident
+from adaptstilts.kinds.sentence_search import Found, Retrieval, Side
 from adaptstilts.phases.evaluate import scored, write
-from adaptstilts.phases.runtime import Runtime
+from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval.encode import distinct
-from adaptstilts.retrieval.mutual import check
-from adaptstilts.retrieval.pooling import centred
-from adaptstilts.retrieval.search import unit
-from adaptstilts.retrieval.vectors import Encoded, Recipe, vectors
-from adaptstilts.spec import RetrievePhase
+from adaptstilts.retrieval.pooling import centred, default_layer
+from adaptstilts.retrieval.vector_cache import Encoded, Recipe, vectors
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.search.exact import unit
+from adaptstilts.search.mutual import check
 
 Rows = Mapping[str, Examples]
 Name = tuple[str, str]  # of a side: language, and what the kind calls it
 LAYERS = "layers.json"
-
-
-def default_layer(depth: int) -> int:
-    """Two thirds of the depth: 8 of 12 layers, as XTREME takes for models of that size."""
-    return round(depth * 2 / 3)
 
 
 def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:

@@ -11,18 +11,18 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from adaptstilts import kinds, spec
-from adaptstilts.config import Mixture
+from adaptstilts import kinds
 from adaptstilts.data.batches import epoch_order
 from adaptstilts.data.examples import Examples
-from adaptstilts.kinds.base import Features
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads
+from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.phases.trunk import Frozen
-from adaptstilts.spec import TrainPhase
-from adaptstilts.tasks import masked
+from adaptstilts.plan import phases
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.inference import predict
+from adaptstilts.runtime.layer_cache import Frozen
+from adaptstilts.study import Mixture, masked_text
 
 
 class Stream:
@@ -42,10 +42,10 @@ class Stream:
     head: nn.Module
     frozen: Frozen | None = None
 
-    def __init__(self, own: spec.Stream, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
+    def __init__(self, own: phases.Stream, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
         self.name, self.alone, self.settings, self.seed = own.task, alone, own.settings, phase.seed
         self.runtime, self.text = runtime, own.text is not None
-        self.task = masked.of(own.text) if own.text else runtime.task(own.task)
+        self.task = masked_text.of(own.text) if own.text else runtime.task(own.task)
         self.kind = kinds.get(self.task.kind)
         giver = self.task if own.text or own.rows == own.task else runtime.task(own.rows)
         names = own.digests(alone)
@@ -131,7 +131,7 @@ class Stream:
 
 def streams(phase: TrainPhase, runtime: Runtime) -> list[Stream]:
     """The streams of a phase; masked text, where there is some, is the last."""
-    own = phase.streams or (spec.Stream(phase.task, phase.rows, phase.settings),)
+    own = phase.streams or (phases.Stream(phase.task, phase.rows, phase.settings),)
     return [Stream(stream, phase, runtime, alone=not phase.streams) for stream in own]
 
 

@@ -21,25 +21,25 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from adaptstilts.config import Train
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
-from adaptstilts.kinds.base import collate
+from adaptstilts.kinds import heads
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.full import Full
 from adaptstilts.methods.fusion import Place
-from adaptstilts.models import heads
+from adaptstilts.models.batching import collate
 from adaptstilts.models.encoder import Encoder, seeded
-from adaptstilts.models.resident import Resident, adapter_name
 from adaptstilts.models.weights import check_finite
-from adaptstilts.phases.checkpoint import Checkpoints, restore, state_of
-from adaptstilts.phases.inference import headline
-from adaptstilts.phases.runtime import Meter, Runtime, half_precision
 from adaptstilts.phases.schedule import linear
 from adaptstilts.phases.streams import Stream, streams, turns
-from adaptstilts.phases.trunk import Frozen, Lower, identity
-from adaptstilts.spec import TrainPhase
-from adaptstilts.store import Entry
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident, adapter_name
+from adaptstilts.runtime.checkpoints import Checkpoints, restore, state_of
+from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.runtime.inference import headline
+from adaptstilts.runtime.layer_cache import Frozen, Lower, identity
+from adaptstilts.store.store import Entry
+from adaptstilts.study import Train
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.data import formats
+from adaptstilts.data import file_formats
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.pretrain.recipe import EXCLUDED, CorpusPhase, Text, evaluation_splits
@@ -202,7 +202,7 @@ def _tables(split: Split) -> Iterator[tuple[Path, Any]]:
     """Every file of a split and of what follows it, with all its rows."""
     for part in split.parts:
         for path in part.files:
-            yield path, formats.read([path], part.source.format)[0]
+            yield path, file_formats.read([path], part.source.format)[0]
 
 
 def _cells(path: Path, table: Any, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from adaptstilts import languages
 from adaptstilts.errors import ConfigError
-from adaptstilts.models.source import WEIGHTS
+from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
-from adaptstilts.store import Store
+from adaptstilts.store.store import Store
 
 CARD = "README.md"
 HISTORY = "pretraining.json"

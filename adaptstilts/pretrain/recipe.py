@@ -9,8 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from adaptstilts import languages, strictyaml, tasks
-from adaptstilts.config import (
+from adaptstilts import languages, tasks
+from adaptstilts.data.sources import Split
+from adaptstilts.errors import ConfigError
+from adaptstilts.io import yaml
+from adaptstilts.plan.phases import Phase
+from adaptstilts.study import (
     NAME,
     REPO,
     Frozen,
@@ -22,9 +26,6 @@ from adaptstilts.config import (
     read_text,
     split_override,
 )
-from adaptstilts.data.sources import Split
-from adaptstilts.errors import ConfigError
-from adaptstilts.spec import Phase
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
@@ -343,7 +344,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigError: names file, line and key of every mistake found.
     """
-    document = strictyaml.parse(read_text(path, "pretraining"), str(path))
+    document = yaml.parse(read_text(path, "pretraining"), str(path))
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}")
@@ -351,7 +352,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         override_key(data, *split_override(override), override, Recipe.model_fields)
     problems: list[str] = []
 
-    def note(at: strictyaml.Path, message: str) -> None:
+    def note(at: yaml.Path, message: str) -> None:
         line = document.line(at)
         problems.append(f"{path}:{line}: {'.'.join(map(str, at))}: {message}" if line else f"{path}: {message}")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import Interrupted
-from adaptstilts.kinds.base import Batch, Feature, collate
+from adaptstilts.models.batching import Batch, Feature, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.retrieval.pooling import Pool
 

@@ -20,24 +20,25 @@ from typing import Any
 
 import numpy as np
 
-from adaptstilts import digests
-from adaptstilts.adopted import adopted, standing
-from adaptstilts.config import Backend, Margin, Pooling, Precision, Retrieval
 from adaptstilts.errors import ConfigError, DataError, ResourceError
-from adaptstilts.files import destination, disk_faults, replacing
-from adaptstilts.models import source as models
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.retrieve import default_layer
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.retrieval import bucc, sealed, shards
-from adaptstilts.retrieval import index as indexes
-from adaptstilts.retrieval.lines import Lines, scan
-from adaptstilts.retrieval.margin import NEIGHBOURS, Pairs, scored
-from adaptstilts.retrieval.mutual import check
-from adaptstilts.retrieval.search import unit
-from adaptstilts.retrieval.vectors import Recipe, identity, resolved, vectors
-from adaptstilts.retrieval.workers import each
-from adaptstilts.store import Store, failpoint
+from adaptstilts.io import hashed_arrays, hashing
+from adaptstilts.io.files import destination, disk_faults, replacing
+from adaptstilts.io.folders import failpoint
+from adaptstilts.models import locate as models
+from adaptstilts.retrieval.pooling import default_layer
+from adaptstilts.retrieval.text_file import Lines, scan
+from adaptstilts.retrieval.vector_cache import Recipe, identity, resolved, vectors
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.search import bucc, sharded
+from adaptstilts.search import faiss as indexes
+from adaptstilts.search.exact import unit
+from adaptstilts.search.margin import NEIGHBOURS, Pairs, scored
+from adaptstilts.search.mutual import check
+from adaptstilts.search.workers import each
+from adaptstilts.store.select import adopted, standing
+from adaptstilts.store.store import Store
+from adaptstilts.study import Backend, Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
 
 VERSION = 2
@@ -59,13 +60,13 @@ class Settings:
         pooling: of its tokens.
         precision: of the encoder.
         max_length: tokens of a sentence; None for 256, or what the model has.
-        margin: see :mod:`adaptstilts.retrieval.margin`.
-        retrieval: see :func:`adaptstilts.retrieval.margin.scored`.
+        margin: see :mod:`adaptstilts.search.margin`.
+        retrieval: see :func:`adaptstilts.search.margin.scored`.
         k: neighbours that make a neighbourhood.
         threshold: pairs must score at least so much; None keeps all that score above zero.
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, kept and searched at a time.
-        backend: of an exact search, see :func:`adaptstilts.retrieval.mutual.mutual`.
+        backend: of an exact search, see :func:`adaptstilts.search.mutual.mutual`.
     """
 
     model: str
@@ -130,7 +131,7 @@ def mine(
         out: gets one line a pair, the best first: score, line numbers, sentences; whole or not at all.
         settings: how.
         workspace: its store keeps what was made.
-        ray: see :func:`adaptstilts.retrieval.workers.each`.
+        ray: see :func:`adaptstilts.search.workers.each`.
         device: torch device; None for the GPU where there is one.
         report: told how far it is.
 
@@ -146,7 +147,7 @@ def mine(
         raise ConfigError(f"--threshold {settings.threshold}: expected a score, such as 1.06 for the ratio margin")
     job = _Job(settings, workspace, device)
     files = [_scanned(path) for path in (foreign, english)]
-    key = digests.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
+    key = hashing.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
     with _kept(workspace.store, key) as folder:
         left, right = (job.encoded(name, file, folder, ray, report) for name, file in zip(SIDES, files, strict=True))
         found = job.searched(left, right, folder, ray, report)
@@ -197,8 +198,8 @@ def encode(job: Encoding, report: Report = lambda line, done, total: None) -> No
     runtime, resident = _prepared(job.model, job.store, job.offline, job.device)
     runtime.report = report
     made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
-    sealed.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
-    sealed.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
+    hashed_arrays.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
+    hashed_arrays.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
     failpoint("mine:after-shard")
 
 
@@ -246,7 +247,7 @@ class _Job:
         """
         size = self.settings.shard
         paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
-        held = {path: (sealed.held(path), sealed.held(_cut(path))) for path in paths}
+        held = {path: (hashed_arrays.held(path), hashed_arrays.held(_cut(path))) for path in paths}
         model, store, offline, device = self.place
         jobs = []
         for number, path in enumerate(paths):
@@ -261,21 +262,24 @@ class _Job:
                     shutil.rmtree(searched)
         for done, _ in enumerate(each(encode if ray else partial(encode, report=report), jobs, ray), 1):
             report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
-        made = {path: (sealed.held(path), sealed.held(_cut(path))) for path in map(Path, (job.out for job in jobs))}
+        made = {
+            path: (hashed_arrays.held(path), hashed_arrays.held(_cut(path)))
+            for path in map(Path, (job.out for job in jobs))
+        }
         found = [(vectors, cut) for vectors, cut in {**held, **made}.values() if vectors and cut]
         if len(found) < len(paths):
             raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
         return _Side([vectors for vectors, _ in found], sum(int(np.load(cut)) for _, cut in found))
 
-    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> shards.Mutual:
+    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> sharded.Mutual:
         """The neighbours of both sides; what was searched before is not searched again."""
         asked = self.settings
-        near = folder / (f"k{asked.k}" if asked.index is None else digests.of([asked.index, asked.k]))
+        near = folder / (f"k{asked.k}" if asked.index is None else hashing.of([asked.index, asked.k]))
 
         def told(done: int, total: int) -> None:
             report(f"search: {done} of {total} pieces", done, total)
 
-        return shards.mutual(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
+        return sharded.mutual(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
 
 
 def _scanned(path: Path) -> Lines:
@@ -297,7 +301,7 @@ def _kept(store: Store, key: str) -> Iterator[Path]:
             if done.is_dir() and not folder.exists():
                 done.rename(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            sealed.sweep(folder)
+            hashed_arrays.sweep(folder)
         yield folder
         with disk_faults(folder):
             os.utime(folder)

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptstilts.config import Pooling
-from adaptstilts.kinds.base import Feature
+from adaptstilts.models.batching import Feature
 from adaptstilts.models.encoder import masked_mean
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.retrieval.search import Vectors
+from adaptstilts.search.exact import Vectors
+from adaptstilts.study import Pooling
 
 # states (sequences, tokens, hidden), ids and mask (sequences, tokens) -> (sequences, hidden) float32
 Pool = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -94,3 +94,8 @@ def centred(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
     middle = np.average(vectors.astype(np.float64), axis=0, weights=counts)
     found: Vectors = (vectors - middle).astype(np.float32)
     return found
+
+
+def default_layer(depth: int) -> int:
+    """Two thirds of the depth: 8 of 12 layers, as XTREME takes for models of that size."""
+    return round(depth * 2 / 3)

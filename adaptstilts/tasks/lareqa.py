@@ -3,12 +3,12 @@
 Every sentence of every paragraph, in all languages, is a candidate; those that answer the question in one of its
 eleven translations are right. Put the files of google-research-datasets/lareqa under ``<data root>`` as they are:
 ``google-research-datasets/lareqa/xquad-r/de.json`` and so on. Trained on SQuAD v1.1, whose sentences are found by
-rules (``adaptstilts.sentences``); candidates are a sentence and, as a second segment, its paragraph.
+rules (``adaptstilts.tasks._sentences``); candidates are a sentence and, as a second segment, its paragraph.
 """
 
 from typing import Any
 
-from adaptstilts.sentences import Span, holding, sentences
+from adaptstilts.tasks._sentences import Span, holding, sentences
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
 
 Rows = list[dict[str, Any] | LeftOut]

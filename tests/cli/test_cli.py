@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adaptstilts import cli
-from adaptstilts.store import Store
+from adaptstilts.store.store import Store
 
 SMALL = {
     "intermediates": ["none", "mnli"],

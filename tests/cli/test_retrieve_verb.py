@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from conftest import make_encoder
 
-from adaptstilts import cli, sweep
-from adaptstilts.adopted import adopted
-from adaptstilts.config import Retrieve
+from adaptstilts import cli
 from adaptstilts.errors import ConfigError
-from adaptstilts.retrieval import onepass
-from adaptstilts.store import Store
+from adaptstilts.reports import retrieval_sweep
+from adaptstilts.search import int8
+from adaptstilts.store.select import adopted
+from adaptstilts.store.store import Store
+from adaptstilts.study import Retrieve
 
 STUDY: dict[str, Any] = {
     "name": "toy",
@@ -88,11 +89,11 @@ def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: 
     assert trained.retrieve(*arguments) == 0
     told = capsys.readouterr()
     assert "3 retrieve phases done now, 0 before" in told.out
-    assert sweep.ORACLE in told.out
+    assert retrieval_sweep.ORACLE in told.out
     assert "not in the data, not in the mean: ar he" in told.out
     held = read(out)
     names = [result["adapter"] for result in held["results"]]
-    assert names == [sweep.BASE, f"mnli@{mnli.name[:8]}", f"social_i_qa@{siqa.name[:8]}"]
+    assert names == [retrieval_sweep.BASE, f"mnli@{mnli.name[:8]}", f"social_i_qa@{siqa.name[:8]}"]
     for result in held["results"]:
         assert list(result["layers"]) == ["0", "1", "2", "3", "4"]
         assert result["layer"] == 3
@@ -101,7 +102,7 @@ def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: 
         assert result["mean"] == pytest.approx(np.mean(own)) == pytest.approx(result["layers"]["3"]["mean"])
         assert result["layers"]["3"]["languages"] == result["languages"]
         means = [layer["mean"] for layer in result["layers"].values()]
-        assert result[sweep.ORACLE]["mean"] == max(means)
+        assert result[retrieval_sweep.ORACLE]["mean"] == max(means)
         assert result["best layer on dev"] is None, "Tatoeba has no dev rows"
         assert result["sentences_per_second"] > 0
         assert len(result["missing"]) == 34
@@ -114,7 +115,7 @@ def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: 
     for layer in range(5):
         others = [not np.array_equal(made[i][layer], made[j][layer]) for i, j in ((0, 1), (0, 2), (1, 2))]
         assert others == [layer > 0] * 3, "every adapter acts, and above the embeddings only"
-    assert f"| {sweep.BASE}" in told.out
+    assert f"| {retrieval_sweep.BASE}" in told.out
     assert f"**{base['mean']:.1f}**" in told.out, "the reported layer is marked"
     assert trained.retrieve(*arguments) == 0
     assert "0 retrieve phases done now, 3 before" in capsys.readouterr().out
@@ -219,7 +220,7 @@ def test_what_searches_changes_nothing(
 ) -> None:
     if backend.startswith("faiss"):
         pytest.importorskip("faiss", reason="faiss is not installed")
-    if backend == "one-pass" and not onepass.has_int8():
+    if backend == "one-pass" and not int8.has_int8():
         pytest.skip("the processor has no 8-bit products")
     plain, other = tmp_path / "plain.json", tmp_path / "other.json"
     assert trained.retrieve(tmp_path / "a", "--out", plain) == 0
@@ -273,7 +274,7 @@ def test_refused_in_one_line(
 def test_a_backend_that_is_not_there(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(onepass, "has_int8", lambda: False)
+    monkeypatch.setattr(int8, "has_int8", lambda: False)
     monkeypatch.setitem(sys.modules, "faiss", None)
     for backend, told in (
         ("one-pass", "backend one-pass needs a processor with 8-bit products"),
@@ -320,7 +321,7 @@ def test_no_data(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_languages_of_the_benchmarks() -> None:
     def codes(languages: str, *names: str) -> tuple[str, ...] | None:
-        found = sweep.study("m", names, Retrieve(), languages).languages
+        found = retrieval_sweep.study("m", names, Retrieve(), languages).languages
         assert found is None or isinstance(found, tuple)
         return found
 

@@ -107,7 +107,7 @@ def test_scoring_does_not_import_torch(sides: tuple[Path, Path]) -> None:
         check=True,
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert "adaptstilts.interop.xtreme" in imported
+    assert "adaptstilts.interop.xtreme.scoring" in imported
     assert not {"torch", "transformers", "adapters", "peft", "datasets"} & imported
 
 

@@ -2,7 +2,7 @@
 
 A cell is a study that is really planned. Every training phase's entry gets weights made here; merges are really run,
 and the encoder of the evaluate phase is compared with formulas of the same weights. ``python
-tests/conformance/compositions.py`` prints the matrix.
+tests/conformance/plan/stacking.py`` prints the matrix.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the shared i
 from attached import CASES, perturb, reference, states
 from conftest import make_data, make_encoder, write_split
 
-from adaptstilts import config, plan
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
@@ -32,13 +32,14 @@ from adaptstilts.methods.fusion import Place
 from adaptstilts.methods.head import Head
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
 from adaptstilts.phases.evaluate import _encoder
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.phases.train import _model
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.spec import EvaluatePhase, MergePhase, TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
 PAIR, TRIPLE = (0.7, -0.4), (0.5, -1.5)  # weights of a merge with the target, and of the two intermediates
@@ -100,7 +101,7 @@ class Bench:
         study = self.study(method, COMPOSITIONS[kind], bool(language))
         workspace = Workspace(self.folder / f"store{next(self.count)}", self.data)
         try:
-            made = plan.expand(study, workspace)
+            made = expand.expand(study, workspace)
         except ConfigError as refused:
             return Cell(refused=str(refused))
         return Filled(self.tiny, made, workspace).cell(kind, "de" if language else "")

@@ -21,7 +21,7 @@ from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.source import locate
+from adaptstilts.models.locate import locate
 
 PRODUCTS = "its weights are products of factors, and a sum of products has no factors of the same size"
 PREFIX = "a prefix is what a network makes, and averaged networks do not make averaged prefixes"

@@ -18,18 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from adaptstilts import kinds, languages, metrics, tasks
-from adaptstilts.config import Retrieve
+from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
-from adaptstilts.kinds import span
-from adaptstilts.kinds.base import IGNORE, Feature, Features, collate
-from adaptstilts.kinds.retrieval import Retrieval, Side
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads, span
+from adaptstilts.kinds.sentence_search import Retrieval, Side
+from adaptstilts.metrics import scores as metrics
+from adaptstilts.models.batching import IGNORE, Feature, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.inference import predict
+from adaptstilts.runtime.inference import predict
+from adaptstilts.study import Retrieve
 from adaptstilts.tasks.base import HEADLINES, RETRIEVAL
 
 CPU = torch.device("cpu")

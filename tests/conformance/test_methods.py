@@ -38,7 +38,7 @@ from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
 from adaptstilts.methods.prefix import Prefix
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.source import locate
+from adaptstilts.models.locate import locate
 
 
 @method_cases

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adaptstilts import digests, kinds, tasks
+from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Example, Examples, read, text_problem
 from adaptstilts.data.sources import Sources, Split, byte_size, row_count
 from adaptstilts.errors import DataError
+from adaptstilts.io import hashing
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.tasks import Source, Task
 
@@ -94,7 +95,7 @@ def test_the_digest_of_several_covers_all_in_order(root: Path) -> None:
     sources = Sources(root)
     split = sources.get(UNION)
     each = [sources.get(source).digest for source in (ONE, TWO, OTHER)]
-    assert split.digest == digests.of(each)
+    assert split.digest == hashing.of(each)
     assert [part.digest for part in split.parts] == each
     assert sources.get(replace(ONE, more=(OTHER, TWO))).digest != split.digest
     assert len({*each, split.digest, split.identity(1), split.identity(2)}) == 6

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptstilts import digests
 from adaptstilts.data.sources import Sources, match
 from adaptstilts.errors import DataError
+from adaptstilts.io import hashing
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.tasks import Source
 
@@ -122,7 +122,7 @@ def test_a_split_of_two_files(tmp_path: Path) -> None:
     first = write(tmp_path, "conf/test-00000-of-00002.parquet", [{"a": 1}])
     split = Sources(tmp_path).get(SOURCE)
     assert split.files == (first, second)
-    assert split.digest == digests.of([digests.of_file(first), digests.of_file(second)])
+    assert split.digest == hashing.of([hashing.of_file(first), hashing.of_file(second)])
     assert split.source == SOURCE
 
 

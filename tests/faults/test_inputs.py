@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import make_data, make_encoder
 
-from adaptstilts.store import Store
+from adaptstilts.store.store import Store
 
 StudyFile = Callable[..., Path]
 SMALL = {

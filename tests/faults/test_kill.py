@@ -17,15 +17,16 @@ from typing import Any
 import pytest
 from conftest import STUDY
 
-from adaptstilts.store import Store
+from adaptstilts.store.store import Store
 
 KILLS = int(os.environ.get("ADAPTSTILTS_KILLS", "3"))
 TIMEOUT = 300
 
 DRIVER = """
 import sys
-from adaptstilts import config, errors, plan
-from adaptstilts.models import resident
+from adaptstilts import errors, study as config
+from adaptstilts.plan import expand as plan
+from adaptstilts.runtime import adapter_pool
 from adaptstilts.phases import train
 from adaptstilts.run import Listener, execute
 from adaptstilts.workspace import Workspace

@@ -14,12 +14,12 @@ import yaml
 from foreign import CASES as CASES
 from foreign import IDS, MASK, write
 
-from adaptstilts import cli, config, exchange, run
-from adaptstilts.interop import cards
+from adaptstilts import cli, run, study
+from adaptstilts.interop import adapters, cards
 from adaptstilts.interop.cards import Facts, Score
 from adaptstilts.methods.bottleneck import Bottleneck
-from adaptstilts.models.resident import Resident
-from adaptstilts.plan import expand
+from adaptstilts.plan.expand import expand
+from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.workspace import Workspace
 
 EVIL = "x\"'|`<b>\n---\nlicense: mine\n```\n| y | z |\u2028# h\\"
@@ -120,7 +120,7 @@ def finished(
     path = folder / "study.yaml"
     path.write_text(json.dumps({**held, "methods": [case.method], "intermediates": ["none", part]}))
     workspace = Workspace(folder / "store", data_root)
-    run.execute(expand(config.load(path), workspace), workspace)
+    run.execute(expand(study.load(path), workspace), workspace)
     return ("adapterhub" if request.param == "bottleneck" else "peft"), path, folder / "store", data_root
 
 
@@ -157,8 +157,8 @@ def test_a_card_tells_what_was_measured_and_its_code_runs(
 ) -> None:
     form, path, store, data = finished
     workspace = Workspace(store, data)
-    plan = expand(config.load(path), workspace)
-    exchange.export_adapter(plan, workspace, exchange.Choice(task="xnli", trained_on="my-mnli"), form, tmp_path / "out")
+    plan = expand(study.load(path), workspace)
+    adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli", trained_on="my-mnli"), form, tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     cell = next(cell for cell in plan.cells if cell.trained_on == "my-mnli")
     scores = workspace.store.entry(cell.phase).json("scores.json")

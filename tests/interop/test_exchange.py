@@ -16,14 +16,16 @@ from foreign import IDS as IDS
 from foreign import MASK as MASK
 from torch import Tensor
 
-from adaptstilts import config, exchange, methods, run
+from adaptstilts import methods, run
+from adaptstilts import study as config
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError
+from adaptstilts.interop import adapters
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.models.source import locate
-from adaptstilts.plan import expand
-from adaptstilts.store import Store
-from adaptstilts.swap import swaps
+from adaptstilts.models.locate import locate
+from adaptstilts.plan.expand import expand
+from adaptstilts.plan.swap import swaps
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 EXACT, CLOSE = 0.0, 1e-6
@@ -49,7 +51,7 @@ def tell(record: Callable[[str, object], None], case: Case, form: str, **steps: 
 
 def imported(workspace: Workspace, tiny: Path, folder: Path) -> tuple[str, Tensor]:
     """Import a folder; returns the entry's key and the encoder's states with it."""
-    entry = exchange.import_adapter(str(folder), str(tiny), workspace)
+    entry = adapters.import_adapter(str(folder), str(tiny), workspace)
     resident = Resident(workspace.store, locate(str(tiny)), torch.device("cpu"))
     return entry.key, ours(resident.encoder(None, (entry.key,)))
 
@@ -126,7 +128,7 @@ def test_the_whole_way(
     )
     assert apart(again, alone) <= CLOSE
     assert apart(beside, stack) <= CLOSE
-    entry = exchange.import_adapter(str(out["import"]), str(tiny), Workspace(tmp_path / "other"))
+    entry = adapters.import_adapter(str(out["import"]), str(tiny), Workspace(tmp_path / "other"))
     assert ours(
         Resident(Store(tmp_path / "other"), locate(str(tiny)), torch.device("cpu")).encoder(None, (entry.key,))
     ).equal(ours(resident.encoder(None, (key,))))
@@ -159,7 +161,7 @@ def exports(workspace: Workspace, held: config.Study, tiny: Path, key: str, fold
     from adaptstilts.interop import export
 
     plan = expand(held, workspace)
-    exchange.export_adapter(plan, workspace, exchange.Choice(task="xnli"), form, folder / "target")
+    adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli"), form, folder / "target")
     export.write(workspace.store.entry(key), workspace.store, plan.model, form, folder / "again")
     return {"import": folder / "again", "target": folder / "target"}
 
@@ -206,8 +208,8 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     both = held.model_copy(update={"intermediates": (*held.intermediates, part)})
     plan = expand(both, workspace)
     run.execute(plan, workspace)
-    choice = exchange.Choice(task="xnli", trained_on="my-mnli")
-    paths = exchange.export_adapter(plan, workspace, choice, "peft", tmp_path / "out")
+    choice = adapters.Choice(task="xnli", trained_on="my-mnli")
+    paths = adapters.export_adapter(plan, workspace, choice, "peft", tmp_path / "out")
     names = {path.relative_to(tmp_path / "out").as_posix() for path in paths}
     assert names == {
         "README.md", "adapter_config.json", "adapter_model.safetensors", "adaptstilts.json", "head/head.json",
@@ -220,10 +222,10 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     expected = ours(resident.encoder(None, (*target.spec["stack"], target.key)))
     folders = [tmp_path / "out" / "below" / "0-my-mnli", tmp_path / "out"]
     assert apart(states(load_plain(tiny, "peft", folders)), expected) <= CLOSE
-    assert exchange.export_adapter(
-        plan, workspace, exchange.Choice(intermediate="my-mnli"), "adapterhub", tmp_path / "hub"
+    assert adapters.export_adapter(
+        plan, workspace, adapters.Choice(intermediate="my-mnli"), "adapterhub", tmp_path / "hub"
     )
-    again = exchange.import_adapter(str(tmp_path / "hub"), str(tiny), Workspace(tmp_path / "s"))
+    again = adapters.import_adapter(str(tmp_path / "hub"), str(tiny), Workspace(tmp_path / "s"))
     assert methods.parse(again.spec["method"]) == methods.parse(case.method)
 
 
@@ -237,7 +239,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         plan = expand(config.parse(json.dumps({**held, "methods": [arm], "train": train})), workspace)
         run.execute(plan, workspace)
         out = tmp_path / method
-        exchange.export_adapter(plan, workspace, exchange.Choice(task="xquad"), form, out)
+        adapters.export_adapter(plan, workspace, adapters.Choice(task="xquad"), form, out)
         target = workspace.store.entry(plan.cells[0].training[-1])
         encoder = Resident(workspace.store, plan.model, torch.device("cpu"))
         expected = ours(encoder.encoder(None, (*target.spec["stack"], target.key)))
@@ -246,7 +248,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         assert apart(alone, expected) > 100 * CLOSE
         assert apart(found, expected) <= CLOSE
     with pytest.raises(ConfigError, match="does not add up stacked LoRA"):
-        exchange.export_adapter(plan, workspace, exchange.Choice(task="xquad"), "adapterhub", tmp_path / "x")
+        adapters.export_adapter(plan, workspace, adapters.Choice(task="xquad"), "adapterhub", tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_a_format_that_cannot_hold_it(study: Studied, tmp_path: Path, case: Case
     held, workspace = study(case.method)
     plan = expand(held, workspace)
     with pytest.raises(ConfigError, match=told):
-        exchange.export_adapter(plan, workspace, exchange.Choice(task="xnli"), form, tmp_path / "out")
+        adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli"), form, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -273,16 +275,16 @@ def test_exports_that_cannot_be_meant(study: Studied, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     for choice, out, told in (
-        (exchange.Choice(task="xnli", seed=7), "a", "no adapter of this study fits"),
-        (exchange.Choice(task="xnli"), "full", "is there and not empty"),
+        (adapters.Choice(task="xnli", seed=7), "a", "no adapter of this study fits"),
+        (adapters.Choice(task="xnli"), "full", "is there and not empty"),
     ):
         with pytest.raises(ConfigError, match=told):
-            exchange.export_adapter(plan, workspace, choice, "adapterhub", tmp_path / out)
+            adapters.export_adapter(plan, workspace, choice, "adapterhub", tmp_path / out)
     two = expand(held.model_copy(update={"seeds": (1, 2)}), workspace)
     with pytest.raises(ConfigError, match=r"2 adapters of this study fit; say which: xnli .* seed 1; xnli"):
-        exchange.export_adapter(two, workspace, exchange.Choice(task="xnli"), "adapterhub", tmp_path / "a")
+        adapters.export_adapter(two, workspace, adapters.Choice(task="xnli"), "adapterhub", tmp_path / "a")
     with pytest.raises(ConfigError, match="run the study first"):
-        exchange.export_adapter(two, workspace, exchange.Choice(task="xnli", seed=2), "adapterhub", tmp_path / "a")
+        adapters.export_adapter(two, workspace, adapters.Choice(task="xnli", seed=2), "adapterhub", tmp_path / "a")
 
 
 def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
@@ -294,10 +296,10 @@ def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     held = {"name": "toy", "model": str(tiny), "targets": ["xnli"], "methods": ["bitfit", "full"], "missing": "skip"}
     plan = expand(config.parse(json.dumps({**held, "train": train})), workspace)
     run.execute(plan, workspace)
-    choice = exchange.Choice(task="xnli", method="bitfit")
-    exchange.export_adapter(plan, workspace, choice, "own", tmp_path / "own")
+    choice = adapters.Choice(task="xnli", method="bitfit")
+    adapters.export_adapter(plan, workspace, choice, "own", tmp_path / "own")
     other = Workspace(tmp_path / "other")
-    entry = exchange.import_adapter(str(tmp_path / "own"), str(tiny), other, "mine")
+    entry = adapters.import_adapter(str(tmp_path / "own"), str(tiny), other, "mine")
     assert (entry.spec["task"], entry.spec["method"], entry.json("result.json")["format"]) == (
         "mine", {"kind": "bitfit"}, "own",
     )  # fmt: skip
@@ -306,9 +308,9 @@ def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     assert (entry.folder / "adapter" / "adapter_model.safetensors").read_bytes() == before.read_bytes()
     strange = make_encoder(tmp_path / "strange", seed=2)
     with pytest.raises(ArtifactError, match=r"belongs to another base model: .*weights"):
-        exchange.import_adapter(str(tmp_path / "own"), str(strange), other)
+        adapters.import_adapter(str(tmp_path / "own"), str(strange), other)
     with pytest.raises(ConfigError, match="has no adapter"):
-        exchange.export_adapter(plan, workspace, exchange.Choice(task="xnli", method="full"), "own", tmp_path / "x")
+        adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli", method="full"), "own", tmp_path / "x")
 
 
 def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) -> None:
@@ -323,7 +325,7 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
     with pytest.raises(ConfigError, match="to be continued or merged they must be the same"):
         expand(held.model_copy(update={"intermediates": (part,), "compositions": compositions}), workspace)
     with pytest.raises(ConfigError, match="is no name for an adapter"):
-        exchange.import_adapter(str(tmp_path / "other"), str(tiny), workspace, "../x")
+        adapters.import_adapter(str(tmp_path / "other"), str(tiny), workspace, "../x")
     with pytest.raises(ConfigError, match="fits no target"):
         swaps(held, workspace, over=[str(tmp_path / "theirs")])
 
@@ -353,7 +355,7 @@ def test_only_intermediates_can_be_adapters() -> None:
 
 def test_a_changed_folder_is_noticed(tiny: Path, tmp_path: Path) -> None:
     """Between planning and running."""
-    from adaptstilts.imports import import_phase
+    from adaptstilts.plan.imported import import_phase
 
     case = CASES[0]
     write(case, tiny, tmp_path / "theirs")
@@ -362,5 +364,5 @@ def test_a_changed_folder_is_noticed(tiny: Path, tmp_path: Path) -> None:
     phase = import_phase(str(tmp_path / "theirs"), None, model, workspace)
     write(case, tiny, tmp_path / "theirs", seed=9)
     with pytest.raises(AdaptstiltsError, match="changed since the plan was made"):
-        run.execute(exchange._Alone(model, phase), workspace)
+        run.execute(adapters._Alone(model, phase), workspace)
     assert workspace.store.keys() == []

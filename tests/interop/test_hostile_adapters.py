@@ -17,10 +17,12 @@ import torch
 from foreign import CASES, write
 from safetensors.torch import load_file, save_file
 
-from adaptstilts import cli, exchange, methods
+from adaptstilts import cli, methods
 from adaptstilts.errors import ArtifactError
-from adaptstilts.interop import adapterhub, adapters, tensorfile
-from adaptstilts.models.source import Model, locate
+from adaptstilts.formats import adapterhub, recognize
+from adaptstilts.formats import tensors as tensorfile
+from adaptstilts.interop import adapters as exchange
+from adaptstilts.models.locate import Model, locate
 from adaptstilts.workspace import Workspace
 
 BY_NAME = {case.name: case for case in CASES}
@@ -427,7 +429,7 @@ def test_other_spellings(written: Any, tiny: Path, tmp_path: Path, model: Model,
     case, change, expected = SAME[name]
     folder = written(case, form, tmp_path / "theirs")
     change(folder)
-    found = adapters.read(str(folder), model)
+    found = recognize.read(str(folder), model)
     assert found.method == methods.parse(expected)
     entry = exchange.import_adapter(str(folder), str(tiny), Workspace(tmp_path / "store"))
     held = next((entry.folder / "adapter").glob("*.safetensors"))
@@ -450,7 +452,7 @@ def test_ids_of_the_library(tmp_path: Path, model: Model, name: str) -> None:
         "par_bn": {"placement": "parallel", "reduction": 2},
         "seq_bn_inv": {"reduction": 16, "invertible": True},
     }[name]
-    assert adapters.read(str(tmp_path), model).method == methods.parse({"kind": "bottleneck", **expected})
+    assert recognize.read(str(tmp_path), model).method == methods.parse({"kind": "bottleneck", **expected})
 
 
 @pytest.mark.parametrize(
@@ -465,7 +467,7 @@ def test_ids_of_the_library(tmp_path: Path, model: Model, name: str) -> None:
 def test_ids_of_other_methods(tmp_path: Path, model: Model, name: str, expected: dict[str, Any]) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"config": name, "version": "adapters.1.3"}))
     save_file({"x": torch.zeros(1)}, str(tmp_path / "adapter.safetensors"))
-    assert adapters.read(str(tmp_path), model).method == methods.parse(expected)
+    assert recognize.read(str(tmp_path), model).method == methods.parse(expected)
 
 
 @pytest.mark.parametrize("name", ["mam", "unipelt", "loreft", "ia3", "dora", "vera", "prompt_tuning", "scaled_par_bn"])
@@ -473,7 +475,7 @@ def test_ids_of_what_is_not_read(tmp_path: Path, model: Model, name: str) -> Non
     (tmp_path / "adapter_config.json").write_text(json.dumps({"config": name}))
     save_file({"x": torch.zeros(1)}, str(tmp_path / "adapter.safetensors"))
     with pytest.raises(ArtifactError, match=r"adapter_config\.json: "):
-        adapters.read(str(tmp_path), model)
+        recognize.read(str(tmp_path), model)
 
 
 def test_copies_of_a_shared_network_must_agree(written: Any, tmp_path: Path) -> None:

@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from conftest import STUDY, make_data, sentence, write_split
 
-from adaptstilts import config, languages, plan, scores, tasks
+from adaptstilts import languages, tasks
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError, ResourceError
-from adaptstilts.interop import xtreme
-from adaptstilts.plan import Plan
+from adaptstilts.interop.xtreme import scoring
+from adaptstilts.metrics.xtreme import FORMATS
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.reports import records
 from adaptstilts.run import execute
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
-from adaptstilts.xtreme import FORMATS
 
 TARGETS = ["xnli", "paws_x", "udpos", "panx", "xquad", "mlqa", "tydiqa", "xcopa", "tatoeba", "bucc"]
 TARGETS += ["lareqa", "mewsli_x"]
@@ -170,7 +173,7 @@ class Done:
         held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.02, "max_steps": 4}
         held["retrieve"] = {"max_length": 48, "precision": "fp32"}
         self.workspace = Workspace(store, data)
-        self.plan: Plan = plan.expand(config.parse(json.dumps({**held, **changed})), self.workspace)
+        self.plan: Plan = expand.expand(config.parse(json.dumps({**held, **changed})), self.workspace)
 
 
 @pytest.fixture(scope="module")
@@ -189,24 +192,24 @@ def done(tiny: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Do
 def folders(done: Done, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The study's predictions and labels."""
     folder = tmp_path_factory.mktemp("folders")
-    written = xtreme.export(done.plan, done.workspace, folder / "p")
+    written = scoring.export(done.plan, done.workspace, folder / "p")
     assert written == sorted(written, key=lambda path: TARGETS.index(_task(path)))
     assert {path.relative_to(folder / "p") for path in written} == {
-        path.relative_to(folder / "l") for path in xtreme.export_labels(done.plan, done.workspace, folder / "l")
+        path.relative_to(folder / "l") for path in scoring.export_labels(done.plan, done.workspace, folder / "l")
     }
     assert sorted(path.name for path in folder.iterdir()) == ["l", "p"]
     return folder / "p", folder / "l"
 
 
 def _task(path: Path) -> str:
-    return next(task for task, folder in xtreme.FOLDERS.items() if folder == path.parent.name and task in TARGETS)
+    return next(task for task, folder in scoring.FOLDERS.items() if folder == path.parent.name and task in TARGETS)
 
 
 @pytest.mark.parametrize("task", TARGETS)
 def test_scoring_an_export_gives_the_scores_of_the_study(done: Done, folders: tuple[Path, Path], task: str) -> None:
-    report = xtreme.score(*folders)
+    report = scoring.score(*folders)
     assert report.notes == ()
-    name = xtreme.FOLDERS[task]
+    name = scoring.FOLDERS[task]
     (cell,) = [cell for cell in done.plan.cells if cell.task == task]
     held = done.workspace.store.entry(cell.phase).json("scores.json")
     assert len(held) >= 2
@@ -216,7 +219,7 @@ def test_scoring_an_export_gives_the_scores_of_the_study(done: Done, folders: tu
             if METRICS.get(metric, metric) in found:
                 assert found[METRICS.get(metric, metric)][code] == pytest.approx(value)
     assert {code for values in found.values() for code in values} == set(held)
-    (record,) = [r for r in scores.records(done.plan, done.workspace.store) if r.task == task]
+    (record,) = [r for r in records.records(done.plan, done.workspace.store) if r.task == task]
     mean = next(t.tasks[name] for t in report.benchmarks.values() if name in t.tasks)
     assert mean.value == pytest.approx(record.mean)
     assert mean.have == len(held)
@@ -224,9 +227,9 @@ def test_scoring_an_export_gives_the_scores_of_the_study(done: Done, folders: tu
 
 def test_the_study_is_not_perfect_everywhere(folders: tuple[Path, Path]) -> None:
     """Else the round trip would prove little; and labels score 100 against themselves."""
-    values = [v for task in xtreme.score(*folders).tasks.values() for of in task.metrics.values() for v in of.values()]
+    values = [v for task in scoring.score(*folders).tasks.values() for of in task.metrics.values() for v in of.values()]
     assert len({round(value, 3) for value in values}) > 8
-    perfect = xtreme.score(*labels_as_predictions(folders[1]))
+    perfect = scoring.score(*labels_as_predictions(folders[1]))
     for name, task in perfect.tasks.items():
         assert set(task.metrics[FORMATS[name].headline[-1]].values()) == {100.0}, name
 
@@ -296,7 +299,7 @@ def refused(held: Done, folder: Path, **filters: Any) -> str:
     """The one line of a refusal; nothing is written."""
     before = sorted(folder.parent.iterdir())
     with pytest.raises(ConfigError) as caught:
-        xtreme.export(held.plan, held.workspace, folder, **filters)
+        scoring.export(held.plan, held.workspace, folder, **filters)
     assert caught.value.exit_code == 2
     assert sorted(folder.parent.iterdir()) == before
     return str(caught.value)
@@ -336,7 +339,7 @@ def test_candidates_are_listed(swapped: Done, tmp_path: Path) -> None:
 def test_filters_choose(swapped: Done, done: Done, tmp_path: Path) -> None:
     adapter = "bottleneck reduction=4"
     chosen = {"method": adapter, "trained_on": "mnli", "over": "mnli", "seed": 1}
-    xtreme.export(swapped.plan, swapped.workspace, tmp_path / "p", **chosen)  # type: ignore[arg-type]
+    scoring.export(swapped.plan, swapped.workspace, tmp_path / "p", **chosen)  # type: ignore[arg-type]
     (cell,) = [
         c for c in swapped.plan.cells if (c.task, c.method, c.trained_on, c.over) == ("xnli", adapter, "mnli", "mnli")
     ]
@@ -349,7 +352,7 @@ def test_retrieval_without_an_intermediate_is_one_result(
 ) -> None:
     """Every method and seed shares its phase."""
     held = study(tiny, root, done, **{**SWAPPED, "targets": ["tatoeba"], "seeds": [1, 2], "swap": "off"})
-    written = xtreme.export(held.plan, held.workspace, tmp_path / "p", trained_on="none")
+    written = scoring.export(held.plan, held.workspace, tmp_path / "p", trained_on="none")
     assert len(written) == 2
 
 
@@ -361,7 +364,7 @@ def test_what_cannot_be_exported(tiny: Path, root: Path, done: Done, tmp_path: P
     told = "xnli: evaluate.split is 'dev'; XTREME has predictions of test"
     assert refused(dev, tmp_path / "p") == told
     with pytest.raises(ConfigError, match=re.escape(told)):
-        xtreme.export_labels(dev.plan, dev.workspace, tmp_path / "l")
+        scoring.export_labels(dev.plan, dev.workspace, tmp_path / "l")
     other = study(tiny, root, done, targets=["sample_nli"])
     assert refused(other, tmp_path / "p").startswith("no target of this study is a task of XTREME; they are xnli, ")
 
@@ -374,7 +377,7 @@ def test_a_subset_of_the_rows_is_refused(tiny: Path, root: Path, done: Done, tmp
     )
     whole = study(tiny, root, done, evaluate={"examples": 18})
     execute(whole.plan, whole.workspace, device="cpu")
-    assert len(xtreme.export(whole.plan, whole.workspace, tmp_path / "p")) == 3
+    assert len(scoring.export(whole.plan, whole.workspace, tmp_path / "p")) == 3
 
 
 def test_tatoeba_of_both_benchmarks_is_refused(tiny: Path, root: Path, done: Done, tmp_path: Path) -> None:
@@ -390,7 +393,7 @@ def test_rows_without_a_label_are_refused(tiny: Path, done: Done, root: Path, tm
     held = Done(tiny, copy, tmp_path / "store", targets=["paws_x"], languages=["de"])
     execute(held.plan, held.workspace, device="cpu")
     with pytest.raises(DataError, match=r"^paws_x: de: 1 rows have no gold label and so no prediction$"):
-        xtreme.export(held.plan, held.workspace, tmp_path / "p")
+        scoring.export(held.plan, held.workspace, tmp_path / "p")
 
 
 def test_data_that_changed_is_refused(tiny: Path, done: Done, root: Path, tmp_path: Path) -> None:
@@ -401,7 +404,7 @@ def test_data_that_changed_is_refused(tiny: Path, done: Done, root: Path, tmp_pa
     fresh = Workspace(tmp_path / "store", copy)
     fresh.store = done.workspace.store
     with pytest.raises(DataError, match=r"the files changed since the plan was made; run the command again$"):
-        xtreme.export(held.plan, fresh, tmp_path / "p")
+        scoring.export(held.plan, fresh, tmp_path / "p")
     assert not (tmp_path / "p").exists()
 
 
@@ -413,7 +416,7 @@ def test_question_ids_must_differ(tiny: Path, done: Done, root: Path, tmp_path: 
     held = Done(tiny, copy, tmp_path / "store", targets=["mlqa"], languages=["de"])
     told = r"^mlqa: the ids of its questions are not distinct; XTREME's files go by them$"
     with pytest.raises(DataError, match=told):
-        xtreme.export_labels(held.plan, held.workspace, tmp_path / "l")
+        scoring.export_labels(held.plan, held.workspace, tmp_path / "l")
 
 
 def test_folders_in_the_way(done: Done, tmp_path: Path) -> None:
@@ -422,14 +425,14 @@ def test_folders_in_the_way(done: Done, tmp_path: Path) -> None:
     told = f"{tmp_path}/p: already there; choose another folder or remove it"
     assert refused(done, tmp_path / "p") == told
     (tmp_path / "p/x").unlink()
-    written = xtreme.export(done.plan, done.workspace, tmp_path / "p")
+    written = scoring.export(done.plan, done.workspace, tmp_path / "p")
     assert all(path.is_file() for path in written)
     assert refused(done, tmp_path / "p") == told
     assert refused(done, written[0]) == f"{written[0]}: already there; choose another folder or remove it"
     with pytest.raises(ConfigError, match="predictions and labels need a folder each"):
-        xtreme.check_empty(tmp_path / "a", tmp_path / "b/../a")
+        scoring.check_empty(tmp_path / "a", tmp_path / "b/../a")
     with pytest.raises(ResourceError, match="cannot be written: Not a directory"):
-        xtreme.export(done.plan, done.workspace, written[0] / "p")
+        scoring.export(done.plan, done.workspace, written[0] / "p")
 
 
 def test_nothing_appears_when_writing_fails(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,6 +446,6 @@ def test_nothing_appears_when_writing_fails(done: Done, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(ResourceError, match=r"/p: cannot be written: No space left on device$"):
-        xtreme.export(done.plan, done.workspace, tmp_path / "p")
+        scoring.export(done.plan, done.workspace, tmp_path / "p")
     assert list(tmp_path.iterdir()) == []
     assert np.unique([path.parent.parent.name[:3] for path in calls]).tolist() == [".p."]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from adaptstilts import languages, tasks
 from adaptstilts.errors import DataError
-from adaptstilts.interop import xtreme
-from adaptstilts.xtreme import BENCHMARKS, FORMATS
+from adaptstilts.interop.xtreme import scoring
+from adaptstilts.metrics.xtreme import BENCHMARKS, FORMATS
 
 XNLI = ("entailment", "neutral", "contradiction")
 UPOS = "ADJ ADP ADV NOUN VERB X".split()
@@ -47,8 +47,8 @@ class Sides:
         put(self.predicted, task, code, predicted)
         put(self.gold, task, code, gold)
 
-    def score(self, **options: Any) -> xtreme.Report:
-        return xtreme.score(self.predicted, self.gold, **options)
+    def score(self, **options: Any) -> scoring.Report:
+        return scoring.score(self.predicted, self.gold, **options)
 
     def refused(self, **options: Any) -> str:
         """The one line of the error, with the folders shortened; its exit code is 3."""
@@ -79,7 +79,7 @@ def test_languages_are_those_of_the_benchmarks() -> None:
             assert all(languages.resolve(code).code == code for code in codes)
 
 
-@pytest.mark.parametrize(("task", "folder"), xtreme.FOLDERS.items())
+@pytest.mark.parametrize(("task", "folder"), scoring.FOLDERS.items())
 def test_tasks_of_the_package_have_languages_of_xtreme(task: str, folder: str) -> None:
     if task in tasks.known():
         held = tasks.get(task)
@@ -184,12 +184,12 @@ def test_what_is_not_whole_is_marked(sides: Sides) -> None:
         sides.put("pawsx", code, "0\n1\n", "0\n0\n")
     sides.put("xnli", "en", "neutral\n", "neutral\n")
     first, second = sides.score().benchmarks.values()
-    assert first.tasks["pawsx"] == xtreme.Mean(50.0, 7, 7)
+    assert first.tasks["pawsx"] == scoring.Mean(50.0, 7, 7)
     assert first.tasks["xnli"].marked == "100.0 (1/15)"
     assert first.tasks["udpos"].value is None
-    assert first.groups["sentence pair"] == xtreme.Mean(75.0, 2, 2, (), ("xnli 1/15",))
+    assert first.groups["sentence pair"] == scoring.Mean(75.0, 2, 2, (), ("xnli 1/15",))
     assert first.groups["sentence pair"].marked == "75.0 (xnli 1/15)"
-    assert first.groups["retrieval"] == xtreme.Mean(None, 0, 2, ("bucc2018", "tatoeba"))
+    assert first.groups["retrieval"] == scoring.Mean(None, 0, 2, ("bucc2018", "tatoeba"))
     assert first.total.value is None
     assert (first.total.have, first.total.of) == (2, 9)
     assert first.total.missing == ("udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc2018", "tatoeba")
@@ -410,7 +410,7 @@ def test_damaged_files_are_scored_or_told(
         assert FORMATS[task].file(code) in told
     else:
         json.dumps(report.json(), allow_nan=False)
-        assert task in xtreme.render(report)
+        assert task in scoring.render(report)
 
 
 def test_long_values_are_shortened(sides: Sides) -> None:
@@ -456,7 +456,7 @@ def test_missing_folders(sides: Sides, tmp_path: Path) -> None:
     sides.gold.rmdir()
     assert sides.refused() == "L: no such folder; expected <task>/test-<language>.<suffix> in it"
     with pytest.raises(DataError, match=r"no such folder; expected <task>/test-<language>\.<suffix> in it$"):
-        xtreme.score(tmp_path / "nowhere", tmp_path)
+        scoring.score(tmp_path / "nowhere", tmp_path)
 
 
 def test_a_folder_in_the_place_of_a_file(sides: Sides) -> None:
@@ -470,7 +470,7 @@ def test_a_report_reads_well(sides: Sides) -> None:
     sides.put("xnli", "de", "neutral\n", "neutral\n")
     sides.put("xnli", "en", "neutral\n", "entailment\n")
     sides.put("xquad", "en", '{"a": "red cat"}', '{"a": ["cat"], "b": ["x"]}')
-    assert xtreme.render(sides.score()).replace(str(sides.predicted), "P") == (
+    assert scoring.render(sides.score()).replace(str(sides.predicted), "P") == (
         "| language     | xnli        | xquad             |\n"
         "| ------------ | ----------- | ----------------- |\n"
         "| en           | 0.0         | 33.3 / 0.0        |\n"

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptstilts import kinds, tasks
-from adaptstilts.config import Retrieve
 from adaptstilts.data.examples import Examples
-from adaptstilts.kinds.retrieval import Found, Retrieval, Side
-from adaptstilts.retrieval.search import unit
+from adaptstilts.kinds.sentence_search import Found, Retrieval, Side
+from adaptstilts.search.exact import unit
+from adaptstilts.study import Retrieve
 
 KIND = cast(Retrieval, kinds.get("mining"))
 Texts = dict[str, list[str]]

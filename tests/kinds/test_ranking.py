@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples
 from adaptstilts.errors import DataError
-from adaptstilts.kinds import ranking
-from adaptstilts.kinds.base import Batch, Features, collate
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads, ranking
+from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.inference import predict
+from adaptstilts.runtime.inference import predict
 
 CPU = torch.device("cpu")
 TASK = tasks.get("lareqa")

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from adaptstilts import kinds, tasks
-from adaptstilts.kinds.base import Features, collate
+from adaptstilts.kinds import heads
 from adaptstilts.kinds.span import SpanHead
-from adaptstilts.models import heads
+from adaptstilts.models.batching import Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.inference import predict
+from adaptstilts.runtime.inference import predict
 
 TASK = tasks.get("squad_v2")
 KIND = kinds.get("span")

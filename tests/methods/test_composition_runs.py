@@ -13,20 +13,22 @@ import torch
 from conftest import STUDY, make_data, write_split
 from safetensors.torch import load_file, save_file
 
-from adaptstilts import config, plan, tables
-from adaptstilts.config import Study
+from adaptstilts import study as config
 from adaptstilts.errors import Interrupted
 from adaptstilts.methods import fusion
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase
+from adaptstilts.reports import tables
+from adaptstilts.reports.records import Record, records
 from adaptstilts.run import execute, perform
-from adaptstilts.scores import Record, records
-from adaptstilts.spec import EvaluatePhase, Phase, TrainPhase
-from adaptstilts.store import Entry, Store
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.checkpoints import Checkpoints
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Entry, Store
+from adaptstilts.study import Study
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -68,7 +70,7 @@ class Bench:
         return config.parse(json.dumps(held))
 
     def plan(self, **changed: Any) -> Plan:
-        return plan.expand(self.study(**changed), self.workspace)
+        return expand.expand(self.study(**changed), self.workspace)
 
     def runtime(self, **options: Any) -> Runtime:
         return Runtime(self.workspace, self.workspace.model(self.study()), device="cpu", **options)

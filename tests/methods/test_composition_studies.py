@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from conftest import STUDY, make_data, write_split
 
-from adaptstilts import config, plan
-from adaptstilts.checks import blended
-from adaptstilts.config import Study
+from adaptstilts import study as config
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError
-from adaptstilts.models.source import Model
-from adaptstilts.plan import Plan
-from adaptstilts.spec import EvaluatePhase, MergePhase, TrainPhase
+from adaptstilts.models.locate import Model
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase
+from adaptstilts.plan.validation import blended
+from adaptstilts.study import Study
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -48,7 +49,7 @@ def make(tiny: Path, lines: Path, tmp_path: Path) -> Make:
     def expanded(**changed: Any) -> Plan:
         small = {"model": str(tiny), "intermediates": BOTH, "targets": ["udpos"], "swap": "off", "methods": [SEQ]}
         study = config.parse(json.dumps({**STUDY, **small, **changed}))
-        return plan.expand(study, Workspace(tmp_path / "store", lines))
+        return expand.expand(study, Workspace(tmp_path / "store", lines))
 
     return expanded
 
@@ -105,7 +106,7 @@ def test_keys_of_plain_studies_are_what_they_were(
     monkeypatch.setattr(Split, "identity", identity)
     for more in ({}, {"compositions": ["stack"], "language_adapters": None}):
         study = config.parse(json.dumps({**STUDY, "model": str(tiny), **more}))
-        made = plan.expand(study, Workspace(tmp_path / "store", lines))
+        made = expand.expand(study, Workspace(tmp_path / "store", lines))
         keys = {phase.title: phase.key for phase in made.phases.values()}
         assert {title: keys[title][:16] for title in PINNED} == PINNED
         assert len(keys) == 109

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from conftest import STUDY
 
-from adaptstilts import config, plan
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.reports.records import records
 from adaptstilts.run import execute
-from adaptstilts.scores import records
-from adaptstilts.spec import TrainPhase
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -30,7 +31,7 @@ def make(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., Plan]:
     def expanded(**changed: Any) -> Plan:
         small = {"model": str(tiny), "intermediates": ["none", "mnli"], "targets": ["udpos"], "swap": "off"}
         study = config.parse(json.dumps({**STUDY, **small, **changed}))
-        return plan.expand(study, Workspace(tmp_path / "store", data_root))
+        return expand.expand(study, Workspace(tmp_path / "store", data_root))
 
     return expanded
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adaptstilts import config
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.source import SHIPPED, builtin_names, locate
+from adaptstilts.models.locate import SHIPPED, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.plan import expand
+from adaptstilts.plan.expand import expand
 from adaptstilts.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]

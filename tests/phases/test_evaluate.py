@@ -13,18 +13,20 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import STUDY, make_encoder, write_split
 
-from adaptstilts import config, kinds, languages, metrics, plan, tasks
+from adaptstilts import kinds, languages, study, tasks
 from adaptstilts.errors import ArtifactError, DataError, Interrupted
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads
+from adaptstilts.metrics import scores as metrics
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.models.source import locate
-from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.plan import Cell, Plan
+from adaptstilts.models.locate import locate
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Cell, Plan
+from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.run import execute, perform
-from adaptstilts.spec import EvaluatePhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.inference import predict
+from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
 
 METHODS = [{"kind": "bottleneck", "reduction": 4}, {"kind": "lora", "rank": 2}]
@@ -39,8 +41,8 @@ class Done:
         held["train"] = {**STUDY["train"], "precision": "fp32", "lr": 0.03, "max_steps": 8}
         self.data, self.model = data, model
         self.workspace = Workspace(store, data)
-        self.study = config.parse(json.dumps({**held, **changed}))
-        self.plan: Plan = plan.expand(self.study, self.workspace)
+        self.study = study.parse(json.dumps({**held, **changed}))
+        self.plan: Plan = expand.expand(self.study, self.workspace)
 
     def entry(self, cell: Cell) -> Entry:
         return self.workspace.store.entry(cell.phase)

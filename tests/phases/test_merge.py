@@ -11,19 +11,21 @@ import pytest
 import torch
 from conftest import STUDY, make_encoder
 
-from adaptstilts import config, digests, plan
+from adaptstilts import study as config
 from adaptstilts.errors import ArtifactError
+from adaptstilts.io import hashing
+from adaptstilts.kinds import heads
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.full import Full
-from adaptstilts.models import heads
 from adaptstilts.models.encoder import Encoder, generator
-from adaptstilts.models.resident import Resident
 from adaptstilts.phases.merge import merge
-from adaptstilts.phases.runtime import Runtime
+from adaptstilts.plan import expand
+from adaptstilts.plan.phases import MergePhase
 from adaptstilts.run import perform
-from adaptstilts.spec import MergePhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
 
 SEQ = Bottleneck(reduction=4)
@@ -43,7 +45,7 @@ class Bench:
         """An entry as a training phase leaves it, its weights drawn from the task's name."""
         spec = {"kind": "train", "version": 1, "task": task, "model": self.model.fingerprint.identity(), **changed}
         spec["method"] = method.identity()
-        key = digests.of(spec)
+        key = hashing.of(spec)
         encoder = Encoder(self.model.folder, method.backend)
         with self.workspace.store.stage(key) as staging, generator(task):
             if isinstance(method, Full):
@@ -136,9 +138,9 @@ def test_an_adapter_that_is_not_what_its_spec_says_is_refused(bench: Bench, tmp_
     one = bench.entry("mnli")
     two = bench.entry("squad", Bottleneck(reduction=8))
     spec = {**bench.workspace.store.entry(two).spec, "method": SEQ.identity()}
-    with bench.workspace.store.stage(digests.of(spec)) as staging:
+    with bench.workspace.store.stage(hashing.of(spec)) as staging:
         shutil.copytree(bench.workspace.store.entry_folder(two) / "adapter", staging / "adapter")
-        lying = bench.workspace.store.commit(digests.of(spec), spec, staging).key
+        lying = bench.workspace.store.commit(hashing.of(spec), spec, staging).key
     with pytest.raises(ArtifactError, match="holds bottleneck reduction=8, expected bottleneck reduction=4"):
         bench.merged(one, lying)
 
@@ -165,7 +167,7 @@ def test_a_merged_adapter_is_a_parent_like_any_other(tiny: Path, data_root: Path
         "train": {**STUDY["train"], "max_steps": 1},
     }
     workspace = Workspace(tmp_path / "store", data_root)
-    made = plan.expand(config.parse(json.dumps(study)), workspace)
+    made = expand.expand(config.parse(json.dumps(study)), workspace)
     runtime = Runtime(workspace, made.model, device="cpu")
     resident = Resident(workspace.store, made.model, runtime.device)
     for phase in made.order():

@@ -8,7 +8,9 @@ from typing import Any
 
 from conftest import STUDY, WORDS
 
-from adaptstilts import config, plan, scores
+from adaptstilts import study as config
+from adaptstilts.plan import expand
+from adaptstilts.reports import records as scores
 from adaptstilts.run import execute
 from adaptstilts.workspace import Workspace
 
@@ -27,7 +29,7 @@ def test_supertags_from_a_file(tiny: Path, data_root: Path, tmp_path: Path) -> N
     study = {**STUDY, "model": str(tiny), "intermediates": ["none", "ccg"], "methods": methods, "targets": ["xnli"]}
     study |= {"targets": ["ccg", "xnli"], "languages": ["en", "de"]}
     workspace = Workspace(tmp_path / "store", data_root)
-    found = plan.expand(config.parse(json.dumps(study)), workspace)
+    found = expand.expand(config.parse(json.dumps(study)), workspace)
     execute(found, workspace)
     records = {(r.task, r.trained_on, r.over): r for r in scores.records(found, workspace.store)}
     record = records["ccg", "none", "none"]

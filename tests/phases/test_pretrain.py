@@ -15,13 +15,13 @@ from torch.nn import functional
 
 from adaptstilts import run
 from adaptstilts.errors import ConfigError, DivergedError, Interrupted
-from adaptstilts.models.source import locate
+from adaptstilts.models.locate import locate
 from adaptstilts.phases import pretrain as phases
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.pretrain import export
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.batches import Masked
 from adaptstilts.pretrain.recipe import PretrainPlan, Shape
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
 

@@ -13,17 +13,20 @@ import pytest
 from conftest import write_split
 from ranked import LAREQA, MEWSLI, jsonl_file, squad_file, write_lareqa, write_mewsli
 
-from adaptstilts import config, kinds, plan, scores, tables, tasks
+from adaptstilts import kinds, tasks
+from adaptstilts import study as config
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.rank import CHUNK, load, rank
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
+from adaptstilts.reports import records, tables
 from adaptstilts.run import execute
-from adaptstilts.spec import EvaluatePhase, TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
 Made = Callable[..., tuple[Plan, Workspace]]
@@ -54,7 +57,7 @@ def made(tiny: Path, root: Path, tmp_path: Path) -> Made:
             "train": TRAIN,
         }
         workspace = Workspace(tmp_path / store, data)
-        return plan.expand(config.parse(json.dumps({**held, **changed})), workspace), workspace
+        return expand.expand(config.parse(json.dumps({**held, **changed})), workspace), workspace
 
     return expanded
 
@@ -146,7 +149,7 @@ def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) ->
         assert score["pool"]["candidates"] == len(held.candidates)
         assert (score["pool"]["languages"], score["pool"]["of"]) == (3, 11)
         assert 0 < score["values"]["map"] < 100
-    (record,) = scores.records(study, workspace.store)
+    (record,) = records.records(study, workspace.store)
     assert record.mean == pytest.approx(np.mean([score["values"]["map"] for score in found.values()]))
     text = tables.render([record], "md")
     assert "### lareqa: map" in text
@@ -186,7 +189,7 @@ def test_a_study_with_mewsli_x(made: Made, root: Path, tiny: Path) -> None:
     queries = [tokenizer.single(ids, 64)[0] for ids in tokenizer.ids(asked)]
     found = workspace.store.entry(phase.key).json("predictions/ta.json")["predictions"]
     check_ranked(encoder, queries, pool, found)
-    (record, *_) = scores.records(study, workspace.store)
+    (record, *_) = records.records(study, workspace.store)
     assert "_ranked against 30 candidates_" in tables.render([record], "md")
 
 
@@ -281,7 +284,7 @@ def test_questions_without_a_sentence_are_counted(made: Made, tmp_path: Path) ->
     assert [found[code]["n"] for code in found] == [7, 8, 8]
     targets = load(evaluated(study), Runtime(workspace, study.model)).targets
     assert sorted(len(wanted) for wanted in targets["en"]) == [2] + [3] * 7
-    (record,) = scores.records(study, workspace.store)
+    (record,) = records.records(study, workspace.store)
     assert record.dropped == 1
 
 
@@ -386,7 +389,7 @@ def test_chunks_change_nothing(made: Made, monkeypatch: pytest.MonkeyPatch) -> N
 def test_long_texts_are_counted(made: Made) -> None:
     study, workspace = made(evaluate={"max_length": 10})
     execute(study, workspace, device="cpu")
-    (record,) = scores.records(study, workspace.store)
+    (record,) = records.records(study, workspace.store)
     assert record.pool["truncated"] == record.pool["candidates"]
     assert 0 < record.truncated <= 1
     assert f"{record.pool['truncated']} of them cut to the maximum length" in tables.render([record], "md")

@@ -12,18 +12,19 @@ import pytest
 import torch
 from conftest import write_split
 
-from adaptstilts import config, plan
-from adaptstilts.kinds.base import Feature, Features
+from adaptstilts import study as config
+from adaptstilts.models.batching import Feature, Features
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.retrieve import default_layer
-from adaptstilts.phases.runtime import Runtime
+from adaptstilts.plan import expand
+from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.retrieval.search import unit
+from adaptstilts.retrieval.pooling import default_layer
 from adaptstilts.run import execute
-from adaptstilts.spec import RetrievePhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.search.exact import unit
+from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
 
 
@@ -42,7 +43,7 @@ def run(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., list[tuple
             "train": {"max_steps": 4, "batch_size": 8, "max_length": 48, "lr": 0.01, "precision": "fp32"},
         }
         workspace = Workspace(tmp_path / "store", data)
-        made = plan.expand(config.parse(json.dumps({**held, **changed})), workspace)
+        made = expand.expand(config.parse(json.dumps({**held, **changed})), workspace)
         execute(made, workspace, device="cpu")
         phases = [phase for phase in made.order() if isinstance(phase, RetrievePhase)]
         return [(phase, workspace.store.entry(phase.key)) for phase in phases]

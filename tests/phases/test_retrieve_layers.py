@@ -12,19 +12,21 @@ import numpy as np
 import pytest
 from conftest import write_split
 
-from adaptstilts import config, plan, scores, tables
-from adaptstilts.config import Retrieve
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError, Interrupted
 from adaptstilts.kinds import bitext
-from adaptstilts.models.resident import Resident
 from adaptstilts.phases.retrieve import retrieve
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.plan import Plan
-from adaptstilts.retrieval.mutual import mutual
-from adaptstilts.retrieval.search import unit
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import RetrievePhase
+from adaptstilts.reports import records, tables
 from adaptstilts.run import execute
-from adaptstilts.spec import RetrievePhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.search.exact import unit
+from adaptstilts.search.mutual import mutual
+from adaptstilts.store.store import Entry
+from adaptstilts.study import Retrieve
 from adaptstilts.workspace import Workspace
 
 Run = Callable[..., Entry]
@@ -39,7 +41,7 @@ def expanded(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., tuple
         held = {"name": "r", "model": str(tiny), "methods": ["full"], "targets": [task], "missing": "skip"}
         study = config.parse(json.dumps({**held, "retrieve": {**BASIC, **settings}}))
         workspace = Workspace(tmp_path / "store", data)
-        return plan.expand(study, workspace), workspace
+        return expand.expand(study, workspace), workspace
 
     return made
 
@@ -71,7 +73,7 @@ def test_every_layer_is_that_of_a_phase_of_its_own(run: Run) -> None:
 def test_layers_are_in_the_tables_of_a_study(expanded: Callable[..., tuple[Plan, Workspace]]) -> None:
     made, workspace = expanded(layers=[0, 2])
     execute(made, workspace, device="cpu")
-    (record,) = scores.records(made, workspace.store)
+    (record,) = records.records(made, workspace.store)
     held = workspace.store.entry(made.cells[0].phase).json("layers.json")
     assert (record.layer, list(record.layers)) == (3, [0, 2, 3])
     assert record.layers[3] == pytest.approx(record.mean)
@@ -83,7 +85,7 @@ def test_layers_are_in_the_tables_of_a_study(expanded: Callable[..., tuple[Plan,
     )
     plain, _ = expanded()
     execute(plain, workspace, device="cpu")
-    assert "hidden state" not in tables.render(scores.records(plain, workspace.store), "md")
+    assert "hidden state" not in tables.render(records.records(plain, workspace.store), "md")
 
 
 def test_the_reported_layer_is_never_the_best_one(run: Run) -> None:
@@ -248,7 +250,7 @@ def test_xsim_is_beside_the_headline(run: Run, expanded: Callable[..., tuple[Pla
         stats = np.array(found.json("stats.json")[code]["xsim"]["stats"])
         assert score["values"]["xsim"] == pytest.approx(100 * stats[:, 0].mean())
     made, workspace = expanded()
-    (record,) = scores.records(made, workspace.store)
+    (record,) = records.records(made, workspace.store)
     assert record.mean == pytest.approx(record.metrics["accuracy"])
 
 

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from conftest import sentence, write_split
 
-from adaptstilts import config, plan, scores, tables
+from adaptstilts import study as config
 from adaptstilts.errors import DataError
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.reports import records as scores
+from adaptstilts.reports import tables
 from adaptstilts.run import execute
 from adaptstilts.workspace import Workspace
 
@@ -68,7 +71,7 @@ def made(tiny: Path, root: Path, tmp_path: Path) -> Callable[..., tuple[Plan, Wo
             "retrieve": {"max_length": 48, "precision": "fp32"},
         }
         workspace = Workspace(tmp_path / store, root)
-        return plan.expand(config.parse(json.dumps({**held, **changed})), workspace), workspace
+        return expand.expand(config.parse(json.dumps({**held, **changed})), workspace), workspace
 
     return expanded
 

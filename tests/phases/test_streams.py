@@ -12,16 +12,18 @@ import pytest
 from conftest import STUDY, write_split
 from safetensors.torch import load_file
 
-from adaptstilts import config, plan, scores
-from adaptstilts.config import Mixture
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, Interrupted
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.phases.streams import shares, streams, turns
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.reports import records as scores
 from adaptstilts.run import execute, perform
-from adaptstilts.spec import TrainPhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Entry
+from adaptstilts.study import Mixture
 from adaptstilts.workspace import Workspace
 
 MULTI: dict[str, Any] = {"task": "multi", "mixture": {"tasks": ["mnli", "squad", "social_i_qa"], "cap": 32}}
@@ -48,7 +50,7 @@ def planned(tiny: Path, workspace: Workspace, *parts: Any, **changed: Any) -> Pl
         "train": {**STUDY["train"], "precision": "fp32", "max_steps": None, "epochs": 2, "batch_size": 8},
         **changed,
     }
-    return plan.expand(config.parse(json.dumps(study)), workspace)
+    return expand.expand(config.parse(json.dumps(study)), workspace)
 
 
 def first(found: Plan, task: str) -> TrainPhase:

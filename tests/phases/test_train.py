@@ -15,21 +15,23 @@ from conftest import STUDY, make_data, write_split
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adaptstilts import config, kinds, plan, tasks
-from adaptstilts.config import Train
+from adaptstilts import kinds, tasks
+from adaptstilts import study as config
 from adaptstilts.errors import DataError, DivergedError, Interrupted
-from adaptstilts.kinds.base import IGNORE
-from adaptstilts.models import heads
+from adaptstilts.kinds import heads
+from adaptstilts.models.batching import IGNORE
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.checkpoint import Checkpoints
-from adaptstilts.phases.inference import predict
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.phases.train import _Trainer
-from adaptstilts.plan import Plan
+from adaptstilts.plan import expand
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.spec import TrainPhase
-from adaptstilts.store import Entry
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.checkpoints import Checkpoints
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.inference import predict
+from adaptstilts.store.store import Entry
+from adaptstilts.study import Train
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -47,7 +49,7 @@ class Bench:
     def plan(self, train: dict[str, Any] | None = None, **changed: Any) -> Plan:
         held = {"name": "t", "model": str(self.model), "methods": [SEQ], "targets": ["mnli"], "languages": None}
         study = {**held, "missing": "skip", "train": {**BUDGET, **(train or {})}, **changed}
-        return plan.expand(config.parse(json.dumps(study)), self.workspace)
+        return expand.expand(config.parse(json.dumps(study)), self.workspace)
 
     def phases(self, train: dict[str, Any] | None = None, **changed: Any) -> list[TrainPhase]:
         return [phase for phase in self.plan(train, **changed).order() if isinstance(phase, TrainPhase)]

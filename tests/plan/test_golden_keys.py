@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from adaptstilts import config
-from adaptstilts.outline import Outline
-from adaptstilts.plan import expand
+from adaptstilts import study
+from adaptstilts.plan.expand import expand
+from adaptstilts.plan.outline import Outline
+from adaptstilts.plan.phases import Phase
 from adaptstilts.pretrain import recipe
-from adaptstilts.spec import Phase
 from adaptstilts.workspace import Workspace
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -38,7 +38,7 @@ def phases(name: str, workspace: Workspace) -> list[Phase]:
     path = CONFIGS.parent / name
     if "pretrain" in name:
         return recipe.expand(recipe.load(path, ()), workspace, ()).order()
-    return expand(config.load(path, OVERRIDES.get(name, [])), workspace).order()
+    return expand(study.load(path, OVERRIDES.get(name, [])), workspace).order()
 
 
 @pytest.mark.parametrize("case", GOLDEN)

@@ -15,10 +15,10 @@ from conftest import write_split
 from adaptstilts.errors import ArtifactError, DataError, Interrupted
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.phases.corpus import corpus as run_phase
-from adaptstilts.phases.runtime import Runtime
 from adaptstilts.pretrain import corpus, encoded, svd, vocabulary
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import PretrainPlan, Vocabulary
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
 

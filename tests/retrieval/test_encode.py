@@ -13,8 +13,8 @@ from conftest import WORDS
 
 from adaptstilts import methods
 from adaptstilts.errors import Interrupted
-from adaptstilts.kinds.base import Feature, collate
-from adaptstilts.kinds.retrieval import sentence_features
+from adaptstilts.kinds.sentence_search import sentence_features
+from adaptstilts.models.batching import Feature, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.retrieval import pooling

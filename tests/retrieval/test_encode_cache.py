@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from conftest import WORDS, make_encoder
 
-from adaptstilts import config
+from adaptstilts import study as config
 from adaptstilts.errors import DataError, Interrupted, ResourceError
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.retrieval import vectors as module
-from adaptstilts.retrieval.vectors import Recipe, vectors
-from adaptstilts.store import Store
+from adaptstilts.retrieval import vector_cache as module
+from adaptstilts.retrieval.vector_cache import Recipe, vectors
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 TEXTS = [f"{a} {b} {c}" for a in WORDS[:5] for b in WORDS[5:9] for c in ("", "tree river stone bird")]

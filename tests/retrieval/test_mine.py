@@ -14,20 +14,21 @@ import numpy as np
 import pytest
 from conftest import sentence
 
-from adaptstilts import config, plan
+from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError
-from adaptstilts.models import source as models
-from adaptstilts.models.resident import Resident
-from adaptstilts.phases.runtime import Runtime
-from adaptstilts.retrieval import vectors as vectors_module
-from adaptstilts.retrieval.bucc import one_to_one
+from adaptstilts.models import locate as models
+from adaptstilts.plan import expand
+from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.retrieval import vector_cache as vectors_module
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.retrieval.margin import candidates
 from adaptstilts.retrieval.mine import Settings, mine
-from adaptstilts.retrieval.search import unit
-from adaptstilts.retrieval.vectors import Recipe, vectors
+from adaptstilts.retrieval.vector_cache import Recipe, vectors
 from adaptstilts.run import execute
-from adaptstilts.spec import TrainPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.search.bucc import one_to_one
+from adaptstilts.search.exact import unit
+from adaptstilts.search.margin import candidates
 from adaptstilts.workspace import Workspace
 
 
@@ -87,7 +88,7 @@ def test_settings_change_what_is_written_and_nothing_is_made_again(
     mine(*texts, out, settings(tiny), workspace, device="cpu")
     every = rows(out)
     monkeypatch.setattr("adaptstilts.retrieval.mine.encode", lambda *given, **named: pytest.fail("encoded again"))
-    monkeypatch.setattr("adaptstilts.retrieval.shards.work", lambda piece: pytest.fail("searched again"))
+    monkeypatch.setattr("adaptstilts.search.sharded.work", lambda piece: pytest.fail("searched again"))
     middle = float(every[len(every) // 2][0])
     found = mine(*texts, out, settings(tiny, threshold=middle), workspace, device="cpu")
     assert rows(out) == [row for row in every if float(row[0]) >= middle][: found.pairs]
@@ -158,7 +159,7 @@ def test_an_adapter_of_another_store(
     """By its folder, with what it stands on; it changes the vectors, and so the pairs."""
     trained = Workspace(tmp_path / "trained", data_root)
     changed = {"intermediates": ["mnli"], "targets": ["udpos"], "methods": [{"kind": "bottleneck", "reduction": 4}]}
-    study = plan.expand(config.load(study_file(**changed, swap="off")), trained)
+    study = expand.expand(config.load(study_file(**changed, swap="off")), trained)
     execute(study, trained, device="cpu")
     (upper,) = (p for p in study.order() if isinstance(p, TrainPhase) and p.task == "udpos")
     workspace, bare, adapted = Workspace(tmp_path / "store"), tmp_path / "bare.tsv", tmp_path / "adapted.tsv"
@@ -265,7 +266,7 @@ def test_the_key_has_the_precision_that_is_used(
     workspace = Workspace(tmp_path / "store")
     used = []
     for has in (False, True, True):
-        monkeypatch.setattr("adaptstilts.phases.runtime._cpu_has_bf16", lambda has=has: has)
+        monkeypatch.setattr("adaptstilts.runtime.context._cpu_has_bf16", lambda has=has: has)
         found = mine(*texts, tmp_path / "out.tsv", settings(tiny, precision="auto"), workspace, device="cpu")
         used.append(found.precision)
     assert used == ["fp32", "bf16", "bf16"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adaptstilts import config
-from adaptstilts.plan import Plan, expand
+from adaptstilts import study
+from adaptstilts.plan.expand import Plan, expand
+from adaptstilts.reports.records import records
 from adaptstilts.run import execute
-from adaptstilts.scores import records
 from adaptstilts.workspace import Workspace
 
 EARLIER = Path(__file__).with_name("earlier")
@@ -26,7 +26,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def plan(workspace: Workspace) -> Plan:
     """The study that wrote it."""
-    return expand(config.load(EARLIER / "study.yaml"), workspace)
+    return expand(study.load(EARLIER / "study.yaml"), workspace)
 
 
 def test_every_entry_verifies(workspace: Workspace) -> None:

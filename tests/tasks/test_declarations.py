@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from adaptstilts import config, kinds, tasks
-from adaptstilts.config import Train
+from adaptstilts import kinds, tasks
+from adaptstilts import study as config
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.languages import LANGUAGES
+from adaptstilts.study import Train
 from adaptstilts.tasks import Source, Task
 
 EVERY = sorted(tasks.known().items())

@@ -14,8 +14,8 @@ from datasets import ClassLabel, Dataset, Features
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
-from adaptstilts.inventory import take
 from adaptstilts.languages import LANGUAGES
+from adaptstilts.reports.data_inventory import take
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 

@@ -1,0 +1,63 @@
+"""The verb that mines translations from people's own text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from adaptstilts.cli.app import DEFAULT_STORE, BackendOption, Debug, Offline, StoreOption, app, open_workspace, stopping
+
+
+@app.command()
+def mine(
+    foreign: Annotated[Path, typer.Argument(help="Text, UTF-8, one sentence a line.", show_default=False)],
+    english: Annotated[Path, typer.Argument(help="The same in another language.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Gets score, lines and sentences of every pair (TSV).")],
+    model: Annotated[str, typer.Option(help="builtin:NAME, a folder, or a hub id.")] = "builtin:small",
+    adapter: Annotated[str | None, typer.Option(help="Folder of an entry, or the beginning of a key.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Hidden state; two thirds of the depth.", min=0)] = None,
+    pooling: Annotated[Literal["mean", "max", "idf", "cls"], typer.Option(help="mean, max, idf or cls.")] = "mean",
+    precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="auto, bf16 or fp32.")] = "auto",
+    max_length: Annotated[
+        int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
+    ] = None,
+    margin: Annotated[
+        Literal["ratio", "distance", "absolute"], typer.Option(help="ratio, distance or absolute.")
+    ] = "ratio",
+    k: Annotated[int, typer.Option("--k", help="Neighbours that make a neighbourhood.", min=1)] = 4,
+    retrieval: Annotated[
+        Literal["max", "intersect", "forward", "backward"], typer.Option(help="max, intersect, forward or backward.")
+    ] = "max",
+    threshold: Annotated[float | None, typer.Option(help="Least score; all above zero when not given.")] = None,
+    index: Annotated[
+        str | None, typer.Option(help="Approximate search: IVF1024,PQ64 or HNSW32, ...; exact when not given.")
+    ] = None,
+    shard: Annotated[int, typer.Option(help="Sentences encoded and searched at a time.", min=1)] = 2**17,
+    backend: BackendOption = "auto",
+    ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+    offline: Offline = False,
+    debug: Debug = False,
+    device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+) -> None:
+    """Mine translations from two text files. Continues where it was interrupted."""
+    from adaptstilts.cli.progress import Progress
+    from adaptstilts.retrieval import mine as mining
+
+    settings = mining.Settings(
+        model, adapter, layer, pooling, precision, max_length, margin, retrieval, k, threshold, index, shard, backend
+    )
+    with stopping(), Progress() as progress:
+        found = mining.mine(
+            foreign, english, out, settings, open_workspace(store, None, offline), ray, device, progress.progress
+        )
+    for i, path in enumerate((foreign, english)):
+        told = f"{found.empty[i]} empty, {found.repeated[i]} repeated"
+        cut = f"{found.truncated[i]} cut to {found.max_length} tokens"
+        typer.echo(f"{path}: {found.lines[i]} lines, {told}, {cut}")
+    if found.recall is not None:
+        typer.echo(f"index {index}: finds {100 * found.recall:.1f} % of the true neighbours (on a sample)")
+    told = f"layer {found.layer}, {found.precision}, {found.seconds:.1f} s"
+    typer.echo(f"{out}: {found.pairs} of {found.candidates} pairs, {told}")

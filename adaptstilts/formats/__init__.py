@@ -1,0 +1,1 @@
+"""Adapters in other people's formats: located, recognised and read."""

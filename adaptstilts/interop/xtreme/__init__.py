@@ -1,0 +1,1 @@
+"""XTREME's folders of predictions: scored, written and read."""

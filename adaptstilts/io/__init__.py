@@ -1,0 +1,1 @@
+"""Files, folders, hashes, leases and strict YAML: nothing here knows what adapters are."""

@@ -1,0 +1,54 @@
+"""An import phase: somebody else's adapter in, an entry like that of a training phase out. Nothing is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from adaptstilts.errors import ArtifactError, ConfigError
+from adaptstilts.formats import recognize
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.plan.phases import ImportPhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+
+
+def adopt(phase: ImportPhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+    """Check an adapter on its base model and write it in the format of its method.
+
+    Raises:
+        ArtifactError: it changed since the plan was made, or is not exactly an adapter of its method on this model.
+    """
+    resident.drop()
+    found = recognize.read(phase.place, runtime.model, runtime.workspace.offline)
+    if found.digest != phase.data["adapter"]:
+        raise ArtifactError(f"adapter {phase.place}: it changed since the plan was made; run the command again")
+    encoder = Encoder(runtime.model.folder, phase.method.backend, runtime.device, runtime.model.name)
+    scratch = staging / "clean"
+    notes = [*found.notes, *recognize.clean(found, scratch)]
+    name = phase.task.replace(".", "_")  # the libraries keep adapters in modules, whose names have no dot
+    try:
+        encoder.load(name, phase.method, scratch)
+    except (ArtifactError, ConfigError) as error:
+        told = str(error).replace(f"{scratch}:", f"{found.weights}:")
+        raise ArtifactError(told.replace(str(scratch), str(found.found.folder))) from None
+    encoder.save(name, staging / "adapter")
+    for path in scratch.iterdir():
+        path.unlink()
+    scratch.rmdir()
+    delta = encoder.delta(name)
+    result = {
+        "format": found.form,
+        "name": found.name,
+        "file": found.weights.name,
+        "revision": found.found.revision,
+        "tensors": len(delta),
+        "trainable": sum(value.numel() for value in delta.values()),
+        "notes": notes,
+    }
+    _write(staging / "result.json", result)
+    _write(staging / "cost.json", {"seconds": 0.0, "peak_bytes": 0, "examples_per_second": 0.0})
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")

@@ -1,0 +1,111 @@
+"""A foresee phase: predictors of transfer from representations alone. Nothing is trained.
+
+``logme`` is that of the target's training rows in the encoder with the intermediate adapter; what stands for a row is
+what the target's head would see. ``embedding`` compares the texts of both tasks: the cosine of their mean vectors, in
+the base model (Vu et al. 2020, arXiv 2005.00770; Poth et al. 2021, arXiv 2104.08247).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adaptstilts.data.batches import sorted_runs
+from adaptstilts.metrics.transfer import logme
+from adaptstilts.models.batching import IGNORE, Feature, Features, collate
+from adaptstilts.models.encoder import Encoder, masked_mean
+from adaptstilts.plan.phases import ForeseePhase
+from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.inference import TOKENS
+from adaptstilts.tasks import Task
+
+VECTORS = 20_000  # of a task, at most
+OTHERS = 4  # tokens drawn beside the right one of a span
+
+Vectors = NDArray[np.float64]
+
+
+def foresee(phase: ForeseePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+    """Run a foresee phase and write ``predictors.json``."""
+    pad = runtime.tokenizer.pad
+    giver = runtime.task(phase.rows)
+    rows = _features(phase, runtime, giver)
+    vectors, targets = labelled(resident.encoder(phase.base, phase.stack), rows, giver, pad)
+    found: dict[str, float | None] = {"logme": logme(vectors, targets) if len(vectors) else None, "embedding": None}
+    if phase.sources:
+        bare = resident.encoder(None, ())
+        ours = mean_vector(bare, rows, pad)
+        others = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
+        theirs = np.mean([mean_vector(bare, features, pad) for features in others], axis=0)
+        found["embedding"] = cosine(ours, theirs)
+    (staging / "predictors.json").write_text(json.dumps(found, allow_nan=False), encoding="utf-8")
+
+
+def labelled(encoder: Encoder, features: Features, task: Task, pad: int) -> tuple[Vectors, Vectors]:
+    """Vectors (n, hidden) and what they stand for, (n, classes) zeros and ones or (n, 1) of a regression."""
+    vectors: list[Tensor] = []
+    values: list[float] = []
+    for run, states, _ in _states(encoder, features, pad):
+        at = 0
+        for item in (features.items[i] for i in run):
+            for sequence, token, value in _places(task.kind, item):
+                vectors.append(states[at + sequence, token])
+                values.append(value)
+            at += len(item.sequences)
+    if not vectors:
+        return np.empty((0, 0)), np.empty((0, 0))
+    kept = random.Random("foresee").sample(range(len(vectors)), min(len(vectors), VECTORS))
+    held, wanted = torch.stack([vectors[i] for i in kept]).double().numpy(), np.array([values[i] for i in kept])
+    if task.kind == "regression":
+        return held, wanted[:, None]
+    return held, (wanted[:, None] == np.unique(wanted)[None, :]).astype(np.float64)
+
+
+def mean_vector(encoder: Encoder, features: Features, pad: int) -> Vectors:
+    """Mean over sequences of the mean over tokens of the last hidden states: (hidden,)."""
+    found = [masked_mean(states, mask).double().numpy() for _, states, mask in _states(encoder, features, pad)]
+    mean: Vectors = np.concatenate(found).mean(0)
+    return mean
+
+
+def cosine(a: Vectors, b: Vectors) -> float:
+    """Of two vectors, neither of them zero; rounding alone would let equal ones exceed 1."""
+    found = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return min(1.0, max(-1.0, found))
+
+
+def _features(phase: ForeseePhase, runtime: Runtime, task: Task) -> Features:
+    assert task.train is not None  # noqa: S101
+    limit, length = phase.settings.rows, phase.settings.max_length
+    return runtime.rows(task, task.train, phase.data[task.name], length, limit)[1]
+
+
+def _places(kind: str, item: Feature) -> list[tuple[int, int, float]]:
+    """(sequence, token, value) of what a head of this kind sees of one row, and what it should say of it."""
+    if kind in ("classification", "regression"):
+        return [(0, 0, float(item.target))]
+    if kind == "choice":
+        return [(i, 0, float(i == item.target)) for i in range(len(item.sequences))]
+    if kind == "tagging":
+        return [(0, i, float(tag)) for i, tag in enumerate(item.target) if tag != IGNORE]
+    if kind == "span" and item.target != (0, 0):
+        others = random.Random(item.example).sample(range(1, item.length), min(OTHERS, item.length - 1))
+        return [(0, i, float(i == item.target[0])) for i in dict.fromkeys((item.target[0], *others))]
+    return []
+
+
+def _states(encoder: Encoder, features: Features, pad: int) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
+    """Numbers of features, their hidden states (sequences, tokens, hidden) and masks, by batches of like length."""
+    encoder.trunk.eval()
+    for run in sorted_runs(features.sizes, features.lengths, TOKENS):
+        batch = collate([features.items[i] for i in run], pad, encoder.device)
+        with torch.no_grad():
+            yield run, encoder.states(batch.ids, batch.mask).float().cpu(), batch.mask.cpu()

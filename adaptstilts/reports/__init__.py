@@ -1,0 +1,1 @@
+"""Records read from a store, and the tables made of them."""

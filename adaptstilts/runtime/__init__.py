@@ -1,0 +1,1 @@
+"""What every phase works with."""

@@ -1,0 +1,63 @@
+"""Running a trained encoder and head over features: batches sorted by length, nothing kept for gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adaptstilts.data.batches import sorted_runs
+from adaptstilts.errors import Interrupted
+from adaptstilts.kinds.base import Kind
+from adaptstilts.models.batching import Batch, Features, collate
+from adaptstilts.models.encoder import Encoder
+
+TOKENS = 2048
+
+Below = Callable[[Sequence[int], Batch], tuple[int, Tensor]]
+
+
+def predict(
+    encoder: Encoder,
+    head: nn.Module,
+    kind: Kind,
+    features: Features,
+    pad: int,
+    bf16: bool,
+    stop: Callable[[], bool] = lambda: False,
+    below: Below | None = None,
+) -> list[Any]:
+    """What :meth:`Kind.decode` needs, one item per feature in their order.
+
+    Args:
+        encoder: with the adapters that are to act.
+        head: of the task.
+        kind: of the task.
+        features: in any order; they are batched by length.
+        pad: id of the padding token.
+        bf16: autocast.
+        stop: asked before every batch.
+        below: gives the block and the hidden states that a batch of some features starts from; None for the beginning.
+
+    Raises:
+        Interrupted: ``stop`` said so.
+    """
+    outputs: list[Any] = [None] * len(features.items)
+    encoder.trunk.eval()
+    head.eval()
+    for run in sorted_runs(features.sizes, features.lengths, TOKENS):
+        if stop():
+            raise Interrupted("stopped while predicting")
+        batch = collate([features.items[i] for i in run], pad, encoder.device)
+        with torch.inference_mode(), torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
+            states = encoder.states(batch.ids, batch.mask, below(run, batch) if below else None)
+            for i, output in zip(run, kind.predict(head, states, batch), strict=True):
+                outputs[i] = output
+    return outputs
+
+
+def headline(values: dict[str, float], names: Sequence[str]) -> float:
+    """A task's score: the mean of its headline metrics (for question answering F1 and exact match, as in XTREME)."""
+    return sum(values[name] for name in names) / len(names)

@@ -1,0 +1,1 @@
+"""Arrays in, neighbours out: exact and approximate search, margins and mining."""

@@ -1,0 +1,222 @@
+"""A study and its parts: intermediates, methods, compositions, targets."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny
+
+from adaptstilts import tasks
+from adaptstilts.methods import Method
+from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.study.settings import Evaluate, Frozen, Retrieve, Train
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class Mixture(Frozen):
+    """Several tasks in one training phase: every optimizer step is one task's, drawn at random.
+
+    Attributes:
+        tasks: each with a head of its own.
+        sampling: ``proportional`` to the number of training rows, ``uniform``, or ``temperature``: proportional to
+            that number to the power of 1 / ``temperature``.
+        cap: largest number of rows that counts for a task (2^17, as in Phang et al. 2020); None for no cap.
+        temperature: of the sampling of that name.
+    """
+
+    tasks: tuple[str, ...] = Field(min_length=2)
+    sampling: Literal["proportional", "uniform", "temperature"] = "proportional"
+    cap: int | None = Field(2**17, ge=1)
+    temperature: float = Field(1.0, ge=1)
+
+
+class Text(Frozen):
+    """A split whose text is read, on the hub or under the data root.
+
+    Attributes:
+        format: ``text`` reads plain files, a text a line, whose column is called ``text``.
+    """
+
+    repo: str = Field(pattern=REPO)
+    config: str = "default"
+    split: str = "train"
+    format: Literal["parquet", "text"] = "parquet"
+
+
+class Masked(Frozen):
+    """Masked language modelling beside a task, so that the encoder keeps what it was pretrained for.
+
+    Attributes:
+        ratio: share of the optimizer steps; the task keeps as many as it has without.
+        text: in any languages; all of it is one set of rows.
+        column: of the rows, which has the text.
+        examples: rows used of it, drawn once at random; None for all.
+    """
+
+    ratio: float = Field(0.2, gt=0, lt=1)
+    text: tuple[Text, ...] = Field(min_length=1)
+    column: str = "text"
+    examples: int | None = Field(None, ge=1)
+
+
+class Chain(Frozen):
+    """Intermediate tasks one after the other.
+
+    Attributes:
+        tasks: the first to be trained first.
+        composition: ``continue`` trains one adapter on all of them in turn, each with a new head; ``stack`` leaves
+            each task's adapter frozen under the next one's. With full fine-tuning both are the former.
+    """
+
+    tasks: tuple[str, ...] = Field(min_length=2)
+    composition: Literal["continue", "stack"] = "continue"
+
+
+class Merge(Frozen):
+    """A weighted sum of other intermediates' adapters (or, relative to the base model, encoders); nothing is trained.
+
+    Attributes:
+        of: what tables call them, each an intermediate of the same study.
+        weights: one for each, also negative (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089); None for the
+            average.
+        leave_out: layers whose part is dropped.
+    """
+
+    of: tuple[str, ...] = Field(min_length=1)
+    weights: tuple[float, ...] | None = None
+    leave_out: tuple[int, ...] = ()
+
+
+class Composition(Frozen):
+    """How targets use their intermediates.
+
+    Attributes:
+        kind: ``none``: not at all; ``stack``: a new target adapter on the frozen intermediate one; ``continue``: the
+            target adapter starts as the intermediate one; ``fuse``: AdapterFusion over several, learned on the target;
+            ``merge``: the weighted sum of the intermediate adapter and a target adapter that was trained alone;
+            ``merge_then_stack``: a new target adapter on the weighted sum of several.
+        of: which intermediates, by what tables call them; all of the study's but ``none`` when empty.
+        weights: of ``merge`` for intermediate and target, of ``merge_then_stack`` for each intermediate; None for
+            equal ones that sum to one.
+    """
+
+    kind: Literal["none", "stack", "continue", "fuse", "merge", "merge_then_stack"]
+    of: tuple[str, ...] = ()
+    weights: tuple[float, ...] | None = None
+
+
+class Part(Frozen):
+    """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
+
+    Attributes:
+        task: its name; of a mixture, a chain or a merge the name that tables give it.
+        mixture: several tasks at once instead of one (intermediates only).
+        chain: several tasks one after the other (intermediates only).
+        merge: a weighted sum of other intermediates (intermediates only).
+        masked: masked language modelling beside it (intermediates only).
+        swap_only: no target is trained over it; it is only swapped in (intermediates only).
+        adapter: where an adapter is that somebody else trained, a folder or ``owner/name[:folder][@revision]`` on the
+            hub, taken as it is (intermediates only).
+        train: settings for it alone.
+        evaluate: the same, of its evaluation (targets only).
+    """
+
+    task: str = Field(pattern=NAME)
+    mixture: Mixture | None = None
+    chain: Chain | None = None
+    merge: Merge | None = None
+    masked: Masked | None = None
+    swap_only: bool = False
+    adapter: str | None = Field(None, min_length=1)
+    train: dict[str, Any] = Field(default_factory=dict)
+    evaluate: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return f"{self.task}+masked" if self.masked else self.task
+
+
+class Arm(Frozen):
+    """One method of a study, with training settings of its own.
+
+    Attributes:
+        language_adapters: task adapters stand on the study's language adapters.
+        compositions: instead of the study's.
+    """
+
+    method: SerializeAsAny[Method]
+    train: dict[str, Any] = Field(default_factory=dict)
+    language_adapters: bool = False
+    compositions: tuple[Composition, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.method.label + (" on language adapters" if self.language_adapters else "")
+
+
+class LanguageAdapters(Frozen):
+    """An adapter for each language, trained by masked language modelling on text in it alone (MAD-X: Pfeiffer et al.
+    2020, arXiv 2005.00052). Task adapters are trained over that of English and evaluated over each language's own.
+
+    Attributes:
+        text: language code -> splits whose text is read; English must be there.
+        method: the adapter; a bottleneck.
+        column: of the rows, which has the text.
+        examples: rows used of each language, drawn once at random.
+        train: settings for these phases.
+    """
+
+    text: dict[str, tuple[Text, ...]] = Field(min_length=1)
+    method: Bottleneck = Bottleneck(reduction=2, invertible=True)
+    column: str = "text"
+    examples: int | None = Field(None, ge=1)
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+class Study(Frozen):
+    """One experiment: everything that expands into a plan.
+
+    Attributes:
+        model: a local folder or a hub id of an XLM-R encoder.
+        intermediates: intermediate tasks; ``none`` trains targets directly.
+        targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
+        compositions: how targets use the intermediates, one result for each.
+        language_adapters: for the methods that ask for them.
+        languages: test languages as codes; ``xtreme-r`` for those that XTREME-R has, None for XTREME's.
+        missing: what to do about a language that the data does not have.
+        swap: ``all`` evaluates every target adapter over every intermediate adapter as well.
+        train: settings for every training phase; those of a method and of a task go before them.
+    """
+
+    name: str = Field(pattern=NAME)
+    model: str = Field(min_length=1)
+    revision: str | None = None
+    intermediates: tuple[Part, ...] = Field((Part(task="none"),), min_length=1)
+    targets: tuple[Part, ...] = Field(min_length=1)
+    methods: tuple[Arm, ...] = Field(min_length=1)
+    compositions: tuple[Composition, ...] = Field((Composition(kind="stack"),), min_length=1)
+    language_adapters: LanguageAdapters | None = None
+    seeds: tuple[int, ...] = Field((1,), min_length=1)
+    languages: tuple[str, ...] | Literal["xtreme", "xtreme-r"] | None = None
+    missing: Literal["error", "skip"] = "error"
+    swap: Literal["off", "all"] = "off"
+    train: dict[str, Any] = Field(default_factory=dict)
+    evaluate: Evaluate = Evaluate()
+    retrieve: Retrieve = Retrieve()
+
+
+def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
+    """The settings of one training phase: task defaults, then study, method and part, the last one winning."""
+    defaults = tasks.get(task).defaults if task else {}
+    merged = {**defaults, **study.train, **arm.train, **part.train}
+    settings = Train.model_validate(merged)
+    return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})
+
+
+def evaluate_settings(study: Study, part: Part) -> Evaluate:
+    """The settings of a target's evaluation: those of the study, then its own."""
+    return Evaluate.model_validate({**study.evaluate.model_dump(), **part.evaluate})

@@ -1,0 +1,136 @@
+"""Settings of the phases: how one trains, evaluates, encodes, foresees."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Precision = Literal["auto", "bf16", "fp32"]
+Pooling = Literal["mean", "max", "idf", "cls"]
+Margin = Literal["ratio", "distance", "absolute"]
+Retrieval = Literal["max", "intersect", "forward", "backward"]
+Backend = Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"]
+
+
+class Frozen(BaseModel):
+    """Immutable; unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that differ from their defaults: a new field leaves old content keys unchanged."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class Train(Frozen):
+    """Budget and optimisation of one training phase.
+
+    Attributes:
+        examples: training rows used, drawn once at random (seeded by the phase); None for all.
+        epochs: passes over them.
+        max_steps: optimizer steps at most.
+        batch_size: examples per optimizer step.
+        max_length: tokens per sequence, special tokens included.
+        lr: peak learning rate; None takes the method's default.
+        warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
+        weight_decay: of matrices; biases and LayerNorm weights have none.
+        clip: largest norm of the gradient.
+        dev_examples: rows of the English dev set used for selection; None for all.
+        eval_every: steps between two evaluations on dev; None for once per epoch.
+        patience: evaluations without gain before training stops; None to never stop early.
+        precision: ``auto`` uses bf16 autocast where the hardware has it.
+        padding: ``bucket`` groups rows of like length; ``fixed`` draws rows at random and pads to ``max_length``.
+        micro_tokens: padded tokens per forward pass at most; larger batches are split and accumulated.
+        cache: compute the frozen layers below the lowest adapter once for every row, without dropout, and keep their
+            hidden states for all epochs, and for the phases after this one.
+    """
+
+    examples: int | None = Field(None, ge=1)
+    epochs: int = Field(3, ge=1)
+    max_steps: int | None = Field(None, ge=1)
+    batch_size: int = Field(32, ge=1)
+    max_length: int = Field(128, ge=8)
+    lr: float | None = Field(None, gt=0)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    dev_examples: int | None = Field(500, ge=1)
+    eval_every: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+    precision: Precision = "auto"
+    padding: Literal["bucket", "fixed"] = "bucket"
+    micro_tokens: int = Field(8192, ge=64)
+    cache: bool = False
+
+
+class Evaluate(Frozen):
+    """What an evaluate phase reads.
+
+    Attributes:
+        split: ``test``, or ``dev`` (the split that the paper's tables of the intermediate tasks report).
+        examples: rows per language, the same random subset in every run; None for all.
+        max_length: tokens per sequence; None takes what the target phase was trained with.
+        precision: float32 unless said otherwise, so that scores do not depend on how rows are batched.
+    """
+
+    split: Literal["test", "dev"] = "test"
+    examples: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=8)
+    precision: Precision = "fp32"
+
+
+class Retrieve(Frozen):
+    """How sentences are encoded for retrieval.
+
+    Attributes:
+        layer: hidden state that is pooled, 0 the embeddings; None takes two thirds of the depth.
+        max_length: tokens per sentence, special tokens included.
+        precision: of the encoder; the search itself is float32.
+        layers: hidden states that are scored beside that one, from the same pass; ``all`` for every one.
+        pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), or the first token.
+        centering: subtract the mean vector of each side of a language.
+        margin: by which mining and xSIM score pairs, see :mod:`adaptstilts.search.margin`.
+        k: neighbours on either side that the margin is over.
+        retrieval: whose choices mining takes, see :func:`adaptstilts.search.margin.scored`.
+        batch_tokens: padded tokens of a batch; None for what is best on the device. No part of content keys.
+        backend: what searches, see :mod:`adaptstilts.search.mutual`; the answer does not depend on it, and neither
+            do content keys.
+    """
+
+    layer: int | None = Field(None, ge=0)
+    max_length: int = Field(256, ge=8)
+    precision: Precision = "auto"
+    layers: Literal["all"] | tuple[int, ...] | None = None
+    pooling: Pooling = "mean"
+    centering: bool = False
+    margin: Margin = "ratio"
+    k: int = Field(4, ge=1)
+    retrieval: Retrieval = "max"
+    batch_tokens: int | None = Field(None, ge=64, exclude=True)
+    backend: Backend = Field("auto", exclude=True)
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _check_layers(cls, given: Any) -> Any:
+        """One message instead of one for each of the types."""
+        numbers = isinstance(given, tuple) and given and all(type(each) is int and each >= 0 for each in given)
+        if given not in (None, "all") and not numbers:
+            raise ValueError("expected all, or numbers of hidden states such as [4, 6, 8]")
+        return given
+
+    def asked(self, depth: int) -> tuple[int, ...]:
+        """Every hidden state of ``depth`` layers that ``layers`` names, ascending."""
+        return tuple(range(depth + 1)) if self.layers == "all" else tuple(sorted(set(self.layers or ())))
+
+
+class Foresee(Frozen):
+    """What predictors of transfer look at.
+
+    Attributes:
+        rows: training rows of each task.
+        max_length: tokens per sequence, special tokens included.
+    """
+
+    rows: int = Field(512, ge=16)
+    max_length: int = Field(128, ge=8)

@@ -1,0 +1,225 @@
+"""Files of rows: TSV and lines of text, kept to the byte or refused, and columns that tell rows apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adaptstilts.data import file_formats
+from adaptstilts.data.examples import Example, read
+from adaptstilts.data.sources import Sources, byte_size, row_count
+from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks.base import Row
+
+BOM = b"\xef\xbb\xbf"
+TSV = Source("local/ccg", "default", "train", format="tsv")
+TEXT = Source("local/wiki", "en", "train", format="text")
+
+
+def put(root: Path, name: str, data: bytes) -> Path:
+    """A file of a data root."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def table(path: Path, form: str) -> list[dict[str, Any]]:
+    return list(file_formats.read([path], form)[0].to_pylist())
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (b"a", ["a"]),
+        (b"a\n", ["a"]),
+        (b"a\n\n", ["a", ""]),
+        (b"\n", [""]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\r\r\nb", ["a\r", "b"]),
+        (b"a\rb\n", ["a\rb"]),
+        (BOM, []),
+        (BOM + b"a\n" + BOM + b"b", ["a", "\ufeffb"]),
+        (BOM + b"\na", ["", "a"]),
+        ("a\u2028b\x85c\x0bd\x0ce\x1cf\n".encode(), ["a\u2028b\x85c\x0bd\x0ce\x1cf"]),
+        (b" a\t\x00b \n", [" a\t\x00b "]),
+    ],
+)
+def test_lines(tmp_path: Path, data: bytes, expected: list[str]) -> None:
+    path = put(tmp_path, "a.txt", data)
+    assert table(path, "text") == [{"text": line} for line in expected]
+    assert file_formats.count(path, "text") == len(expected)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r"))), st.sampled_from(["\n", "\r\n"]))
+def test_any_text_comes_back(tmp_path: Path, texts: list[str], end: str) -> None:
+    path = put(tmp_path, "a.txt", BOM + "".join(text + end for text in texts).encode())
+    assert [row["text"] for row in table(path, "text")] == texts
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "at"),
+    [
+        (b"ab\xffc\n", 1, 2),
+        (b"ab\n\xe4\n", 2, 3),
+        (BOM + b"ab\nc\xc3\n", 2, 7),
+        (BOM + b"\xfe", 1, 3),
+        ("grün".encode("utf-16"), 1, 0),
+        (b"\xed\xa0\x80", 1, 0),
+    ],
+)
+def test_what_is_not_utf8_is_told_by_its_byte(tmp_path: Path, data: bytes, line: int, at: int) -> None:
+    path = put(tmp_path, "a.txt", data)
+    for use in (file_formats.count, table):
+        with pytest.raises(DataError) as caught:
+            use(path, "text")
+        assert str(caught.value) == f"{path}:{line}: byte {at} of the file is not UTF-8; save the file as UTF-8"
+
+
+# TSV
+
+
+def test_fields_are_apart_by_tabs_and_nothing_is_quoted(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.tsv", BOM + b'"a\tb"\t""\r\n\t#\t\n')
+    assert table(path, "tsv") == [{"0": '"a', "1": 'b"', "2": '""'}, {"0": "", "1": "#", "2": ""}]
+    assert file_formats.count(path, "tsv") == 2
+
+
+@pytest.mark.parametrize("data", [b"a\tb\nc\n", b"a\tb\n\n", b"a\tb\nc\td\te\n"])
+def test_a_line_with_another_number_of_fields(tmp_path: Path, data: bytes) -> None:
+    path = put(tmp_path, "local/ccg/default/train.tsv", data)
+    with pytest.raises(DataError) as caught:
+        Sources(tmp_path).find(TSV)
+    assert str(caught.value).startswith(f"{path}:2: expected 2 fields, as in line 1, found ")
+
+
+def test_files_with_different_numbers_of_fields(tmp_path: Path) -> None:
+    put(tmp_path, "local/ccg/default/train-0.tsv", b"")
+    put(tmp_path, "local/ccg/default/train-1.tsv", b"a\tb\n")
+    third = put(tmp_path, "local/ccg/default/train-2.tsv", b"a\n")
+    split = Sources(tmp_path).get(TSV)
+    with pytest.raises(DataError) as caught:
+        file_formats.read(split.files, "tsv")
+    assert str(caught.value) == f"{third}: expected 2 fields, as train-1.tsv has, found 1"
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.txt: cannot be read"):
+        list(file_formats.lines(tmp_path / "gone.txt"))
+
+
+# Users' own files, from the data root to examples
+
+
+def adapted(row: Row) -> dict[str, Any]:
+    return {"tokens": row["0"].split(" "), "tags": row["1"].split(" ")}
+
+
+CCG = Task(
+    name="mine",
+    kind="tagging",
+    languages=("en",),
+    columns={"tokens": "tokens", "tags": "tags"},
+    adapt=adapted,
+    labels=("N", "N/N", "."),
+    train=TSV,
+)
+
+
+def same_length(example: Example, task: Task) -> str | None:
+    return None if len(example["tags"]) == len(example["tokens"]) else "tags: not one per word"
+
+
+def test_supertags_from_a_file_of_ones_own(tmp_path: Path) -> None:
+    put(tmp_path, "local/ccg/default/train-0.tsv", b"a dog .\tN/N N .\n")
+    second = put(tmp_path, "local/ccg/default/train-1.tsv", b'"\tN\n')
+    put(tmp_path, "local/ccg/default/train-0.txt", b"not a table")
+    split = Sources(tmp_path).get(TSV)
+    assert [path.name for path in split.files] == ["train-0.tsv", "train-1.tsv"]
+    assert (row_count(split), byte_size(split)) == (2, sum(path.stat().st_size for path in split.files))
+    found = read(split, CCG, same_length)
+    assert found.rows == [{"tokens": ["a", "dog", "."], "tags": [1, 0, 2]}, {"tokens": ['"'], "tags": [0]}]
+    second.write_bytes(b"a b\tN N\nc\tX\n")
+    with pytest.raises(DataError) as caught:
+        read(Sources(tmp_path).get(TSV), CCG, same_length)
+    assert str(caught.value) == f"{second}: line 2: tags: expected one of N, N/N, ., found 'X'"
+
+
+def test_a_file_without_rows(tmp_path: Path) -> None:
+    path = put(tmp_path, "local/ccg/default/train.tsv", b"")
+    with pytest.raises(DataError) as caught:
+        read(Sources(tmp_path).get(TSV), CCG, same_length)
+    assert str(caught.value) == f"{path}: no usable rows for mine"
+
+
+def test_text_of_ones_own(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "local/wiki/README.md",
+        b"---\nconfigs:\n- config_name: en\n  data_files:\n  - split: train\n    path: x*\n---\n",
+    )
+    path = put(tmp_path, "local/wiki/x.txt", b"one\ntwo\n")
+    split = Sources(tmp_path).get(TEXT)
+    assert (split.files, row_count(split)) == ((path,), 2)
+    task = Task(name="text", kind="masked", languages=("en",), columns={"text": "text"}, train=TEXT)
+    assert [row["text"] for row in read(split, task, lambda example, task: None).rows] == ["one", "two"]
+    with pytest.raises(DataError, match=r"x\.txt: no column 'sentence'; found text"):
+        read(split, Task(name="text", kind="masked", languages=("en",), columns={"text": "sentence"}), same_length)
+
+
+def test_what_a_missing_file_should_be_called(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"expected files like local/ccg/default/train-\*\.tsv"):
+        Sources(tmp_path).get(TSV)
+
+
+def test_a_format_that_nobody_reads(tmp_path: Path) -> None:
+    told = "expected the format parquet, tsv, text, jsonl, squad, parallel, found 'csv'"
+    with pytest.raises(ConfigError, match=told):
+        Sources(tmp_path).find(Source("a/b", "c", "d", format="csv"))  # type: ignore[arg-type]
+
+
+# Where
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_rows_told_apart_by_the_beginning_of_a_value(tmp_path: Path, kind: Any) -> None:
+    path = put(tmp_path, "a.parquet", b"")
+    values = ["english-1", None, "English-2", "english", "english-", "old-english-3", "english-4"]
+    pq.write_table(pa.table({"id": pa.array(values).cast(kind)}), path)
+    held = pq.read_table(path)
+    kept, numbers = file_formats.select(held, ("id", "english-*"), path)
+    assert (kept["id"].to_pylist(), numbers) == (["english-1", "english-", "english-4"], [0, 4, 6])
+    assert file_formats.select(held, ("id", "english"), path)[1] == [3]
+    assert file_formats.select(held, ("id", "*"), path)[1] == [0, 2, 3, 4, 5, 6]
+    tally = file_formats.tally(path, "parquet", "id")
+    for wanted, count in (("english-*", 3), ("english", 1), ("*", 6), ("e", 0)):
+        assert sum(n for value, n in tally.items() if file_formats.matches(value, wanted)) == count
+
+
+def test_a_column_without_plain_values(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.parquet", b"")
+    pq.write_table(pa.table({"id": [["a"]], "n": [3]}), path)
+    with pytest.raises(DataError, match=r"a\.parquet: column 'id': expected text, found list"):
+        file_formats.tally(path, "parquet", "id")
+    with pytest.raises(DataError, match=r"a\.parquet: no column 'x'; found id, n"):
+        file_formats.tally(path, "parquet", "x")
+    assert file_formats.tally(path, "parquet", "n") == {"3": 1}
+
+
+def test_counts_are_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt", b"a\nb\n")
+    assert file_formats.count(path, "text") == 2
+    path.write_bytes(b"a\nb\nc\n")
+    assert file_formats.count(path, "text") == 3
