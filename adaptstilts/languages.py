@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from adaptstilts.errors import ConfigError
+from adaptstilts.registry import nearest
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,6 @@ def resolve(code: str) -> Language:
     if folded in _ALIASES:
         return LANGUAGES[_ALIASES[folded]]
     known = [*LANGUAGES, *(language.name for language in LANGUAGES.values())]
-    near = difflib.get_close_matches(code, known, n=3, cutoff=0.5)
+    near = nearest(code, known)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; codes are ISO 639-1, as in XTREME"
     raise ConfigError(f"unknown language {code!r}{hint}")

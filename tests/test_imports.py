@@ -19,7 +19,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # From the bottom up: a folder (or module at the root) imports only from those before it, lazily or not.
 LAYERS = """
-errors languages registry io metrics sample tasks methods study data models store formats search workspace plan kinds
+errors registry languages io metrics sample tasks methods study data models store formats search workspace plan kinds
 runtime retrieval pretrain phases run reports interop cli __main__
 """.split()
 HEAVY = {"torch", "transformers", "adapters", "peft", "accelerate", "datasets", "faiss", "tokenizers", "safetensors"}
@@ -29,7 +29,7 @@ reports.retrieval_sweep interop.adapters cli cli.progress
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """
-errors languages registry io metrics sample tasks methods study data store formats models.locate workspace plan
+errors registry languages io metrics sample tasks methods study data store formats models.locate workspace plan
 pretrain.recipe run reports cli __main__
 """.split()
 

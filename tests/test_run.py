@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 import torch
-from conftest import STUDY, make_data, write_split
 from pydantic import Field
+from support.inputs import STUDY, make_data, write_split
 from torch import nn
 
 from adaptstilts import methods, study, tasks
@@ -312,8 +312,8 @@ class Offsets(Method):
 def test_task_and_method_from_outside(
     tiny: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "_EXTRA", {})
-    monkeypatch.setattr(methods, "_EXTRA", {})
+    monkeypatch.setattr(tasks.REGISTRY, "_added", {})
+    monkeypatch.setattr(methods.REGISTRY, "_added", {})
     data = Path(shutil.copytree(data_root, tmp_path / "hub"))
     words = {"up": "sun bird tree", "down": "river stone house"}
     for split in ("train", "validation", "test"):

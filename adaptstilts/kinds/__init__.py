@@ -1,25 +1,24 @@
-"""Kinds: behaviour shared by tasks. One module each, found by the ``kind`` of a task declaration."""
+"""Kinds: behaviour shared by tasks, one module each, found by the ``kind`` of a task declaration."""
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
-
-from adaptstilts.errors import ConfigError
 from adaptstilts.kinds.base import Kind
+from adaptstilts.registry import Registry
+
+__all__ = ["REGISTRY", "add", "get", "known"]
 
 
-@cache
-def get(name: str) -> Kind:
-    """The kind of a name: the ``KIND`` of the module ``adaptstilts.kinds.<name>``.
+def _name(kind: Kind) -> str:
+    return kind.name
 
-    Raises:
-        ConfigError: there is no such kind.
-    """
-    if not name.isidentifier():
-        raise ConfigError(f"unknown kind {name!r}")
-    try:
-        kind: Kind = importlib.import_module(f"{__name__}.{name}").KIND
-    except (ModuleNotFoundError, AttributeError):
-        raise ConfigError(f"unknown kind {name!r}; adaptstilts.kinds has no such module") from None
-    return kind
+
+def _is_kind(value: object) -> bool:
+    return not isinstance(value, type) and isinstance(value, Kind)
+
+
+REGISTRY: Registry[Kind] = Registry(
+    "task kind", "adaptstilts.kinds", name_of=_name, is_member=_is_kind, package=__name__
+)
+add = REGISTRY.add
+get = REGISTRY.get
+known = REGISTRY.known

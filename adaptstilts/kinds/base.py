@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer
 
 
+@runtime_checkable
 class Kind(Protocol):
     """Features, head, loss, decoding and metrics of one kind of task."""
 

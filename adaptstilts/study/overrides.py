@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.io import yaml
+from adaptstilts.registry import nearest
 
 
 def split_override(override: str) -> tuple[list[str], Any]:
@@ -63,5 +63,5 @@ def member(items: list[Any], key: str, override: str) -> Any:
 def near(word: str, known: Iterable[str]) -> str:
     """The end of an error line: the known words like this one, else all of them."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(near)}?" if near else f"; known here: {', '.join(sorted(known))}"
+    similar = nearest(word, known)
+    return f"; did you mean {' or '.join(similar)}?" if similar else f"; known here: {', '.join(sorted(known))}"

@@ -168,7 +168,7 @@ def test_debug_shows_the_traceback(study_file: Callable[..., Path], capsys: pyte
 
 
 def test_pretraining_and_the_list_of_encoders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from aligned import make_text, write_recipe
+    from support.aligned_text import make_text, write_recipe
 
     recipe, out = write_recipe(tmp_path), tmp_path / "out"
     options = ("--data-root", make_text(tmp_path / "hub"), "--store", tmp_path / "store", "--export", out)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import make_encoder
+from support.inputs import make_encoder
 
 from adaptstilts import cli
 from adaptstilts.errors import ConfigError

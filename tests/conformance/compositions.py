@@ -2,7 +2,7 @@
 
 A cell is a study that is really planned. Every training phase's entry gets weights made here; merges are really run,
 and the encoder of the evaluate phase is compared with formulas of the same weights. ``python
-tests/conformance/plan/stacking.py`` prints the matrix.
+tests/conformance/compositions.py`` prints the matrix.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the shared inputs, when run as a script
 
-from attached import CASES, perturb, reference, states
-from conftest import make_data, make_encoder, write_split
+from support.attaching import CASES, perturb, reference, states
+from support.inputs import make_data, make_encoder, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from attached import CASES, make, perturb, reference, states
 from compositions import COLUMNS, METHODS, Bench, Cell, markdown
-from conftest import make_data
+from support.attaching import CASES, make, perturb, reference, states
+from support.inputs import make_data
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion

@@ -13,9 +13,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from conftest import WORDS, sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.inputs import WORDS, sentence
 from torch import Tensor
 
 from adaptstilts import kinds, languages, tasks

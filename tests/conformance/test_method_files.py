@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from attached import CASES, PAIRS, bare, method_cases, saved, states, weights
 from safetensors.torch import load_file, save_file
+from support.attaching import CASES, PAIRS, bare, method_cases, saved, states, weights
 from torch import Tensor
 
 from adaptstilts.errors import ArtifactError

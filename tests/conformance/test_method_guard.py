@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from attached import CASES, make, method_cases, some
+from support.attaching import CASES, make, method_cases, some
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods import Method

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from attached import (
+from safetensors.torch import load_file
+from support.attaching import (
     CASES,
     IDS,
     MASK,
@@ -22,7 +23,6 @@ from attached import (
     states,
     weights,
 )
-from safetensors.torch import load_file
 from torch import Tensor
 
 from adaptstilts import methods

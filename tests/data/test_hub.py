@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from loopback import Hub, find
+from support.loopback_hub import Hub, find
 
 from adaptstilts.data.sources import Sources
 from adaptstilts.tasks import Source

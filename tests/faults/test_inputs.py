@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import make_data, make_encoder
+from support.inputs import make_data, make_encoder
 
 from adaptstilts.store.store import Store
 

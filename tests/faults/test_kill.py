@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import STUDY
+from support.inputs import STUDY
 
 from adaptstilts.store.store import Store
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from foreign import CASES as CASES
-from foreign import IDS, MASK, write
+from support.foreign_adapters import CASES as CASES
+from support.foreign_adapters import IDS, MASK, write
 
 from adaptstilts import cli, run, study
 from adaptstilts.interop import adapters, cards

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from foreign import CASES, Case, load_plain, states, write
-from foreign import IDS as IDS
-from foreign import MASK as MASK
+from support.foreign_adapters import CASES, Case, load_plain, states, write
+from support.foreign_adapters import IDS as IDS
+from support.foreign_adapters import MASK as MASK
 from torch import Tensor
 
 from adaptstilts import methods, run
@@ -289,7 +289,7 @@ def test_exports_that_cannot_be_meant(study: Studied, tmp_path: Path) -> None:
 
 def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     """BitFit has no library: it goes out and comes back in our own format, and other base models are refused."""
-    from conftest import make_encoder
+    from support.inputs import make_encoder
 
     workspace = Workspace(tmp_path / "store", data_root)
     train = {"max_steps": 2, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12}

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from foreign import CASES, write
 from safetensors.torch import load_file, save_file
+from support.foreign_adapters import CASES, write
 
 from adaptstilts import cli, methods
 from adaptstilts.errors import ArtifactError

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import STUDY, make_data, sentence, write_split
+from support.inputs import STUDY, make_data, sentence, write_split
 
 from adaptstilts import languages, tasks
 from adaptstilts import study as config

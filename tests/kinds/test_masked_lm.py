@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import sentence
+from support.inputs import sentence
 
 from adaptstilts import kinds
 from adaptstilts.kinds import heads

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import WORDS, sentence
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.inputs import WORDS, sentence
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import STUDY, make_data, write_split
 from safetensors.torch import load_file, save_file
+from support.inputs import STUDY, make_data, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import Interrupted

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import STUDY, make_data, write_split
+from support.inputs import STUDY, make_data, write_split
 
 from adaptstilts import study as config
 from adaptstilts.data.sources import Split

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import STUDY
+from support.inputs import STUDY
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_encoder
 from safetensors.torch import load_file, save_file
+from support.inputs import make_encoder
 from torch import Tensor
 
 from adaptstilts.errors import ArtifactError, ConfigError

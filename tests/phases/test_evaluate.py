@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import STUDY, make_encoder, write_split
+from support.inputs import STUDY, make_encoder, write_split
 
 from adaptstilts import kinds, languages, study, tasks
 from adaptstilts.errors import ArtifactError, DataError, Interrupted

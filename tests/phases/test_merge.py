@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import STUDY, make_encoder
+from support.inputs import STUDY, make_encoder
 
 from adaptstilts import study as config
 from adaptstilts.errors import ArtifactError

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conftest import STUDY, WORDS
+from support.inputs import STUDY, WORDS
 
 from adaptstilts import study as config
 from adaptstilts.plan import expand

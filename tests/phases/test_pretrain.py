@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from aligned import RECIPE, make_text, write_recipe
 from safetensors.torch import load_file
+from support.aligned_text import RECIPE, make_text, write_recipe
 from torch.nn import functional
 
 from adaptstilts import run

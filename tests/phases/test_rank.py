@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_split
-from ranked import LAREQA, MEWSLI, jsonl_file, squad_file, write_lareqa, write_mewsli
+from support.inputs import write_split
+from support.ranking import LAREQA, MEWSLI, jsonl_file, squad_file, write_lareqa, write_mewsli
 
 from adaptstilts import kinds, tasks
 from adaptstilts import study as config

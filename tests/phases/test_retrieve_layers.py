@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_split
+from support.inputs import write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError, Interrupted

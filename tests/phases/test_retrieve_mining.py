@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import sentence, write_split
+from support.inputs import sentence, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import DataError

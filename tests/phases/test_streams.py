@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import STUDY, write_split
 from safetensors.torch import load_file
+from support.inputs import STUDY, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, Interrupted

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import STUDY, make_data, write_split
 from safetensors.torch import load_file
+from support.inputs import STUDY, make_data, write_split
 from torch import Tensor
 
 from adaptstilts import kinds, tasks

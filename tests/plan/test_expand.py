@@ -306,7 +306,7 @@ def test_the_version_of_a_task_is_in_the_key(make: Callable[..., Plan], monkeypa
     from adaptstilts import tasks
 
     here = make(methods=["lora"], swap="off", targets=["udpos"], intermediates=["none"])
-    monkeypatch.setattr(tasks, "_EXTRA", {})
+    monkeypatch.setattr(tasks.REGISTRY, "_added", {})
     tasks.add(dataclasses.replace(tasks.get("udpos"), version=2))
     there = make(methods=["lora"], swap="off", targets=["udpos"], intermediates=["none"])
     assert not set(there.phases) & set(here.phases)

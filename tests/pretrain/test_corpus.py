@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from aligned import cipher, make_text, write_recipe
-from conftest import write_split
+from support.aligned_text import cipher, make_text, write_recipe
+from support.inputs import write_split
 
 from adaptstilts.errors import ArtifactError, DataError, Interrupted
 from adaptstilts.models.tokenizer import Tokenizer

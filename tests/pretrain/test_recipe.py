@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aligned import RECIPE, make_text, write_recipe
+from support.aligned_text import RECIPE, make_text, write_recipe
 
 from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.pretrain import recipe as recipes

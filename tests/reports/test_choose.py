@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import STUDY
+from support.inputs import STUDY
 
 from adaptstilts import study as config
 from adaptstilts.cli import main

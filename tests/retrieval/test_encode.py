@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import WORDS
+from support.inputs import WORDS
 
 from adaptstilts import methods
 from adaptstilts.errors import Interrupted

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WORDS, make_encoder
+from support.inputs import WORDS, make_encoder
 
 from adaptstilts import study as config
 from adaptstilts.errors import DataError, Interrupted, ResourceError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import sentence
+from support.inputs import sentence
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_encoder
+from support.inputs import make_encoder
 from torch import Tensor
 
 from adaptstilts import tasks

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kept import METHODS, PLAIN, SEQ, Bench
 from safetensors.torch import load_file
+from support.layer_caching import METHODS, PLAIN, SEQ, Bench
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfAttention
 
 from adaptstilts.data.batches import sorted_runs

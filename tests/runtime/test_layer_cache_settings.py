@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept import Bench
+from support.layer_caching import Bench
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.study import Train

@@ -295,7 +295,7 @@ def test_a_method_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         kind: str = "mine"
         size: int = 3
 
-    monkeypatch.setattr(methods, "_EXTRA", {})
+    monkeypatch.setattr(methods.REGISTRY, "_added", {})
     methods.add(Mine)
     study = config.parse("name: a\nmodel: m\ntargets: [xnli]\nmethods: [{kind: mine, size: 4}]\n")
     assert study.methods[0].method == Mine(size=4)

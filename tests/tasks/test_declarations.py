@@ -156,19 +156,19 @@ def test_declarations_cannot_be_changed() -> None:
 
 
 def test_a_task_from_outside_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_EXTRA", {})
+    monkeypatch.setattr(tasks.REGISTRY, "_added", {})
     mine = dataclasses.replace(tasks.get("mnli"), name="mine", languages=("en", "de"))
     tasks.add(mine)
     assert tasks.get("mine") is mine
     study = config.parse("name: a\nmodel: m\nintermediates: [mine]\ntargets: [mine]\nmethod: lora\n")
     assert study.targets[0].task == "mine"
-    monkeypatch.setattr(tasks, "_EXTRA", {})
+    monkeypatch.setattr(tasks.REGISTRY, "_added", {})
     with pytest.raises(ConfigError, match="unknown task 'mine'"):
         tasks.get("mine")
 
 
 def test_a_task_from_outside_goes_before_one_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_EXTRA", {})
+    monkeypatch.setattr(tasks.REGISTRY, "_added", {})
     tasks.add(dataclasses.replace(tasks.get("mnli"), version=7))
     assert tasks.get("mnli").version == 7
 

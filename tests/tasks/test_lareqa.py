@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ranked import LAREQA, paragraph, question, squad_file, write_lareqa
+from support.ranking import LAREQA, paragraph, question, squad_file, write_lareqa
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ranked import MEWSLI, jsonl_file, write_mewsli
+from support.ranking import MEWSLI, jsonl_file, write_mewsli
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import read

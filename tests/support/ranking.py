@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from conftest import WORDS, write_split
+from support.inputs import WORDS, write_split
 
 LAREQA = "google-research-datasets/lareqa"
 MEWSLI = "google-research/mewsli-x"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import COMMIT, Hub
+from support.loopback_hub import COMMIT, Hub
 
 REFUSE = """
 import sys

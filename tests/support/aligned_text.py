@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from conftest import WORDS, write_split
+from support.inputs import WORDS, write_split
 
 RECIPE: dict[str, Any] = {
     "name": "toy",

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conftest import STUDY
-
 from adaptstilts import study
 from adaptstilts.phases.train import _Trainer
 from adaptstilts.plan import expand
@@ -19,6 +17,7 @@ from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
+from support.inputs import STUDY
 
 LOWER = [0, 1]
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4, "leave_out": LOWER}

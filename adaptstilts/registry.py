@@ -1,0 +1,114 @@
+"""Named things that people add to: tasks, methods, kinds, architectures, phases, search backends, loggers, formats.
+
+A registry knows what the modules of one folder of this package define, what Python entry points of its group name, and
+what :meth:`Registry.add` was given. Nothing is imported before somebody asks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from adaptstilts.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Members of one sort by name.
+
+    Args:
+        noun: what a member is called in messages, for example ``task``.
+        group: the entry-point group that other distributions use, for example ``adaptstilts.tasks``. An entry point
+            names a member, or a module whose members are all meant.
+        name_of: gives the name of a member.
+        is_member: tells members from the other values of a module.
+        package: dotted name of the folder whose modules are scanned; modules that begin with ``_`` are not.
+        hint: what to do when no known name is near, for example ``"`adaptstilts tasks` lists them"``; if empty, the
+            message lists all names.
+    """
+
+    def __init__(
+        self,
+        noun: str,
+        group: str,
+        *,
+        name_of: Callable[[T], str],
+        is_member: Callable[[object], bool],
+        package: str | None = None,
+        hint: str = "",
+    ) -> None:
+        self.noun, self.group, self.package, self.hint = noun, group, package, hint
+        self._name_of, self._is_member = name_of, is_member
+        self._scanned: dict[str, T] | None = None
+        self._added: dict[str, T] = {}
+
+    def known(self) -> Mapping[str, T]:
+        """Return every member by name; one that was added replaces one of the same name."""
+        if self._scanned is None:
+            self._scanned = {self._name_of(member): member for member in (*self._shipped(), *self._plugged_in())}
+        return {**self._scanned, **self._added}
+
+    def add(self, member: T) -> None:
+        """Make a member known for the rest of this process."""
+        self._added[self._name_of(member)] = member
+
+    def remove(self, name: str) -> None:
+        """Forget a member that was added; shipped ones stay."""
+        self._added.pop(name, None)
+
+    def get(self, name: str) -> T:
+        """Return the member of a name.
+
+        Raises:
+            ConfigError: there is none; the message suggests the nearest names.
+        """
+        known = self.known()
+        if name in known:
+            return known[name]
+        raise ConfigError(f"unknown {self.noun} {name!r}; {self.hint_for(name)}")
+
+    def hint_for(self, name: str) -> str:
+        """Suggest the names nearest to an unknown one."""
+        near = nearest(name, self.known())
+        if near:
+            return f"did you mean {' or '.join(near)}?"
+        return self.hint or f"one of {', '.join(self.known())}"
+
+    def _shipped(self) -> Iterable[T]:
+        if self.package is None:
+            return
+        folder = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                yield from self._members(importlib.import_module(f"{self.package}.{module.name}"))
+
+    def _plugged_in(self) -> Iterable[T]:
+        for point in entry_points(group=self.group):
+            plug_in = f"plug-in {point.name} = {point.value} ({self.group})"
+            try:
+                value = point.load()
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise ConfigError(f"{plug_in}: cannot be loaded ({reason})") from error
+            if isinstance(value, ModuleType):
+                yield from self._members(value)
+            elif self._is_member(value):
+                yield value
+            else:
+                raise ConfigError(f"{plug_in}: not a {self.noun}")
+
+    def _members(self, module: ModuleType) -> Iterable[T]:
+        for value in vars(module).values():
+            if self._is_member(value):
+                yield value
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known words that are close to a mistyped one, the closest first."""
+    return difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
