@@ -11,7 +11,7 @@ import torch
 from adaptstilts import kinds, tasks
 from adaptstilts.kinds import heads
 from adaptstilts.kinds.span import SpanHead
-from adaptstilts.models.batching import Features, collate
+from adaptstilts.models.batching import Feature, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.runtime.inference import predict
@@ -48,7 +48,7 @@ def test_the_empty_answer_wins_when_its_score_is_higher_in_every_window(lead: fl
 
 def feature(example: int) -> Any:
     spans = [(0, 3), (4, 7), (8, 12)]
-    return kinds.batching.Feature(example, ([0, 5, 6, 7, 2],), (0, 0), (1, 0, spans))
+    return Feature(example, ([0, 5, 6, 7, 2],), (0, 0), (1, 0, spans))
 
 
 @pytest.mark.parametrize(
