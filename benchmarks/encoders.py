@@ -25,6 +25,7 @@ from adaptstilts import languages
 from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
+from adaptstilts.metrics.bootstrap import Draws, paired_difference
 from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.models.weights import load_trunk
@@ -33,7 +34,7 @@ from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import Shape
-from adaptstilts.reports.records import Draws, Record, paired_difference, records
+from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, execute
 from adaptstilts.search.exact import neighbours, unit
 from adaptstilts.study import parse

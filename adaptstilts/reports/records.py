@@ -13,24 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adaptstilts import tasks
-from adaptstilts.metrics.scores import CONSTANT
+from adaptstilts.metrics.bootstrap import Difference, Draws, LanguageStats, Resampled, paired_difference, same_examples
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.store.store import Entry, Store
-
-RESAMPLES = 1000
-Stats = dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of two scores in points, with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -146,9 +133,9 @@ def _reference(plan: Plan) -> str:
 class _Reader:
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._stats: dict[str, Stats] = {}
+        self._stats: dict[str, LanguageStats] = {}
         self._draws: dict[str, Draws] = {}
-        self._resampled: dict[str, Scores] = {}
+        self._resampled: dict[str, Resampled] = {}
 
     def record(self, cells: Sequence[Cell], differences: Mapping[str, Difference | None]) -> Record:
         """The record of one combination, its cells being its seeds."""
@@ -174,11 +161,11 @@ class _Reader:
         pairs = [(a, b) for a in cells for b in others if a.seed == b.seed]
         if not pairs or not all(self.store.has(c.phase) for pair in pairs for c in pair):
             return None
-        if any(_shape(self.stats(a.phase)) != _shape(self.stats(b.phase)) for a, b in pairs):
+        if not all(same_examples(self.stats(a.phase), self.stats(b.phase)) for a, b in pairs):
             return None
         return paired_difference([self.resampled(a) for a, _ in pairs], [self.resampled(b) for _, b in pairs])
 
-    def resampled(self, cell: Cell) -> Scores:
+    def resampled(self, cell: Cell) -> Resampled:
         """The score of a cell's phase under the draws of its task."""
         if cell.phase not in self._resampled:
             task = tasks.get(cell.task)
@@ -186,7 +173,7 @@ class _Reader:
             self._resampled[cell.phase] = draws.scores(self.stats(cell.phase))
         return self._resampled[cell.phase]
 
-    def stats(self, key: str) -> Stats:
+    def stats(self, key: str) -> LanguageStats:
         if key not in self._stats:
             self._stats[key] = self.store.peek(key).json("stats.json")
         return self._stats[key]
@@ -268,42 +255,6 @@ class _Reader:
         return found
 
 
-class Draws:
-    """Resampled examples of one task's test sets: the same for every phase, so that differences are paired.
-
-    Args:
-        names: metrics whose mean is the score.
-        parallel: draw the same items in all languages of equal size.
-        seed: of the resampling.
-    """
-
-    def __init__(self, names: Sequence[str], parallel: bool, seed: int = 0) -> None:
-        self.names, self.parallel, self.seed = names, parallel, seed
-        self._counts: dict[tuple[str, int], NDArray[np.uint8]] = {}
-
-    def scores(self, stats: Stats) -> tuple[float, NDArray[np.float64]]:
-        """The score over all languages, of the examples as they are and of every resampling: (resamples,)."""
-        point, resampled = 0.0, np.zeros(RESAMPLES)
-        for code, metrics in stats.items():
-            n = len(metrics[self.names[0]]["stats"])
-            point += float(_value(np.ones((1, n), np.float32), metrics, self.names)[0])
-            resampled += _value(self._weights(code, n), metrics, self.names)
-        return point / len(stats), resampled / len(stats)
-
-    def _weights(self, code: str, n: int) -> NDArray[np.float32]:
-        """How often each of ``n`` examples is drawn: (resamples, n)."""
-        key = ("", n) if self.parallel else (code, n)
-        if key not in self._counts:
-            generator = np.random.default_rng([self.seed, n, *key[0].encode()])
-            places = generator.integers(0, n, size=(RESAMPLES, n)) + n * np.arange(RESAMPLES)[:, None]
-            counts = np.bincount(places.ravel(), minlength=RESAMPLES * n)
-            self._counts[key] = counts.reshape(RESAMPLES, n).astype(np.uint8)
-        return self._counts[key].astype(np.float32)
-
-
-Scores = tuple[float, NDArray[np.float64]]
-
-
 def _means(held: Sequence[Mapping[str, Any]], codes: Sequence[str], name: str) -> dict[str, float]:
     """What every language has under a name, averaged over seeds; nothing where it does not have it."""
     return {code: float(np.mean([h[code][name] for h in held])) for code in codes if name in held[0][code]}
@@ -318,46 +269,6 @@ def _by_layer(entries: Sequence[Entry], names: Sequence[str]) -> dict[int, float
         int(layer): float(np.mean([values[name] for h in held for values in h[layer].values() for name in names]))
         for layer in held[0]
     }
-
-
-def paired_difference(ours: Sequence[Scores], theirs: Sequence[Scores]) -> Difference:
-    """Difference of two scores over the same draws, with its percentile interval; one pair for every seed."""
-    point = float(np.mean([a - b for (a, _), (b, _) in zip(ours, theirs, strict=True)]))
-    resampled = np.mean([a - b for (_, a), (_, b) in zip(ours, theirs, strict=True)], axis=0)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Difference(point, float(low), float(high))
-
-
-def _value(weights: NDArray[np.float32], metrics: Mapping[str, Any], names: Sequence[str]) -> NDArray[np.float64]:
-    """The score of every weighting of the examples: (resamples,)."""
-    total = np.zeros(len(weights))
-    for name in names:
-        measure = metrics[name]["measure"]
-        exact = np.float64 if measure == "pearson" else np.float32  # differences of products need the digits
-        sums = (weights.astype(exact, copy=False) @ np.asarray(metrics[name]["stats"], exact)).astype(np.float64)
-        total += _measured(measure, sums.T)
-    scores: NDArray[np.float64] = total / len(names)
-    return scores
-
-
-def _measured(name: str, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """:func:`metrics.measure` of many sums at once: (statistics, resamples) -> (resamples,)."""
-    if name == "pearson":
-        n, x, y, xx, yy, xy = sums
-        across, down = n * xx - x * x, n * yy - y * y
-        varied = (across > CONSTANT * n * xx) & (down > CONSTANT * n * yy)
-        top, bottom = n * xy - x * y, np.sqrt(np.where(varied, across, 0)) * np.sqrt(np.where(varied, down, 0))
-    elif name == "matthews":
-        tp, fp, fn, tn = sums
-        top, bottom = tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    else:
-        top, bottom = (sums[0], sums[1]) if name == "ratio" else (2 * sums[0], sums[1] + sums[2])
-    found: NDArray[np.float64] = 100 * np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-    return np.clip(found, -100, 100) if name == "pearson" else found
-
-
-def _shape(stats: Stats) -> list[tuple[str, int]]:
-    return [(code, len(next(iter(metrics.values()))["stats"])) for code, metrics in stats.items()]
 
 
 def swapped(found: Iterable[Record]) -> list[Record]:

@@ -11,9 +11,10 @@ from typing import Literal
 
 from adaptstilts import tasks
 from adaptstilts.metrics import xtreme
+from adaptstilts.metrics.bootstrap import Difference
 from adaptstilts.reports import summary
 from adaptstilts.reports.choose import Ranking
-from adaptstilts.reports.records import Difference, Record, swapped
+from adaptstilts.reports.records import Record, swapped
 
 Format = Literal["md", "csv", "latex", "json"]
 FEWEST_TASKS = 3  # of a benchmark, for a table of it

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adaptstilts.reports.records import Difference, Record
+from adaptstilts.metrics.bootstrap import Difference
+from adaptstilts.reports.records import Record
 from adaptstilts.reports.summary import sentence
 from adaptstilts.reports.tables import render
 
