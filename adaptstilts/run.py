@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pkgutil
 import shutil
 import signal
 import threading
@@ -17,20 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.models.locate import Model
-from adaptstilts.plan.phases import (
-    EvaluatePhase,
-    ForeseePhase,
-    ImportPhase,
-    MergePhase,
-    Phase,
-    RetrievePhase,
-    TrainPhase,
-)
-from adaptstilts.pretrain.recipe import CorpusPhase, PretrainPhase
+from adaptstilts.plan.phases import Phase, TrainPhase
+from adaptstilts.pretrain.recipe import PretrainPhase
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
-    from adaptstilts.runtime.adapter_pool import Resident
     from adaptstilts.runtime.context import Runtime
 
 POLL = 1.0
@@ -149,7 +141,6 @@ class _Executor:
         checkpoint_every: int | None,
         device: str | None,
     ) -> None:
-        from adaptstilts.runtime.adapter_pool import Resident
         from adaptstilts.runtime.context import Runtime
 
         self.plan, self.workspace, self.listener, self.outcome = plan, workspace, listener, outcome
@@ -162,7 +153,6 @@ class _Executor:
             checkpoint_every=checkpoint_every,
             device=device,
         )
-        self.resident = Resident(workspace.store, plan.model, self.runtime.device) if plan.model else None
 
     def one(self, phase: Phase, number: int, total: int) -> None:
         """Run one phase, unless it is blocked, or another process does or did it."""
@@ -192,7 +182,7 @@ class _Executor:
         start = time.monotonic()
         self.listener.begin(phase, number, total)
         try:
-            perform(phase, self.runtime, self.resident)
+            perform(phase, self.runtime)
         except (ArtifactError, ResourceError, Interrupted):
             raise
         except AdaptstiltsError as error:
@@ -203,7 +193,7 @@ class _Executor:
         self.listener.end(phase, time.monotonic() - start)
 
 
-def perform(phase: Phase, runtime: Runtime, resident: Resident | None) -> None:
+def perform(phase: Phase, runtime: Runtime) -> None:
     """Run one phase and commit its entry.
 
     Raises:
@@ -215,7 +205,7 @@ def perform(phase: Phase, runtime: Runtime, resident: Resident | None) -> None:
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     with _disk(store.folder), store.stage(phase.key) as staging:
-        _work(phase, runtime, resident, staging)
+        pkgutil.resolve_name(phase.performer)(phase, runtime, staging)
         extra = {
             "title": phase.title,
             "env": environment(runtime.device),
@@ -224,49 +214,6 @@ def perform(phase: Phase, runtime: Runtime, resident: Resident | None) -> None:
         }
         store.commit(phase.key, phase.spec, staging, extra)
         Checkpoints(store.work(phase.key)).clear()
-
-
-def _work(phase: Phase, runtime: Runtime, resident: Resident | None, staging: Path) -> None:
-    if isinstance(phase, CorpusPhase):
-        from adaptstilts.phases.corpus import corpus
-
-        corpus(phase, runtime, staging)
-    elif isinstance(phase, PretrainPhase):
-        from adaptstilts.phases.pretrain import pretrain
-
-        pretrain(phase, runtime, staging)
-    else:
-        assert resident is not None  # noqa: S101
-        _work_on_task(phase, runtime, resident, staging)
-
-
-def _work_on_task(phase: Phase, runtime: Runtime, resident: Resident, staging: Path) -> None:
-    if isinstance(phase, TrainPhase):
-        from adaptstilts.phases.train import train
-
-        train(phase, runtime, resident, staging)
-    elif isinstance(phase, ImportPhase):
-        from adaptstilts.phases.import_adapter import adopt
-
-        adopt(phase, runtime, resident, staging)
-    elif isinstance(phase, MergePhase):
-        from adaptstilts.phases.merge import merge
-
-        merge(phase, runtime, staging)
-    elif isinstance(phase, ForeseePhase):
-        from adaptstilts.phases.predict_transfer import foresee
-
-        foresee(phase, runtime, resident, staging)
-    elif isinstance(phase, EvaluatePhase):
-        from adaptstilts.phases.evaluate import evaluate
-
-        evaluate(phase, runtime, resident, staging)
-    elif isinstance(phase, RetrievePhase):
-        from adaptstilts.phases.retrieve import retrieve
-
-        retrieve(phase, runtime, resident, staging)
-    else:
-        raise TypeError(f"no work for a phase of kind {phase.kind}")
 
 
 @contextlib.contextmanager

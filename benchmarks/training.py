@@ -50,7 +50,6 @@ from adaptstilts.phases.train import _Trainer
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Meter, Runtime, half_precision
 from adaptstilts.workspace import Workspace
@@ -102,7 +101,7 @@ def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: st
     runtime = Runtime(workspace, plan.model, device=device)
     for other in before:
         if not workspace.store.has(other.key):
-            perform(other, runtime, Resident(workspace.store, plan.model, runtime.device))
+            perform(other, runtime)
     return _Trainer(phase, runtime, Checkpoints(workspace.store.work(phase.key)))
 
 

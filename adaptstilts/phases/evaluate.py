@@ -25,7 +25,7 @@ from adaptstilts.study import Train
 from adaptstilts.tasks import Task
 
 
-def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
     """Run an evaluate phase and write ``scores.json``, ``stats.json`` and ``predictions/<language>.json``.
 
     Raises:
@@ -34,9 +34,9 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
     """
     store = runtime.workspace.store
     target = store.entry(phase.target)
-    encoder = _encoder(phase, target, resident, phase.languages[0])
+    encoder = _encoder(phase, target, runtime.adapter_pool, phase.languages[0])
     task = runtime.task(phase.task)
-    head = resident.head(encoder, phase.target, task)
+    head = runtime.adapter_pool.head(encoder, phase.target, task)
     length = phase.settings.max_length or _trained(store, target).max_length
     if task.kind == "ranking":  # all languages at once
         ranked = rank(phase, runtime, encoder, head, length)
@@ -55,7 +55,7 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, resident: Resident, staging
     for code in phase.languages:
         try:
             if code not in done:
-                encoder = _encoder(phase, target, resident, code) if phase.below else encoder
+                encoder = _encoder(phase, target, runtime.adapter_pool, code) if phase.below else encoder
                 done[code] = _language(phase, runtime, encoder, head, task, code, length)
         except Interrupted:
             checkpoints.save(len(done), {}, done)

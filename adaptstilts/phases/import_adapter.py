@@ -9,17 +9,16 @@ from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.formats import recognize
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import ImportPhase
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 
 
-def adopt(phase: ImportPhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def adopt(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     """Check an adapter on its base model and write it in the format of its method.
 
     Raises:
         ArtifactError: it changed since the plan was made, or is not exactly an adapter of its method on this model.
     """
-    resident.drop()
+    runtime.adapter_pool.drop()
     found = recognize.read(phase.place, runtime.model, runtime.workspace.offline)
     if found.digest != phase.data["adapter"]:
         raise ArtifactError(f"adapter {phase.place}: it changed since the plan was made; run the command again")

@@ -22,7 +22,6 @@ from adaptstilts.metrics.transfer import logme
 from adaptstilts.models.batching import IGNORE, Feature, Features, collate
 from adaptstilts.models.encoder import Encoder, masked_mean
 from adaptstilts.plan.phases import ForeseePhase
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.tasks import Task
@@ -33,15 +32,15 @@ OTHERS = 4  # tokens drawn beside the right one of a span
 Vectors = NDArray[np.float64]
 
 
-def foresee(phase: ForeseePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def foresee(phase: ForeseePhase, runtime: Runtime, staging: Path) -> None:
     """Run a foresee phase and write ``predictors.json``."""
     pad = runtime.tokenizer.pad
     giver = runtime.task(phase.rows)
     rows = _features(phase, runtime, giver)
-    vectors, targets = labelled(resident.encoder(phase.base, phase.stack), rows, giver, pad)
+    vectors, targets = labelled(runtime.adapter_pool.encoder(phase.base, phase.stack), rows, giver, pad)
     found: dict[str, float | None] = {"logme": logme(vectors, targets) if len(vectors) else None, "embedding": None}
     if phase.sources:
-        bare = resident.encoder(None, ())
+        bare = runtime.adapter_pool.encoder(None, ())
         ours = mean_vector(bare, rows, pad)
         others = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
         theirs = np.mean([mean_vector(bare, features, pad) for features in others], axis=0)

@@ -25,7 +25,6 @@ from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval.encode import distinct
 from adaptstilts.retrieval.pooling import centred, default_layer
 from adaptstilts.retrieval.vector_cache import Encoded, Recipe, vectors
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.search.mutual import check
@@ -35,7 +34,7 @@ Name = tuple[str, str]  # of a side: language, and what the kind calls it
 LAYERS = "layers.json"
 
 
-def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
     """Run a retrieve phase; writes the same files as an evaluate phase, ``cost.json``, and ``layers.json`` if asked.
 
     ``layers.json`` is {layer: {language: {metric: value}}}; for mining it has the ``dev_f1`` that a threshold from
@@ -51,7 +50,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, resident: Resident, staging
     rows = {code: _rows(phase, runtime, kind, code) for code in phase.languages}
     sentences = {(code, name): s for code, found in rows.items() for name, s in kind.sentences(found).items()}
     layer, layers = _layers(phase, runtime.model.shape["layers"])
-    held, cost = _encode(phase, layers, sentences, runtime, resident)
+    held, cost = _encode(phase, layers, sentences, runtime)
     done: dict[str, Any] = {}
     swept: dict[str, dict[str, dict[str, float]]] = {str(each): {} for each in layers}
     for code in phase.languages:
@@ -113,7 +112,6 @@ def _encode(
     layers: tuple[int, ...],
     sentences: Mapping[Name, Sequence[str]],
     runtime: Runtime,
-    resident: Resident,
 ) -> tuple[dict[Name, _Held], dict[str, Any]]:
     """The sentences of every side, and what it took.
 
@@ -135,7 +133,7 @@ def _encode(
     for names in groups:
         texts, places = distinct([text for name in names for text in sentences[name]])
         title = phase.title if len(groups) == 1 else f"{phase.title}, {' '.join(names[0])}"
-        encoded = vectors(texts, recipe, runtime, resident, title)
+        encoded = vectors(texts, recipe, runtime, runtime.adapter_pool, title)
         ends = np.cumsum([len(sentences[name]) for name in names])
         parts = np.split(np.array(places, np.int64), ends[:-1])
         found |= {name: _Held(encoded, part) for name, part in zip(names, parts, strict=True)}

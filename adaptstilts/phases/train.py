@@ -55,14 +55,14 @@ class _Progress:
     peak: int = 0
 
 
-def train(phase: TrainPhase, runtime: Runtime, resident: Resident, staging: Path) -> None:
+def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
     """Run a training phase and write its files.
 
     Raises:
         DivergedError: a loss, gradient or weight is not finite.
         Interrupted: asked to stop; a checkpoint was written.
     """
-    resident.drop()
+    runtime.adapter_pool.drop()
     checkpoints = Checkpoints(runtime.workspace.store.work(phase.key))
     _Trainer(phase, runtime, checkpoints).run(staging)
 

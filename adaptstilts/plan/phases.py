@@ -26,10 +26,13 @@ class Phase:
     Attributes:
         kind: the word for what is done, as content keys hold it; never changes.
         version: raised when the same spec comes to mean something else.
+        performer: ``module:function`` that does the work, imported when the phase runs. It is called with the phase,
+            a :class:`adaptstilts.runtime.context.Runtime` and the folder to write the entry's files to.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
+    performer: ClassVar[str]
 
     title: str = field(default="", compare=False)
 
@@ -145,6 +148,7 @@ class TrainPhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "train"
+    performer: ClassVar[str] = "adaptstilts.phases.train:train"
     method: Method
     settings: Train
     seed: int
@@ -191,6 +195,7 @@ class MergePhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "merge"
+    performer: ClassVar[str] = "adaptstilts.phases.merge:merge"
     method: Method
     of: tuple[str, ...]
     weights: tuple[float, ...]
@@ -211,6 +216,7 @@ class ImportPhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "import"
+    performer: ClassVar[str] = "adaptstilts.phases.import_adapter:adopt"
     method: Method
     place: str = field(default="", compare=False)
 
@@ -227,6 +233,7 @@ class EvaluatePhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "evaluate"
+    performer: ClassVar[str] = "adaptstilts.phases.evaluate:evaluate"
     target: str
     languages: tuple[str, ...]
     settings: Evaluate
@@ -255,6 +262,7 @@ class ForeseePhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "foresee"
+    performer: ClassVar[str] = "adaptstilts.phases.predict_transfer:foresee"
     rows: str
     sources: tuple[str, ...]
     settings: Foresee
@@ -269,6 +277,7 @@ class RetrievePhase(TaskPhase):
     """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
 
     kind: ClassVar[str] = "retrieve"
+    performer: ClassVar[str] = "adaptstilts.phases.retrieve:retrieve"
     languages: tuple[str, ...]
     settings: Retrieve
 

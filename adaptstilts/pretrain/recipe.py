@@ -258,6 +258,7 @@ class CorpusPhase(Phase):
     """
 
     kind: ClassVar[str] = "corpus"
+    performer: ClassVar[str] = "adaptstilts.phases.corpus:corpus"
     recipe: Recipe
     data: dict[str, str]
     absent: tuple[str, ...] = field(default=(), compare=False)
@@ -288,6 +289,7 @@ class PretrainPhase(Phase):
     """
 
     kind: ClassVar[str] = "pretrain"
+    performer: ClassVar[str] = "adaptstilts.phases.pretrain:pretrain"
     name: str
     corpus: str
     shape: Shape

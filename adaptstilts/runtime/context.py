@@ -19,6 +19,7 @@ from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.models.batching import Features
 from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.store.cache import TrunkCache
 from adaptstilts.study import Precision
 from adaptstilts.tasks import Source, Task
@@ -68,6 +69,11 @@ class Runtime:
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the base model."""
         return Tokenizer(self.model.folder)
+
+    @cached_property
+    def adapter_pool(self) -> Resident:
+        """The encoder and the adapters that phases of this process share; made at first use."""
+        return Resident(self.workspace.store, self.model, self.device)
 
     @cached_property
     def trunk_cache(self) -> TrunkCache:

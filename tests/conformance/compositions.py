@@ -142,7 +142,7 @@ class Filled:
             if isinstance(phase, TrainPhase):
                 self.fill(phase)
             elif isinstance(phase, MergePhase):
-                perform(phase, self.runtime, self.resident)
+                perform(phase, self.runtime)
 
     def fill(self, phase: TrainPhase) -> None:
         """An entry for a training phase, of weights that nothing has but it."""

@@ -24,7 +24,6 @@ from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase
 from adaptstilts.reports import tables
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import execute, perform
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry, Store
@@ -77,7 +76,7 @@ class Bench:
 
     def perform(self, phase: Phase, **options: Any) -> Entry:
         runtime = self.runtime(**options)
-        perform(phase, runtime, Resident(self.workspace.store, runtime.model, runtime.device))
+        perform(phase, runtime)
         return self.workspace.store.entry(phase.key)
 
     def until(self, made: Plan, task: str) -> TrainPhase:

@@ -200,7 +200,7 @@ def again(done: Done, tmp_path: Path) -> Callable[..., Entry]:
         phase = done.phase(cell)
         workspace = copied(done, tmp_path / "again", set(phase.parents))
         runtime = Runtime(workspace, done.plan.model, device="cpu", **options)
-        perform(phase, runtime, Resident(workspace.store, done.plan.model, runtime.device))
+        perform(phase, runtime)
         return workspace.store.entry(phase.key)
 
     return run
@@ -229,11 +229,7 @@ def test_another_base_model_is_refused(done: Done, tmp_path: Path) -> None:
     other = locate(str(make_encoder(tmp_path / "other", seed=5)))
     runtime = Runtime(done.workspace, other, device="cpu")
     with pytest.raises(ArtifactError, match=r"another base model: .*weights"):
-        perform(
-            dataclasses.replace(phase, model=other.fingerprint),
-            runtime,
-            Resident(done.workspace.store, other, runtime.device),
-        )
+        perform(dataclasses.replace(phase, model=other.fingerprint), runtime)
 
 
 def test_adapter_on_another_trunk_is_refused(done: Done, tiny: Path, tmp_path: Path) -> None:
@@ -280,7 +276,7 @@ def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path
     assert caught.value.exit_code == 7
     (phase,) = [phase for phase in held.plan.order() if phase.kind == "evaluate"]
     with pytest.raises(DataError, match="withheld"):
-        perform(phase, held.runtime(), Resident(held.workspace.store, held.plan.model, held.runtime().device))
+        perform(phase, held.runtime())
     assert not held.workspace.store.has(phase.key)
 
 

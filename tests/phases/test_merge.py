@@ -23,7 +23,6 @@ from adaptstilts.phases.merge import merge
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import MergePhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry
 from adaptstilts.workspace import Workspace
@@ -39,7 +38,6 @@ class Bench:
         study = {**STUDY, "model": str(model), "methods": ["full"], "swap": "off"}
         self.model = self.workspace.model(config.parse(json.dumps(study)))
         self.runtime = Runtime(self.workspace, self.model, device="cpu")
-        self.resident = Resident(self.workspace.store, self.model, self.runtime.device)
 
     def entry(self, task: str, method: Method = SEQ, head: bool = True, **changed: Any) -> str:
         """An entry as a training phase leaves it, its weights drawn from the task's name."""
@@ -64,7 +62,7 @@ class Bench:
 
     def merged(self, *of: str, task: str = "soup", method: Method = SEQ) -> Entry:
         phase = self.phase(*of, task=task, method=method)
-        perform(phase, self.runtime, self.resident)
+        perform(phase, self.runtime)
         return self.workspace.store.entry(phase.key)
 
     def phase(self, *of: str, task: str = "soup", method: Method = SEQ) -> MergePhase:
@@ -169,9 +167,8 @@ def test_a_merged_adapter_is_a_parent_like_any_other(tiny: Path, data_root: Path
     workspace = Workspace(tmp_path / "store", data_root)
     made = expand.expand(config.parse(json.dumps(study)), workspace)
     runtime = Runtime(workspace, made.model, device="cpu")
-    resident = Resident(workspace.store, made.model, runtime.device)
     for phase in made.order():
-        perform(phase, runtime, resident)
+        perform(phase, runtime)
     (soup,) = [phase for phase in made.phases.values() if phase.title == "merge soup (lora rank=2)"]
     assert soup.method.label == "lora rank=4 alpha=4.0 leave_out=[3]"
     assert len(made.cells) == 16

@@ -76,10 +76,10 @@ def test_interrupted_phase_continues_to_the_same_bits(finished: tuple[PretrainPl
         asked["n"] += 1
         return asked["n"] > 23
 
-    run.perform(corpus, Runtime(other, None, device="cpu"), None)
+    run.perform(corpus, Runtime(other, None, device="cpu"))
     with pytest.raises(Interrupted, match="stopped at step 24 of 100"):
-        run.perform(phase, Runtime(other, None, stop=stop, device="cpu"), None)
-    run.perform(phase, Runtime(other, None, device="cpu"), None)
+        run.perform(phase, Runtime(other, None, stop=stop, device="cpu"))
+    run.perform(phase, Runtime(other, None, device="cpu"))
     ours, theirs = (space.store.entry(phase.key).folder for space in (workspace, other))
     for name in ("encoder/model.safetensors", "log.jsonl"):
         assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
@@ -145,7 +145,7 @@ def test_export_replaces_exports_only(finished: tuple[PretrainPlan, Workspace], 
 
 def test_divergence_is_told(world: Path) -> None:
     plan, workspace = prepare(world, "diverged", "encoders.wee.lr=1e30")
-    run.perform(plan.corpus, Runtime(workspace, None, device="cpu"), None)
+    run.perform(plan.corpus, Runtime(workspace, None, device="cpu"))
     with pytest.raises(DivergedError, match=r"lower encoders\.wee\.lr"):
         run.execute(plan, workspace, device="cpu")
     assert not workspace.store.has(plan.encoders["wee"].key)

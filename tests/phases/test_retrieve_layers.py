@@ -21,7 +21,6 @@ from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.reports import records, tables
 from adaptstilts.run import execute
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.search.mutual import mutual
@@ -209,7 +208,7 @@ def test_stopped_while_searching(expanded: Callable[..., tuple[Plan, Workspace]]
 
     runtime = Runtime(workspace, made.model, stop=stop, device="cpu")
     with pytest.raises(Interrupted, match="stopped after searching 0 languages"):
-        retrieve(phase, runtime, Resident(workspace.store, made.model, runtime.device), tmp_path)
+        retrieve(phase, runtime, tmp_path)
     assert asked
 
 

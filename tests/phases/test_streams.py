@@ -20,7 +20,6 @@ from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.reports import records as scores
 from adaptstilts.run import execute, perform
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry
 from adaptstilts.study import Mixture
@@ -63,7 +62,7 @@ def runtime(workspace: Workspace, found: Plan, **options: Any) -> Runtime:
 
 def done(workspace: Workspace, found: Plan, phase: TrainPhase, **options: Any) -> Entry:
     own = runtime(workspace, found, **options)
-    perform(phase, own, Resident(workspace.store, own.model, own.device))
+    perform(phase, own)
     return workspace.store.entry(phase.key)
 
 

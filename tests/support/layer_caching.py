@@ -12,7 +12,6 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry
@@ -64,7 +63,7 @@ class Bench:
 
     def perform(self, phase: TrainPhase | EvaluatePhase, **options: Any) -> Entry:
         runtime = self.runtime(**options)
-        perform(phase, runtime, Resident(self.workspace.store, runtime.model, runtime.device))
+        perform(phase, runtime)
         return self.workspace.store.entry(phase.key)
 
     def trainer(self, phase: TrainPhase, **options: Any) -> _Trainer:
