@@ -66,7 +66,7 @@ class Outcome:
     blocked: dict[str, str] = field(default_factory=dict)
 
 
-def execute(
+def run_plan(
     plan: Work,
     workspace: Workspace,
     listener: Listener | None = None,

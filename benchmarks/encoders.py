@@ -35,7 +35,7 @@ from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.reports.records import Record, records
-from adaptstilts.run import Listener, execute
+from adaptstilts.run import Listener, run_plan
 from adaptstilts.search.exact import neighbours, unit
 from adaptstilts.study import parse
 from adaptstilts.tasks import Task, get
@@ -66,7 +66,7 @@ class Told(Listener):
 def run(workspace: Workspace, device: str, **study: Any) -> tuple[Plan, list[Record]]:
     """Run a study; returns its plan and records."""
     plan = expand(parse(json.dumps({"name": "encoders", "missing": "skip", **study})), workspace)
-    execute(plan, workspace, Told(), device=device)
+    run_plan(plan, workspace, Told(), device=device)
     return plan, records(plan, workspace.store)
 
 
@@ -109,7 +109,7 @@ def singular(workspace: Workspace, own: Sequence[str], size: int = 320) -> dict[
     """The baseline: idf-weighted means of the unit singular vectors of the recipe's own text, centred; no training."""
     plan = recipes.expand(recipes.load(RECIPE), workspace, [LARGEST])
     plan.encoders = {}
-    execute(plan, workspace, Told())
+    run_plan(plan, workspace, Told())
     folder = workspace.store.entry(plan.corpus.key).folder
     corpus, tokenizer = encoded.load(folder / "train.safetensors"), Tokenizer(folder / "tokenizer")
     vocabulary = plan.recipe.vocabulary.size

@@ -23,7 +23,7 @@ from adaptstilts.methods.base import Method, read_json
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import Phase
-from adaptstilts.run import Listener, Outcome, execute
+from adaptstilts.run import Listener, Outcome, run_plan
 from adaptstilts.store.store import Store
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
@@ -65,7 +65,7 @@ def study_of(tiny: Path, **changed: Any) -> study.Study:
 def run(tiny: Path, data: Path, store: Path, **changed: Any) -> tuple[Plan, Outcome, Record]:
     workspace = Workspace(store, data)
     made, record = expand.expand(study_of(tiny, **changed), workspace), Record()
-    return made, execute(made, workspace, record, device="cpu"), record
+    return made, run_plan(made, workspace, record, device="cpu"), record
 
 
 def damaged(store: Path) -> list[str]:
@@ -180,7 +180,7 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     made, record = expand.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
     expected = r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags"
     with pytest.raises(PhasesFailed, match=expected) as told:
-        execute(made, workspace, record, device="cpu")
+        run_plan(made, workspace, record, device="cpu")
     assert told.value.exit_code == 7
     tagging = [phase for phase in made.order() if phase.task == "udpos"]
     assert {phase.key for phase in made.order()} - set(record.ended) == {phase.key for phase in tagging}
@@ -191,7 +191,7 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     assert set(Store(store).keys()) == set(record.ended)
     again = Record()
     with pytest.raises(DataError, match="row 7"):
-        execute(made, Workspace(store, bad_tags), again, device="cpu")
+        run_plan(made, Workspace(store, bad_tags), again, device="cpu")
     assert again.begun == [failed.key]
 
 
@@ -214,12 +214,12 @@ DRIVER = """
 import json, sys
 from adaptstilts import study as config
 from adaptstilts.plan import expand as plan
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 study, data, store = sys.argv[1:]
 workspace = Workspace(store, data)
 made = plan.expand(config.load(study), workspace)
-outcome = execute(made, workspace, device="cpu")
+outcome = run_plan(made, workspace, device="cpu")
 print(json.dumps({"done": outcome.done, "skipped": outcome.skipped, "all": list(made.phases)}))
 """
 

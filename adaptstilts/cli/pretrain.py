@@ -35,7 +35,7 @@ def pretrain(
     workspace = open_workspace(store, data_root, offline)
     found = recipes.expand(recipes.load(config, overrides or ()), workspace, only or ())
     with Progress() as progress:
-        runner.execute(found, workspace, progress, checkpoint_every, device)
+        runner.run_plan(found, workspace, progress, checkpoint_every, device)
     for line in pretrain_lines(found, workspace.store):
         typer.echo(line)
     if export is not None:

@@ -84,7 +84,7 @@ def retrieve(
     asked = asked.model_copy(update={"retrieve": settings.model_copy(update={"max_length": length})})
     plan = retrieval_sweep.expand(asked, workspace, adapter or ())
     with Progress() as progress:
-        outcome = runner.execute(plan, workspace, progress, device=device)
+        outcome = runner.run_plan(plan, workspace, progress, device=device)
     found = retrieval_sweep.rows(plan, workspace.store)
     typer.echo(f"{len(outcome.done)} retrieve phases done now, {len(outcome.skipped)} before\n")
     typer.echo(retrieval_sweep.render(found), nl=False)

@@ -43,7 +43,7 @@ def run(
     missing = len(plan.missing(workspace.store))
     typer.echo(f"{plan.study.name}: {len(plan.phases)} phases, {missing} to do, store {workspace.store.folder}")
     with Progress() as progress:
-        outcome = runner.execute(plan, workspace, progress, checkpoint_every, device)
+        outcome = runner.run_plan(plan, workspace, progress, checkpoint_every, device)
     typer.echo(f"{len(outcome.done)} phases done now, {len(outcome.skipped)} were done before\n")
     print_results(plan, workspace)
 
@@ -142,9 +142,9 @@ def swap(
 
     workspace = open_workspace(store, data_root, offline)
     study = configs.load(config, overrides or ())
-    found = swapping.swaps(study, workspace, target, method, trained_on, over or ())
+    found = swapping.swap(study, workspace, target, method, trained_on, over or ())
     with Progress() as progress:
-        outcome = runner.execute(found, workspace, progress)
+        outcome = runner.run_plan(found, workspace, progress)
     done = [found.phases[key].kind for key in outcome.done]
     told = f"0 training phases, {done.count('evaluate')} evaluate phases done now, {len(outcome.skipped)} before"
     typer.echo(told + (f", {done.count('import')} adapters imported\n" if "import" in done else "\n"))
@@ -177,7 +177,7 @@ def choose(
     workspace = open_workspace(store, data_root, offline)
     found = choosing.choice(configs.load(config, overrides or ()), workspace, target, method, rows)
     with Progress() as progress:
-        runner.execute(found, workspace, progress)
+        runner.run_plan(found, workspace, progress)
     ranked = choosing.rankings(found, workspace.store)
     if form == "json":
         typer.echo(json.dumps([asdict(ranking) for ranking in ranked], indent=1, allow_nan=False))

@@ -70,7 +70,7 @@ def import_adapter(
     """
     base = models.locate(model, offline=workspace.offline, memory=workspace.memory or hashing.Digests(None))
     phase = import_phase(place, task, base, workspace)
-    run.execute(_Alone(base, phase), workspace, listener)
+    run.run_plan(_Alone(base, phase), workspace, listener)
     return workspace.store.entry(phase.key)
 
 

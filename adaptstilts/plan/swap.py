@@ -19,7 +19,7 @@ from adaptstilts.study import Study
 from adaptstilts.workspace import Workspace
 
 
-def swaps(
+def swap(
     study: Study,
     workspace: Workspace,
     target: str | None = None,

@@ -43,7 +43,7 @@ try:
     workspace = Workspace(store, data)
     made = plan.expand(config.load(study), workspace)
     print("planned", len(made.phases), flush=True)
-    execute(made, workspace, Loud(), checkpoint_every=int(every) or None, device="cpu")
+    run_plan(made, workspace, Loud(), checkpoint_every=int(every) or None, device="cpu")
 except errors.AdaptstiltsError as error:
     print("error", error, flush=True)
     sys.exit(error.exit_code)

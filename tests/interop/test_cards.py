@@ -120,7 +120,7 @@ def finished(
     path = folder / "study.yaml"
     path.write_text(json.dumps({**held, "methods": [case.method], "intermediates": ["none", part]}))
     workspace = Workspace(folder / "store", data_root)
-    run.execute(expand(study.load(path), workspace), workspace)
+    run.run_plan(expand(study.load(path), workspace), workspace)
     return ("adapterhub" if request.param == "bottleneck" else "peft"), path, folder / "store", data_root
 
 

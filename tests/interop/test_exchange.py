@@ -23,7 +23,7 @@ from adaptstilts.interop import adapters
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 from adaptstilts.plan.expand import expand
-from adaptstilts.plan.swap import swaps
+from adaptstilts.plan.swap import swap
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
@@ -85,7 +85,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path)
             train = {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12}
             held = {"name": "toy", "model": str(tiny), "targets": ["xnli"], "methods": [method], "missing": "skip"}
             study = config.parse(json.dumps({**held, "train": train}))
-            run.execute(expand(study, workspace), workspace)
+            run.run_plan(expand(study, workspace), workspace)
             made[name] = study, workspace
         return made[name]
 
@@ -104,9 +104,9 @@ def test_the_whole_way(
     held, workspace = study(method)
     form = case.files[-1]
     alone = write(case, tiny, tmp_path / "theirs", form, seed=11)
-    made = swaps(held, workspace, over=[str(tmp_path / "theirs")])
+    made = swap(held, workspace, over=[str(tmp_path / "theirs")])
     assert {phase.kind for phase in made.phases.values()} == {"import", "evaluate"}
-    run.execute(made, workspace)
+    run.run_plan(made, workspace)
     (key,) = [phase.key for phase in made.phases.values() if phase.kind == "import"]
     cells = {cell.over: cell for cell in made.cells}
     over = next(name for name in cells if name != "none")
@@ -174,13 +174,13 @@ def test_an_import_is_a_parent_like_any_other(study: Studied, tiny: Path, tmp_pa
     part = config.Part(task="my-mnli", adapter=str(tmp_path / "theirs"))
     both = held.model_copy(update={"intermediates": (*held.intermediates, part), "swap": "all"})
     plan = expand(both, workspace)
-    outcome = run.execute(plan, workspace)
+    outcome = run.run_plan(plan, workspace)
     kinds = [plan.phases[key].kind for key in outcome.done]
     assert sorted(kinds) == ["evaluate", "evaluate", "evaluate", "import", "train"]
     assert {(cell.trained_on, cell.over) for cell in plan.cells} == {
         ("none", "none"), ("none", "my-mnli"), ("my-mnli", "my-mnli"), ("my-mnli", "none"),
     }  # fmt: skip
-    assert run.execute(expand(both, workspace), workspace).done == []
+    assert run.run_plan(expand(both, workspace), workspace).done == []
     (key,) = [phase.key for phase in plan.phases.values() if phase.kind == "import"]
     entry = workspace.store.entry(key)
     assert set(entry.manifest["files"]) == {
@@ -207,7 +207,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     part = config.Part(task="my-mnli", adapter=str(tmp_path / "theirs"))
     both = held.model_copy(update={"intermediates": (*held.intermediates, part)})
     plan = expand(both, workspace)
-    run.execute(plan, workspace)
+    run.run_plan(plan, workspace)
     choice = adapters.Choice(task="xnli", trained_on="my-mnli")
     paths = adapters.export_adapter(plan, workspace, choice, "peft", tmp_path / "out")
     names = {path.relative_to(tmp_path / "out").as_posix() for path in paths}
@@ -237,7 +237,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
     for method, library, form in (("compacter", "adapters", "adapterhub"), ("lora", "peft", "peft")):
         arm = {"kind": method, "reduction": 4} if method == "compacter" else {"kind": method, "rank": 2}
         plan = expand(config.parse(json.dumps({**held, "methods": [arm], "train": train})), workspace)
-        run.execute(plan, workspace)
+        run.run_plan(plan, workspace)
         out = tmp_path / method
         adapters.export_adapter(plan, workspace, adapters.Choice(task="xquad"), form, out)
         target = workspace.store.entry(plan.cells[0].training[-1])
@@ -295,7 +295,7 @@ def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     train = {"max_steps": 2, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12}
     held = {"name": "toy", "model": str(tiny), "targets": ["xnli"], "methods": ["bitfit", "full"], "missing": "skip"}
     plan = expand(config.parse(json.dumps({**held, "train": train})), workspace)
-    run.execute(plan, workspace)
+    run.run_plan(plan, workspace)
     choice = adapters.Choice(task="xnli", method="bitfit")
     adapters.export_adapter(plan, workspace, choice, "own", tmp_path / "own")
     other = Workspace(tmp_path / "other")
@@ -327,7 +327,7 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
     with pytest.raises(ConfigError, match="is no name for an adapter"):
         adapters.import_adapter(str(tmp_path / "other"), str(tiny), workspace, "../x")
     with pytest.raises(ConfigError, match="fits no target"):
-        swaps(held, workspace, over=[str(tmp_path / "theirs")])
+        swap(held, workspace, over=[str(tmp_path / "theirs")])
 
 
 @pytest.mark.parametrize(
@@ -364,5 +364,5 @@ def test_a_changed_folder_is_noticed(tiny: Path, tmp_path: Path) -> None:
     phase = import_phase(str(tmp_path / "theirs"), None, model, workspace)
     write(case, tiny, tmp_path / "theirs", seed=9)
     with pytest.raises(AdaptstiltsError, match="changed since the plan was made"):
-        run.execute(adapters._Alone(model, phase), workspace)
+        run.run_plan(adapters._Alone(model, phase), workspace)
     assert workspace.store.keys() == []

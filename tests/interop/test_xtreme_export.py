@@ -21,7 +21,7 @@ from adaptstilts.metrics.xtreme import FORMATS
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.reports import records
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
@@ -184,7 +184,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def done(tiny: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     held = Done(tiny, root, tmp_path_factory.mktemp("exported") / "store")
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     return held
 
 
@@ -316,7 +316,7 @@ SWAPPED = {
 @pytest.fixture(scope="module")
 def swapped(tiny: Path, root: Path, done: Done) -> Done:
     held = study(tiny, root, done, **SWAPPED)
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     return held
 
 
@@ -371,12 +371,12 @@ def test_what_cannot_be_exported(tiny: Path, root: Path, done: Done, tmp_path: P
 
 def test_a_subset_of_the_rows_is_refused(tiny: Path, root: Path, done: Done, tmp_path: Path) -> None:
     part = study(tiny, root, done, evaluate={"examples": 5})
-    execute(part.plan, part.workspace, device="cpu")
+    run_plan(part.plan, part.workspace, device="cpu")
     assert refused(part, tmp_path / "p") == (
         "xnli: de: only 5 of 18 rows were evaluated; take evaluate.examples out of the study and run it again"
     )
     whole = study(tiny, root, done, evaluate={"examples": 18})
-    execute(whole.plan, whole.workspace, device="cpu")
+    run_plan(whole.plan, whole.workspace, device="cpu")
     assert len(scoring.export(whole.plan, whole.workspace, tmp_path / "p")) == 3
 
 
@@ -391,7 +391,7 @@ def test_rows_without_a_label_are_refused(tiny: Path, done: Done, root: Path, tm
     rows = [{**row, "label": "NS" if i == 3 else row["label"]} for i, row in enumerate(pairs(random.Random(1), 8))]
     put(copy, tasks.get("paws_x").test, "de", rows)
     held = Done(tiny, copy, tmp_path / "store", targets=["paws_x"], languages=["de"])
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     with pytest.raises(DataError, match=r"^paws_x: de: 1 rows have no gold label and so no prediction$"):
         scoring.export(held.plan, held.workspace, tmp_path / "p")
 

@@ -23,7 +23,7 @@ from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase
 from adaptstilts.reports import tables
 from adaptstilts.reports.records import Record, records
-from adaptstilts.run import execute, perform
+from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry, Store
@@ -286,7 +286,7 @@ def test_a_study_of_everything(bench: Bench) -> None:
         swap="all",
         train={**BUDGET, "max_steps": 2},
     )
-    execute(made, bench.workspace, device="cpu")
+    run_plan(made, bench.workspace, device="cpu")
     store = bench.workspace.store
     assert made.missing(store) == []
     found = records(made, store)
@@ -298,7 +298,7 @@ def test_a_study_of_everything(bench: Bench) -> None:
     for phase in made.phases.values():
         if isinstance(phase, TrainPhase):
             assert store.entry(phase.key).json("result.json")["trainable"] == phase.trainable(made.model.shape)
-    assert execute(made, bench.workspace, device="cpu").done == []
+    assert run_plan(made, bench.workspace, device="cpu").done == []
 
 
 def check_costs(made: Plan, store: Store, found: list[Record]) -> None:

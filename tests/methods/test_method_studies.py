@@ -16,7 +16,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.reports.records import records
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -111,7 +111,7 @@ def test_a_study_of_every_new_kind(make: Callable[..., Plan], tiny: Path, data_r
     methods.append({"kind": "prefix", "length": 2, "inner": 4})
     made = make(methods=methods, swap="all", train={**STUDY["train"], "max_steps": 2})
     workspace = Workspace(tmp_path / "store", data_root)
-    execute(made, workspace, device="cpu")
+    run_plan(made, workspace, device="cpu")
     assert made.missing(workspace.store) == []
     found = {(r.method, r.trained_on, r.over): r for r in records(made, workspace.store)}
     assert len(found) == 7 * 2 + 5 * 2

@@ -22,7 +22,7 @@ from adaptstilts.models.locate import locate
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase
-from adaptstilts.run import execute, perform
+from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
@@ -63,7 +63,7 @@ class Done:
 def done(tiny: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Two methods, two intermediates, four targets, every swap."""
     held = Done(tiny, data_root, tmp_path_factory.mktemp("evaluated") / "store")
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     return held
 
 
@@ -237,7 +237,7 @@ def test_adapter_on_another_trunk_is_refused(done: Done, tiny: Path, tmp_path: P
     resident = Resident(done.workspace.store, done.plan.model, done.runtime().device)
     changed = {"methods": ["full"], "swap": "off", "intermediates": ["mnli"], "targets": ["udpos"]}
     full = Done(tiny, done.data, tmp_path / "store", **changed)
-    execute(full.plan, full.workspace, device="cpu")
+    run_plan(full.plan, full.workspace, device="cpu")
     key = next(phase.key for phase in full.plan.order() if phase.kind == "train")
     done.workspace.store.adopt(full.workspace.store.entry(key).folder)
     target = done.phase(done.cells("xnli")[0]).target
@@ -272,7 +272,7 @@ def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path
     write_split(data, "google/xtreme", "XNLI", "test", rows)
     held = small(data)
     with pytest.raises(Exception, match=r"de: every gold label is 'neutral'; the labels look withheld") as caught:
-        execute(held.plan, held.workspace, device="cpu")
+        run_plan(held.plan, held.workspace, device="cpu")
     assert caught.value.exit_code == 7
     (phase,) = [phase for phase in held.plan.order() if phase.kind == "evaluate"]
     with pytest.raises(DataError, match="withheld"):
@@ -286,12 +286,12 @@ def test_withheld_choices_are_refused(small: Callable[..., Done], data_root: Pat
     write_split(data, "cambridgeltl/xcopa", "id", "test", [{**row, "label": 0} for row in rows * 6])
     held = small(data, targets=["xcopa"], languages=["id"])
     with pytest.raises(Exception, match="labels look withheld"):
-        execute(held.plan, held.workspace, device="cpu")
+        run_plan(held.plan, held.workspace, device="cpu")
 
 
 def test_subset_is_the_same_in_every_language_and_run(small: Callable[..., Done]) -> None:
     held = small(evaluate={"examples": 5})
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     (cell,) = held.plan.cells
     ids = [held.entry(cell).json(f"predictions/{code}.json")["ids"] for code in ("de", "en", "zh")]
     assert ids[0] == ids[1] == ids[2]
@@ -303,7 +303,7 @@ def test_subset_is_the_same_in_every_language_and_run(small: Callable[..., Done]
 
 def test_dev_split_and_other_length(small: Callable[..., Done]) -> None:
     held = small(evaluate={"split": "dev", "max_length": 8})
-    execute(held.plan, held.workspace, device="cpu")
+    run_plan(held.plan, held.workspace, device="cpu")
     (cell,) = held.plan.cells
     entry = held.entry(cell)
     assert entry.json("scores.json")["en"]["truncated"] > 0

@@ -11,7 +11,7 @@ from support.inputs import STUDY, WORDS
 from adaptstilts import study as config
 from adaptstilts.plan import expand
 from adaptstilts.reports import records as scores
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ def test_supertags_from_a_file(tiny: Path, data_root: Path, tmp_path: Path) -> N
     study |= {"targets": ["ccg", "xnli"], "languages": ["en", "de"]}
     workspace = Workspace(tmp_path / "store", data_root)
     found = expand.expand(config.parse(json.dumps(study)), workspace)
-    execute(found, workspace)
+    run_plan(found, workspace)
     records = {(r.task, r.trained_on, r.over): r for r in scores.records(found, workspace.store)}
     record = records["ccg", "none", "none"]
     assert record.complete

@@ -40,13 +40,13 @@ def prepare(world: Path, store: str, *overrides: str, **changed: Any) -> tuple[P
 @pytest.fixture(scope="module")
 def finished(world: Path) -> tuple[PretrainPlan, Workspace]:
     plan, workspace = prepare(world, "store")
-    outcome = run.execute(plan, workspace, device="cpu")
+    outcome = run.run_plan(plan, workspace, device="cpu")
     assert len(outcome.done) == 2
     return plan, workspace
 
 
 def test_second_run_does_nothing(finished: tuple[PretrainPlan, Workspace]) -> None:
-    outcome = run.execute(*finished, device="cpu")
+    outcome = run.run_plan(*finished, device="cpu")
     assert outcome.done == []
     assert len(outcome.skipped) == 2
 
@@ -112,7 +112,7 @@ def test_an_encoder_starts_from_another(finished: tuple[PretrainPlan, Workspace]
     plan, workspace = prepare(world, "store", encoders=both)
     assert plan.encoders["wee"].key == finished[0].encoders["wee"].key
     plan.encoders.pop("wee")
-    assert len(run.execute(plan, workspace, device="cpu").done) == 1
+    assert len(run.run_plan(plan, workspace, device="cpu").done) == 1
     ours, first = (workspace.store.entry(phase.key) for phase in plan.order()[:0:-1])
     held = load_file(str(first.folder / "encoder" / "model.safetensors"))
     for key, value in load_file(str(ours.folder / "encoder" / "model.safetensors")).items():
@@ -147,7 +147,7 @@ def test_divergence_is_told(world: Path) -> None:
     plan, workspace = prepare(world, "diverged", "encoders.wee.lr=1e30")
     run.perform(plan.corpus, Runtime(workspace, None, device="cpu"))
     with pytest.raises(DivergedError, match=r"lower encoders\.wee\.lr"):
-        run.execute(plan, workspace, device="cpu")
+        run.run_plan(plan, workspace, device="cpu")
     assert not workspace.store.has(plan.encoders["wee"].key)
 
 
@@ -155,7 +155,7 @@ def test_without_singular_vectors_and_ranking(world: Path) -> None:
     plan, workspace = prepare(
         world, "store", "encoders.wee.svd=false", "encoders.wee.steps=3", "encoders.wee.objectives={ranking: 0.0}"
     )
-    run.execute(plan, workspace, device="cpu")
+    run.run_plan(plan, workspace, device="cpu")
     tokens = workspace.store.entry(plan.encoders["wee"].key).json("result.json")["tokens"]
     assert "ranking" not in tokens
 

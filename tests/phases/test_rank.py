@@ -24,7 +24,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.reports import records, tables
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
@@ -124,7 +124,7 @@ def check_ranked(
 @pytest.mark.parametrize("method", METHODS, ids=["full", "bottleneck"])
 def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) -> None:
     study, workspace = made(methods=[method])
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     (cell,) = study.cells
     assert cell.missing == tuple("ar el es hi ru th tr vi".split())
     entry = workspace.store.entry(cell.phase)
@@ -159,7 +159,7 @@ def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) ->
 
 def test_a_study_with_mewsli_x(made: Made, root: Path, tiny: Path) -> None:
     study, workspace = made(targets=["mewsli_x"], methods=METHODS)
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     folder, tokenizer = root / MEWSLI / "dataset", Tokenizer(tiny)
     articles = [json.loads(line) for line in (folder / "wikinews_mentions-test.jsonl").read_text().splitlines()]
     held = [json.loads(line) for line in (folder / "candidate_set_entities.jsonl").read_text().splitlines()]
@@ -203,7 +203,7 @@ def test_training_learns_and_its_batches_are_whole(made: Made) -> None:
     for size in (64, 100_000):
         train = {**TRAIN, "micro_tokens": size, "max_steps": 30, "lr": 0.003}
         study, workspace = made(store=f"store{size}", train=train)
-        execute(study, workspace, device="cpu")
+        run_plan(study, workspace, device="cpu")
         (phase,) = (phase for phase in study.phases.values() if isinstance(phase, TrainPhase))
         lines = (workspace.store.entry(phase.key).folder / "log.jsonl").read_text().splitlines()
         logs.append([json.loads(line) for line in lines])
@@ -225,9 +225,9 @@ def alike(a: list[str], b: list[str]) -> bool:
 def test_the_subset_is_of_queries(made: Made, root: Path) -> None:
     """Candidates stay, and so do the right answers of the other languages."""
     whole, workspace = made()
-    execute(whole, workspace, device="cpu")
+    run_plan(whole, workspace, device="cpu")
     part, _ = made(evaluate={"examples": 3})
-    execute(part, workspace, device="cpu")
+    run_plan(part, workspace, device="cpu")
     held = Lareqa(root, ("de", "en", "zh"))
     every = workspace.store.entry(evaluated(whole).key)
     some = workspace.store.entry(evaluated(part).key)
@@ -244,7 +244,7 @@ def test_the_subset_is_of_queries(made: Made, root: Path) -> None:
 
 def test_fewer_languages_have_a_smaller_pool(made: Made, root: Path) -> None:
     study, workspace = made(languages=["de"])
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     entry = workspace.store.entry(evaluated(study).key)
     held = Lareqa(root, ("de",))
     assert entry.json("scores.json")["de"]["pool"]["candidates"] == len(held.candidates)
@@ -257,7 +257,7 @@ def test_fewer_languages_have_a_smaller_pool(made: Made, root: Path) -> None:
 
 def test_dev_rows_are_ranked_against_one_another(made: Made) -> None:
     study, workspace = made(evaluate={"split": "dev"}, languages=["en"])
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     score = workspace.store.entry(evaluated(study).key).json("scores.json")["en"]
     assert (score["n"], score["pool"]["candidates"]) == (16, 16)
     assert score["values"]["map"] > 0
@@ -278,7 +278,7 @@ def test_questions_without_a_sentence_are_counted(made: Made, tmp_path: Path) ->
     write_lareqa(tmp_path / "hub")
     change(tmp_path / "hub", "de", lambda held: held["qas"][1]["answers"][0].update(answer_start=9999))
     study, workspace = made(tmp_path / "hub")
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     found = workspace.store.entry(evaluated(study).key).json("scores.json")
     assert found["de"]["dropped"] == {"the answer begins in no sentence": 1}
     assert [found[code]["n"] for code in found] == [7, 8, 8]
@@ -349,7 +349,7 @@ def test_training_rows_whose_answer_crosses_a_break_are_counted(made: Made, tmp_
     ]
     write_split(tmp_path / "hub", "rajpurkar/squad", "plain_text", "train", rows)
     study, workspace = made(tmp_path / "hub")
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     (phase,) = (phase for phase in study.phases.values() if isinstance(phase, TrainPhase))
     result = workspace.store.entry(phase.key).json("result.json")
     assert result["dropped"] == {"the answer crosses a sentence break": 1}
@@ -388,7 +388,7 @@ def test_chunks_change_nothing(made: Made, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_long_texts_are_counted(made: Made) -> None:
     study, workspace = made(evaluate={"max_length": 10})
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     (record,) = records.records(study, workspace.store)
     assert record.pool["truncated"] == record.pool["candidates"]
     assert 0 < record.truncated <= 1

@@ -21,7 +21,7 @@ from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.pooling import default_layer
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.store.store import Entry
@@ -44,7 +44,7 @@ def run(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., list[tuple
         }
         workspace = Workspace(tmp_path / "store", data)
         made = expand.expand(config.parse(json.dumps({**held, **changed})), workspace)
-        execute(made, workspace, device="cpu")
+        run_plan(made, workspace, device="cpu")
         phases = [phase for phase in made.order() if isinstance(phase, RetrievePhase)]
         return [(phase, workspace.store.entry(phase.key)) for phase in phases]
 

@@ -20,7 +20,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.reports import records, tables
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.search.mutual import mutual
@@ -49,7 +49,7 @@ def expanded(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., tuple
 def run(expanded: Callable[..., tuple[Plan, Workspace]]) -> Run:
     def done(**settings: Any) -> Entry:
         made, workspace = expanded(**settings)
-        execute(made, workspace, device="cpu")
+        run_plan(made, workspace, device="cpu")
         return workspace.store.entry(made.cells[0].phase)
 
     return done
@@ -71,7 +71,7 @@ def test_every_layer_is_that_of_a_phase_of_its_own(run: Run) -> None:
 
 def test_layers_are_in_the_tables_of_a_study(expanded: Callable[..., tuple[Plan, Workspace]]) -> None:
     made, workspace = expanded(layers=[0, 2])
-    execute(made, workspace, device="cpu")
+    run_plan(made, workspace, device="cpu")
     (record,) = records.records(made, workspace.store)
     held = workspace.store.entry(made.cells[0].phase).json("layers.json")
     assert (record.layer, list(record.layers)) == (3, [0, 2, 3])
@@ -83,7 +83,7 @@ def test_layers_are_in_the_tables_of_a_study(expanded: Callable[..., tuple[Plan,
         " +", " ", text
     )
     plain, _ = expanded()
-    execute(plain, workspace, device="cpu")
+    run_plan(plain, workspace, device="cpu")
     assert "hidden state" not in tables.render(records.records(plain, workspace.store), "md")
 
 

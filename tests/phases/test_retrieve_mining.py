@@ -19,7 +19,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.reports import records as scores
 from adaptstilts.reports import tables
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
 REPO = "local/ntrex-bucc"
@@ -78,7 +78,7 @@ def made(tiny: Path, root: Path, tmp_path: Path) -> Callable[..., tuple[Plan, Wo
 
 def test_a_study_finds_the_copies(made: Callable[..., tuple[Plan, Workspace]]) -> None:
     study, workspace = made()
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     (cell,) = study.cells
     assert cell.missing == ("fr", "ru")
     entry = workspace.store.entry(cell.phase)
@@ -110,7 +110,7 @@ def test_a_study_finds_the_copies(made: Callable[..., tuple[Plan, Workspace]]) -
 def test_a_set_without_dev_has_oracle_scores_only(made: Callable[..., tuple[Plan, Workspace]], root: Path) -> None:
     write_part(root, "zh", "validation", 5, repo="local/bucc2018-sample")
     study, workspace = made(targets=["bucc_sample", "ntrex_mining"])
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     alone, usual = scores.records(study, workspace.store)
     assert set(alone.metrics) == {"oracle_f1", "oracle_precision", "oracle_recall"}
     assert alone.mean == alone.metrics["oracle_f1"] > 50
@@ -134,7 +134,7 @@ def test_differences_after_intermediates_have_intervals(
     train = {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "precision": "fp32"}
     methods = ["full", {"kind": "bottleneck", "reduction": 4}]
     study, workspace = made(intermediates=["none", "mnli"], methods=methods, train=train)
-    execute(study, workspace, device="cpu")
+    run_plan(study, workspace, device="cpu")
     records = scores.records(study, workspace.store)
     assert len(records) == 4
     over = [r for r in records if r.trained_on == "mnli"]
@@ -168,7 +168,7 @@ def test_files_that_change_after_planning_are_refused(
     study, _ = made("a")
     write_part(root, "de", split, 99)
     with pytest.raises(DataError, match="changed since the plan was made"):
-        execute(study, Workspace(tmp_path / "b", root), device="cpu")
+        run_plan(study, Workspace(tmp_path / "b", root), device="cpu")
 
 
 def test_a_language_with_a_row_set_missing_is_an_error(made: Callable[..., tuple[Plan, Workspace]], root: Path) -> None:
@@ -193,6 +193,6 @@ def test_bad_files_are_named(
     path = write_split(root, REPO, f"de-en.{name}", "test", rows)
     study, workspace = made()
     with pytest.raises(DataError) as caught:
-        execute(study, workspace, device="cpu")
+        run_plan(study, workspace, device="cpu")
     assert str(path) in str(caught.value)
     assert told in str(caught.value)

@@ -19,7 +19,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.reports import records as scores
-from adaptstilts.run import execute, perform
+from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Entry
 from adaptstilts.study import Mixture
@@ -168,7 +168,7 @@ def test_the_same_bits_after_an_interruption(tiny: Path, data_root: Path, tmp_pa
 
 def test_a_study_over_mixtures(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, "none", MULTI, MASKED, languages=["en", "de"], swap="all")
-    execute(found, workspace)
+    run_plan(found, workspace)
     records = scores.records(found, workspace.store)
     assert all(record.complete for record in records)
     assert {record.trained_on for record in records} == {"none", "multi", "mnli+masked"}

@@ -20,7 +20,7 @@ from adaptstilts.phases import predict_transfer
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import EvaluatePhase, ForeseePhase, TrainPhase
 from adaptstilts.reports import choose, tables
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
@@ -65,7 +65,7 @@ def test_every_predictor_says_something_of_every_intermediate(
 ) -> None:
     study = make(intermediates=["none", "mnli", "social_i_qa"], methods=[method], targets=[target])
     found = choose.choice(study, workspace, target, rows=24)
-    execute(found, workspace, device="cpu")
+    run_plan(found, workspace, device="cpu")
     ranked = {ranking.predictor: ranking for ranking in choose.rankings(found, workspace.store)}
     assert set(ranked) == set(choose.PREDICTORS)
     assert set(ranked["probe"].values) == set(ranked["logme"].values) == {"none", "mnli", "social_i_qa"}
@@ -91,7 +91,7 @@ def test_a_cosine_is_at_most_one() -> None:
 def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(intermediates=["mnli", "social_i_qa"], targets=["xnli"])
     found = choose.choice(study, workspace, "xnli", rows=60)
-    execute(found, workspace, device="cpu")
+    run_plan(found, workspace, device="cpu")
     (likeness,) = [r for r in choose.rankings(found, workspace.store) if r.predictor == "embedding"]
     assert likeness.values["mnli"] == pytest.approx(1.0)
     assert likeness.values["social_i_qa"] < 0.9999
@@ -99,9 +99,9 @@ def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace
 
 def test_a_finished_study_judges_the_ranking(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(targets=["udpos"])
-    execute(expand.expand(study, workspace), workspace, device="cpu")
+    run_plan(expand.expand(study, workspace), workspace, device="cpu")
     found = choose.choice(study, workspace, "udpos", rows=24)
-    execute(found, workspace, device="cpu")
+    run_plan(found, workspace, device="cpu")
     for ranking in choose.rankings(found, workspace.store):
         assert set(ranking.truth) == set(ranking.values)
         order, best = list(ranking.values), max(ranking.truth.values())

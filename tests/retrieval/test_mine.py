@@ -23,7 +23,7 @@ from adaptstilts.retrieval import vector_cache as vectors_module
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.mine import Settings, mine
 from adaptstilts.retrieval.vector_cache import Recipe, vectors
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.bucc import one_to_one
@@ -160,7 +160,7 @@ def test_an_adapter_of_another_store(
     trained = Workspace(tmp_path / "trained", data_root)
     changed = {"intermediates": ["mnli"], "targets": ["udpos"], "methods": [{"kind": "bottleneck", "reduction": 4}]}
     study = expand.expand(config.load(study_file(**changed, swap="off")), trained)
-    execute(study, trained, device="cpu")
+    run_plan(study, trained, device="cpu")
     (upper,) = (p for p in study.order() if isinstance(p, TrainPhase) and p.task == "udpos")
     workspace, bare, adapted = Workspace(tmp_path / "store"), tmp_path / "bare.tsv", tmp_path / "adapted.tsv"
     mine(*texts, bare, settings(tiny), workspace, device="cpu")

@@ -21,7 +21,7 @@ from adaptstilts.errors import Interrupted
 from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.runtime.layer_cache import Layout, identity
 from adaptstilts.store import cache
@@ -385,5 +385,5 @@ def test_a_study_with_kept_states_runs_through(bench: Callable[..., Bench]) -> N
         retrieve={"max_length": 48},
         swap="all",
     )
-    execute(made, here.workspace, device="cpu")
+    run_plan(made, here.workspace, device="cpu")
     assert made.missing(here.workspace.store) == []

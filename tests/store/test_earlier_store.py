@@ -10,7 +10,7 @@ import pytest
 from adaptstilts import study
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.reports.records import records
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
 EARLIER = Path(__file__).with_name("earlier")
@@ -56,7 +56,7 @@ def test_it_is_continued(workspace: Workspace, plan: Plan) -> None:
     removed = [phase.key for phase in plan.order() if phase.kind != "train"][::4]
     for key in removed:
         shutil.rmtree(workspace.store.entry_folder(key))
-    outcome = execute(plan, Workspace(workspace.store.folder, offline=True), device="cpu")
+    outcome = run_plan(plan, Workspace(workspace.store.folder, offline=True), device="cpu")
     assert sorted(outcome.done) == sorted(removed)
     after = records(plan, Workspace(workspace.store.folder, offline=True).store)
     assert [record.mean for record in after] == pytest.approx([record.mean for record in before], abs=1e-6)
