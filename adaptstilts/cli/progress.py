@@ -18,6 +18,7 @@ from adaptstilts.plan.phases import Phase, TrainPhase
 from adaptstilts.pretrain.recipe import PretrainPlan
 from adaptstilts.reports.tables import scaled
 from adaptstilts.run import Listener
+from adaptstilts.store import entries
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
@@ -96,14 +97,14 @@ class Progress(Listener):
 
 def pretrain_lines(plan: PretrainPlan, store: Store) -> Iterator[str]:
     """What a pretraining run made: text kept and removed, and each encoder's held-out scores."""
-    corpus = store.entry(plan.corpus.key).json("result.json")
+    corpus = entries.CORPUS_RESULT.read(store.entry(plan.corpus.key))
     removed = corpus["removed"]["total"]
     yield (
         f"{sum(corpus['sentences'].values()):,} sentences in {len(corpus['languages'])} languages; {removed:,} removed"
         f" because an evaluation set has them; {len(corpus['not_looked_at'])} evaluation sets not in the data"
     )
     for name, phase in plan.encoders.items():
-        found = store.entry(phase.key).json("result.json")
+        found = entries.PRETRAIN_RESULT.read(store.entry(phase.key))
         held = found["held_out"]
         told = f", held-out retrieval {100 * max(held['mean']):.1f} at layer {held['layer']}" if held else ""
         yield f"{name}: {scaled(found['parameters'], ('', 'k', 'M', 'G'), 1000)} parameters{told}, {phase.key[:12]}"
@@ -171,7 +172,7 @@ def _time(minutes: float) -> str:
 def _rate(store: Store, costs: dict[str, Any]) -> tuple[float, str]:
     """FLOP/s of this plan's finished training phases, else a guess; and where it is from."""
     done = [key for key in costs if store.has(key)]
-    seconds = sum(store.peek(key).json("cost.json")["seconds"] for key in done)
+    seconds = sum(entries.COST.read(store.peek(key))["seconds"] for key in done)
     if not seconds:
         return ASSUMED_RATE, "assumed, nothing measured yet"
     return sum(costs[key].flops for key in done) / seconds, "measured in this store"

@@ -17,7 +17,9 @@ from adaptstilts.models.locate import Model
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.imported import import_phase
 from adaptstilts.plan.phases import EvaluatePhase, ImportPhase, Phase, TaskPhase
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 __all__ = ["Choice", "export_adapter", "import_adapter", "push"]
@@ -139,5 +141,5 @@ def _scores(store: Store, cell: Cell) -> list[Score]:
     """What a target scored over the intermediate it was trained on, where that was evaluated."""
     if not store.has(cell.phase):
         return []
-    held = store.entry(cell.phase).json("scores.json")
-    return [Score(code, found["values"], found["n"]) for code, found in held.items()]
+    scores = entries.SCORES.read(store.entry(cell.phase))
+    return [Score(code, found["values"], found["n"]) for code, found in scores.items()]

@@ -19,7 +19,9 @@ from adaptstilts.methods import Method
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.imported import plain_name
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 
 CARD = "README.md"
 
@@ -58,16 +60,16 @@ def write(
         for i, (one, place) in enumerate(zip(below, places, strict=True)):
             _adapter(one, model, form, staging / place, _name(one) + (f"_{i}" if _taken(one, below, entry) else ""))
         _adapter(entry, model, form, staging, _name(entry))
-        head = (entry.folder / "head").is_dir()
+        head = entry.has_folder(entries.HEAD)
         if head:
-            shutil.copytree(entry.folder / "head", staging / "head")
+            shutil.copytree(entry.folder / entries.HEAD, staging / entries.HEAD)
         facts = Facts(
             key=entry.key,
             spec=entry.spec,
             method=methods.parse(entry.spec["method"]),
             form=form,
             model=model.name,
-            result=entry.json("result.json"),
+            result=entries.RESULT.read(entry),
             scores=scores,
             over=over,
             below=places,
@@ -90,7 +92,7 @@ def _check(entry: Entry, form: str) -> None:
         if entry.spec.get(key):
             told = {"base": "was trained on a fine-tuned encoder", "fuse": "is a fusion of several adapters"}[key]
             raise ConfigError(f"{what}: {told}, which no format holds; export what it is made of")
-    if not (entry.folder / "adapter").is_dir():
+    if not entry.has_folder(entries.ADAPTER):
         raise ConfigError(f"{what}: its entry has no adapter; {entry.folder} holds a whole encoder")
     known = formats(method)
     if form not in known:
@@ -113,7 +115,7 @@ def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> 
     if form == "adapterhub" and isinstance(method, Lora):
         _lora(entry, method, model, folder, name)
     else:
-        shutil.copytree(entry.folder / "adapter", folder, dirs_exist_ok=True)
+        shutil.copytree(entry.folder / entries.ADAPTER, folder, dirs_exist_ok=True)
         if form == "adapterhub" and name != _name(entry):
             _rename(folder, name)
     record = {
@@ -140,7 +142,7 @@ def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> 
     """A LoRA as the ``adapters`` library has it: the same matrices under other names."""
     from importlib.metadata import version
 
-    tensors = tensorfile.read(entry.folder / "adapter" / "adapter_model.safetensors")
+    tensors = tensorfile.read(entry.folder / entries.ADAPTER / "adapter_model.safetensors")
     config = {
         "config": adapterhub.lora_config(method),
         "hidden_size": model.shape["hidden"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from adaptstilts.pretrain import corpus as texts
 from adaptstilts.pretrain import encoded, vocabulary
 from adaptstilts.pretrain.recipe import CorpusPhase
 from adaptstilts.runtime.context import Runtime
+from adaptstilts.store import entries
+from adaptstilts.store.entries import CorpusResult
 
 
 def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
@@ -30,15 +31,16 @@ def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
             sentences[code].append(sentence)
     _step(phase, runtime, f"tokenizer over {sum(map(len, sentences.values())):,} sentences")
     drawn = vocabulary.drawn(sentences, recipe.vocabulary.sentences)
-    vocabulary.train(drawn, recipe.vocabulary, recipe.positions, staging / "tokenizer")
-    tokenizer = Tokenizer(staging / "tokenizer")
+    vocabulary.train(drawn, recipe.vocabulary, recipe.positions, staging / entries.TOKENIZER)
+    tokenizer = Tokenizer(staging / entries.TOKENIZER)
     _step(phase, runtime, "tokenizing")
     tokens: Counter[str] = Counter()
-    for name, groups in (("train", found.groups), ("held-out", found.held_out)):
+    parts = (("train", entries.TRAIN_TEXT, found.groups), ("held-out", entries.HELD_OUT_TEXT, found.held_out))
+    for name, file, groups in parts:
         made = encoded.encode(groups, recipe.languages, tokenizer)
-        made.save(staging / f"{name}.safetensors")
+        made.save(staging / file)
         tokens[name] = len(made.tokens)
-    result = {
+    result: CorpusResult = {
         "languages": list(recipe.languages),
         "rows": dict(found.rows),
         "sentences": {code: len(own) for code, own in sentences.items()},
@@ -49,7 +51,7 @@ def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
         "dropped": dict(found.dropped),
         "not_looked_at": list(phase.absent),
     }
-    (staging / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+    entries.CORPUS_RESULT.write(staging, result)
 
 
 def _step(phase: CorpusPhase, runtime: Runtime, doing: str) -> None:

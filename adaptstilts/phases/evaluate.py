@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,7 +19,9 @@ from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime, half_precision
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import Frozen, identity
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 from adaptstilts.study import Train
 from adaptstilts.tasks import Task
 
@@ -142,11 +143,7 @@ def scored(
 
 def write(done: dict[str, Any], staging: Path) -> None:
     """The files of an evaluate or retrieve entry."""
-    for name in ("scores", "stats"):
-        held = {code: result[name] for code, result in done.items()}
-        (staging / f"{name}.json").write_text(json.dumps(held, allow_nan=False), encoding="utf-8")
-    folder = staging / "predictions"
-    folder.mkdir()
+    entries.SCORES.write(staging, {code: result["scores"] for code, result in done.items()})
+    entries.STATS.write(staging, {code: result["stats"] for code, result in done.items()})
     for code, result in done.items():
-        text = json.dumps(result["predictions"], ensure_ascii=False, allow_nan=False)
-        (folder / f"{code}.json").write_text(text, encoding="utf-8")
+        entries.predictions(code).write(staging, result["predictions"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError, ConfigError
@@ -10,6 +9,8 @@ from adaptstilts.formats import recognize
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import ImportPhase
 from adaptstilts.runtime.context import Runtime
+from adaptstilts.store import entries
+from adaptstilts.store.entries import ImportResult
 
 
 def adopt(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
@@ -31,12 +32,12 @@ def adopt(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     except (ArtifactError, ConfigError) as error:
         told = str(error).replace(f"{scratch}:", f"{found.weights}:")
         raise ArtifactError(told.replace(str(scratch), str(found.found.folder))) from None
-    encoder.save(name, staging / "adapter")
+    encoder.save(name, staging / entries.ADAPTER)
     for path in scratch.iterdir():
         path.unlink()
     scratch.rmdir()
     delta = encoder.delta(name)
-    result = {
+    result: ImportResult = {
         "format": found.form,
         "name": found.name,
         "file": found.weights.name,
@@ -45,9 +46,5 @@ def adopt(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
         "trainable": sum(value.numel() for value in delta.values()),
         "notes": notes,
     }
-    _write(staging / "result.json", result)
-    _write(staging / "cost.json", {"seconds": 0.0, "peak_bytes": 0, "examples_per_second": 0.0})
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    entries.IMPORT_RESULT.write(staging, result)
+    entries.COST.write(staging, {"seconds": 0.0, "peak_bytes": 0, "examples_per_second": 0.0})

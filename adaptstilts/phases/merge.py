@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ from adaptstilts.models.locate import check_same
 from adaptstilts.models.weights import load_trunk
 from adaptstilts.plan.phases import MergePhase
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.store import Entry
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
 
 
 def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
@@ -28,43 +28,42 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
         ArtifactError: the parts are of different base models or trunks.
     """
     start = time.monotonic()
-    entries = [runtime.workspace.store.entry(key) for key in phase.of]
-    for entry in entries:
+    parts = [runtime.workspace.store.entry(key) for key in phase.of]
+    for entry in parts:
         check_same(runtime.model.fingerprint.identity(), entry.spec["model"], f"entry {entry.key[:12]}")
         if entry.spec.get("base") and phase.method.kind != "full":
             raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
     encoder = Encoder(runtime.model.folder, phase.method.backend, runtime.device, runtime.model.name)
     if phase.method.kind == "full":
-        _encoders(encoder, entries, phase.weights)
-        encoder.save_trunk(staging / "encoder")
+        _encoders(encoder, parts, phase.weights)
+        encoder.save_trunk(staging / entries.ENCODER)
     else:
-        _adapters(encoder, entries, phase)
-        encoder.save("merged", staging / "adapter")
-    if (head := entries[-1].folder / "head").is_dir() and entries[-1].spec["task"] == phase.task:
-        shutil.copytree(head, staging / "head")
-    told = {"trainable": 0, "head": 0, "weights": list(phase.weights)}
-    (staging / "result.json").write_text(json.dumps(told), encoding="utf-8")
-    cost = {"seconds": time.monotonic() - start}
-    (staging / "cost.json").write_text(json.dumps(cost), encoding="utf-8")
+        _adapters(encoder, parts, phase)
+        encoder.save("merged", staging / entries.ADAPTER)
+    last = parts[-1]
+    if last.has_folder(entries.HEAD) and last.spec["task"] == phase.task:
+        shutil.copytree(last.folder / entries.HEAD, staging / entries.HEAD)
+    entries.MERGE_RESULT.write(staging, {"trainable": 0, "head": 0, "weights": list(phase.weights)})
+    entries.MERGE_COST.write(staging, {"seconds": time.monotonic() - start})
 
 
-def _encoders(encoder: Encoder, entries: Sequence[Entry], weights: Sequence[float]) -> None:
+def _encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[float]) -> None:
     """``base + sum of w (encoder - base)`` (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089)."""
     own = encoder.trunk.state_dict()
     with torch.no_grad():
         base = {key: value.clone() for key, value in own.items() if value.is_floating_point()}
-        for entry, weight in zip(entries, weights, strict=True):
-            moved = load_trunk(entry.folder / "encoder").state_dict()
+        for entry, weight in zip(parts, weights, strict=True):
+            moved = load_trunk(entry.folder / entries.ENCODER).state_dict()
             for key, value in base.items():
                 own[key].add_(moved[key].to(value.device) - value, alpha=weight)
 
 
-def _adapters(encoder: Encoder, entries: Sequence[Entry], phase: MergePhase) -> None:
+def _adapters(encoder: Encoder, parts: Sequence[Entry], phase: MergePhase) -> None:
     """The sum in its method's own form, under the name ``merged``."""
     held = []
-    for i, entry in enumerate(entries):
+    for i, entry in enumerate(parts):
         name, method = f"part{i}", methods.parse(entry.spec["method"])
-        encoder.load(name, method, entry.folder / "adapter")
+        encoder.load(name, method, entry.folder / entries.ADAPTER)
         held.append((method, _unnamed(encoder, name)))
     total = type(phase.method).merged(held, phase.weights)
     encoder.add("merged", phase.method, "merge")

@@ -7,7 +7,6 @@ the base model (Vu et al. 2020, arXiv 2005.00770; Poth et al. 2021, arXiv 2104.0
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from adaptstilts.models.encoder import Encoder, masked_mean
 from adaptstilts.plan.phases import ForeseePhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import TOKENS
+from adaptstilts.store import entries
 from adaptstilts.tasks import Task
 
 VECTORS = 20_000  # of a task, at most
@@ -45,7 +45,7 @@ def foresee(phase: ForeseePhase, runtime: Runtime, staging: Path) -> None:
         others = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
         theirs = np.mean([mean_vector(bare, features, pad) for features in others], axis=0)
         found["embedding"] = cosine(ours, theirs)
-    (staging / "predictors.json").write_text(json.dumps(found, allow_nan=False), encoding="utf-8")
+    entries.PREDICTORS.write(staging, found)
 
 
 def labelled(encoder: Encoder, features: Features, task: Task, pad: int) -> tuple[Vectors, Vectors]:

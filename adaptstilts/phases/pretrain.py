@@ -32,6 +32,8 @@ from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
 from adaptstilts.runtime.checkpoints import Checkpoints, restore, state_of
 from adaptstilts.runtime.context import Meter, Runtime, half_precision
 from adaptstilts.search.exact import neighbours, unit
+from adaptstilts.store import entries
+from adaptstilts.store.entries import PretrainResult
 
 DROPOUT = 0.1
 TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names
@@ -61,9 +63,10 @@ def pretrain(phase: PretrainPhase, runtime: Runtime, staging: Path) -> None:
 class _Pretrainer:
     def __init__(self, phase: PretrainPhase, runtime: Runtime) -> None:
         self.phase, self.runtime, self.shape = phase, runtime, phase.shape
-        self.folder = runtime.workspace.store.entry(phase.corpus).folder
-        self.corpus = encoded.load(self.folder / "train.safetensors")
-        self.vocabulary = len(json.loads((self.folder / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"])
+        self.source = runtime.workspace.store.entry(phase.corpus)
+        self.corpus = encoded.load(self.source.folder / entries.TRAIN_TEXT)
+        self.tokenizer = self.source.folder / entries.TOKENIZER
+        self.vocabulary = len(json.loads((self.tokenizer / "tokenizer.json").read_text())["model"]["vocab"])
         self.checkpoints = Checkpoints(runtime.workspace.store.work(phase.key))
         self.drawer = Drawer(self.corpus, self.shape, self.vocabulary, phase.positions)
         self.bf16 = half_precision(self.shape.precision, runtime.device)
@@ -95,7 +98,7 @@ class _Pretrainer:
 
     def _start(self) -> None:
         if self.phase.start:
-            self._continue(self.runtime.workspace.store.entry(self.phase.start).folder / "encoder" / WEIGHTS)
+            self._continue(self.runtime.workspace.store.entry(self.phase.start).folder / entries.ENCODER / WEIGHTS)
             return
         start_bias(self.model, self.corpus)
         if self.shape.svd:
@@ -168,14 +171,14 @@ class _Pretrainer:
         except ArtifactError as error:
             raise DivergedError(f"{self.phase.title}: {error}") from None
         seconds, peak = self.meter.seconds, self.meter.peak
-        save(self.model, staging / "encoder")
-        for path in sorted((self.folder / "tokenizer").iterdir()):
-            shutil.copyfile(path, staging / "encoder" / path.name)
-        lines = "".join(json.dumps(line, allow_nan=False) + "\n" for line in self.progress.log)
-        (staging / "log.jsonl").write_text(lines, encoding="utf-8")
-        corpus = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
-        held = encoded.load(self.folder / "held-out.safetensors")
-        result = {
+        save(self.model, staging / entries.ENCODER)
+        for path in sorted(self.tokenizer.iterdir()):
+            shutil.copyfile(path, staging / entries.ENCODER / path.name)
+        entries.write_log(staging, self.progress.log)
+        corpus = entries.CORPUS_RESULT.read(self.source)
+        held = encoded.load(self.source.folder / entries.HELD_OUT_TEXT)
+        start = self.phase.start and self.runtime.workspace.store.entry(self.phase.start)
+        result: PretrainResult = {
             "languages": corpus["languages"],
             "steps": self.progress.step,
             "tokens": self.progress.tokens,
@@ -184,12 +187,10 @@ class _Pretrainer:
             "precision": "bf16" if self.bf16 else "fp32",
             "parameters": sum(value.numel() for value in self.model.roberta.parameters()),
             "removed": corpus["removed"],
-            "start": self.runtime.workspace.store.entry(self.phase.start).json("result.json")
-            if self.phase.start
-            else None,
+            "start": entries.PRETRAIN_RESULT.read(start) if start else None,
             "held_out": self._held_out(held, sorted(corpus["languages"], key=lambda code: code != encoded.ENGLISH)),
         }
-        (staging / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+        entries.PRETRAIN_RESULT.write(staging, result)
 
     def _held_out(self, held: Encoded, codes: list[str]) -> dict[str, Any]:
         """What the held-out sentences say: masked-token loss, and the layer at which translations are found best."""

@@ -7,7 +7,6 @@ length. What is searched for and scored is the kind's: the nearest sentence (Tat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,11 @@ from adaptstilts.retrieval.vector_cache import Encoded, Recipe, vectors
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.search.mutual import check
+from adaptstilts.store import entries
+from adaptstilts.store.entries import EncodingCost
 
 Rows = Mapping[str, Examples]
 Name = tuple[str, str]  # of a side: language, and what the kind calls it
-LAYERS = "layers.json"
 
 
 def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
@@ -63,9 +63,9 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
             if each == layer:
                 done[code] = result
     write(done, staging)
-    (staging / "cost.json").write_text(json.dumps(cost, indent=1), encoding="utf-8")
+    entries.ENCODING_COST.write(staging, cost)
     if phase.settings.layers:
-        (staging / LAYERS).write_text(json.dumps(swept, allow_nan=False), encoding="utf-8")
+        entries.LAYERS.write(staging, swept)
 
 
 def _layers(phase: RetrievePhase, depth: int) -> tuple[int, tuple[int, ...]]:
@@ -112,7 +112,7 @@ def _encode(
     layers: tuple[int, ...],
     sentences: Mapping[Name, Sequence[str]],
     runtime: Runtime,
-) -> tuple[dict[Name, _Held], dict[str, Any]]:
+) -> tuple[dict[Name, _Held], EncodingCost]:
     """The sentences of every side, and what it took.
 
     Each distinct text is encoded once; with ``idf`` once for each side, whose texts the weights are made of.

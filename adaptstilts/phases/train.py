@@ -7,7 +7,6 @@ So a run that continues from a checkpoint takes the same path, to the bit on one
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import re
 import time
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -38,7 +37,8 @@ from adaptstilts.runtime.checkpoints import Checkpoints, restore, state_of
 from adaptstilts.runtime.context import Meter, Runtime, half_precision
 from adaptstilts.runtime.inference import headline
 from adaptstilts.runtime.layer_cache import Frozen, Lower, identity
-from adaptstilts.store.store import Entry
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Cost, Entry, TrainResult
 from adaptstilts.study import Train
 
 
@@ -246,24 +246,25 @@ class _Trainer:
         except Exception as error:
             raise DivergedError(f"{self.phase.title}: {error}") from None
         if self.phase.method.kind == "full":
-            self.encoder.save_trunk(staging / "encoder")
+            self.encoder.save_trunk(staging / entries.ENCODER)
         else:
-            self.encoder.save(adapter_place(self.phase), staging / ("fusion" if self.phase.fuse else "adapter"))
+            folder = entries.FUSION if self.phase.fuse else entries.ADAPTER
+            self.encoder.save(adapter_place(self.phase), staging / folder)
         for stream in self.tasked:
             stream.calibrate(self.encoder, self.bf16)
         for stream in self.streams:
-            own = "head" if self.tasked == [stream] else f"heads/{stream.name}"
+            own = entries.HEAD if self.tasked == [stream] else f"{entries.HEADS}/{stream.name}"
             heads.save(stream.head, self.encoder, stream.task, staging / own)
-        _write_lines(staging / "log.jsonl", self.progress.log)
-        _write_json(staging / "result.json", self._result())
-        _write_json(staging / "cost.json", self._cost())
+        entries.write_log(staging, self.progress.log)
+        entries.TRAIN_RESULT.write(staging, self._result())
+        entries.COST.write(staging, self._cost())
 
-    def _result(self) -> dict[str, Any]:
+    def _result(self) -> TrainResult:
         trunk = sum(value.numel() for key, value in self.named.items() if key.startswith("trunk."))
         head = sum(value.numel() for key, value in self.named.items() if key.startswith("head."))
         taken = Counter(number for number, _ in self.turns[: self.progress.step])
         own = {stream.name: stream.result(taken[i]) for i, stream in enumerate(self.streams)}
-        return {
+        result = {
             **(next(iter(own.values())) if len(own) == 1 else {"streams": own}),
             "steps": self.progress.step,
             "best_step": self.progress.best_step,
@@ -271,8 +272,9 @@ class _Trainer:
             "trainable": trunk,
             "head": head,
         }
+        return cast(TrainResult, result)
 
-    def _cost(self) -> dict[str, Any]:
+    def _cost(self) -> Cost:
         seconds = self.meter.seconds
         seen = sum(len(self._batch(step)[1]) for step in range(self.progress.step))
         return {
@@ -296,7 +298,7 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
     start = store.entry(phase.init) if phase.init else None
     if isinstance(phase.method, Full):
         parent = start or (store.entry(phase.base) if phase.base else None)
-        folder = parent.folder / "encoder" if parent else runtime.model.folder
+        folder = parent.folder / entries.ENCODER if parent else runtime.model.folder
         encoder = Encoder(folder, "plain", runtime.device, runtime.model.name)
         encoder.train_all(phase.method.frozen(encoder.trunk))
     else:
@@ -307,7 +309,7 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
         encoder.compose([*map(adapter_name, phase.stack), place], train=place)
     for stream in found:
         if start:
-            stream.head = heads.load(encoder, stream.task, start.folder / "head")
+            stream.head = heads.load(encoder, stream.task, start.folder / entries.HEAD)
         else:
             stream.start(encoder)
     return encoder
@@ -323,11 +325,11 @@ def adapter_place(phase: TrainPhase) -> Place:
 def _attach(encoder: Encoder, place: Place, phase: TrainPhase, start: Entry | None) -> None:
     """Put on the encoder what is to be trained: new, or as another phase left it."""
     if isinstance(place, tuple) and start:
-        encoder.load_fusion(place, start.folder / "fusion")
+        encoder.load_fusion(place, start.folder / entries.FUSION)
     elif isinstance(place, tuple):
         encoder.fuse(place, "fusion", phase.seed)
     elif start:
-        encoder.load(place, phase.method, start.folder / "adapter")
+        encoder.load(place, phase.method, start.folder / entries.ADAPTER)
     else:
         encoder.add(place, phase.method, "adapter", phase.seed)
 
@@ -363,11 +365,3 @@ def _score(trainer: _Trainer) -> dict[str, float]:
 
 def _told(stream: Stream, metric: str) -> str:
     return metric if stream.alone else f"{stream.name}.{metric}"
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-
-
-def _write_lines(path: Path, values: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(v, allow_nan=False) + "\n" for v in values), encoding="utf-8")

@@ -16,6 +16,7 @@ from adaptstilts.io import hashing
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.locate import Fingerprint
+from adaptstilts.store import entries
 from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
 
 
@@ -39,7 +40,7 @@ class Phase:
     @property
     def parents(self) -> tuple[str, ...]:
         """Keys of the phases whose entries this one reads."""
-        return ()
+        return entries.parents(self.spec)
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -76,11 +77,6 @@ class TaskPhase(Phase):
     base: str | None = None
     stack: tuple[str, ...] = ()
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """Keys of the phases whose entries this one reads."""
-        return tuple(key for key in (self.base, *self.stack, *self._more_parents()) if key)
-
     def _spec(self) -> dict[str, Any]:
         return {
             "task": self.task,
@@ -91,9 +87,6 @@ class TaskPhase(Phase):
             "stack": list(self.stack),
             **self._more_spec(),
         }
-
-    def _more_parents(self) -> tuple[str | None, ...]:
-        return ()
 
     def _more_spec(self) -> dict[str, Any]:
         return {}
@@ -166,9 +159,6 @@ class TrainPhase(TaskPhase):
             return fusion.trainable(self.method, shape)
         return self.method.trainable(shape)
 
-    def _more_parents(self) -> tuple[str | None, ...]:
-        return (self.init, self.start, *self.fuse)
-
     def _more_spec(self) -> dict[str, Any]:
         rows = self.rows if self.rows != self.task else None
         return {
@@ -199,9 +189,6 @@ class MergePhase(TaskPhase):
     method: Method
     of: tuple[str, ...]
     weights: tuple[float, ...]
-
-    def _more_parents(self) -> tuple[str | None, ...]:
-        return self.of
 
     def _more_spec(self) -> dict[str, Any]:
         return {"of": list(self.of), "weights": list(self.weights)}
@@ -238,9 +225,6 @@ class EvaluatePhase(TaskPhase):
     languages: tuple[str, ...]
     settings: Evaluate
     below: Mapping[str, str] = field(default_factory=dict)
-
-    def _more_parents(self) -> tuple[str | None, ...]:
-        return (self.target, *dict.fromkeys(self.below.values()))
 
     def _more_spec(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,8 @@ from adaptstilts import languages
 from adaptstilts.errors import ConfigError
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
+from adaptstilts.store import entries
+from adaptstilts.store.entries import CorpusResult
 from adaptstilts.store.store import Store
 
 CARD = "README.md"
@@ -28,15 +30,15 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
     for name in plan.encoders:
         if (folder / name).exists() and not (folder / name / HISTORY).is_file():
             raise ConfigError(f"{folder / name} is there and holds no {HISTORY}: it is not replaced; export elsewhere")
-    corpus = store.entry(plan.corpus.key).json("result.json")
+    corpus = entries.CORPUS_RESULT.read(store.entry(plan.corpus.key))
     for name, phase in plan.encoders.items():
         entry = store.entry(phase.key)
         target = folder / name
         staging = folder / f".{name}.{uuid.uuid4().hex}"
         try:
-            shutil.copytree(entry.folder / "encoder", staging)
+            shutil.copytree(entry.folder / entries.ENCODER, staging)
             _halve(staging / WEIGHTS)
-            result = {"name": name, **entry.json("result.json")}
+            result = {"name": name, **entries.PRETRAIN_RESULT.read(entry)}
             (staging / HISTORY).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             text = card(phase, plan.recipe, result, corpus)
             (staging / CARD).write_text(text, encoding="utf-8")
@@ -61,7 +63,7 @@ def _earlier(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [*_earlier(start), start] if start else []
 
 
-def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: dict[str, Any]) -> str:
+def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: CorpusResult) -> str:
     """The card of an encoder: what it is, text and licences, recipe, held-out scores, limits."""
     shape = phase.shape
     names = ", ".join(f"{languages.resolve(code).name} ({code})" for code in recipe.languages)

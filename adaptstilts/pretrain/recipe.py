@@ -296,11 +296,6 @@ class PretrainPhase(Phase):
     positions: int
     start: str | None = None
 
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The corpus, and what it starts from."""
-        return (self.corpus, *([self.start] if self.start else []))
-
     def _spec(self) -> dict[str, Any]:
         shape = {key: value for key, value in self.shape.identity().items() if key != "start"}
         return {"corpus": self.corpus, "shape": shape, "positions": self.positions, "start": self.start}

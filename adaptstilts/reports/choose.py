@@ -20,6 +20,7 @@ from adaptstilts.plan.phases import ForeseePhase
 from adaptstilts.plan.stacking import Under
 from adaptstilts.plan.training import Trainings
 from adaptstilts.reports.records import Record, records
+from adaptstilts.store import entries
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Foresee, Part, Study
 from adaptstilts.workspace import Workspace
@@ -187,11 +188,11 @@ def _value(candidate: Candidate, predictor: str, store: Store) -> float | None:
         return candidate.size
     if predictor == "probe":
         entry = store.peek(candidate.probe)
-        dev = entry.json("result.json")["dev"]
+        dev = entries.TRAIN_RESULT.read(entry)["dev"]
         names = tasks.get(entry.spec["task"]).headline
         return float(sum(dev[name] for name in names) / len(names))
-    held = store.peek(candidate.foresee).json("predictors.json")[predictor]
-    return None if held is None else float(held)
+    value = entries.PREDICTORS.read(store.peek(candidate.foresee))[predictor]
+    return None if value is None else float(value)
 
 
 def _ranking(method: str, predictor: str, values: Mapping[str, float], truth: Mapping[str, float]) -> Ranking:

@@ -17,7 +17,18 @@ import numpy as np
 from adaptstilts import tasks
 from adaptstilts.metrics.bootstrap import Difference, Draws, LanguageStats, Resampled, paired_difference, same_examples
 from adaptstilts.plan.expand import Cell, Plan
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store.entries import (
+    COST,
+    HEAD,
+    LAYERS,
+    SCORES,
+    STATS,
+    TRAIN_RESULT,
+    WEIGHT_FOLDERS,
+    Entry,
+    parents,
+)
+from adaptstilts.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -175,13 +186,13 @@ class _Reader:
 
     def stats(self, key: str) -> LanguageStats:
         if key not in self._stats:
-            self._stats[key] = self.store.peek(key).json("stats.json")
+            self._stats[key] = STATS.read(self.store.peek(key))
         return self._stats[key]
 
     def _scores(self, cells: Sequence[Cell]) -> dict[str, Any]:
         names = tasks.get(cells[0].task).headline
         entries = [self.store.peek(cell.phase) for cell in cells]
-        held = [entry.json("scores.json") for entry in entries]
+        held = [SCORES.read(entry) for entry in entries]
         codes = list(held[0])
         values = {code: float(np.mean([[h[code]["values"][name] for name in names] for h in held])) for code in codes}
         means = [np.mean([h[code]["values"][name] for code in codes for name in names]) for h in held]
@@ -226,18 +237,18 @@ class _Reader:
 
     def _cost(self, cell: Cell) -> dict[str, Any]:
         entries = [self.store.peek(key) for key in cell.training]
-        costs = [entry.json("cost.json") for entry in entries]
-        last, result = entries[-1], entries[-1].json("result.json")
+        costs = [COST.read(entry) for entry in entries]
+        last, result = entries[-1], TRAIN_RESULT.read(entries[-1])
         target = self.store.peek(self.store.peek(cell.phase).spec["target"])  # after a merge not the last one trained
         under = self._under(target, {*cell.training})
         files = last.manifest["files"]
-        kept = ("adapter/", "fusion/", "encoder/", "head/")
+        kept = tuple(f"{folder}/" for folder in (*WEIGHT_FOLDERS, HEAD))
         return {
             "trainable": result["trainable"],
             "head": result["head"],
             "bytes": sum(size for name, (size, _) in files.items() if name.startswith(kept)),
             "seconds": sum(cost["seconds"] for cost in costs),
-            "intermediate_seconds": sum(entry.json("cost.json")["seconds"] for entry in under),
+            "intermediate_seconds": sum(COST.read(entry)["seconds"] for entry in under),
             "peak_bytes": max(cost["peak_bytes"] for cost in costs),
             "examples_per_second": costs[-1]["examples_per_second"],
         }
@@ -245,13 +256,11 @@ class _Reader:
     def _under(self, entry: Entry, seen: set[str]) -> list[Entry]:
         """The entries that one stands on, each once; ``seen`` are left out, and grows."""
         found = []
-        for name in ("base", "start", "stack", "fuse", "of"):
-            held = entry.spec.get(name) or ()
-            for key in (held,) if isinstance(held, str) else held:
-                if key not in seen:
-                    seen.add(key)
-                    parent = self.store.peek(key)
-                    found += [parent, *self._under(parent, seen)]
+        for key in parents(entry.spec):
+            if key not in seen:
+                seen.add(key)
+                parent = self.store.peek(key)
+                found += [parent, *self._under(parent, seen)]
         return found
 
 
@@ -262,9 +271,9 @@ def _means(held: Sequence[Mapping[str, Any]], codes: Sequence[str], name: str) -
 
 def _by_layer(entries: Sequence[Entry], names: Sequence[str]) -> dict[int, float]:
     """Mean over seeds, languages and headline metrics by hidden state, where several were asked for."""
-    if not all("layers.json" in entry.manifest["files"] for entry in entries):
+    if not all(map(LAYERS.exists, entries)):
         return {}
-    held = [entry.json("layers.json") for entry in entries]
+    held = [LAYERS.read(entry) for entry in entries]
     return {
         int(layer): float(np.mean([values[name] for h in held for values in h[layer].values() for name in names]))
         for layer in held[0]

@@ -16,8 +16,10 @@ from adaptstilts.plan.expand import Plan, encodings
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.reports.records import Record, records
 from adaptstilts.reports.tables import Table, by_layer, markdown
+from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
 from adaptstilts.store.select import adopted, standing
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Part, Retrieve, Study
 from adaptstilts.workspace import Workspace
 
@@ -163,8 +165,8 @@ def rows(plan: Plan, store: Store) -> list[Row]:
     for record in records(plan, store):
         (key,) = record.phases
         entry = store.peek(key)
-        scores = entry.json("scores.json")
-        held = entry.json("layers.json") if "layers.json" in entry.manifest["files"] else {}
+        scores = entries.SCORES.read(entry)
+        layers = entries.LAYERS.read(entry) if entries.LAYERS.exists(entry) else {}
         method = entry.spec.get("method")
         found.append(
             Row(
@@ -173,8 +175,8 @@ def rows(plan: Plan, store: Store) -> list[Row]:
                 next(iter(scores.values()))["layer"],
                 record,
                 {code: score["values"] for code, score in scores.items()},
-                {int(layer): values for layer, values in held.items()},
-                entry.json("cost.json") if "cost.json" in entry.manifest["files"] else {},
+                {int(layer): values for layer, values in layers.items()},
+                {**entries.ENCODING_COST.read(entry)} if entries.ENCODING_COST.exists(entry) else {},
                 float(entry.manifest.get("seconds", 0.0)),
             )
         )

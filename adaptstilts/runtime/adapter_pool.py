@@ -15,7 +15,9 @@ from adaptstilts.methods.base import ANY
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, check_same
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store import entries as files
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 from adaptstilts.tasks import Task
 
 ADAPTERS_KEPT = 64
@@ -86,14 +88,14 @@ class Resident:
         if self._fusions.get(place) != entry.key:
             if place in encoder.fusions:
                 encoder.remove(place)
-            encoder.load_fusion(place, entry.folder / "fusion")
+            encoder.load_fusion(place, entry.folder / files.FUSION)
             self._fusions[place] = entry.key
         return place
 
     def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
         """The head of a target phase."""
         if (key, task.name) not in self._heads:
-            self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / "head")
+            self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / files.HEAD)
         return self._heads[key, task.name]
 
     def drop(self) -> None:
@@ -107,7 +109,7 @@ class Resident:
             return self.model.folder
         entry = self.store.entry(base)
         check_same(self.model.fingerprint.identity(), entry.spec["model"], f"entry {base[:12]}")
-        return entry.folder / "encoder"
+        return entry.folder / files.ENCODER
 
     def _attach(self, encoder: Encoder, entry: Entry, base: str | None, wanted: Sequence[str]) -> None:
         name = adapter_name(entry.key)
@@ -120,7 +122,7 @@ class Resident:
         spare = [other for other in encoder.methods if other not in wanted]
         for other in spare[: max(len(encoder.methods) + 1 - ADAPTERS_KEPT, 0)]:
             encoder.remove(other)
-        encoder.load(name, methods.parse(entry.spec["method"]), entry.folder / "adapter")
+        encoder.load(name, methods.parse(entry.spec["method"]), entry.folder / files.ADAPTER)
         self.loads += 1
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.io.folders import MANIFEST
-from adaptstilts.store.store import Entry, Store
-
-PARENTS = ("base", "stack", "fuse")  # of a spec: what its encoder is made of
+from adaptstilts.store.entries import ENCODER, WEIGHT_FOLDERS, Entry, components
+from adaptstilts.store.store import Store
 
 
 def adopted(name: str, store: Store) -> Entry:
@@ -30,7 +29,7 @@ def adopted(name: str, store: Store) -> Entry:
                 f" of the key of one in {store.folder}"
             )
         entry = store.entry(keys[0])
-    for key in parents(entry):
+    for key in components(entry.spec):
         if not store.has(key):
             beside = folder.resolve().parents[1] / key[:2] / key
             if not (beside / MANIFEST).is_file():
@@ -39,21 +38,14 @@ def adopted(name: str, store: Store) -> Entry:
     return entry
 
 
-def parents(entry: Entry) -> list[str]:
-    """Keys of the entries that an entry's encoder is made of."""
-    held = [entry.spec.get(name) or () for name in PARENTS]
-    return [key for part in held for key in ([part] if isinstance(part, str) else part)]
-
-
 def standing(entry: Entry) -> tuple[str | None, tuple[str, ...]]:
     """The trunk (None for the base model) and the stack of adapters that an entry stands for.
 
     Raises:
         ArtifactError: it holds neither an adapter nor an encoder.
     """
-    parts = {file.partition("/")[0] for file in entry.manifest["files"]}
-    if not parts & {"encoder", "adapter", "fusion"} or "method" not in entry.spec:
+    if "method" not in entry.spec or not any(map(entry.has_folder, WEIGHT_FOLDERS)):
         raise ArtifactError(f"entry {entry.key[:12]}: not of an adapter or a fine-tuned encoder")
-    if "encoder" in parts:
+    if entry.has_folder(ENCODER):
         return entry.key, ()
     return entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key)

@@ -8,14 +8,11 @@ the winner's entry and drops its own. Leases only keep two runs from doing the s
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import re
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,44 +20,10 @@ from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io import hashing, leases
 from adaptstilts.io.files import disk_faults, replace_text
 from adaptstilts.io.folders import MANIFEST, check_files, failpoint, publish, read_manifest, seal
+from adaptstilts.store.entries import Entry
 
 FORMAT = "adaptstilts-store 1"
 _KEY = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One committed entry: its folder and manifest (key, spec, files, env, started, seconds)."""
-
-    folder: Path
-    manifest: dict[str, Any]
-
-    @property
-    def key(self) -> str:
-        return str(self.manifest["key"])
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The spec whose digest is the key."""
-        spec: dict[str, Any] = self.manifest["spec"]
-        return spec
-
-    @property
-    def bytes(self) -> int:
-        """Total size of the files."""
-        return sum(size for size, _ in self.manifest["files"].values())
-
-    def json(self, name: str) -> Any:
-        """A JSON file of the entry, compared with its sha256.
-
-        Raises:
-            ArtifactError: it is not in the manifest, or was changed since it was committed.
-        """
-        path = self.folder / name
-        content = path.read_bytes() if name in self.manifest["files"] else b""
-        if hashlib.sha256(content).hexdigest() != self.manifest["files"].get(name, (0, ""))[1]:
-            raise ArtifactError(f"{path}: not the content that the manifest lists; see `adaptstilts verify`")
-        return json.loads(content)
 
 
 class Store:

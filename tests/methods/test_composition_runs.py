@@ -26,7 +26,8 @@ from adaptstilts.reports.records import Record, records
 from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 from adaptstilts.study import Study
 from adaptstilts.workspace import Workspace
 

@@ -26,7 +26,7 @@ from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
 
 METHODS = [{"kind": "bottleneck", "reduction": 4}, {"kind": "lora", "rank": 2}]

@@ -24,7 +24,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.phases import MergePhase
 from adaptstilts.run import perform
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
 
 SEQ = Bottleneck(reduction=4)

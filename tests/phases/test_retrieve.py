@@ -24,7 +24,7 @@ from adaptstilts.retrieval.pooling import default_layer
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
 
 

@@ -24,7 +24,7 @@ from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.exact import unit
 from adaptstilts.search.mutual import mutual
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.study import Retrieve
 from adaptstilts.workspace import Workspace
 

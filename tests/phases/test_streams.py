@@ -21,7 +21,7 @@ from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.reports import records as scores
 from adaptstilts.run import perform, run_plan
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.study import Mixture
 from adaptstilts.workspace import Workspace
 

@@ -29,7 +29,7 @@ from adaptstilts.run import perform
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.study import Train
 from adaptstilts.workspace import Workspace
 

@@ -25,7 +25,7 @@ from adaptstilts.run import run_plan
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.runtime.layer_cache import Layout, identity
 from adaptstilts.store import cache
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 

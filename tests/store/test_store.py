@@ -23,7 +23,8 @@ from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io import hashing, leases
 from adaptstilts.io.folders import MANIFEST
 from adaptstilts.store import store
-from adaptstilts.store.store import Entry, Store
+from adaptstilts.store.entries import Entry
+from adaptstilts.store.store import Store
 
 SPEC = {"kind": "train", "seed": 1}
 KEY = hashing.of(SPEC)

@@ -14,7 +14,7 @@ from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import perform
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.store import Entry
+from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
 from support.inputs import STUDY
 

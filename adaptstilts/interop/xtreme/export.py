@@ -17,6 +17,7 @@ from adaptstilts.interop.xtreme.rows import LINED, Rows, examined, format_of, go
 from adaptstilts.metrics.xtreme import FOLDERS
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
+from adaptstilts.store import entries
 from adaptstilts.tasks import Task
 from adaptstilts.workspace import Workspace
 
@@ -68,10 +69,10 @@ def export(
     for task in exported(plan):
         phase = _tested(plan, _one(task, fits, plan), workspace)
         entry = workspace.store.entry(phase.key)
-        for code, score in entry.json("scores.json").items():
+        for code, score in entries.SCORES.read(entry).items():
             _check_whole(task, code, score)
         for code, rows, _ in _tests(task, phase, workspace):
-            held = entry.json(f"predictions/{code}.json")
+            held = entries.predictions(code).read(entry)
             if held["ids"] != examined(rows).ids:
                 raise DataError(f"{task.name}: {code}: the predictions are not of these rows; run the study again")
             files[_place(task, code)] = predicted_text(task, rows, held["predictions"])

@@ -1,0 +1,348 @@
+"""Entries: the names of their files, what those files hold, and which other entries one depends on.
+
+This is the only module that knows the file names. Every JSON file is a :class:`JsonFile`, which reads it from an entry
+(compared with its sha256) and writes it to a staging folder. The types below say what is in it; a field that entries
+of earlier versions or other kinds of phases lack is ``NotRequired``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
+
+from adaptstilts.errors import ArtifactError
+from adaptstilts.io.json import to_text, write_json
+
+T = TypeVar("T")
+
+# Folders of an entry.
+ADAPTER = "adapter"  # the weights and config of one adapter
+FUSION = "fusion"  # the weights of a fusion over the adapters of other entries
+ENCODER = "encoder"  # a whole encoder, in the layout of transformers
+HEAD = "head"
+HEADS = "heads"  # one folder for each task, where there are several
+PREDICTIONS = "predictions"
+TOKENIZER = "tokenizer"
+WEIGHT_FOLDERS = (ADAPTER, FUSION, ENCODER)
+
+# Tokenized text of a corpus entry.
+TRAIN_TEXT = "train.safetensors"
+HELD_OUT_TEXT = "held-out.safetensors"
+
+LOG = "log.jsonl"
+
+# Fields of a spec that hold keys of other entries -> whether this entry's weights are used together with theirs.
+# A spec with none of these fields has no parents; the other parents are only read while the entry is computed.
+_PARENT_FIELDS = {
+    "corpus": False,
+    "base": True,
+    "stack": True,
+    "init": False,
+    "start": False,
+    "fuse": True,
+    "of": False,
+    "target": False,
+    "below": False,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One committed entry: its folder and manifest (key, spec, files, env, started, seconds)."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The sha256 of the spec."""
+        return str(self.manifest["key"])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec whose digest is the key."""
+        spec: dict[str, Any] = self.manifest["spec"]
+        return spec
+
+    @property
+    def bytes(self) -> int:
+        """Total size of the files."""
+        return sum(size for size, _ in self.manifest["files"].values())
+
+    def json(self, name: str) -> Any:
+        """Read a JSON file of the entry and compare it with its sha256.
+
+        Raises:
+            ArtifactError: the file is not in the manifest, or was changed since it was committed.
+        """
+        path = self.folder / name
+        content = path.read_bytes() if name in self.manifest["files"] else b""
+        if hashlib.sha256(content).hexdigest() != self.manifest["files"].get(name, (0, ""))[1]:
+            raise ArtifactError(f"{path}: not the content that the manifest lists; see `adaptstilts verify`")
+        return json.loads(content)
+
+    def has_folder(self, name: str) -> bool:
+        """Return whether the entry has files in a folder such as :data:`ADAPTER`."""
+        return any(path.startswith(f"{name}/") for path in self.manifest["files"])
+
+
+def parents(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of all entries that were read to compute the entry of a spec, each once."""
+    return _keys(spec, _PARENT_FIELDS)
+
+
+def components(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of the parents without which the weights of an entry cannot be used."""
+    return _keys(spec, [name for name, is_component in _PARENT_FIELDS.items() if is_component])
+
+
+def _keys(spec: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]:
+    keys: dict[str, None] = {}
+    for name in names:
+        value = spec.get(name) or ()
+        if isinstance(value, str):
+            value = (value,)
+        elif isinstance(value, Mapping):
+            value = value.values()
+        keys |= dict.fromkeys(value)
+    return tuple(keys)
+
+
+class TrainResult(TypedDict):
+    """What a training phase reports. Phases of several streams have ``streams`` in place of the counts of rows.
+
+    Attributes:
+        steps: optimizer steps taken.
+        best_step: step whose weights were kept.
+        dev: metric -> best value on the dev rows.
+        trainable: trained parameters of the encoder part.
+        head: trained parameters of the heads.
+        streams: stream -> its steps and counts of rows.
+        dropped: reason -> rows left out.
+        handled: what was done -> rows that were changed, such as moved answers.
+    """
+
+    steps: int
+    best_step: int
+    dev: dict[str, float]
+    trainable: int
+    head: int
+    streams: NotRequired[dict[str, dict[str, Any]]]
+    dev_examples: NotRequired[int]
+    examples: NotRequired[int]
+    examples_in_split: NotRequired[int]
+    truncated: NotRequired[int]
+    dropped: NotRequired[dict[str, int]]
+    handled: NotRequired[dict[str, int]]
+
+
+class MergeResult(TypedDict):
+    """What a merge phase reports: nothing was trained; one weight for each part."""
+
+    trainable: int
+    head: int
+    weights: list[float]
+
+
+class ImportResult(TypedDict):
+    """What an import phase reports of somebody else's adapter.
+
+    Attributes:
+        format: ``adapterhub``, ``peft`` or ``own``.
+        name: name of the adapter in its files.
+        file: name of the weights file.
+        revision: commit on the hub; None for a local folder.
+        tensors: number of tensors.
+        trainable: number of parameters.
+        notes: remarks for the user.
+    """
+
+    format: str
+    name: str
+    file: str
+    revision: str | None
+    tensors: int
+    trainable: int
+    notes: list[str]
+
+
+class CorpusResult(TypedDict):
+    """What a corpus phase reports.
+
+    Attributes:
+        rows: repository -> rows read.
+        sentences: language -> sentences used.
+        groups: groups of translations.
+        held_out_groups: groups set aside for evaluation.
+        tokens: ``train`` or ``held-out`` -> tokens.
+        removed: evaluation set (or ``total``) -> sentences removed because it contains them.
+        dropped: reason -> rows left out.
+        not_looked_at: evaluation sets that were not in the data.
+    """
+
+    languages: list[str]
+    rows: dict[str, int]
+    sentences: dict[str, int]
+    groups: int
+    held_out_groups: int
+    tokens: dict[str, int]
+    removed: dict[str, int]
+    dropped: dict[str, int]
+    not_looked_at: list[str]
+
+
+class PretrainResult(TypedDict):
+    """What a pretraining phase reports.
+
+    Attributes:
+        tokens: objective -> tokens read.
+        parameters: of the encoder, without its language-model head.
+        removed: as in :class:`CorpusResult`.
+        start: the result of the phase whose weights were the start; None for random weights.
+        held_out: scores on sentences that were set aside: ``retrieval``, ``mean``, ``layer``, ``masked_loss``.
+    """
+
+    languages: list[str]
+    steps: int
+    tokens: dict[str, int]
+    seconds: float
+    peak_bytes: int
+    precision: str
+    parameters: int
+    removed: dict[str, int]
+    start: PretrainResult | None
+    held_out: dict[str, Any]
+
+
+class Cost(TypedDict):
+    """What a phase took: seconds, and for training also speed, peak memory in bytes and precision."""
+
+    seconds: float
+    examples_per_second: NotRequired[float]
+    peak_bytes: NotRequired[int]
+    precision: NotRequired[str]
+
+
+class EncodingCost(TypedDict):
+    """What encoding the sentences of a retrieve phase took; no speed if all vectors were cached."""
+
+    encoding_seconds: float
+    encoded_sentences: int
+    sentences_per_second: float | None
+
+
+class LanguageScores(TypedDict):
+    """Scores of one language, with what must be said beside them.
+
+    Attributes:
+        values: metric -> points.
+        n: examples that were scored.
+        rows: examples in the split.
+        truncated: examples that lost tokens to the maximum length.
+        dropped: reason -> rows left out.
+        handled: what was done -> rows that were changed.
+        sentences: sentences encoded (mining).
+        layer: hidden state that sentences were searched by (retrieval).
+        threshold: score threshold chosen on dev (mining).
+        oracle_threshold: score threshold chosen on the scored rows themselves (mining).
+        dev_f1: F1 on dev at the threshold (mining).
+        pool: counts of the candidates (ranking).
+    """
+
+    values: dict[str, float]
+    n: int
+    rows: int
+    truncated: NotRequired[int]
+    dropped: NotRequired[dict[str, int]]
+    handled: NotRequired[dict[str, int]]
+    sentences: NotRequired[int]
+    layer: NotRequired[int]
+    threshold: NotRequired[float]
+    oracle_threshold: NotRequired[float]
+    dev_f1: NotRequired[float]
+    pool: NotRequired[dict[str, int]]
+
+
+class MetricStats(TypedDict):
+    """The statistics of every example, of whose sums a metric is a function (see ``metrics.scores.measure``)."""
+
+    measure: str
+    stats: list[list[float]]
+
+
+class Predictions(TypedDict):
+    """Numbers of the examples of one language, and a prediction for each."""
+
+    ids: list[int]
+    predictions: list[Any]
+
+
+Scores = dict[str, LanguageScores]  # by language
+Stats = dict[str, dict[str, MetricStats]]  # language -> metric
+LayerScores = dict[str, dict[str, dict[str, float]]]  # hidden state -> language -> metric -> points
+Predictors = dict[str, float | None]  # None if a predictor does not apply
+
+
+@dataclass(frozen=True)
+class JsonFile(Generic[T]):
+    """A JSON file of an entry, whose content has the type ``T``.
+
+    Attributes:
+        name: path below the folder of the entry.
+        indent: spaces per level; None for one line.
+        ascii_only: escape every character outside ASCII.
+        allow_nan: accept numbers that are not finite.
+    """
+
+    name: str
+    indent: int | None = None
+    ascii_only: bool = False
+    allow_nan: bool = False
+
+    def exists(self, entry: Entry) -> bool:
+        """Return whether an entry has this file."""
+        return self.name in entry.manifest["files"]
+
+    def read(self, entry: Entry) -> T:
+        """Return the content of this file of an entry.
+
+        Raises:
+            ArtifactError: the entry lacks the file, or it was changed since it was committed.
+        """
+        return cast(T, entry.json(self.name))
+
+    def write(self, folder: Path, value: T) -> None:
+        """Write this file below the staging folder of an entry."""
+        path = folder / self.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, value, self.indent, ascii_only=self.ascii_only, allow_nan=self.allow_nan)
+
+
+RESULT: JsonFile[dict[str, Any]] = JsonFile("result.json")  # of any kind of phase, to be read only
+TRAIN_RESULT: JsonFile[TrainResult] = JsonFile("result.json", indent=1)
+MERGE_RESULT: JsonFile[MergeResult] = JsonFile("result.json", ascii_only=True)
+IMPORT_RESULT: JsonFile[ImportResult] = JsonFile("result.json", indent=1)
+CORPUS_RESULT: JsonFile[CorpusResult] = JsonFile("result.json", indent=1)
+PRETRAIN_RESULT: JsonFile[PretrainResult] = JsonFile("result.json", indent=1, allow_nan=True)
+COST: JsonFile[Cost] = JsonFile("cost.json", indent=1)
+MERGE_COST: JsonFile[Cost] = JsonFile("cost.json")
+ENCODING_COST: JsonFile[EncodingCost] = JsonFile("cost.json", indent=1)
+SCORES: JsonFile[Scores] = JsonFile("scores.json", ascii_only=True)
+STATS: JsonFile[Stats] = JsonFile("stats.json", ascii_only=True)
+LAYERS: JsonFile[LayerScores] = JsonFile("layers.json", ascii_only=True)
+PREDICTORS: JsonFile[Predictors] = JsonFile("predictors.json", ascii_only=True)
+
+
+def predictions(language: str) -> JsonFile[Predictions]:
+    """Return the file of the predictions in one language."""
+    return JsonFile(f"{PREDICTIONS}/{language}.json")
+
+
+def write_log(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write the log of a training phase: one line of JSON for each step."""
+    text = "".join(to_text(line, ascii_only=True) + "\n" for line in lines)
+    (folder / LOG).write_text(text, encoding="utf-8")
