@@ -28,7 +28,7 @@ from adaptstilts import errors, study as config
 from adaptstilts.plan import expand as plan
 from adaptstilts.runtime import adapter_pool
 from adaptstilts.phases import train
-from adaptstilts.run import Listener, execute
+from adaptstilts.run import Listener, run_plan
 from adaptstilts.workspace import Workspace
 
 class Loud(Listener):
