@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Generic, TypeVar
@@ -29,6 +29,7 @@ class Registry(Generic[T]):
         name_of: gives the name of a member.
         is_member: tells members from the other values of a module.
         package: dotted name of the folder whose modules are scanned; modules that begin with ``_`` are not.
+        modules: dotted names of further modules that are scanned.
         hint: what to do when no known name is near, for example ``"`adaptstilts tasks` lists them"``; if empty, the
             message lists all names.
     """
@@ -41,9 +42,10 @@ class Registry(Generic[T]):
         name_of: Callable[[T], str],
         is_member: Callable[[object], bool],
         package: str | None = None,
+        modules: Sequence[str] = (),
         hint: str = "",
     ) -> None:
-        self.noun, self.group, self.package, self.hint = noun, group, package, hint
+        self.noun, self.group, self.package, self.modules, self.hint = noun, group, package, tuple(modules), hint
         self._name_of, self._is_member = name_of, is_member
         self._scanned: dict[str, T] | None = None
         self._added: dict[str, T] = {}
@@ -81,12 +83,13 @@ class Registry(Generic[T]):
         return self.hint or f"one of {', '.join(self.known())}"
 
     def _shipped(self) -> Iterable[T]:
-        if self.package is None:
-            return
-        folder = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(folder.__path__):
-            if not module.name.startswith("_"):
-                yield from self._members(importlib.import_module(f"{self.package}.{module.name}"))
+        names = list(self.modules)
+        if self.package is not None:
+            folder = importlib.import_module(self.package)
+            found = (module.name for module in pkgutil.iter_modules(folder.__path__))
+            names += [f"{self.package}.{name}" for name in found if not name.startswith("_")]
+        for name in names:
+            yield from self._members(importlib.import_module(name))
 
     def _plugged_in(self) -> Iterable[T]:
         for point in entry_points(group=self.group):

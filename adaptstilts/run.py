@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.models.locate import Model
-from adaptstilts.plan.phases import Phase, TrainPhase
-from adaptstilts.pretrain.recipe import PretrainPhase
+from adaptstilts.plan.phases import Phase
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ def _check_space(plan: Work, workspace: Workspace, missing: list[Phase]) -> None
     A training phase keeps its weights, and while it runs up to three checkpoints of four times their size.
     """
     shape = plan.model.shape if plan.model else {}
-    sizes = [4 * p.trainable(shape) for p in missing if isinstance(p, TrainPhase)]
-    sizes += [p.shape.bytes for p in missing if isinstance(p, PretrainPhase)]
+    sizes = [phase.weight_bytes(shape) for phase in missing]
     needed = sum(sizes) + 12 * max(sizes, default=0)
     at = next(p for p in (workspace.store.folder, *workspace.store.folder.absolute().parents) if p.exists())
     free = shutil.disk_usage(at).free

@@ -20,7 +20,7 @@ from adaptstilts.data.batches import sorted_runs
 from adaptstilts.metrics.transfer import logme
 from adaptstilts.models.batching import IGNORE, Feature, Features, collate
 from adaptstilts.models.encoder import Encoder, masked_mean
-from adaptstilts.plan.phases import ForeseePhase
+from adaptstilts.plan.phases import PredictTransferPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.store import entries
@@ -32,7 +32,7 @@ OTHERS = 4  # tokens drawn beside the right one of a span
 Vectors = NDArray[np.float64]
 
 
-def foresee(phase: ForeseePhase, runtime: Runtime, staging: Path) -> None:
+def foresee(phase: PredictTransferPhase, runtime: Runtime, staging: Path) -> None:
     """Run a foresee phase and write ``predictors.json``."""
     pad = runtime.tokenizer.pad
     giver = runtime.task(phase.rows)
@@ -81,7 +81,7 @@ def cosine(a: Vectors, b: Vectors) -> float:
     return min(1.0, max(-1.0, found))
 
 
-def _features(phase: ForeseePhase, runtime: Runtime, task: Task) -> Features:
+def _features(phase: PredictTransferPhase, runtime: Runtime, task: Task) -> Features:
     assert task.train is not None  # noqa: S101
     limit, length = phase.settings.rows, phase.settings.max_length
     return runtime.rows(task, task.train, phase.data[task.name], length, limit)[1]

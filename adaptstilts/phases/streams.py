@@ -42,7 +42,7 @@ class Stream:
     head: nn.Module
     frozen: Frozen | None = None
 
-    def __init__(self, own: phases.Stream, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
+    def __init__(self, own: phases.StreamSpec, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
         self.name, self.alone, self.settings, self.seed = own.task, alone, own.settings, phase.seed
         self.runtime, self.text = runtime, own.text is not None
         self.task = masked_text.of(own.text) if own.text else runtime.task(own.task)
@@ -131,7 +131,7 @@ class Stream:
 
 def streams(phase: TrainPhase, runtime: Runtime) -> list[Stream]:
     """The streams of a phase; masked text, where there is some, is the last."""
-    own = phase.streams or (phases.Stream(phase.task, phase.rows, phase.settings),)
+    own = phase.streams or (phases.StreamSpec(phase.task, phase.rows, phase.settings),)
     return [Stream(stream, phase, runtime, alone=not phase.streams) for stream in own]
 
 

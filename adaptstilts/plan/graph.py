@@ -9,7 +9,7 @@ from adaptstilts import tasks
 from adaptstilts.data import sources
 from adaptstilts.data.sources import Split
 from adaptstilts.models.locate import Model
-from adaptstilts.plan.phases import Phase, Stream, TrainPhase
+from adaptstilts.plan.phases import Phase, StreamSpec, TrainPhase
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study, Train, masked_text
 from adaptstilts.tasks import Task
@@ -84,10 +84,8 @@ class Plan:
                 visit(parent)
             done[key] = self.phases[key]
 
-        for kind in ("import", "train", "merge", "foresee", "retrieve", "evaluate"):
-            for key, phase in self.phases.items():
-                if phase.kind == kind:
-                    visit(key)
+        for phase in sorted(self.phases.values(), key=lambda phase: phase.turn):
+            visit(phase.key)
         return list(done.values())
 
     def missing(self, store: Store) -> list[Phase]:
@@ -116,7 +114,7 @@ class Plan:
 
 def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
     examples = tokens = 0
-    for stream in phase.streams or (Stream(phase.task, phase.rows, phase.settings),):
+    for stream in phase.streams or (StreamSpec(phase.task, phase.rows, phase.settings),):
         own = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
         assert own.train is not None  # noqa: S101
         seen, mean = _reading(own, workspace.split(own.train), stream.settings, phase)

@@ -1,8 +1,10 @@
-"""Phases as data: immutable specs of one unit of work, each with a content key.
+"""Phases: immutable descriptions of one unit of work, each with a content key.
 
-The key of a phase is the sha256 of the canonical JSON of its spec: what is computed, on which data, from which
-parents. No path, host or log setting is in it. ``kind`` and ``version`` are written out in every phase class, so that
-a class can be renamed; a version is raised when the meaning of its kind changes.
+The key of a phase is the sha256 of its spec: what is computed, from which data and which parents. It contains no path,
+host or log setting. :func:`parse` turns a spec, as the manifest of an entry has it, back into the phase.
+
+A kind of phase is one class. Those of this package are listed below; another package adds its own with :func:`add` or
+an entry point of the group ``adaptstilts.phases``.
 """
 
 from __future__ import annotations
@@ -10,30 +12,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.locate import Fingerprint
+from adaptstilts.plan import specs
+from adaptstilts.plan.specs import SpecField
+from adaptstilts.registry import Registry
 from adaptstilts.store import entries
 from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One unit of work. ``title`` is for people and not part of the key.
+    """One unit of work, whose result is one entry of a store.
+
+    A subclass is a frozen dataclass whose fields make up the spec (see :mod:`adaptstilts.plan.specs`). Keys of the
+    phases that it depends on are in the fields that :func:`adaptstilts.store.entries.parents` knows, such as ``base``,
+    ``stack``, ``of`` or ``target``.
 
     Attributes:
-        kind: the word for what is done, as content keys hold it; never changes.
+        kind: what content keys call this kind of phase; it never changes, unlike the name of the class.
         version: raised when the same spec comes to mean something else.
         performer: ``module:function`` that does the work, imported when the phase runs. It is called with the phase,
             a :class:`adaptstilts.runtime.context.Runtime` and the folder to write the entry's files to.
+        turn: phases of a lower turn run first, as far as their parents allow; equal ones in the order of the study.
+        title: what people call it; not part of the key.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     performer: ClassVar[str]
+    turn: ClassVar[int] = 30
 
     title: str = field(default="", compare=False)
 
@@ -44,30 +57,80 @@ class Phase:
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """What the key is the digest of; empty fields are left out."""
-        spec = {"kind": self.kind, "version": self.version, **self._spec()}
-        return {key: value for key, value in spec.items() if value not in (None, [], {})}
+        """The plain values whose digest is the key."""
+        return {"kind": self.kind, "version": self.version, **self.write_fields()}
 
     @cached_property
     def key(self) -> str:
-        """sha256 of the spec."""
+        """The sha256 of the spec."""
         return hashing.of(self.spec)
 
-    def _spec(self) -> dict[str, Any]:
-        return {}
+    def write_fields(self) -> dict[str, Any]:
+        """Return the spec without kind and version."""
+        return specs.write(self)
+
+    @classmethod
+    def read_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the phase that :meth:`write_fields` wrote.
+
+        Raises:
+            ValueError: they are not the fields of this kind.
+        """
+        return specs.read(cls, fields)
+
+    def weight_bytes(self, shape: Mapping[str, int]) -> int:
+        """Return the size of the weights that this phase trains and stores, from the shape of the base model."""
+        return 0
+
+
+def _is_phase_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Phase) and "kind" in vars(value)
+
+
+REGISTRY: Registry[type[Phase]] = Registry(
+    "kind of phase",
+    "adaptstilts.phases",
+    name_of=lambda phase: phase.kind,
+    is_member=_is_phase_class,
+    modules=(__name__, "adaptstilts.pretrain.recipe"),
+)
+add = REGISTRY.add
+known = REGISTRY.known
+
+
+def parse(spec: Mapping[str, Any]) -> Phase:
+    """Return the phase whose spec this is; it has no title.
+
+    Raises:
+        ArtifactError: its kind is unknown, or it was written by another version of this package.
+    """
+    fields = dict(spec)
+    kind, version = fields.pop("kind", None), fields.pop("version", None)
+    cls = known().get(str(kind))
+    if cls is None:
+        raise ArtifactError(f"unknown kind of phase {kind!r}; {REGISTRY.hint_for(str(kind))}")
+    if version != cls.version:
+        raise ArtifactError(f"a {kind} phase of version {version}; this package reads version {cls.version}")
+    try:
+        phase = cls.read_fields(fields)
+    except (ValueError, AdaptstiltsError) as error:
+        raise ArtifactError(f"not a {kind} phase that this version can read: {error}") from None
+    if hashing.of(phase.spec) != hashing.of(dict(spec)):
+        raise ArtifactError(f"not a {kind} phase that this version can read: it would be written differently")
+    return phase
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPhase(Phase):
-    """A phase of a study: it reads one task's rows with a base model.
+    """A phase of a study: it reads the rows of one task and uses the base model.
 
     Attributes:
         task: name of the task.
-        data: what is read -> digest of its content.
+        data: name of what is read -> digest of its content.
         model: the base model.
-        method: how the encoder is adapted; None for the bare base model.
+        method: how the encoder is adapted; None for the base model as it is.
         base: key of a full fine-tuning phase whose encoder is used instead of the base model's.
-        stack: keys of the frozen intermediate phases under the phase's own adapter, the lowest first.
+        stack: keys of the phases whose frozen adapters are under this phase's own, the lowest first.
     """
 
     task: str
@@ -77,51 +140,36 @@ class TaskPhase(Phase):
     base: str | None = None
     stack: tuple[str, ...] = ()
 
-    def _spec(self) -> dict[str, Any]:
-        return {
-            "task": self.task,
-            "data": dict(self.data),
-            "model": self.model.identity(),
-            "method": self.method.identity() if self.method else None,
-            "base": self.base,
-            "stack": list(self.stack),
-            **self._more_spec(),
-        }
-
-    def _more_spec(self) -> dict[str, Any]:
-        return {}
-
 
 @dataclass(frozen=True)
-class Stream:
-    """One source of batches of a training phase.
+class StreamSpec:
+    """One source of training batches.
 
     Attributes:
-        task: whose head, loss and dev rows; what :data:`data` of the phase names its digests by.
+        task: the task whose head, loss and dev rows are used.
         rows: the task whose training rows are used.
         settings: which rows, how many to a batch, how long.
-        text: what is read instead of a task's rows, in masked language modelling.
+        column: for masked language modelling, the column that has the text.
+        text: for masked language modelling, where the text is read; not part of the key, which has its digest.
     """
 
     task: str
-    rows: str
-    settings: Train
-    text: Masked | None = None
+    rows: Annotated[str, SpecField(same_as="task")]
+    settings: Annotated[Train, SpecField("train")]
+    column: str | None = None
+    text: Masked | None = field(default=None, compare=False)
 
     def digests(self, alone: bool) -> dict[str, str]:
-        """Name in the phase's ``data`` of what it trains on, and of what it is selected on, where it is."""
-        parts = ("train",) if self.text else ("train", "dev")
-        return {part: part if alone else f"{self.task}.{part}" for part in parts}
+        """Return the names under which the phase's ``data`` has the digests of this stream's rows.
 
-    def identity(self) -> dict[str, Any]:
-        """What content keys hold."""
-        found = {
-            "task": self.task,
-            "rows": self.rows if self.rows != self.task else None,
-            "column": self.text.column if self.text else None,
-            "train": self.settings.identity(),
-        }
-        return {key: value for key, value in found.items() if value}
+        Args:
+            alone: whether the phase has no other stream.
+
+        Returns:
+            ``train`` and, unless the rows are masked text, ``dev`` -> the name.
+        """
+        parts = ("train",) if self.column else ("train", "dev")
+        return {part: part if alone else f"{self.task}.{part}" for part in parts}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,81 +177,71 @@ class TrainPhase(TaskPhase):
     """Train an adapter (or the whole encoder) and heads on English rows.
 
     Attributes:
-        rows: the task whose training rows are used, where it is another one than ``task``.
+        rows: the task whose training rows are used, often ``task`` itself.
         settings: budget and optimisation.
         seed: of initial weights, row order and dropout.
-        init: key of the phase whose trained weights and head are continued.
-        start: key of the phase whose adapter is continued, with a new head.
-        fuse: keys of the phases whose adapters a fusion is trained over, instead of an adapter.
-        streams: what the steps are divided over, where it is not ``task`` alone.
-        mixture: how they are, among tasks.
-        masked: share of the steps that the masked text among the streams gets.
+        init: key of the phase whose weights and head are trained further.
+        start: key of the phase whose adapter is trained further, with a new head.
+        fuse: keys of the phases over whose adapters a fusion is trained, instead of an adapter.
+        streams: what the steps are divided among; empty for the rows of ``rows`` alone.
+        mixture: how the tasks among the streams share the steps.
+        masked: share of the steps that masked text among the streams gets.
     """
 
     kind: ClassVar[str] = "train"
     performer: ClassVar[str] = "adaptstilts.phases.train:train"
+    turn: ClassVar[int] = 10
     method: Method
-    settings: Train
+    settings: Annotated[Train, SpecField("train")]
     seed: int
-    rows: str
+    rows: Annotated[str, SpecField(same_as="task")]
     init: str | None = None
     start: str | None = None
     fuse: tuple[str, ...] = ()
-    streams: tuple[Stream, ...] = ()
+    streams: tuple[StreamSpec, ...] = ()
     mixture: Mixture | None = None
     masked: float = 0.0
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """Trained parameters of the encoder part."""
+        """Return the number of trained parameters in the encoder, without heads."""
         if self.fuse and isinstance(self.method, Bottleneck):
             return fusion.trainable(self.method, shape)
         return self.method.trainable(shape)
 
-    def _more_spec(self) -> dict[str, Any]:
-        rows = self.rows if self.rows != self.task else None
-        return {
-            "train": self.settings.identity(),
-            "seed": self.seed,
-            "rows": rows,
-            "init": self.init,
-            "start": self.start,
-            "fuse": list(self.fuse),
-            "streams": [stream.identity() for stream in self.streams],
-            "mixture": self.mixture.identity() if self.mixture else None,
-            "masked": self.masked or None,
-        }
+    def weight_bytes(self, shape: Mapping[str, int]) -> int:
+        """Return the size of the trained weights in float32, without heads."""
+        return 4 * self.trainable(shape)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergePhase(TaskPhase):
-    """A weighted sum of what training phases left; nothing is trained.
+    """Compute a weighted sum of what training phases left; nothing is trained.
 
     Attributes:
-        of: keys of the phases; of a target phase among them, the last, the head is kept.
+        of: keys of the phases; if the last is of a target, its head is kept.
         weights: one for each.
-        method: of the sum, which leaves out the layers that are dropped.
+        method: of the sum; it leaves out the layers that are dropped.
     """
 
     kind: ClassVar[str] = "merge"
     performer: ClassVar[str] = "adaptstilts.phases.merge:merge"
+    turn: ClassVar[int] = 20
     method: Method
     of: tuple[str, ...]
     weights: tuple[float, ...]
 
-    def _more_spec(self) -> dict[str, Any]:
-        return {"of": list(self.of), "weights": list(self.weights)}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImportPhase(TaskPhase):
-    """Take over an adapter that somebody else trained; ``data`` has the digest of its files as ``adapter``.
+    """Import an adapter that somebody else trained; ``data`` has the digest of its files as ``adapter``.
 
     Attributes:
-        place: the folder or hub id that it is read from; no part of the key.
+        place: the folder or hub id that it is read from; not part of the key.
     """
 
     kind: ClassVar[str] = "import"
     performer: ClassVar[str] = "adaptstilts.phases.import_adapter:adopt"
+    turn: ClassVar[int] = 0
     method: Method
     place: str = field(default="", compare=False)
 
@@ -221,49 +259,37 @@ class EvaluatePhase(TaskPhase):
 
     kind: ClassVar[str] = "evaluate"
     performer: ClassVar[str] = "adaptstilts.phases.evaluate:evaluate"
+    turn: ClassVar[int] = 50
     target: str
     languages: tuple[str, ...]
-    settings: Evaluate
+    settings: Annotated[Evaluate, SpecField("evaluate")]
     below: Mapping[str, str] = field(default_factory=dict)
-
-    def _more_spec(self) -> dict[str, Any]:
-        return {
-            "target": self.target,
-            "below": dict(self.below),
-            "languages": list(self.languages),
-            "evaluate": self.settings.identity(),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeseePhase(TaskPhase):
-    """Predictors of how much an intermediate helps a target, before the target is trained on it.
+class PredictTransferPhase(TaskPhase):
+    """Predict how much an intermediate helps a target, before the target is trained on it.
 
     Attributes:
         rows: the task whose training rows stand for the target.
-        sources: tasks that the intermediate was trained on, where that is known.
+        sources: tasks that the intermediate was trained on, if known.
         settings: how many rows.
     """
 
     kind: ClassVar[str] = "foresee"
     performer: ClassVar[str] = "adaptstilts.phases.predict_transfer:foresee"
-    rows: str
+    turn: ClassVar[int] = 30
+    rows: Annotated[str, SpecField(same_as="task")]
     sources: tuple[str, ...]
-    settings: Foresee
-
-    def _more_spec(self) -> dict[str, Any]:
-        rows = self.rows if self.rows != self.task else None
-        return {"rows": rows, "sources": list(self.sources), "foresee": self.settings.identity()}
+    settings: Annotated[Foresee, SpecField("foresee")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievePhase(TaskPhase):
-    """Sentence retrieval with the encoder as it is, or after an intermediate phase."""
+    """Retrieve translations with the encoder of the base model, or after an intermediate phase."""
 
     kind: ClassVar[str] = "retrieve"
     performer: ClassVar[str] = "adaptstilts.phases.retrieve:retrieve"
+    turn: ClassVar[int] = 40
     languages: tuple[str, ...]
-    settings: Retrieve
-
-    def _more_spec(self) -> dict[str, Any]:
-        return {"languages": list(self.languages), "retrieve": self.settings.identity()}
+    settings: Annotated[Retrieve, SpecField("retrieve")]

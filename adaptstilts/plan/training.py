@@ -9,7 +9,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ANY, ascending
 from adaptstilts.plan.graph import Plan
-from adaptstilts.plan.phases import MergePhase, Stream, TaskPhase, TrainPhase
+from adaptstilts.plan.phases import MergePhase, StreamSpec, TaskPhase, TrainPhase
 from adaptstilts.plan.stacking import Under
 from adaptstilts.plan.validation import ENGLISH
 from adaptstilts.study import Arm, LanguageAdapters, Masked, Part, Train, masked_text, train_settings
@@ -59,7 +59,7 @@ class Trainings:
     def several(self, part: Part, arm: Arm, seed: int) -> str:
         """One phase for a mixture of tasks, or for a task with masked language modelling beside it."""
         names = part.mixture.tasks if part.mixture else (part.task,)
-        streams = [Stream(name, name, train_settings(self.study, arm, part, name)) for name in names]
+        streams = [StreamSpec(name, name, train_settings(self.study, arm, part, name)) for name in names]
         data: dict[str, str] = {}
         for stream in streams:
             task = tasks.get(stream.task)
@@ -143,16 +143,17 @@ class Trainings:
         stream = self._text(text, settings, data)
         return self._streamed(f"language-{code}", arm, [stream], (), Part(task="language"), data, seed)
 
-    def _text(self, text: Masked, settings: Train, data: dict[str, str]) -> Stream:
+    def _text(self, text: Masked, settings: Train, data: dict[str, str]) -> StreamSpec:
         task = masked_text.of(text)
         data[f"{task.name}.train"] = self._digest(task.train, task)
-        return Stream(task.name, task.name, settings.model_copy(update={"examples": text.examples}), text)
+        own = settings.model_copy(update={"examples": text.examples})
+        return StreamSpec(task.name, task.name, own, text.column, text)
 
     def _streamed(
         self,
         label: str,
         arm: Arm,
-        streams: Sequence[Stream],
+        streams: Sequence[StreamSpec],
         stack: tuple[str, ...],
         part: Part,
         data: dict[str, str],

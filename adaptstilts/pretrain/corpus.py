@@ -99,7 +99,7 @@ class _Reader:
                 known |= {code: sentence for code, sentence in kept.items() if code not in known}
         self._hold_out({id(group) for group in paired.values()})
         if not corpus.groups:
-            raise DataError(f"{self.recipe.name}: no text is left; see the text and exclude sections of the file")
+            raise DataError(f"{self.phase.title}: no text is left; see the text and exclude sections of the file")
         return corpus
 
     def _split(self, source: Source, name: str = "{}") -> Split:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -31,7 +32,6 @@ from adaptstilts.workspace import Workspace
 
 LARGEST_VOCABULARY = 60_000
 EXCLUDED = "exclude {}"
-TOLD = ("licence", "source")
 
 
 class Place(Frozen):
@@ -60,8 +60,8 @@ class Text(Frozen):
         columns: of the sentence and its translation (``pairs``), or of the key and the sentence (``aligned``).
         configs: language -> config of the repository.
         without: rows to leave out, because an evaluation set has them.
-        licence: of the text, for the cards of the encoders.
-        source: whose it is and where it is from, for the cards.
+        licence: of the text, for the cards of the encoders; not part of content keys.
+        source: whose it is and where it is from, for the cards; not part of content keys.
     """
 
     repo: str = Field(pattern=REPO)
@@ -70,8 +70,8 @@ class Text(Frozen):
     columns: tuple[str, str]
     configs: dict[str, str] = Field(min_length=1)
     without: Without | None = None
-    licence: str = ""
-    source: str = ""
+    licence: str = Field("", exclude=True)
+    source: str = Field("", exclude=True)
 
     @field_validator("configs")
     @classmethod
@@ -178,28 +178,24 @@ class Shape(Frozen):
         return self
 
 
-class Recipe(Frozen):
-    """A family of encoders with one corpus and one tokenizer.
+class CorpusRecipe(Frozen):
+    """What the corpus and the tokenizer of a family of encoders are made from.
 
     Attributes:
-        name: of the family.
         languages: codes; English must be among them.
         text: aligned collections.
         exclude: tasks none of whose evaluation sentences may be in the text.
         held_out: groups of ``pairs`` text per language kept for choosing a layer, a tenth of them at most.
         positions: longest input of the encoders, in tokens.
         vocabulary: of the tokenizer.
-        encoders: name -> shape.
     """
 
-    name: str = Field(pattern=NAME)
     languages: tuple[str, ...] = Field(min_length=2)
     text: tuple[Text, ...] = Field(min_length=1)
     exclude: tuple[str, ...] = ()
     held_out: int = Field(150, ge=0)
     positions: int = Field(256, ge=16)
     vocabulary: Vocabulary = Vocabulary()
-    encoders: dict[Annotated[str, Field(pattern=NAME)], Shape] = Field(min_length=1)
 
     @field_validator("languages")
     @classmethod
@@ -218,6 +214,18 @@ class Recipe(Frozen):
             except ConfigError as error:
                 raise ValueError(str(error)) from None
         return names
+
+
+class Recipe(CorpusRecipe):
+    """A family of encoders with one corpus and one tokenizer.
+
+    Attributes:
+        name: of the family.
+        encoders: name -> shape.
+    """
+
+    name: str = Field(pattern=NAME)
+    encoders: dict[Annotated[str, Field(pattern=NAME)], Shape] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
@@ -252,28 +260,27 @@ class CorpusPhase(Phase):
     """Read, clean and tokenize the text; train the tokenizer.
 
     Attributes:
-        recipe: languages, text, exclusions and vocabulary.
-        data: what is read -> digest of its content.
-        absent: evaluation sets that could not be looked at, because the data does not have them.
+        recipe: languages, text, exclusions and vocabulary; the spec has its fields beside ``data``.
+        data: name of what is read -> digest of its content.
+        absent: evaluation sets that were not looked at, because the data does not have them.
     """
 
     kind: ClassVar[str] = "corpus"
     performer: ClassVar[str] = "adaptstilts.phases.corpus:corpus"
-    recipe: Recipe
+    recipe: CorpusRecipe
     data: dict[str, str]
     absent: tuple[str, ...] = field(default=(), compare=False)
 
-    def _spec(self) -> dict[str, Any]:
-        recipe = self.recipe.identity()
-        return {
-            "languages": recipe["languages"],
-            "text": [{key: value for key, value in text.items() if key not in TOLD} for text in recipe["text"]],
-            "exclude": recipe.get("exclude"),
-            "held_out": recipe.get("held_out"),
-            "positions": recipe.get("positions"),
-            "vocabulary": recipe.get("vocabulary"),
-            "data": self.data,
-        }
+    def write_fields(self) -> dict[str, Any]:
+        """Return the spec without kind and version."""
+        fields = {**self.recipe.identity(), "data": self.data}
+        return {name: value for name, value in fields.items() if value}
+
+    @classmethod
+    def read_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the phase that :meth:`write_fields` wrote."""
+        recipe = {name: value for name, value in fields.items() if name != "data"}
+        return cls(recipe=CorpusRecipe.model_validate_json(json.dumps(recipe)), data=dict(fields.get("data", {})))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,24 +288,24 @@ class PretrainPhase(Phase):
     """Train one encoder on a corpus.
 
     Attributes:
-        name: of the encoder.
+        name: of the encoder; not part of the key.
         corpus: key of the corpus phase.
-        shape: what is trained, and how.
+        shape: what is trained, and how; without ``start``.
         positions: longest input in tokens.
         start: key of the phase whose weights are the start.
     """
 
     kind: ClassVar[str] = "pretrain"
     performer: ClassVar[str] = "adaptstilts.phases.pretrain:pretrain"
-    name: str
+    name: str = field(default="", compare=False)
     corpus: str
     shape: Shape
     positions: int
     start: str | None = None
 
-    def _spec(self) -> dict[str, Any]:
-        shape = {key: value for key, value in self.shape.identity().items() if key != "start"}
-        return {"corpus": self.corpus, "shape": shape, "positions": self.positions, "start": self.start}
+    def weight_bytes(self, shape: Mapping[str, int]) -> int:
+        """Return the size of the encoder in float32, at most."""
+        return self.shape.bytes
 
 
 class PretrainPlan:
@@ -327,7 +334,7 @@ class PretrainPlan:
             self._made[name] = PretrainPhase(
                 name=name,
                 corpus=self.corpus.key,
-                shape=shape,
+                shape=shape.model_copy(update={"start": None}),
                 positions=self.recipe.positions,
                 start=start,
                 title=f"pretrain {name}",
@@ -374,14 +381,15 @@ def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> P
     data = {str(s.source): s.digest for s in text_splits(recipe, workspace)}
     evaluation, absent = evaluation_splits(recipe, workspace)
     data |= {EXCLUDED.format(s.source): s.digest for s in evaluation}
-    corpus = CorpusPhase(recipe=recipe, data=data, absent=absent, title=f"corpus of {recipe.name}")
+    settings = CorpusRecipe(**{name: getattr(recipe, name) for name in CorpusRecipe.model_fields})
+    corpus = CorpusPhase(recipe=settings, data=data, absent=absent, title=f"corpus of {recipe.name}")
     plan = PretrainPlan(recipe, corpus)
     plan.encoders = {name: plan.add(name) for name in wanted}
     workspace.memory.save()
     return plan
 
 
-def text_splits(recipe: Recipe, workspace: Workspace) -> list[Split]:
+def text_splits(recipe: CorpusRecipe, workspace: Workspace) -> list[Split]:
     """Every split of the text, and of what rows are left out by."""
     found = []
     for text in recipe.text:
@@ -392,7 +400,7 @@ def text_splits(recipe: Recipe, workspace: Workspace) -> list[Split]:
     return found
 
 
-def evaluation_splits(recipe: Recipe, workspace: Workspace) -> tuple[list[Split], tuple[str, ...]]:
+def evaluation_splits(recipe: CorpusRecipe, workspace: Workspace) -> tuple[list[Split], tuple[str, ...]]:
     """Dev and test splits of the excluded tasks in the recipe's languages, and those the data does not have."""
     found: dict[str, Split] = {}
     absent: list[str] = []

@@ -16,7 +16,7 @@ from adaptstilts.methods.head import Head
 from adaptstilts.metrics.transfer import rank_correlation, regret
 from adaptstilts.plan.expand import expand, intermediates
 from adaptstilts.plan.graph import Plan
-from adaptstilts.plan.phases import ForeseePhase
+from adaptstilts.plan.phases import PredictTransferPhase
 from adaptstilts.plan.stacking import Under
 from adaptstilts.plan.training import Trainings
 from adaptstilts.reports.records import Record, records
@@ -138,7 +138,7 @@ class _Judges:
     def _foresee(self, arm: Arm, name: str, under: Under, named: tuple[str, ...]) -> str:
         task = tasks.get(self.part.task)
         rows = task.train_from[-1] if task.train_from else task.name
-        phase = ForeseePhase(
+        phase = PredictTransferPhase(
             task=task.name,
             rows=rows,
             data={own: self._split(own).identity(tasks.get(own).version) for own in (rows, *named)},

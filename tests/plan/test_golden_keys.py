@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from support.shipped import GOLDEN, ROOT, phases_of
 
-from adaptstilts import study
-from adaptstilts.plan.expand import expand
-from adaptstilts.plan.outline import Outline
 from adaptstilts.plan.phases import Phase
-from adaptstilts.pretrain import recipe
-from adaptstilts.workspace import Workspace
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-GOLDEN = json.loads(Path(__file__).with_name("golden_keys.json").read_text(encoding="utf-8"))
-OVERRIDES = {"configs/mini.yaml": ["model=builtin:small"]}
 
 
 def summary(phases: Iterable[Phase]) -> dict[str, list[object]]:
@@ -33,25 +24,11 @@ def summary(phases: Iterable[Phase]) -> dict[str, list[object]]:
     }
 
 
-def phases(name: str, workspace: Workspace) -> list[Phase]:
-    """Every phase of a shipped file."""
-    path = CONFIGS.parent / name
-    if "pretrain" in name:
-        return recipe.expand(recipe.load(path, ()), workspace, ()).order()
-    return expand(study.load(path, OVERRIDES.get(name, [])), workspace).order()
-
-
 @pytest.mark.parametrize("case", GOLDEN)
 def test_keys_are_those_of_the_first_version(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    name, where = case.split()
-    if where == "outline":
-        workspace: Workspace = Outline(tmp_path / "store")
-    else:
-        root = request.getfixturevalue("shared") / "hub" if where == "shared" else None
-        workspace = Workspace(tmp_path / "store", root, offline=True)
-    assert summary(phases(name, workspace)) == GOLDEN[case]
+    assert summary(phases_of(case, tmp_path, request)) == GOLDEN[case]
 
 
 def test_every_shipped_file_is_held() -> None:
-    shipped = {path.relative_to(CONFIGS.parent).as_posix() for path in CONFIGS.rglob("*.yaml")}
+    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "configs").rglob("*.yaml")}
     assert shipped == {case.split()[0] for case in GOLDEN}

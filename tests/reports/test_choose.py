@@ -18,7 +18,7 @@ from adaptstilts.cli import main
 from adaptstilts.errors import ConfigError
 from adaptstilts.phases import predict_transfer
 from adaptstilts.plan import expand
-from adaptstilts.plan.phases import EvaluatePhase, ForeseePhase, TrainPhase
+from adaptstilts.plan.phases import EvaluatePhase, PredictTransferPhase, TrainPhase
 from adaptstilts.reports import choose, tables
 from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
@@ -52,7 +52,7 @@ def test_a_choice_trains_heads_alone(make: Callable[..., config.Study], workspac
     heads = [phase for phase in new if isinstance(phase, TrainPhase)]
     assert {phase.method.kind for phase in heads} == {"head"}
     assert {phase.settings.examples for phase in heads} == {24}
-    judges = {phase.title: phase for phase in new if isinstance(phase, ForeseePhase)}
+    judges = {phase.title: phase for phase in new if isinstance(phase, PredictTransferPhase)}
     assert judges["foresee xnli over soup (bottleneck reduction=4)"].sources == ("mnli", "social_i_qa")
     assert judges["foresee xnli over none (bottleneck reduction=4)"].sources == ()
     assert len(new) == len(heads) + len(judges) == 8

@@ -1,0 +1,144 @@
+"""Phases are read back from their specs exactly, and kinds of phases are an open set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from support.shipped import GOLDEN, phases_of
+
+from adaptstilts import study
+from adaptstilts.errors import ArtifactError
+from adaptstilts.plan import phases
+from adaptstilts.plan.expand import Plan, expand
+from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase, parse
+from adaptstilts.run import run_plan
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.store.entries import parents
+from adaptstilts.workspace import Workspace
+
+EARLIER = Path(__file__).resolve().parents[1] / "store" / "earlier" / "store"
+MANIFESTS = sorted(EARLIER.rglob("manifest.json"))
+
+
+def read_back(phase: Phase) -> Phase:
+    """Read a phase from its spec as a manifest has it."""
+    return parse(json.loads(json.dumps(phase.spec)))
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_every_shipped_phase_is_read_back(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    for phase in phases_of(case, tmp_path, request):
+        again = read_back(phase)
+        assert type(again) is type(phase)
+        assert again.spec == phase.spec
+        assert again.key == phase.key
+        assert again.parents == phase.parents
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.parent.name[:12])
+def test_every_entry_of_an_earlier_store_is_read_back(manifest: Path) -> None:
+    written = json.loads(manifest.read_text(encoding="utf-8"))
+    phase = parse(written["spec"])
+    assert phase.spec == written["spec"]
+    assert phase.key == written["key"]
+    assert phase.parents == parents(written["spec"])
+
+
+def test_there_are_entries_of_an_earlier_store() -> None:
+    assert len(MANIFESTS) == 29
+
+
+def spec_of(kind: str) -> dict[str, Any]:
+    """Return the spec of one entry of the earlier store."""
+    specs = (json.loads(path.read_text(encoding="utf-8"))["spec"] for path in MANIFESTS)
+    return next(spec for spec in specs if spec["kind"] == kind)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "dream"}, "unknown kind of phase 'dream'"),
+        ({"kind": "trian"}, "did you mean train"),
+        ({"kind": None}, "unknown kind of phase"),
+        ({"version": 2}, "a train phase of version 2; this package reads version 1"),
+        ({"colour": "red"}, "unknown field colour"),
+        ({"seed": None}, "seed is missing"),
+        ({"seed": "1"}, "seed: expected a value of type int, found '1'"),
+        ({"seed": True}, "seed: expected a value of type int, found True"),
+        ({"stack": "abc"}, "stack: expected a list, found 'abc'"),
+        ({"data": []}, "data: expected a mapping"),
+        ({"model": {"architecture": "x"}}, "shape is missing"),
+        ({"method": {"kind": "dream"}}, "unknown method 'dream'"),
+        ({"method": {"kind": "lora", "rank": "x"}}, "rank"),
+        ({"method": "lora"}, "expected a method"),
+        ({"train": {"epohcs": 3}}, "epohcs"),
+        ({"masked": 0.0}, "it would be written differently"),
+    ],
+)
+def test_a_spec_that_is_none_is_refused(changes: dict[str, Any], message: str) -> None:
+    changed = {**spec_of("train"), **changes}
+    with pytest.raises(ArtifactError, match=message):
+        parse({name: value for name, value in changed.items() if value is not None})
+
+
+def test_titles_are_not_part_of_a_phase() -> None:
+    phase = parse(spec_of("evaluate"))
+    assert isinstance(phase, EvaluatePhase)
+    assert replace(phase, title="another") == phase
+    assert replace(phase, title="another").key == phase.key
+
+
+# A kind of phase from outside the package
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountPhase(Phase):
+    """Count the weights that a training phase left, and write the number."""
+
+    kind: ClassVar[str] = "count_weights"
+    performer: ClassVar[str] = f"{__name__}:count"
+    of: tuple[str, ...]
+    unit: str = "bytes"
+
+
+def count(phase: CountPhase, runtime: Runtime, staging: Path) -> None:
+    """Do the work of a :class:`CountPhase`."""
+    total = 0
+    for key in phase.of:
+        files: Mapping[str, tuple[int, str]] = runtime.workspace.store.entry(key).manifest["files"]
+        total += sum(size for name, (size, _) in files.items() if name.endswith(".safetensors"))
+    (staging / "count.json").write_text(json.dumps({phase.unit: total}), encoding="utf-8")
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, Workspace]:
+    """The study of the earlier store, all of whose entries are there, and a registry of its own."""
+    monkeypatch.setattr(phases.REGISTRY, "_added", {})
+    shutil.copytree(EARLIER, tmp_path / "store")
+    workspace = Workspace(tmp_path / "store", offline=True)
+    return expand(study.load(EARLIER.parent / "study.yaml"), workspace), workspace
+
+
+def test_a_kind_of_phase_from_outside(earlier: tuple[Plan, Workspace]) -> None:
+    plan, workspace = earlier
+    trained = next(phase for phase in plan.order() if isinstance(phase, TrainPhase) and phase.parents)
+    counting = CountPhase(of=(trained.key,), title="count the weights")
+    plan.phases = {counting.key: counting, **plan.phases}
+    order = [phase.key for phase in plan.order()]
+    assert sorted(order) == sorted(plan.phases)
+    assert order.index(trained.key) < order.index(counting.key)
+    assert run_plan(plan, workspace, device="cpu").done == [counting.key]
+    entry = workspace.store.entry(counting.key)
+    assert entry.json("count.json")["bytes"] > 1000
+    assert entry.manifest["title"] == "count the weights"
+    with pytest.raises(ArtifactError, match="unknown kind of phase 'count_weights'"):
+        parse(entry.spec)
+    phases.add(CountPhase)
+    assert parse(entry.spec) == counting
+    assert parse(entry.spec).parents == (trained.key,)
