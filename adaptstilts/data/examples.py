@@ -26,6 +26,10 @@ MALFORMED = (
 )  # rows of another shape than ``adapt`` reads
 
 
+class EmptySplit(DataError):
+    """A split all of whose rows were left out."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Examples of one split.
@@ -70,7 +74,7 @@ def read(split: Split, task: Task, check: Check, limit: int | None = None, seed:
     if offenders:
         raise DataError(_told(told) + (f" ({offenders} such rows)" if offenders > TOLD else ""))
     if not rows:
-        raise DataError(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
+        raise EmptySplit(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
     return subset(Examples(rows, ids, len(rows), dict(dropped)), limit, seed)
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import kinds, languages, methods
+from adaptstilts import kinds, methods
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.methods.full import Full
@@ -90,7 +90,7 @@ def _language(
     source = task.test if phase.settings.split == "test" else task.dev
     assert source is not None  # noqa: S101
     examples, features = runtime.rows(
-        task, source.at(languages.resolve(code)), phase.data[code], length, phase.settings.examples
+        task, task.fill(source, code), phase.data[code], length, phase.settings.examples
     )
     gold = kind.gold(examples.rows, task)
     labels = [tag for row in gold for tag in row] if task.kind == "tagging" else gold

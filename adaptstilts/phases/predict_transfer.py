@@ -84,7 +84,7 @@ def cosine(a: Vectors, b: Vectors) -> float:
 def _features(phase: PredictTransferPhase, runtime: Runtime, task: Task) -> Features:
     assert task.train is not None  # noqa: S101
     limit, length = phase.settings.rows, phase.settings.max_length
-    return runtime.rows(task, task.train, phase.data[task.name], length, limit)[1]
+    return runtime.rows(task, task.fill(task.train), phase.data[task.name], length, limit)[1]
 
 
 def _places(kind: str, item: Feature) -> list[tuple[int, int, float]]:

@@ -52,13 +52,13 @@ class Stream:
         length = own.settings.max_length
         assert giver.train is not None  # noqa: S101
         self.examples, self.features = runtime.rows(
-            giver, giver.train, phase.data[names["train"]], length, own.settings.examples, phase.seed
+            giver, giver.fill(giver.train), phase.data[names["train"]], length, own.settings.examples, phase.seed
         )
         self.dev_examples: Examples | None = None
         self.dev_features: Features | None = None
         if "dev" in names:
             assert self.task.dev is not None  # noqa: S101
-            english = runtime.workspace.split(self.task.dev).source
+            english = self.task.fill(self.task.dev)
             digest = phase.data[names["dev"]]
             limit = own.settings.dev_examples
             self.dev_examples, self.dev_features = runtime.rows(self.task, english, digest, length, limit)

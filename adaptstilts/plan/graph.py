@@ -117,7 +117,7 @@ def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
     for stream in phase.streams or (StreamSpec(phase.task, phase.rows, phase.settings),):
         own = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
         assert own.train is not None  # noqa: S101
-        seen, mean = _reading(own, workspace.split(own.train), stream.settings, phase)
+        seen, mean = _reading(own, workspace.sources.get(own.fill(own.train)), stream.settings, phase)
         examples += seen
         tokens += int(seen * mean)
     trainable = phase.trainable(model.shape)

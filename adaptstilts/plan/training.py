@@ -186,7 +186,7 @@ class Trainings:
     def _digest(self, source: Source | None, task: Task) -> str:
         if source is None:
             raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
-        return self.workspace.split(source).identity(task.version)
+        return self.workspace.sources.get(task.fill(source)).identity(task.version)
 
 
 def _check_cache(phase: TrainPhase, plan: Plan) -> None:

@@ -153,9 +153,9 @@ class _Judges:
         return self.plan.add(phase)
 
     def _split(self, name: str) -> sources.Split:
-        train = tasks.get(name).train
-        assert train is not None  # noqa: S101
-        return self.workspace.split(train)
+        task = tasks.get(name)
+        assert task.train is not None  # noqa: S101
+        return self.workspace.sources.get(task.fill(task.train))
 
     def _tasks(self, name: str) -> tuple[str, ...]:
         """The tasks that an intermediate was trained on; none where that is not known."""

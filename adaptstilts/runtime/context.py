@@ -101,7 +101,7 @@ class Runtime:
             found: set[str] = set()
             for source in (task.train, task.dev):
                 if source is not None:
-                    split = self.workspace.sources.get(source)
+                    split = self.workspace.sources.get(task.fill(source))
                     for row in read(split, task, kinds.get(task.kind).check).rows:
                         found |= {row["label"]} if "label" in row else set(row["tags"])
             self._labelled[name] = replace(task, labels=tuple(sorted(found)))

@@ -14,7 +14,14 @@ NAME = "masked"
 
 
 def of(text: Masked) -> Task:
-    """A task whose training rows are those of all its splits, one after the other."""
-    places = [Source(part.repo, part.config, part.split, format=part.format) for part in text.text]
+    """Return a task whose training rows are those of all splits of a text, one after the other."""
+    places = [
+        Source(part.repo, _literal(part.config), _literal(part.split), format=part.format) for part in text.text
+    ]
     train = replace(places[0], more=tuple(places[1:]))
     return Task(name=NAME, kind="masked", languages=("en",), columns={"text": text.column}, train=train)
+
+
+def _literal(name: str) -> str:
+    """Return a config or split name in which braces are no placeholders."""
+    return name.replace("{", "{{").replace("}", "}}")

@@ -1,4 +1,4 @@
-"""What a task declaration is made of. Declarations are data; behaviour shared by tasks lives in its kind."""
+"""What a task declaration consists of. A declaration is data; behaviour that tasks share lives in their kind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from adaptstilts import languages
 from adaptstilts.errors import ConfigError
 from adaptstilts.languages import Language
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Any]
-POOL = "pool"  # what the candidates of all languages are called in content keys
+POOL = "pool"  # name, in content keys, of the candidates that all languages share
+NOT_STATED = "not stated"
 RETRIEVAL = ("bitext", "mining")  # kinds that are never trained; here, as planning does not import kinds (torch)
 HEADLINES = {
     "classification": ("accuracy",),
@@ -27,7 +29,7 @@ HEADLINES = {
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What ``adapt`` makes of a row, or of a part of it, that cannot be an example: counted under the reason."""
+    """A row, or a part of one, from which ``adapt`` makes no example; counted under ``reason``."""
 
     reason: str
 
@@ -38,25 +40,26 @@ Adapt = Callable[[Row], Adapted | list[Adapted]]
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of one split come from: a data set repository in the layout of the Hugging Face hub.
+    """Where the rows of one split come from: a data set repository laid out as on the Hugging Face hub.
 
-    ``config``, ``split`` and the value of ``where`` may hold ``{code}``, ``{iso3}``, ``{name}`` or ``{lower}`` (the
-    name in lower case), filled in for a language by :meth:`at`; ``config`` also ``{set}``, for tasks whose splits are
-    made of several row sets.
+    ``config``, ``split`` and the value of ``where`` may contain the placeholders ``{code}``, ``{iso3}``, ``{name}`` and
+    ``{lower}`` (the name in lower case), which :meth:`at` replaces for one language. A task with several row sets also
+    has ``{set}``.
 
     Attributes:
-        repo: ``owner/name`` on the hub, and the folder of that name under a local data root.
-        mirrors: other places of the same rows, in whatever layout they have them; tried in order when this one has not.
-        where: (column, value): only rows with this value belong to the split; ``value*`` is every value that begins so.
-            In nested rows ``a.b`` is the column ``b`` of ``a``.
-        revision: a commit, branch or tag of ``repo`` on the hub; a local folder is taken as it is. With and without,
-            the content hash recorded at first load is the pin.
-        more: rows of these follow; without one of them the split is not there.
-        format: of the files: parquet; ``tsv``, without header and quoting, whose columns are ``0``, ``1``, ...;
-            ``text``, a row per line, whose column is ``text``; ``jsonl``, a JSON object per line, whose columns are its
-            keys; ``squad``, JSON as SQuAD has it, a row per paragraph, with its number as ``paragraph``; or
-            ``parallel``, two plain text files of translations, a row per line, whose columns are what their names end
-            in. The names of the others end in .parquet, .tsv, .txt, .jsonl and .json.
+        repo: ``owner/name`` on the hub, and the folder of that name below a local data root.
+        config: config name, which is a folder of the repository.
+        split: split name, with which the file names begin.
+        mirrors: other places with the same rows, in whatever layout; tried in order if this one has none.
+        where: (column, value): only rows with this value belong to the split. ``value*`` matches every value with that
+            beginning; the column ``a.b`` is the field ``b`` of nested rows in ``a``.
+        revision: commit, branch or tag of ``repo`` on the hub; ignored for local folders. With or without it, the
+            content hash recorded at the first load is the pin.
+        more: sources whose rows follow; if one of them is missing, so is the split.
+        format: file format. ``parquet``; ``tsv``, without header or quoting, columns ``0``, ``1``, ...; ``text``, one
+            row per line, column ``text``; ``jsonl``, one JSON object per line; ``squad``, JSON as SQuAD has it, one row
+            per paragraph, its number in ``paragraph``; ``parallel``, two aligned text files, one row per line, columns
+            named after the files' suffixes. File names end in .parquet, .tsv, .txt, .jsonl and .json.
     """
 
     repo: str
@@ -69,7 +72,12 @@ class Source:
     format: Literal["parquet", "tsv", "text", "jsonl", "squad", "parallel"] = "parquet"
 
     def at(self, language: Language, row_set: str = "") -> Source:
-        """This source with the placeholders filled in for one language, and for one row set where there are several."""
+        """Return this source with its placeholders replaced.
+
+        Args:
+            language: the language to read.
+            row_set: what ``{set}`` stands for; may contain the other placeholders.
+        """
         names = {"code": language.code, "iso3": language.iso3, "name": language.name, "lower": language.name.lower()}
         return self._filled({**names, "set": row_set.format(**names)})
 
@@ -92,36 +100,42 @@ class Task:
     """A frozen declaration of one task.
 
     Attributes:
-        name: unique; what study files say.
-        kind: name of the module under ``adaptstilts.kinds`` that gives features, head, loss and decoding.
-        languages: every language of the test set, as codes.
-        columns: example field of the kind -> column of the rows.
-        adapt: makes the columns that the rows do not have as such; None in the common case. It may say that a row is
-            left out, or give several examples for one row as a list; they are then numbered as they come. One for
-            each row set where these are made in different ways.
-        labels: label names in the order of the head's outputs; empty where the kind needs none.
-        no_gold: label values that mean "no gold label": such rows are dropped and counted.
-        train: the English training rows; None when ``train_from`` gives them or the task is never trained.
+        name: unique name, used in study files.
+        kind: name of the kind that provides features, head, loss and decoding.
+        languages: every language of the test set. Results use the codes of :mod:`adaptstilts.languages`; a code may be
+            declared as the data spell it (``pt-BR``, ``deu``), see ``spellings``.
+        columns: field of an example -> column of the rows.
+        adapt: function from a row to a row with these columns; None if the rows have them. It may leave a row out
+            (:class:`LeftOut`) or return a list of examples, which are then numbered in order. A mapping gives one
+            function for each row set.
+        labels: label names in the order of the head's outputs; empty if the kind needs none.
+        no_gold: label values that mean "no gold label"; such rows are dropped and counted.
+        train: the English training rows; None if ``train_from`` gives them or the task is never trained.
         train_from: tasks whose training sets are used instead, one training phase each, in this order.
-        dev: rows for model selection, always read in English there; for retrieval those that give a threshold, which
-            without them is an oracle.
+        dev: rows for model selection, always read in English. For a retrieval task, the rows on which each language's
+            threshold is set; without them the threshold is an oracle.
         test: rows to report on.
-        pool: candidates of all languages, where the test rows do not hold them (kind ranking).
-        sets: row set of the kind -> what ``{set}`` stands for in the sources; empty where a split is one table.
-        metrics: metrics whose mean is the task's score, where they are not the usual ones of its kind.
-        answers: whose rules normalise answers: ``squad``, or ``mlqa``, which has articles of each language (kind span).
-        unanswerable: whether a question may have no answer in its context (kind span).
-        query_length: tokens of a query, where that is fewer than ``max_length``, which candidates have (kind ranking).
-        open_labels: the labels are those that the training and dev rows have, in alphabetical order.
-        more_languages: those that XTREME-R added to the test set.
-        shared_training: whether the phases of the last of ``train_from`` are taken as they are, selected on its dev
-            rows, so that several tasks share them; so it is for tasks without dev rows too.
+        pool: candidates shared by all languages, if the test rows do not contain them (kind ``ranking``).
+        sets: row set of the kind -> what ``{set}`` stands for; empty if a split is one table.
+        metrics: metrics whose mean is the task's score; empty for the usual ones of the kind.
+        answers: rules that normalise answers: ``squad``, or ``mlqa``, which knows the articles of each language
+            (kind ``span``).
+        unanswerable: whether some questions have no answer in their context (kind ``span``).
+        query_length: maximum tokens of a query, if below ``max_length`` (kind ``ranking``).
+        open_labels: take the labels from the training and dev rows, in alphabetical order.
+        more_languages: languages that XTREME-R added to the test set.
+        shared_training: reuse the last phase of ``train_from`` as it is, selected on that task's dev rows, so that
+            several tasks share it. Tasks without dev rows always do.
         intermediate: whether the task may be an intermediate task.
-        train_rows: of the training set as it was published, for costs before the data is there.
-        parallel: row ``i`` is the same item in every language (resampled together in intervals).
-        defaults: training settings that differ from the package's (fields of ``config.Train``).
-        hint: what an error says where the data has no rows of it: how to get them.
-        version: raised when reading the same files gives other examples.
+        train_rows: rows of the published training set, for cost estimates before the data are present.
+        parallel: whether row ``i`` is the same item in every language; intervals then resample them together.
+        defaults: training settings that differ from the package's defaults.
+        licence: terms of the data; built-in tasks must state them.
+        citation: what to cite.
+        hint: how to obtain the data; added to the error if the data has no rows of the task.
+        version: increase it when the same files give other examples.
+        spellings: language code -> how ``languages`` spelled it, where that differs. ``{code}`` in a source is tried in
+            this spelling first. Filled in automatically.
     """
 
     name: str
@@ -148,43 +162,105 @@ class Task:
     train_rows: int = 0
     parallel: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    licence: str = ""
+    licence: str = NOT_STATED
     citation: str = ""
     hint: str = ""
     version: int = 1
+    spellings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        spellings = dict(self.spellings)
+        for name in ("languages", "more_languages"):
+            codes = _codes(getattr(self, name), spellings)
+            object.__setattr__(self, name, codes)
+        object.__setattr__(self, "spellings", spellings)
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """Metrics whose mean is the task's score."""
+        """Return the metrics whose mean is the task's score."""
         return self.metrics or HEADLINES[self.kind]
 
     @property
     def retrieval(self) -> bool:
-        """Whether it is evaluated with the encoder as it is, without training."""
+        """Return whether the task is evaluated with the encoder as it is, without training."""
         return self.kind in RETRIEVAL
 
     def of(self, row_set: str, fields: Iterable[str]) -> Task:
-        """This task as one of its row sets has it: with some of its fields only."""
+        """Return this task restricted to one of its row sets.
+
+        Args:
+            row_set: name of the row set.
+            fields: the fields that its examples have.
+        """
         adapt = self.adapt[row_set] if isinstance(self.adapt, Mapping) else self.adapt
         return replace(self, columns={name: self.columns[name] for name in fields}, adapt=adapt)
 
-    def reads(self, split: str, language: Language) -> dict[str, Source]:
-        """Every source that a score in one language is made from, by the name that it has in content keys.
+    def fill(self, source: Source, code: str = "en", row_set: str = "") -> Source:
+        """Return a source of this task with its placeholders replaced for one language.
 
-        That is the split itself, under the language's code. With several row sets it is each of them, of the split
-        and of dev, which gives the threshold, if there is one: ``<code>.<dev or test>.<row set>``. Candidates that the
-        test rows of all languages share are ``pool``.
+        Args:
+            source: one of the task's sources.
+            code: language code.
+            row_set: what ``{set}`` stands for.
+        """
+        language = languages.resolve(code)
+        spelling = self.spellings.get(language.code)
+        if spelling is None:
+            return source.at(language, row_set)
+        spelled = replace(language, code=spelling)
+        first, *more = (
+            _with_mirror(part.at(spelled, row_set), part.at(language, row_set))
+            for part in (replace(source, more=()), *source.more)
+        )
+        return replace(first, more=tuple(more))
+
+    def reads(self, split: str, language: Language) -> dict[str, Source]:
+        """Return every source that a score in one language depends on, by its name in content keys.
+
+        For a task with one table per split that is the split, named by the language's code. For a task with row sets it
+        is each of them, named ``<code>.<split>.<row set>``, in the split and in dev, which sets the threshold. Test
+        candidates shared by all languages are named ``pool``.
+
+        Args:
+            split: ``dev`` or ``test``.
+            language: the language.
 
         Raises:
             ConfigError: the task does not have such rows.
         """
-        held = {"dev": self.dev, "test": self.test}
-        found: dict[str, Source] = {}
+        declared = {"dev": self.dev, "test": self.test}
+        sources: dict[str, Source] = {}
         for part in dict.fromkeys(("dev", split) if self.sets and self.dev else (split,)):
-            source = held[part]
+            source = declared[part]
             if source is None:
                 raise ConfigError(f"{self.name} has no {part} rows")
-            found |= {f"{language.code}.{part}.{name}": source.at(language, text) for name, text in self.sets.items()}
+            for name, text in self.sets.items():
+                sources[f"{language.code}.{part}.{name}"] = self.fill(source, language.code, text)
             if not self.sets:
-                found[language.code] = source.at(language)
-        return found | ({POOL: self.pool} if self.pool and split == "test" else {})
+                sources[language.code] = self.fill(source, language.code)
+        if self.pool and split == "test":
+            sources[POOL] = self.pool
+        return sources
+
+
+def _codes(declared: Any, spellings: dict[str, str]) -> Any:
+    """Return language codes, and record in ``spellings`` those that were declared in another way.
+
+    What is not a tuple of known languages is returned as it is; checking the declaration reports it.
+    """
+    if not isinstance(declared, tuple):
+        return declared
+    codes = []
+    for spelling in declared:
+        try:
+            code = languages.resolve(spelling).code
+        except (ConfigError, AttributeError, TypeError):
+            code = spelling
+        if code != spelling:
+            spellings[code] = spelling
+        codes.append(code)
+    return tuple(codes)
+
+
+def _with_mirror(source: Source, mirror: Source) -> Source:
+    return source if source == mirror else replace(source, mirrors=(*source.mirrors, mirror))

@@ -16,6 +16,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.study import Train
 from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks.base import NOT_STATED
 
 EVERY = sorted(tasks.known().items())
 IDS = [name for name, _ in EVERY]
@@ -125,7 +126,7 @@ def test_training_rows_come_from_somewhere(task: Task) -> None:
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_defaults_are_training_settings(task: Task) -> None:
     Train.model_validate(dict(task.defaults))
-    assert task.licence
+    assert task.licence not in ("", NOT_STATED)
     assert task.citation
     assert task.version >= 1
 
@@ -146,7 +147,7 @@ def test_an_unknown_task_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["absent", "os", "../x", "base.__class__", ""])
 def test_an_unknown_kind(name: str) -> None:
-    with pytest.raises(ConfigError, match="unknown kind"):
+    with pytest.raises(ConfigError, match="unknown task kind"):
         kinds.get(name)
 
 
