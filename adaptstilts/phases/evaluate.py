@@ -89,9 +89,7 @@ def _language(
     kind = kinds.get(task.kind)
     source = task.test if phase.settings.split == "test" else task.dev
     assert source is not None  # noqa: S101
-    examples, features = runtime.rows(
-        task, task.fill(source, code), phase.data[code], length, phase.settings.examples
-    )
+    examples, features = runtime.rows(task, task.fill(source, code), phase.data[code], length, phase.settings.examples)
     gold = kind.gold(examples.rows, task)
     labels = [tag for row in gold for tag in row] if task.kind == "tagging" else gold
     if task.kind != "span" and withheld(labels):

@@ -15,9 +15,7 @@ NAME = "masked"
 
 def of(text: Masked) -> Task:
     """Return a task whose training rows are those of all splits of a text, one after the other."""
-    places = [
-        Source(part.repo, _literal(part.config), _literal(part.split), format=part.format) for part in text.text
-    ]
+    places = [Source(part.repo, _literal(part.config), _literal(part.split), format=part.format) for part in text.text]
     train = replace(places[0], more=tuple(places[1:]))
     return Task(name=NAME, kind="masked", languages=("en",), columns={"text": text.column}, train=train)
 
