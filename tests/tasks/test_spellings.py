@@ -13,7 +13,7 @@ from support.inputs import STUDY, write_split
 from adaptstilts import study, tasks
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.plan.expand import expand
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
 
@@ -81,7 +81,7 @@ def test_every_declared_language_is_evaluated(folders: tuple[str, ...], tiny: Pa
     workspace = Workspace(tmp_path / "store", tmp_path / "hub")
     plan = expand(study.parse(json.dumps({**STUDY, **changed})), workspace)
     assert not any(cell.missing for cell in plan.cells)
-    execute(plan, workspace, device="cpu")
+    run_plan(plan, workspace, device="cpu")
     scores = workspace.store.entry(plan.cells[0].phase).json("scores.json")
     assert {code: each["n"] for code, each in scores.items()} == {"en": 16, "pt": 16, "de": 16}
 
