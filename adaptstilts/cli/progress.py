@@ -9,18 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adaptstilts import methods, tasks
+from adaptstilts.io import markdown
+from adaptstilts.io.wording import short_count, size
 from adaptstilts.models import locate as models
 from adaptstilts.plan.expand import Cost, Plan
 from adaptstilts.plan.phases import Phase, TrainPhase
 from adaptstilts.pretrain.recipe import PretrainPlan
-from adaptstilts.reports.tables import scaled
 from adaptstilts.run import Listener
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
+
+if TYPE_CHECKING:
+    from adaptstilts.reports.data_inventory import Holding
 
 QUIET_SECONDS = 30.0
 ASSUMED_RATE = 5e10
@@ -107,7 +111,7 @@ def pretrain_lines(plan: PretrainPlan, store: Store) -> Iterator[str]:
         found = entries.PRETRAIN_RESULT.read(store.entry(phase.key))
         held = found["held_out"]
         told = f", held-out retrieval {100 * max(held['mean']):.1f} at layer {held['layer']}" if held else ""
-        yield f"{name}: {scaled(found['parameters'], ('', 'k', 'M', 'G'), 1000)} parameters{told}, {phase.key[:12]}"
+        yield f"{name}: {short_count(found['parameters'])} parameters{told}, {phase.key[:12]}"
 
 
 def model_lines() -> Iterator[str]:
@@ -116,7 +120,7 @@ def model_lines() -> Iterator[str]:
     for name in models.builtin_names():
         found = models.locate(name)
         size = (found.folder / models.WEIGHTS).stat().st_size / 1e6
-        count = scaled(found.shape["parameters"], ("", "k", "M", "G"), 1000)
+        count = short_count(found.shape["parameters"])
         yield f"{name:18} {count:>10} {found.shape['layers']:>7} {found.shape['hidden']:>7} {size:6.1f}"
 
 
@@ -141,10 +145,10 @@ def plan_lines(plan: Plan, workspace: Workspace, every: bool, speed: float | Non
         if isinstance(phase, TrainPhase):
             cost = costs[phase.key]
             todo += minutes(cost) if state == "missing" else 0.0
-            size = scaled(cost.bytes, ("B", "KiB", "MiB", "GiB"), 1024, " ")
-            count, tokens = (scaled(n, ("", "k", "M", "G"), 1000) for n in (cost.trainable, cost.tokens))
+            stored = size(cost.bytes)
+            count, tokens = (short_count(n) for n in (cost.trainable, cost.tokens))
             used = f"{uses.get(phase.key, 0):8}"
-            numbers = f"{count:>8} {size:>10} {tokens:>8} {minutes(cost):8.1f} {used}"
+            numbers = f"{count:>8} {stored:>10} {tokens:>8} {minutes(cost):8.1f} {used}"
             yield f"{state:8} {numbers}  {phase.key[:12]} {phase.title}"
         elif every:
             yield f"{state:8} {'':>8} {'':>10} {'':>8} {'':>8} {'':>8}  {phase.key[:12]} {phase.title}"
@@ -158,11 +162,8 @@ def plan_lines(plan: Plan, workspace: Workspace, every: bool, speed: float | Non
             f"{len(plan.cells)} results; training phases are shared: one after the other each result would cost"
             f" {alone / once:.1f} times as much"
         )
-    stored = sum(c.bytes for key, c in costs.items() if not store.has(key))
-    yield (
-        f"to train: about {_time(todo)} at {rate / 1e9:.0f} GFLOP/s ({source}),"
-        f" {scaled(stored, ('B', 'KiB', 'MiB', 'GiB'), 1024, ' ')} to store"
-    )
+    missing_bytes = sum(c.bytes for key, c in costs.items() if not store.has(key))
+    yield (f"to train: about {_time(todo)} at {rate / 1e9:.0f} GFLOP/s ({source}), {size(missing_bytes)} to store")
 
 
 def _time(minutes: float) -> str:
@@ -209,25 +210,27 @@ def task_lines() -> Iterator[str]:
 
 
 def holding_lines(workspace: Workspace) -> Iterator[str]:
-    """Every task with the rows that the data at hand has of it, as a Markdown table."""
+    """Return the rows of every task in the data at hand, as a Markdown table."""
     from adaptstilts.reports.data_inventory import take
 
-    yield "| task | kind | train | dev | test | left out | languages | metric |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for held in take(workspace):
-        task, every = held.task, (*held.task.languages, *held.task.more_languages)
-        train = f"from {' then '.join(task.train_from)}" if task.train_from else _held(held.rows, "train")
-        cells = (
-            task.name,
-            task.kind,
-            train,
-            _held(held.rows, "dev"),
-            _held(held.rows, "test"),
-            f"{held.dropped:,}" if held.dropped else "-",
-            str(len(every)) if len(held.languages) == len(every) else f"{len(held.languages)} of {len(every)}",
-            " and ".join(task.headline).replace("_", " "),
-        )
-        yield f"| {' | '.join(cells)} |"
+    header = ("task", "kind", "train", "dev", "test", "left out", "languages", "metric")
+    rows = [_holding_row(holding) for holding in take(workspace)]
+    yield from markdown.table(header, rows).splitlines()
+
+
+def _holding_row(holding: Holding) -> tuple[str, ...]:
+    task = holding.task
+    available, declared = len(holding.languages), len(task.languages) + len(task.more_languages)
+    return (
+        task.name,
+        task.kind,
+        f"from {' then '.join(task.train_from)}" if task.train_from else _held(holding.rows, "train"),
+        _held(holding.rows, "dev"),
+        _held(holding.rows, "test"),
+        f"{holding.dropped:,}" if holding.dropped else "-",
+        str(declared) if available == declared else f"{available} of {declared}",
+        " and ".join(task.headline).replace("_", " "),
+    )
 
 
 def _held(rows: Mapping[str, int | None], part: str) -> str:
@@ -273,5 +276,5 @@ def doctor_lines(store: Path) -> Iterator[str]:
     yield f"device {torch.cuda.get_device_name() if device.type == 'cuda' else 'cpu'}"
     yield f"threads {torch.get_num_threads()}, bf16 {'yes' if half_precision('auto', device) else 'no'}"
     at = next(path for path in (store, *store.absolute().parents) if path.exists())
-    free = scaled(shutil.disk_usage(at).free, ("B", "KiB", "MiB", "GiB"), 1024, " ")
+    free = size(shutil.disk_usage(at).free)
     yield f"store {store}, {free} free"

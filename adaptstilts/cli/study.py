@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,8 @@ from adaptstilts.cli.app import (
     open_workspace,
     print_results,
 )
+
+FORMAT_HELP = "md, csv, latex, json, or a format of a plug-in. Default: by the ending of --out, else md."
 
 
 @app.command()
@@ -97,18 +99,19 @@ def results(
     data_root: RootOption = None,
     offline: Offline = False,
     debug: Debug = False,
-    form: Annotated[
-        Literal["md", "csv", "latex", "json"], typer.Option("--format", help="md, csv, latex or json.")
-    ] = "md",
-    out: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
+    form: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; its ending chooses the format. Default: print to the terminal.")
+    ] = None,
 ) -> None:
     """Print the scores, costs, differences and swap tables of a study."""
     from adaptstilts.io.files import destination, replacing
-    from adaptstilts.reports import records, tables
+    from adaptstilts.reports import formats, records, tables
 
+    table_format = formats.for_output(form, out)
     place = out and destination(out)
     workspace, found = open_plan(config, overrides, store, data_root, offline)
-    text = tables.render(records.records(found, workspace.store), form, found.study.name)
+    text = table_format.render(tables.document(records.records(found, workspace.store), found.study.name))
     if place is None:
         typer.echo(text, nl=False)
     else:
@@ -158,29 +161,24 @@ def choose(
     overrides: Overrides = None,
     method: Annotated[str | None, typer.Option(help="Only this method.")] = None,
     rows: Annotated[int, typer.Option(help="Training rows of each task that predictors look at.", min=16)] = 512,
-    form: Annotated[Literal["md", "json"], typer.Option("--format", help="md or json.")] = "md",
+    form: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
     store: StoreOption = DEFAULT_STORE,
     data_root: RootOption = None,
     offline: Offline = False,
     debug: Debug = False,
 ) -> None:
     """Rank a study's intermediates for a target by cheap predictors, before the target is trained on them."""
-    import json
-    from dataclasses import asdict
-
     from adaptstilts import run as runner
     from adaptstilts import study as configs
     from adaptstilts.cli.progress import Progress
     from adaptstilts.reports import choose as choosing
-    from adaptstilts.reports import tables
+    from adaptstilts.reports import formats
+    from adaptstilts.reports.tables import rankings
 
+    table_format = formats.for_output(form)
     workspace = open_workspace(store, data_root, offline)
     found = choosing.choice(configs.load(config, overrides or ()), workspace, target, method, rows)
     with Progress() as progress:
         runner.run_plan(found, workspace, progress)
     ranked = choosing.rankings(found, workspace.store)
-    if form == "json":
-        typer.echo(json.dumps([asdict(ranking) for ranking in ranked], indent=1, allow_nan=False))
-        return
-    for table in tables.of_rankings(ranked, target):
-        typer.echo(tables.markdown(table) + "\n")
+    typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)

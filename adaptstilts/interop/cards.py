@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from adaptstilts import languages, tasks
+from adaptstilts.io import markdown
 from adaptstilts.methods import Method
 from adaptstilts.tasks import Source, Task
 
@@ -211,8 +212,8 @@ def sources(spec: Mapping[str, Any]) -> list[Source]:
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
-    lines = ["| " + " | ".join(map(_cell, head)) + " |", "|---" * len(head) + "|"]
-    return lines + ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+    escaped = [[_cell(value) for value in row] for row in rows]
+    return markdown.table([_cell(name) for name in head], escaped, padded=False).splitlines()
 
 
 def _line(value: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from adaptstilts import languages
 from adaptstilts.errors import ConfigError
+from adaptstilts.io import markdown
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
 from adaptstilts.store import entries
@@ -69,9 +70,8 @@ def card(phase: PretrainPhase, recipe: Recipe, result: dict[str, Any], corpus: C
     names = ", ".join(f"{languages.resolve(code).name} ({code})" for code in recipe.languages)
     shares = ", ".join(f"{name} {share:g}" for name, share in shape.objectives.model_dump().items() if share)
     tokens = ", ".join(f"{name} {count:,}" for name, count in result["tokens"].items())
-    text = "\n".join(
-        f"| {t.source or t.repo} | {t.licence or 'not stated'} | {corpus['rows'][t.repo]:,} |" for t in recipe.text
-    )
+    rows = [(t.source or t.repo, t.licence or "not stated", f"{corpus['rows'][t.repo]:,}") for t in recipe.text]
+    text = markdown.table(("collection", "licence", "rows read"), rows)
     removed = corpus["removed"]["total"]
     starts = "singular vectors of the token-by-aligned-sentence matrix" if shape.svd else "random vectors"
     begun = f"Embeddings start from {starts}."
@@ -93,8 +93,6 @@ Languages: {names}.
 
 ## Text
 
-| collection | licence | rows read |
-|---|---|---|
 {text}
 
 {sum(corpus["sentences"].values()):,} sentences were used. {removed:,} were removed because an evaluation set has them
@@ -122,14 +120,10 @@ over model sizes, not for use on people's texts. Whatever is wrong or biased in 
 def _held_out(held: dict[str, Any]) -> str:
     if not held:
         return "None were kept aside.\n"
-    depth = len(held["mean"])
-    lines = [
+    per_language = [*held["retrieval"].items(), ("mean", held["mean"])]
+    rows = [(code, *(f"{100 * value:.1f}" for value in row)) for code, row in per_language]
+    header = ("", *map(str, range(len(held["mean"]))))
+    return (
         f"English sentences whose nearest neighbour is their translation, per cent, by hidden state; masked-token loss"
-        f" {held['masked_loss']:.2f}. Best is hidden state {held['layer']}.",
-        "",
-        "| | " + " | ".join(map(str, range(depth))) + " |",
-        "|---" * (depth + 1) + "|",
-    ]
-    for code, row in [*held["retrieval"].items(), ("mean", held["mean"])]:
-        lines.append(f"| {code} | " + " | ".join(f"{100 * value:.1f}" for value in row) + " |")
-    return "\n".join(lines) + "\n"
+        f" {held['masked_loss']:.2f}. Best is hidden state {held['layer']}.\n\n{markdown.table(header, rows)}\n"
+    )

@@ -14,8 +14,10 @@ from adaptstilts.methods.full import Full
 from adaptstilts.models.locate import check_same
 from adaptstilts.plan.expand import Plan, encodings
 from adaptstilts.plan.phases import RetrievePhase
+from adaptstilts.reports.formats import Table
+from adaptstilts.reports.formats.markdown import table_text
 from adaptstilts.reports.records import Record, records
-from adaptstilts.reports.tables import Table, by_layer, markdown
+from adaptstilts.reports.tables import layers as layer_tables
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.select import adopted, standing
@@ -185,7 +187,7 @@ def rows(plan: Plan, store: Store) -> list[Row]:
 
 def render(found: Sequence[Row]) -> str:
     """Both tables as Markdown: scores at the reported layer, and means at every layer."""
-    return "\n\n".join(map(markdown, [_scores(found), *_layers(found)])) + "\n"
+    return "\n\n".join(map(table_text, [_scores(found), *_layers(found)])) + "\n"
 
 
 def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
@@ -264,7 +266,7 @@ def _notes(found: Sequence[Row]) -> tuple[str, ...]:
 def _layers(found: Sequence[Row]) -> list[Table]:
     """Means at every layer."""
     swept = [((row.adapter, row.task), row.means(), row.layer) for row in found if row.layers]
-    return [by_layer("means over languages by hidden state", ("adapter", "task"), swept)] if swept else []
+    return [layer_tables.table("means over languages by hidden state", ("adapter", "task"), swept)] if swept else []
 
 
 def _has(values: Values, name: str) -> bool:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import toy_format
 
 from adaptstilts import cli
+from adaptstilts.reports import formats
 from adaptstilts.store.store import Store
 
 SMALL = {
@@ -84,6 +86,54 @@ def test_results_in_every_format(
     assert [float(row["mean"]) for row in rows] == pytest.approx([r["mean"] for r in held])
     assert call("results", config, "--format", "latex", *options) == 0
     assert r"\begin{tabular}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "begins"),
+    [
+        (("--out", "r.csv"), "task,method,"),
+        (("--out", "r.tex"), r"\begin{table}"),
+        (("--out", "r.json"), '{\n "study": "toy"'),
+        (("--out", "r.md"), "### xnli: accuracy"),
+        (("--out", "results"), "### xnli: accuracy"),
+        (("--out", "r.csv", "--format", "md"), "### xnli: accuracy"),
+        (("--out", "r.html"), "<h3>xnli: accuracy</h3>"),
+        (("--out", "r.txt", "--format", "html"), "<h3>xnli: accuracy</h3>"),
+    ],
+)
+def test_the_ending_of_the_file_chooses_the_format(
+    finished: tuple[Path, tuple[object, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    begins: str,
+) -> None:
+    config, places = finished
+    monkeypatch.chdir(tmp_path)
+    formats.add(toy_format.HTML)
+    try:
+        assert call("results", config, *options, *places) == 0
+    finally:
+        formats.REGISTRY.remove("html")
+    assert Path(options[1]).read_text(encoding="utf-8").startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "r.xls"), "r.xls: no format has the ending .xls; use one of .csv, .json, .markdown, .md, .tex,"),
+        (("--format", "latx"), "unknown format 'latx'; did you mean latex?"),
+    ],
+)
+def test_an_unknown_format_is_refused(
+    finished: tuple[Path, tuple[object, ...]],
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config, places = finished
+    assert call("results", config, *options, *places) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_swap_trains_nothing(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:

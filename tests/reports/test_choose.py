@@ -19,7 +19,9 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.phases import predict_transfer
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import EvaluatePhase, PredictTransferPhase, TrainPhase
-from adaptstilts.reports import choose, tables
+from adaptstilts.reports import choose
+from adaptstilts.reports.formats.markdown import table_text
+from adaptstilts.reports.tables import rankings
 from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
 
@@ -108,9 +110,9 @@ def test_a_finished_study_judges_the_ranking(make: Callable[..., config.Study], 
         lost = 100 * (best - ranking.truth[order[0]]) / best
         assert ranking.regret[1] == pytest.approx(lost)
         assert max(ranking.regret) == len(order) - 1
-    (table,) = tables.of_rankings(choose.rankings(found, workspace.store), "udpos")
+    (table,) = rankings.tables(choose.rankings(found, workspace.store), "udpos")
     assert table.header == ("predictor", "most promising first", "regret@1", "regret@2", "correlation")
-    assert "the study's scores" in tables.markdown(table)
+    assert "the study's scores" in table_text(table)
 
 
 def test_vectors_of_tags_are_those_of_first_pieces(make: Callable[..., config.Study], workspace: Workspace) -> None:

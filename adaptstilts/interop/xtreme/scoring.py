@@ -20,6 +20,7 @@ from typing import Any, Literal
 from adaptstilts.errors import DataError
 from adaptstilts.interop.xtreme.export import check_empty, export, export_labels
 from adaptstilts.interop.xtreme.forms import Scored, score_file
+from adaptstilts.io import markdown
 from adaptstilts.metrics.xtreme import BENCHMARKS, FOLDERS, FORMATS, Benchmark, Format, Mean, means
 
 __all__ = [
@@ -157,7 +158,10 @@ def render(report: Report) -> str:
     groups = list(dict.fromkeys(group for totals in report.benchmarks.values() for group in totals.groups))
     summary = [[group, *(_total(t.groups[group]) for t in report.benchmarks.values())] for group in groups]
     summary.append(["**total**", *(_total(totals.total) for totals in report.benchmarks.values())])
-    parts = [_table(["language", *report.tasks], rows), _table(["", *report.benchmarks], summary)]
+    parts = [
+        markdown.table(["language", *report.tasks], rows),
+        markdown.table(["", *report.benchmarks], summary),
+    ]
     told = [
         f"{name}: no total without {', '.join(totals.total.missing)}"
         for name, totals in report.benchmarks.items()
@@ -185,10 +189,3 @@ def _mean_cell(name: str, totals: Totals) -> str:
     mean = totals.tasks[name]
     told = " / ".join(f"{totals.metrics[name][metric]:.1f}" for metric in FORMATS[name].headline)
     return told + (f" ({mean.have}/{mean.of})" if mean.have < mean.of else "")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in (header, *rows)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

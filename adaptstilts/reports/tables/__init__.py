@@ -1,0 +1,68 @@
+"""Tables of a study: scores per target, benchmarks, costs, compositions and swaps; one module a family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from adaptstilts.metrics import xtreme
+from adaptstilts.reports import formats, summary
+from adaptstilts.reports.formats import Document, Table
+from adaptstilts.reports.records import Record, swapped
+from adaptstilts.reports.tables import benchmarks, compositions, costs, flat, layers, scores, swaps
+from adaptstilts.reports.tables.cells import unique
+
+__all__ = ["document", "render", "tables"]
+
+
+def render(records: Sequence[Record], form: str, name: str = "") -> str:
+    """Return all tables of a study as text.
+
+    Args:
+        records: the results of the study.
+        form: name of a table format: ``md``, ``csv``, ``latex``, ``json`` or one that was added.
+        name: name of the study.
+
+    Raises:
+        ConfigError: the format is unknown.
+    """
+    return formats.get(form).render(document(records, name))
+
+
+def document(records: Sequence[Record], name: str = "") -> Document:
+    """Return what a format renders of a study's results."""
+    return Document(
+        tables=tables(records),
+        summary=summary.sentence(records),
+        columns=flat.columns(records),
+        rows=flat.rows(records),
+        data={"study": name, "records": [record.json() for record in records]},
+    )
+
+
+def tables(records: Sequence[Record]) -> list[Table]:
+    """Return the tables of every target, of benchmarks, of costs, of compositions and of swaps."""
+    plain = [record for record in records if record.over == record.trained_on]
+    shown = [table for task in unique(record.task for record in plain) for table in _of_task(task, plain)]
+    shown += [table for whole in xtreme.BENCHMARKS if (table := benchmarks.table(whole, plain)) is not None]
+    trained = [record for record in plain if record.trainable is not None]
+    if trained:
+        shown.append(costs.table(trained))
+    shown += _by_method([record for record in plain if record.vs_others], compositions.table)
+    return shown + _by_method(swapped(records), swaps.table)
+
+
+def _of_task(task: str, records: Sequence[Record]) -> list[Table]:
+    chosen = [record for record in records if record.task == task]
+    shown = [scores.table(task, chosen)]
+    if any(record.layers for record in chosen):
+        rows = [((record.trained_on, record.method), record.layers, record.layer) for record in chosen]
+        shown.append(layers.table(f"{task}: means over languages by hidden state", ("intermediate", "method"), rows))
+    return shown
+
+
+def _by_method(records: Sequence[Record], make: Callable[[str, str, Sequence[Record]], Table]) -> list[Table]:
+    """Make one table for each task and method."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.task, record.method), []).append(record)
+    return [make(task, method, group) for (task, method), group in groups.items()]

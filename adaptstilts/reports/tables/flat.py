@@ -1,0 +1,56 @@
+"""Records as rows of unrounded values, for spreadsheets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adaptstilts.metrics.bootstrap import Difference
+from adaptstilts.reports.records import Record
+from adaptstilts.reports.tables.cells import unique
+
+FIELDS = (
+    "task",
+    "method",
+    "composition",
+    "trained_on",
+    "over",
+    "complete",
+    "english",
+    "others",
+    "gap",
+    "mean",
+    "spread",
+    "trainable",
+    "head",
+    "bytes",
+    "seconds",
+    "intermediate_seconds",
+    "peak_bytes",
+    "examples_per_second",
+)
+DIFFERENCES = ("vs_reference", "vs_none", "vs_trained")
+ENDS = ("value", "low", "high")
+
+
+def columns(records: Sequence[Record]) -> list[str]:
+    """Return the names of the values: facts and means, differences with their intervals, then each language."""
+    differences = [f"{name}_{end}" for name in DIFFERENCES for end in ENDS]
+    return [*FIELDS, *differences, *_languages(records)]
+
+
+def rows(records: Sequence[Record]) -> list[list[str | float | None]]:
+    """Return one row per record."""
+    codes = _languages(records)
+    return [_row(record, codes) for record in records]
+
+
+def _row(record: Record, codes: Sequence[str]) -> list[str | float | None]:
+    row: list[str | float | None] = [getattr(record, name) for name in FIELDS]
+    for name in DIFFERENCES:
+        difference: Difference | None = getattr(record, name)
+        row += [getattr(difference, end, None) for end in ENDS]
+    return row + [record.languages.get(code) for code in codes]
+
+
+def _languages(records: Sequence[Record]) -> list[str]:
+    return unique(code for record in records for code in record.languages)

@@ -1,0 +1,69 @@
+"""The table of predictors that rank the intermediates for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from adaptstilts.reports.choose import Ranking
+from adaptstilts.reports.formats import Document, Table
+from adaptstilts.reports.tables.cells import NOTHING, unique
+
+SHOWN_REGRETS = (1, 2, 3)
+PREDICTORS = "probe: dev score of a head on few rows; logme: evidence of those rows; embedding: likeness of texts"
+REGRET = "regret@k: what trying only the first k would lose of the best score; correlation: Spearman's"
+COLUMNS = ("method", "predictor", "intermediate", "value", "score")
+
+
+def document(rankings: Sequence[Ranking], target: str) -> Document:
+    """Return what a format renders of the rankings for a target."""
+    return Document(
+        tables=tables(rankings, target),
+        summary="",
+        columns=COLUMNS,
+        rows=[row for ranking in rankings for row in _flat(ranking)],
+        data=[asdict(ranking) for ranking in rankings],
+    )
+
+
+def tables(rankings: Sequence[Ranking], target: str) -> list[Table]:
+    """Return what predictors say of the intermediates for a target, one table for each method."""
+    shown = []
+    for method in unique(ranking.method for ranking in rankings):
+        shown.append(_table([ranking for ranking in rankings if ranking.method == method], target, method))
+    return shown
+
+
+def _table(rankings: Sequence[Ranking], target: str, method: str) -> Table:
+    most = max((k for ranking in rankings for k in ranking.regret), default=0)
+    tried = [k for k in SHOWN_REGRETS if k <= most]
+    header = ["predictor", "most promising first", *(f"regret@{k}" for k in tried)]
+    if tried:
+        header.append("correlation")
+    rows = tuple(_row(ranking, tried) for ranking in rankings)
+    return Table(f"intermediates for {target} ({method})", tuple(header), rows, _notes(rankings))
+
+
+def _row(ranking: Ranking, tried: Sequence[int]) -> tuple[str, ...]:
+    order = ", ".join(f"{name} {value:.4g}" for name, value in ranking.values.items())
+    row = [ranking.predictor, order]
+    row += [f"{ranking.regret[k]:.1f} %" if k in ranking.regret else NOTHING for k in tried]
+    if tried:
+        row.append(NOTHING if ranking.correlation is None else f"{ranking.correlation:+.2f}")
+    return tuple(row)
+
+
+def _notes(rankings: Sequence[Ranking]) -> tuple[str, ...]:
+    truth: Mapping[str, float] = next((ranking.truth for ranking in rankings if ranking.truth), {})
+    if not truth:
+        return (PREDICTORS,)
+    best_first = sorted(truth, key=lambda name: -truth[name])
+    scores = ", ".join(f"{name} {truth[name]:.1f}" for name in best_first)
+    return (PREDICTORS, f"the study's scores, all languages: {scores}", REGRET)
+
+
+def _flat(ranking: Ranking) -> list[tuple[str | float | None, ...]]:
+    return [
+        (ranking.method, ranking.predictor, name, value, ranking.truth.get(name))
+        for name, value in ranking.values.items()
+    ]
