@@ -19,7 +19,7 @@ from torch import nn
 
 from adaptstilts import methods, study, tasks
 from adaptstilts.errors import ArtifactError, DataError, PhasesFailed
-from adaptstilts.methods.base import Method, read_json
+from adaptstilts.methods.base import AdapterMethod, read_json
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import Phase
@@ -252,13 +252,12 @@ class Offset(nn.Module):
         self.vector = nn.Parameter(0.1 * torch.randn(hidden))
 
 
-class Offsets(Method):
+class Offsets(AdapterMethod):
     """Adds one learned vector to the output of every layer."""
 
     kind: Literal["offsets"] = "offsets"
     leave_out: tuple[int, ...] = Field((), strict=False)
     backend: ClassVar[str] = "outside"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-2
 
     def trainable(self, shape: Mapping[str, int]) -> int:
@@ -288,7 +287,7 @@ class Offsets(Method):
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
         return {k.replace(f".{name}.", "."): v for k, v in trunk.named_parameters() if f".offsets.{name}." in k}
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         return {i for i, layer in enumerate(trunk.encoder.layer) if name in layer.output.offsets}
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:

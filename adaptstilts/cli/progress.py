@@ -246,7 +246,7 @@ def method_lines() -> Iterator[str]:
         for name, field in cls.model_fields.items():
             if name != "kind":
                 yield f"    {name} = {field.default!r}"
-        yield f"    stacks: {'yes' if cls.stackable else 'no'}, default learning rate {cls.default_lr:g}"
+        yield f"    stacks: {'no' if cls.trains_encoder else 'yes'}, default learning rate {cls.default_lr:g}"
 
 
 def doctor_lines(store: Path) -> Iterator[str]:

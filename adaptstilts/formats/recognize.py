@@ -19,7 +19,7 @@ from adaptstilts.errors import ArtifactError
 from adaptstilts.formats import adapterhub, locate, peft
 from adaptstilts.formats import tensors as tensorfile
 from adaptstilts.io import hashing
-from adaptstilts.methods import Method
+from adaptstilts.methods import AdapterMethod
 from adaptstilts.models.locate import Model, check_same
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Adapter:
 
     found: locate.Found
     form: Form
-    method: Method
+    method: AdapterMethod
     weights: Path
     config: dict[str, Any]
     given: dict[str, Any]
@@ -177,34 +177,40 @@ def _completed(given: dict[str, Any], form: Form, depth: int, path: Path) -> dic
     return peft.complete(translated, depth, str(path))
 
 
-def _method(config: dict[str, Any], form: Form, depth: int, path: Path) -> Method:
+def _method(config: dict[str, Any], form: Form, depth: int, path: Path) -> AdapterMethod:
     """The one method that computes what the config says; what the likeliest one objects to where none does."""
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / locate.CONFIG).write_text(json.dumps(config), encoding="utf-8")
         refused = None
-        for kind in _likely(config, form):
+        for method in _likely(config, form):
             try:
-                return methods.get(kind).read_config(Path(scratch), depth)
+                return method.read_config(Path(scratch), depth)
             except ArtifactError as error:
                 lines = [line.strip() for line in str(error).splitlines() if "further information" not in line]
                 refused = refused or " ".join(lines).replace(f"{scratch}/{locate.CONFIG}", str(path))
         raise ArtifactError(refused or f"{path}: no method of ours computes this adapter; see `adaptstilts methods`")
 
 
-def _likely(config: dict[str, Any], form: Form) -> list[str]:
-    """Kinds of methods that a config may be of, the likeliest first."""
+def _likely(config: dict[str, Any], form: Form) -> list[type[AdapterMethod]]:
+    """Return the methods whose config this may be, the likeliest first.
+
+    Args:
+        config: completed, see :func:`_completed`.
+        form: the format.
+    """
+    known = {kind: method for kind, method in methods.known().items() if issubclass(method, AdapterMethod)}
     if form == "own":
-        return [kind for kind in methods.known() if kind == config["kind"]]
+        return [method for kind, method in known.items() if kind == config["kind"]]
     if "peft_type" in config:
         first, backend = peft.KINDS[config["peft_type"]], "peft"
     else:
         inner, backend = config["config"], "adapters"
         first = "prefix" if inner.get("architecture") else "compacter" if inner.get("phm_layer") else "bottleneck"
-    others = [kind for kind, method in methods.known().items() if method.backend == backend and kind != first]
-    return [first, *others]
+    others = [method for kind, method in known.items() if method.backend == backend and kind != first]
+    return [known[first], *others]
 
 
-def _check_base(folder: Path, given: dict[str, Any], model: Model, method: Method) -> list[str]:
+def _check_base(folder: Path, given: dict[str, Any], model: Model, method: AdapterMethod) -> list[str]:
     """Compare what the folder says about its base model; returns what could not be compared."""
     path = folder / locate.CONFIG
     for key, name, expected in (

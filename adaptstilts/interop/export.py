@@ -15,7 +15,7 @@ from adaptstilts.formats import adapterhub, locate
 from adaptstilts.formats import tensors as tensorfile
 from adaptstilts.interop import cards
 from adaptstilts.interop.cards import Facts, Score
-from adaptstilts.methods import Method
+from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.imported import plain_name
@@ -27,8 +27,8 @@ CARD = "README.md"
 
 
 def formats(method: Method) -> list[str]:
-    """The formats that can hold a method: AdapterHub's, peft's, and for every adapter our own."""
-    if method.kind == "full":
+    """Return the formats that can hold an adapter of a method: AdapterHub's or peft's if they can, and always ours."""
+    if not isinstance(method, AdapterMethod):
         return []
     found = {"adapters": ["adapterhub"], "peft": ["peft"]}.get(method.backend, [])
     if isinstance(method, Lora) and adapterhub.lora_config(method) is not None:
@@ -92,9 +92,10 @@ def _check(entry: Entry, form: str) -> None:
         if entry.spec.get(key):
             told = {"base": "was trained on a fine-tuned encoder", "fuse": "is a fusion of several adapters"}[key]
             raise ConfigError(f"{what}: {told}, which no format holds; export what it is made of")
-    if not entry.has_folder(entries.ADAPTER):
-        raise ConfigError(f"{what}: its entry has no adapter; {entry.folder} holds a whole encoder")
     known = formats(method)
+    if not known:
+        kind = "a whole encoder" if method.trains_encoder else "a task's head alone"
+        raise ConfigError(f"{what}: its entry has no adapter; {entry.folder} holds {kind}")
     if form not in known:
         raise ConfigError(f"{what}: cannot be held by the format {form}; formats for it: {', '.join(known)}")
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from adaptstilts.methods.base import Method
+from adaptstilts.errors import ArtifactError
+from adaptstilts.methods.base import AdapterMethod, Method
 from adaptstilts.registry import Registry
 
-__all__ = ["REGISTRY", "Method", "add", "get", "known", "parse"]
+__all__ = ["REGISTRY", "AdapterMethod", "Method", "add", "get", "known", "parse", "parse_adapter"]
 
 
-def _kind(method: type[Method]) -> str:
-    return str(method.model_fields["kind"].default)
+def _default_kind(method: type[Method]) -> Any:
+    return method.model_fields["kind"].default
 
 
 def _is_method(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Method) and value is not Method
+    """Return whether a value is a method class with a kind, and no base class of such."""
+    return isinstance(value, type) and issubclass(value, Method) and isinstance(_default_kind(value), str)
 
 
 REGISTRY: Registry[type[Method]] = Registry(
-    "method", "adaptstilts.methods", name_of=_kind, is_member=_is_method, package=__name__
+    "method", "adaptstilts.methods", name_of=_default_kind, is_member=_is_method, package=__name__
 )
 add = REGISTRY.add
 get = REGISTRY.get
@@ -30,3 +32,15 @@ known = REGISTRY.known
 def parse(identity: dict[str, Any]) -> Method:
     """Return the method that :meth:`Method.identity` describes."""
     return get(identity["kind"]).model_validate_json(json.dumps(identity))
+
+
+def parse_adapter(identity: dict[str, Any]) -> AdapterMethod:
+    """Return the adapter method that :meth:`Method.identity` describes.
+
+    Raises:
+        ArtifactError: the method attaches nothing.
+    """
+    method = parse(identity)
+    if not isinstance(method, AdapterMethod):
+        raise ArtifactError(f"{method.label}: expected a method that attaches an adapter to the encoder")
+    return method

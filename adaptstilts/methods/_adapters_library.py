@@ -40,7 +40,7 @@ def tensors(trunk: XLMRobertaModel, *marks: str) -> dict[str, nn.Parameter]:
     return {key: value for key, value in trunk.named_parameters() if any(mark in key for mark in marks)}
 
 
-def found(trunk: XLMRobertaModel, name: str, placement: str) -> set[int]:
+def attached_layers(trunk: XLMRobertaModel, name: str, placement: str) -> set[int]:
     """Layers whose slots for bottlenecks hold ``name`` at every place that a placement asks for, and at no other."""
     wanted = (True, placement == "double")
     slots = [(layer.output.adapters, layer.attention.output.adapters) for layer in trunk.encoder.layer]

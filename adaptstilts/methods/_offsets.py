@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method, read_json, write_files
+from adaptstilts.methods.base import AdapterMethod, read_json, write_files
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Moved = Callable[[nn.Module], Sequence[str]]
 
-Known = TypeVar("Known", bound=Method)
+Known = TypeVar("Known", bound=AdapterMethod)
 
 
 def attach(trunk: XLMRobertaModel, name: str, layers: Iterable[int], moved: Moved) -> None:
@@ -61,7 +61,7 @@ def tensors(trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
     return {key: held.offsets[name] for _, key, held in _places(trunk) if name in held.offsets}
 
 
-def found(trunk: XLMRobertaModel, name: str, places: int) -> set[int]:
+def attached_layers(trunk: XLMRobertaModel, name: str, places: int) -> set[int]:
     """Layers in which ``places`` weights have an offset of this name."""
     count: dict[int, int] = {}
     for index, _, held in _places(trunk):
@@ -77,7 +77,7 @@ def active(trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def save(method: Method, offsets: Mapping[str, nn.Parameter], folder: Path) -> None:
+def save(method: AdapterMethod, offsets: Mapping[str, nn.Parameter], folder: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
     write_files(folder, json.dumps(method.identity(), indent=1), "adapter_model.safetensors", offsets)
 

@@ -69,7 +69,7 @@ def remove(trunk: XLMRobertaModel, name: str) -> None:
             module.delete_adapter(name)
 
 
-def found(trunk: XLMRobertaModel, name: str, parts: Sequence[str], places: int) -> set[int]:
+def attached_layers(trunk: XLMRobertaModel, name: str, parts: Sequence[str], places: int) -> set[int]:
     """Layers in which ``places`` modules have ``name`` in every one of their ``parts``."""
     count: dict[int, int] = {}
     for index, module in modules(trunk):

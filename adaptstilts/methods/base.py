@@ -1,8 +1,16 @@
-"""What every method has: a frozen config that knows its own label, size and how it attaches to a trunk."""
+"""What a method is: settings, what follows from them, and for adapters how they attach to an encoder.
+
+A method says what it is *able to do*, and everything else asks for that, never for a kind by name:
+
+* ``trains_encoder``: a training phase changes the encoder's own weights and leaves a new encoder (full fine-tuning);
+* :class:`AdapterMethod`: a training phase leaves the encoder as it is and attaches named modules to it;
+* neither: only the task's head is trained.
+"""
 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,146 +24,207 @@ if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
 
-ANY = "any"
-
-
 class Method(BaseModel):
-    """How a training phase adapts the encoder. Subclasses are the members of the ``kind:`` union in study files.
+    """How a training phase adapts the encoder; known without importing torch.
 
-    A method that trains a *delta* (anything but full fine-tuning) attaches named modules to a trunk whose weights
-    stay as they are; its functions below do so with the library that the method uses. One trunk object belongs to
-    one ``backend`` for its whole life, because the libraries silently undo each other's changes; a method without
-    modules has the backend :data:`ANY`.
+    Subclasses that give ``kind`` a default are the members of the ``kind:`` union in study files.
+
+    Attributes:
+        kind: the word for the method in study files and content keys.
+        trains_encoder: whether a phase trains the encoder's own weights, so that what follows starts on a new encoder.
+        attaches: whether a phase attaches an adapter; true of every :class:`AdapterMethod`.
+        default_lr: learning rate where a study gives none.
+        decayed: whether weight decay may pull the matrices in the encoder to zero.
+        flops_per_weight: floating-point operations of a training step for one weight of the encoder and one token: 2
+            for the forward pass, 2 for the gradients of activations, 2 for those of weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     kind: str
-    backend: ClassVar[str] = "plain"
-    stackable: ClassVar[bool] = False
+    trains_encoder: ClassVar[bool] = False
+    attaches: ClassVar[bool] = False
     default_lr: ClassVar[float] = 1e-4
-    decayed: ClassVar[bool] = True  # whether weight decay may pull its matrices to zero
+    decayed: ClassVar[bool] = True
+    flops_per_weight: ClassVar[int] = 4
 
     def identity(self) -> dict[str, Any]:
-        """What enters content keys: the kind and the fields that differ from their defaults."""
+        """Return what enters content keys: the kind and the fields that differ from their defaults."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
 
     @property
     def label(self) -> str:
-        """Short name for tables: the kind and what differs from its defaults."""
-        changed = {k: v for k, v in self.identity().items() if k != "kind"}
+        """Return a short name for tables: the kind and the settings that differ from their defaults."""
+        changed = {key: value for key, value in self.identity().items() if key != "kind"}
         return self.kind + "".join(f" {key}={value}" for key, value in changed.items())
 
     @property
     def below(self) -> Method:
-        """The method of the intermediate phases that a target of this method stands on: its own."""
+        """Return the method of the intermediate phases under a target of this method: by default the same."""
         return self
 
     @property
-    def refusal(self) -> str:
-        """Why two adapters with these settings cannot act one over the other; empty where they can."""
-        return ""
+    def changes_encoder(self) -> bool:
+        """Return whether training changes what the encoder computes, and not the task's head alone."""
+        return self.trains_encoder or self.attaches
 
     @property
-    def spares_attention(self) -> bool:
-        """Whether the attention block of its lowest layer gives what it gives without the adapter."""
+    def is_reference(self) -> bool:
+        """Return whether tables compare the other methods of a study with this one."""
         return False
 
-    @property
-    def lowest_only(self) -> str:
-        """Why such an adapter can only be the lowest of a stack; empty where it can be any."""
-        return ""
+    def why_not_stackable(self) -> str | None:
+        """Return why two adapters with these settings cannot act one over the other; None if they can."""
+        return None
+
+    def why_not_above(self) -> str | None:
+        """Return why an adapter with these settings cannot act over another one; None if it can."""
+        return None
+
+    def why_not_mergeable(self) -> str | None:
+        """Return why adapters with these settings have no weighted sum of the same form; None if they have one."""
+        return None if self.changes_encoder else "nothing of the encoder is trained"
+
+    def why_not_fusable(self) -> str | None:
+        """Return why AdapterFusion cannot combine adapters with these settings; None if it can."""
+        return "attention is over what bottleneck adapters add, and this method adds nothing of that form"
 
     @property
-    def unmergeable(self) -> str:
-        """Why adapters with these settings have no weighted sum of the same form; empty where they have one."""
-        return "nothing of the encoder is trained" if self.backend == ANY else ""
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """The settings that adapters must share to have a weighted sum."""
+    def merge_settings(self) -> dict[str, Any]:
+        """Return the settings that adapters must share to have a weighted sum."""
         return {key: value for key, value in self.identity().items() if key != "leave_out"}
 
     @classmethod
-    def summed(cls, methods: Sequence[Method]) -> Method:
-        """The method of a weighted sum of adapters; layers that all of them leave out are left out."""
+    def merged_method(cls, methods: Sequence[Method]) -> Method:
+        """Return the method of a weighted sum of adapters; it leaves out the layers that all of them leave out.
+
+        Args:
+            methods: of the adapters, all of this class and with equal :attr:`merge_settings`.
+        """
         first = methods[0]
         if "leave_out" not in cls.model_fields:
             return first
-        left = set.intersection(*(set(getattr(method, "leave_out", ())) for method in methods))
-        return first.model_copy(update={"leave_out": ascending(tuple(left))})
-
-    @classmethod
-    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
-        """The tensors of a weighted sum of adapters; one that an adapter does not have counts as zeros there.
-
-        Args:
-            held: method and tensors of each; keys without the adapter's name.
-            weights: one for each; they need not sum to one and may be negative.
-        """
-        total: dict[str, Tensor] = {}
-        for (_, tensors), weight in zip(held, weights, strict=True):
-            for key, value in tensors.items():
-                total[key] = total[key] + weight * value if key in total else weight * value
-        return total
+        left_out = set.intersection(*(set(getattr(method, "leave_out", ())) for method in methods))
+        return first.model_copy(update={"leave_out": ascending(tuple(left_out))})
 
     def layers(self, depth: int) -> tuple[int, ...]:
-        """Indices of the layers that hold a module of this method in an encoder of ``depth`` layers."""
+        """Return the indices of the layers that this method changes in an encoder of ``depth`` layers."""
         left_out = set(getattr(self, "leave_out", ()))
         return tuple(i for i in range(depth) if i not in left_out)
 
     def lowest(self, depth: int) -> int:
-        """The lowest layer whose output such an adapter changes: ``depth`` where it changes nothing."""
+        """Return the lowest layer whose output the method changes, or ``depth`` if it changes none."""
         return min(self.layers(depth), default=depth)
 
+    @property
+    def spares_attention(self) -> bool:
+        """Return whether the attention block of the lowest changed layer still computes what it did."""
+        return False
+
     def lowest_block(self, depth: int) -> int:
-        """The lowest block whose output it changes: ``2 i`` attention, ``2 i + 1`` feed-forward of layer ``i``."""
+        """Return the lowest block whose output changes: ``2 i`` attention, ``2 i + 1`` feed-forward of layer ``i``."""
         lowest = self.lowest(depth)
         return 2 * lowest + (self.spares_attention and lowest < depth)
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """Trainable parameters of the encoder part, from the encoder's shape (see ``models.source``)."""
-        raise NotImplementedError
+        """Return the number of trainable parameters in the encoder.
 
-    def prepare(self, trunk: XLMRobertaModel) -> None:
-        """Make a plain trunk ready for this method's backend."""
-
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Attach a new delta called ``name``, initialised from torch's global generator."""
-        raise NotImplementedError
-
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        """Make exactly ``names`` act, the first lowest; an empty sequence gives the bare encoder."""
-        raise NotImplementedError
-
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Detach a delta."""
-        raise NotImplementedError
-
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """The delta's parameters by the key under which the library's own file format stores them."""
-        raise NotImplementedError
-
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Indices of the layers in which modules called ``name`` really exist."""
-        raise NotImplementedError
-
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """``names`` if exactly they act, in order, wherever they have modules; else what acts where it differs."""
-        raise NotImplementedError
-
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
-        """Write the delta in the library's own format, weights as safetensors."""
-        raise NotImplementedError
-
-    @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Method:
-        """The method described by a folder in the library's own format, for an encoder of ``depth`` layers.
-
-        Raises:
-            ArtifactError: the config holds a key or a value that this method does not implement.
+        Args:
+            shape: sizes of the encoder, see :class:`adaptstilts.models.locate.Model`.
         """
         raise NotImplementedError
+
+    def frozen_modules(self, trunk: XLMRobertaModel) -> list[nn.Module]:
+        """Return the modules that stay as they are if the method trains the encoder's own weights."""
+        return []
+
+
+class AdapterMethod(Method):
+    """A method that attaches named modules to an encoder whose own weights stay as they are.
+
+    Attributes:
+        backend: what changes the encoder's modules: ``adapters`` or ``peft`` for these libraries, ``plain`` for none.
+            One encoder object has one backend for life, because the libraries silently undo each other's changes.
+    """
+
+    attaches: ClassVar[bool] = True
+    backend: ClassVar[str] = "plain"
+
+    def prepare(self, trunk: XLMRobertaModel) -> None:
+        """Make a plain encoder ready for this method's backend; called once, before the first adapter."""
+
+    @abstractmethod
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Attach a new adapter, initialised from torch's global generator."""
+
+    @abstractmethod
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        """Let exactly these adapters act.
+
+        Args:
+            trunk: the encoder.
+            names: of attached adapters, the first lowest; empty for the bare encoder.
+        """
+
+    @abstractmethod
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Detach an adapter."""
+
+    @abstractmethod
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        """Return an adapter's parameters by their key in the library's own file format."""
+
+    @abstractmethod
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        """Return the indices of the layers in which the encoder really has all modules of an adapter."""
+
+    @abstractmethod
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """Return ``names`` if exactly these act, in order; else the names that act in the first layer that differs.
+
+        Args:
+            trunk: the encoder.
+            names: of the adapters that should act, the first lowest.
+        """
+
+    @abstractmethod
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        """Write an adapter in the library's own format, with its weights as safetensors.
+
+        Args:
+            trunk: the encoder.
+            name: of the adapter.
+            folder: where the files go; created if missing.
+        """
+
+    @classmethod
+    @abstractmethod
+    def read_config(cls, folder: Path, depth: int) -> AdapterMethod:
+        """Return the method that a folder in the library's own format describes.
+
+        Args:
+            folder: with the adapter's files.
+            depth: number of layers of the encoder.
+
+        Raises:
+            ArtifactError: the config has a key or a value that this method does not implement.
+        """
+
+    @classmethod
+    def merged_tensors(
+        cls, parts: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """Return the tensors of a weighted sum of adapters; a tensor that an adapter lacks counts as zeros.
+
+        Args:
+            parts: method and tensors of each adapter, by keys without the adapter's name.
+            weights: one for each; they need not sum to one and may be negative.
+        """
+        total: dict[str, Tensor] = {}
+        for (_, tensors), weight in zip(parts, weights, strict=True):
+            for key, value in tensors.items():
+                total[key] = total[key] + weight * value if key in total else weight * value
+        return total
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from adaptstilts.methods import _offsets as with_offsets
-from adaptstilts.methods.base import Method, ascending
+from adaptstilts.methods.base import AdapterMethod, ascending
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PLACES = 8
 
 
-class BitFit(Method):
+class BitFit(AdapterMethod):
     """Offsets of the biases of a frozen encoder.
 
     Attributes:
@@ -31,7 +31,6 @@ class BitFit(Method):
 
     kind: Literal["bitfit"] = "bitfit"
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-3
 
     def trainable(self, shape: Mapping[str, int]) -> int:
@@ -54,9 +53,9 @@ class BitFit(Method):
         """Offsets by the name of their bias in a plain encoder."""
         return with_offsets.tensors(trunk, name)
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers in which every bias has an offset of this name."""
-        return with_offsets.found(trunk, name, _PLACES)
+        return with_offsets.attached_layers(trunk, name, _PLACES)
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
         """``names``, unless some bias has one of them and does not use it, or uses another one."""

@@ -20,14 +20,14 @@ from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import _adapters_library as with_adapters
-from adaptstilts.methods.base import Method, ascending
+from adaptstilts.methods.base import AdapterMethod, ascending
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
 
-class Bottleneck(Method):
+class Bottleneck(AdapterMethod):
     """A small two-layer network in every layer of a frozen encoder.
 
     Attributes:
@@ -44,18 +44,21 @@ class Bottleneck(Method):
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     invertible: bool = False
     backend: ClassVar[str] = "adapters"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-4
 
-    @property
-    def refusal(self) -> str:
-        """A stack of parallel adapters is computed by the library as its upper one alone."""
-        return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else ""
+    def why_not_stackable(self) -> str | None:
+        """Refuse parallel adapters: the library runs only the top one of a stack."""
+        return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else None
 
-    @property
-    def lowest_only(self) -> str:
-        """Of a stack the library applies one invertible part, the lowest adapter's."""
-        return "of a stack only the lowest adapter's invertible part acts" if self.invertible else ""
+    def why_not_above(self) -> str | None:
+        """Refuse an invertible part: of a stack the library applies only the lowest adapter's."""
+        return "of a stack only the lowest adapter's invertible part acts" if self.invertible else None
+
+    def why_not_fusable(self) -> str | None:
+        """Refuse what the library fuses wrongly or only in part."""
+        if self.placement == "parallel":
+            return "of parallel adapters the library fuses what they read, not where they add"
+        return "the invertible parts of fused adapters would be left out" if self.invertible else None
 
     @property
     def spares_attention(self) -> bool:
@@ -99,12 +102,12 @@ class Bottleneck(Method):
         """Parameters by the names the library gives them in its files."""
         return with_adapters.tensors(trunk, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers whose slots hold this name at every place the placement asks for; none if the invertible part is not
         as the settings say."""
         if (name in trunk.invertible_adapters) != self.invertible:
             return set()
-        return with_adapters.found(trunk, name, self.placement)
+        return with_adapters.attached_layers(trunk, name, self.placement)
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
         """The members of the active stack."""

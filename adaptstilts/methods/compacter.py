@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods import _adapters_library as with_adapters
-from adaptstilts.methods.base import Method, ascending
+from adaptstilts.methods.base import AdapterMethod, ascending
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _N = 4
 
 
-class Compacter(Method):
+class Compacter(AdapterMethod):
     """Bottleneck adapters made of small shared matrices, in every layer of a frozen encoder.
 
     Attributes:
@@ -38,12 +38,10 @@ class Compacter(Method):
     reduction: int = Field(32, ge=1, le=1024)
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "adapters"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-3
 
-    @property
-    def unmergeable(self) -> str:
-        """A weighted sum of parameters would not be one of what they stand for."""
+    def why_not_mergeable(self) -> str | None:
+        """Refuse: a weighted sum of the factors is not the weighted sum of their products."""
         return "its weights are products of factors, and a sum of products has no factors of the same size"
 
     @property
@@ -88,9 +86,9 @@ class Compacter(Method):
         own = with_adapters.tensors(trunk, f".adapters.{name}.")
         return own | with_adapters.tensors(trunk, f"shared_parameters.{name}.")
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers whose slots hold this name at every place the placement asks for, if its shared matrices are there."""
-        return with_adapters.found(trunk, name, self.placement) if name in trunk.shared_parameters else set()
+        return with_adapters.attached_layers(trunk, name, self.placement) if name in trunk.shared_parameters else set()
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
         """The members of the active stack."""

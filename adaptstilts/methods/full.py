@@ -25,7 +25,14 @@ class Full(Method):
     kind: Literal["full"] = "full"
     freeze_embeddings: bool = False
     freeze_layers: int = Field(0, ge=0)
+    trains_encoder: ClassVar[bool] = True
     default_lr: ClassVar[float] = 2e-5
+    flops_per_weight: ClassVar[int] = 6
+
+    @property
+    def is_reference(self) -> bool:
+        """Return whether every weight is trained."""
+        return self == Full()
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The layers that are trained."""
@@ -44,7 +51,7 @@ class Full(Method):
         embeddings = 0 if self.freeze_embeddings else shape["parameters"] - layers
         return embeddings + len(self.layers(shape["layers"])) * layer
 
-    def frozen(self, trunk: XLMRobertaModel) -> list[nn.Module]:
-        """The parts that stay as they are."""
+    def frozen_modules(self, trunk: XLMRobertaModel) -> list[nn.Module]:
+        """Return the embeddings and the lowest layers, as far as they stay as they are."""
         embeddings = [trunk.embeddings] if self.freeze_embeddings else []
         return [*embeddings, *trunk.encoder.layer[: self.freeze_layers]]

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods.base import Method, read_json, write_files
-from adaptstilts.methods.bottleneck import Bottleneck
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,26 +28,24 @@ CONFIG, WEIGHTS = "adapter_fusion_config.json", "adapter_fusion.safetensors"
 Place = str | tuple[str, ...]  # in a stack: an adapter's name, or the names of those that are fused there
 
 
-def refusal(method: Method) -> str:
-    """Why adapters of a method cannot be fused; empty where they can."""
-    if not isinstance(method, Bottleneck):
-        return "attention is over what bottleneck adapters add, and this method adds nothing of that form"
-    if method.placement == "parallel":
-        return "of parallel adapters the library fuses what they read, not where they add"
-    return "the invertible parts of fused adapters would be left out" if method.invertible else ""
+def why_not_together(methods: Sequence[Method]) -> str | None:
+    """Return why adapters of these methods cannot be fused with each other; None if they can."""
+    for method in methods:
+        if reason := method.why_not_fusable():
+            return reason
+    placements = {getattr(method, "placement", None) for method in methods}
+    return "they are of different placements" if len(placements) > 1 else None
 
 
-def mismatch(methods: Sequence[Method]) -> str:
-    """Why adapters of these methods cannot be fused with each other; empty where they can."""
-    if told := next(filter(None, map(refusal, methods)), ""):
-        return told
-    several = len({method.placement for method in methods if isinstance(method, Bottleneck)}) > 1
-    return "they are of different placements" if several else ""
+def trainable(method: Method, shape: Mapping[str, int]) -> int:
+    """Return ``places * (3 h^2 + 2 h)``, with a place after every block that has an adapter.
 
-
-def trainable(method: Bottleneck, shape: Mapping[str, int]) -> int:
-    """``places * (3 h^2 + 2 h)``, with a place after every block that has an adapter."""
-    hidden, places = shape["hidden"], 2 if method.placement == "double" else 1
+    Args:
+        method: of the fused adapters.
+        shape: sizes of the encoder.
+    """
+    hidden = shape["hidden"]
+    places = 2 if getattr(method, "placement", None) == "double" else 1
     return len(method.layers(shape["layers"])) * places * (3 * hidden * hidden + 2 * hidden)
 
 

@@ -6,18 +6,12 @@ without further training (as the probing tasks of Pruksachatkun et al. 2020, arX
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 
-from adaptstilts.methods import _offsets as with_offsets
-from adaptstilts.methods.base import ANY, Method
-
-if TYPE_CHECKING:
-    from torch import nn
-    from transformers import XLMRobertaModel
+from adaptstilts.methods.base import Method
 
 
 def _method(value: Any) -> Any:
@@ -37,8 +31,7 @@ def _method(value: Any) -> Any:
 class Head(Method):
     """The task's head alone, on the encoder as it is or as an intermediate phase left it.
 
-    To everything that handles adapters it is one without weights: it stands on an intermediate adapter, whose place
-    in the stack it leaves as it is, and can be swapped; its folder holds a config and no tensor.
+    It can stand on an intermediate adapter or a fine-tuned encoder, changes neither, and can be swapped.
 
     Attributes:
         over: the method of the intermediate phases, a kind or a mapping; needed where a study has any.
@@ -46,9 +39,8 @@ class Head(Method):
 
     kind: Literal["head"] = "head"
     over: Annotated[SerializeAsAny[Method] | None, BeforeValidator(_method)] = None
-    backend: ClassVar[str] = ANY
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 1e-3
+    flops_per_weight: ClassVar[int] = 2
 
     def identity(self) -> dict[str, Any]:
         """The kind alone: what a target phase stands on is in its own content key."""
@@ -71,33 +63,3 @@ class Head(Method):
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Nothing of the encoder."""
         return 0
-
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Nothing is attached."""
-
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        """Nothing acts."""
-
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Nothing is there."""
-
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """No parameters."""
-        return {}
-
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """In no layer."""
-        return set()
-
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """Nothing to compare."""
-        return tuple(names)
-
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and an ``adapter_model.safetensors`` without tensors."""
-        with_offsets.save(self, {}, folder)
-
-    @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Head:
-        """Recognise what :meth:`save` wrote."""
-        return with_offsets.read_config(cls, folder)

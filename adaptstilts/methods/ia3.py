@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import _peft_library as with_peft
-from adaptstilts.methods.base import Method, ascending, read_json
+from adaptstilts.methods.base import AdapterMethod, Method, ascending, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,7 +25,7 @@ _ATTENTION = ("attention.self.key", "attention.self.value")
 _FEEDFORWARD = "output.dense"
 
 
-class Ia3(Method):
+class Ia3(AdapterMethod):
     """Learned scales of keys, values and inner activations of a frozen encoder.
 
     Attributes:
@@ -35,15 +35,16 @@ class Ia3(Method):
     kind: Literal["ia3"] = "ia3"
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "peft"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-3
     decayed: ClassVar[bool] = False  # scales are at rest at one
 
     @classmethod
-    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
+    def merged_tensors(
+        cls, parts: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
         """``1 + sum of w (l - 1)``: scales that are absent are one."""
-        moved = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in held]
-        return {key: 1 + value for key, value in super().merged(moved, weights).items()}
+        offsets = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in parts]
+        return {key: 1 + value for key, value in super().merged_tensors(offsets, weights).items()}
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``layers * (2 h + i)``, with ``i`` the inner size of the feed-forward block."""
@@ -70,9 +71,9 @@ class Ia3(Method):
             if key.endswith(end)
         }
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers in which all three places have this name."""
-        return with_peft.found(trunk, name, ("ia3_l",), len(_ATTENTION) + 1)
+        return with_peft.attached_layers(trunk, name, ("ia3_l",), len(_ATTENTION) + 1)
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
         """``names``, unless some place has one of them and does not use it, or uses another one."""

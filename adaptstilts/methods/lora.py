@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import _peft_library as with_peft
-from adaptstilts.methods.base import Method, ascending, read_json
+from adaptstilts.methods.base import AdapterMethod, Method, ascending, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,7 +37,7 @@ def _ordered(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
     return tuple(name for name in _MODULE if name in targets)
 
 
-class Lora(Method):
+class Lora(AdapterMethod):
     """Low-rank updates of the linear layers of a frozen encoder.
 
     Attributes:
@@ -60,22 +60,19 @@ class Lora(Method):
     dora: bool = False
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "peft"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-4
 
-    @property
-    def refusal(self) -> str:
-        """DoRA normalises by the weight it was trained on, and peft by the base model's, whatever acts below."""
-        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else ""
+    def why_not_stackable(self) -> str | None:
+        """Refuse DoRA: peft normalises by the base model's weights, whatever acts below."""
+        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else None
+
+    def why_not_mergeable(self) -> str | None:
+        """Refuse DoRA: its magnitudes belong to its own directions."""
+        return self.why_not_stackable()
 
     @property
-    def unmergeable(self) -> str:
-        """A DoRA's magnitudes belong to its own directions."""
-        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else ""
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """The linear layers: of updates of any ranks and scales there is a sum."""
+    def merge_settings(self) -> dict[str, Any]:
+        """Return the linear layers: updates of any ranks and scales have a sum."""
         return {"kind": self.kind, "targets": self.targets}
 
     @property
@@ -84,27 +81,29 @@ class Lora(Method):
         return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
 
     @classmethod
-    def summed(cls, methods: Sequence[Method]) -> Method:
+    def merged_method(cls, methods: Sequence[Method]) -> Method:
         """Ranks add up, and the scale is one."""
-        first = super().summed(methods)
+        first = super().merged_method(methods)
         rank = sum(getattr(method, "rank", 0) for method in methods)
         alpha = rank**0.5 if getattr(first, "rank_stabilized", False) else float(rank)
         return first.model_copy(update={"rank": rank, "alpha": alpha})
 
     @classmethod
-    def merged(cls, held: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]) -> dict[str, Tensor]:
+    def merged_tensors(
+        cls, parts: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
+    ) -> dict[str, Tensor]:
         """The exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
 
         Averaging ``A`` and ``B`` one by one is something else.
         """
         import torch
 
-        parts = [(method, tensors) for method, tensors in held if isinstance(method, Lora)]
+        updates = [(method, tensors) for method, tensors in parts if isinstance(method, Lora)]
         total = {}
-        for key in dict.fromkeys(key for _, tensors in parts for key in tensors):
-            down, like = "lora_A" in key, next(tensors[key] for _, tensors in parts if key in tensors)
+        for key in dict.fromkeys(key for _, tensors in updates for key in tensors):
+            down, like = "lora_A" in key, next(tensors[key] for _, tensors in updates if key in tensors)
             blocks = []
-            for (method, tensors), weight in zip(parts, weights, strict=True):
+            for (method, tensors), weight in zip(updates, weights, strict=True):
                 size = (method.rank, like.shape[1]) if down else (like.shape[0], method.rank)
                 own = tensors.get(key, like.new_zeros(size))
                 blocks.append(weight * method.scale * own if down else own)
@@ -144,9 +143,9 @@ class Lora(Method):
         }
         return {with_peft.PREFIX + key.replace("_vector.weight", "_vector"): value for key, value in own.items()}
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers in which every target has this name."""
-        return with_peft.found(trunk, name, self._parts, len(self.targets))
+        return with_peft.attached_layers(trunk, name, self._parts, len(self.targets))
 
     def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
         """``names``, unless some target has one of them and does not use it, or uses another one."""

@@ -15,14 +15,14 @@ from pydantic import AfterValidator, Field
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import _adapters_library as with_adapters
-from adaptstilts.methods.base import Method, ascending
+from adaptstilts.methods.base import AdapterMethod, ascending
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
 
-class Prefix(Method):
+class Prefix(AdapterMethod):
     """Learned keys and values before those of the tokens, in every layer of a frozen encoder.
 
     Attributes:
@@ -36,12 +36,10 @@ class Prefix(Method):
     inner: int = Field(512, ge=1, le=8192)
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "adapters"
-    stackable: ClassVar[bool] = True
     default_lr: ClassVar[float] = 3e-4
 
-    @property
-    def unmergeable(self) -> str:
-        """A weighted sum of parameters would not be one of what they stand for."""
+    def why_not_mergeable(self) -> str | None:
+        """Refuse: a weighted sum of the networks does not make the weighted sum of the prefixes."""
         return "a prefix is what a network makes, and averaged networks do not make averaged prefixes"
 
     def trainable(self, shape: Mapping[str, int]) -> int:
@@ -70,7 +68,7 @@ class Prefix(Method):
         """Parameters by the first of the names that the library gives them; it has one for each layer."""
         return with_adapters.tensors(trunk, f".prefix_tunings.{name}.")
 
-    def found(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
         """Layers that see this prefix, if it is there."""
         places = [layer.attention.self.prefix_tuning for layer in trunk.encoder.layer]
         return {i for i, place in enumerate(places) if name in place.prefixes and name in place.pool.prefix_tunings}

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
-from adaptstilts.methods import Method, fusion
-from adaptstilts.methods.base import ANY
+from adaptstilts.methods import AdapterMethod, fusion
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
@@ -61,7 +60,7 @@ class Encoder:
         self.trunk: XLMRobertaModel = load_trunk(folder)
         self.trunk.config._name_or_path = name
         self.backend = backend
-        self.methods: dict[str, Method] = {}
+        self.methods: dict[str, AdapterMethod] = {}
         self.acting: tuple[str, ...] = ()
         self.fusions: list[tuple[str, ...]] = []
         self.device = torch.device(device)
@@ -78,7 +77,7 @@ class Encoder:
     @property
     def kind(self) -> str | None:
         """The one kind of the adapters attached; None while there are none."""
-        return next((method.kind for method in self.methods.values() if method.backend != ANY), None)
+        return next((method.kind for method in self.methods.values()), None)
 
     @property
     def hidden(self) -> int:
@@ -104,7 +103,7 @@ class Encoder:
             keys = [key for key in held.keys() if key.startswith(HEAD_PREFIX)]  # noqa: SIM118 (not a dict)
             return {key.removeprefix(HEAD_PREFIX): held.get_tensor(key).float() for key in keys}
 
-    def add(self, name: str, method: Method, *seed: object) -> None:
+    def add(self, name: str, method: AdapterMethod, *seed: object) -> None:
         """Attach a new delta whose initial weights depend on ``seed`` alone.
 
         Raises:
@@ -113,15 +112,15 @@ class Encoder:
         """
         if name in self.methods:
             raise ConfigError(f"adapter {name!r} is attached already; remove it first")
-        if method.backend not in (self.backend, ANY):
+        if method.backend != self.backend:
             raise ConfigError(
                 f"{method.label} needs the backend {method.backend!r}, this encoder has {self.backend!r}; one"
                 f" encoder has one backend, because the libraries undo each other's changes"
             )
-        if method.backend != ANY and self.kind not in (None, method.kind):
+        if self.kind not in (None, method.kind):
             raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
         with generator(*seed), quiet():
-            if not self._prepared and method.backend != ANY:
+            if not self._prepared:
                 method.prepare(self.trunk)
                 self._prepared = True
                 torch.manual_seed(seeded(*seed))
@@ -130,14 +129,14 @@ class Encoder:
         self.methods[name] = method
         self._changed()
 
-    def load(self, name: str, method: Method, folder: Path) -> None:
+    def load(self, name: str, method: AdapterMethod, folder: Path) -> None:
         """Attach a delta from a folder in its library's format. Strict: config, keys, shapes and values are checked.
 
         Raises:
             ArtifactError: the folder does not hold exactly the weights of ``method`` on this encoder.
         """
         found = method.read_config(folder, self.depth)
-        if found.identity() != method.identity():  # a head's identity leaves out what it is over
+        if found.identity() != method.identity():
             raise ArtifactError(f"{folder}: holds {found.label}, expected {method.label}")
         held = read_tensors(weights_of(folder))
         self.add(name, method, "load")
@@ -157,7 +156,7 @@ class Encoder:
         unknown = [name for name in members if name not in self.methods]
         if unknown or len(set(members)) < 2 or members in self.fusions:
             raise ConfigError(f"a new fusion needs two or more attached adapters, found {', '.join(members)}")
-        if told := fusion.mismatch([self.methods[name] for name in members]):
+        if told := fusion.why_not_together([self.methods[name] for name in members]):
             raise ConfigError(f"{', '.join(self.methods[name].label for name in members)} cannot be fused: {told}")
         with generator(*seed), quiet():
             fusion.add(self.trunk, members)
@@ -218,11 +217,10 @@ class Encoder:
             raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
         if len(set(names)) != len(names):
             raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
-        acting = [self.methods[name] for name in names if self.methods[name].backend != ANY]
-        for height, method in enumerate(acting if len(acting) > 1 else ()):
-            told = method.refusal or (method.lowest_only if height else "")
-            if told or not method.stackable:
-                raise ConfigError(f"{method.label} cannot be stacked{told and f': {told}'}")
+        for height, name in enumerate(names if len(names) > 1 else ()):
+            method = self.methods[name]
+            if reason := method.why_not_stackable() or (method.why_not_above() if height else None):
+                raise ConfigError(f"{method.label} cannot be stacked: {reason}")
         with quiet():
             for method in {type(m): m for m in self.methods.values()}.values():
                 method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
@@ -256,7 +254,7 @@ class Encoder:
             raise ArtifactError(f"active adapters are {list(held)}, expected {list(places)}")
         for name in names:
             method = self.methods[name]
-            found, expected = method.found(self.trunk, name), set(method.layers(self.depth))
+            found, expected = method.attached_layers(self.trunk, name), set(method.layers(self.depth))
             if found != expected:
                 raise ArtifactError(f"adapter {name!r}: modules in layers {sorted(found)}, expected {sorted(expected)}")
         for kind in {type(method): method for method in self.methods.values()}.values():

@@ -10,7 +10,6 @@ from typing import Any
 from adaptstilts import kinds, methods
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.methods.full import Full
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
 from adaptstilts.plan.phases import EvaluatePhase
@@ -70,7 +69,7 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
 
 def _encoder(phase: EvaluatePhase, target: Entry, resident: Resident, code: str) -> Encoder:
     """The encoder for one language: what the target trained over what is asked for."""
-    if target.spec["method"]["kind"] == "full":
+    if methods.parse(target.spec["method"]).trains_encoder:
         return resident.encoder(phase.target, ())
     below = (phase.below[code],) if phase.below else ()
     return resident.encoder(target.spec.get("base"), (*below, *phase.stack, phase.target))
@@ -108,7 +107,7 @@ def _frozen(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, bf16: bool
     store, model = runtime.workspace.store, runtime.model
     spec, block = store.entry(phase.target).spec, encoder.first_active_block()
     method, base = methods.parse(spec["method"]), spec.get("base")
-    if isinstance(method, Full):
+    if method.trains_encoder:
         block, base = method.lowest_block(encoder.depth), phase.target
     if block < 2:  # no layer: not worth the disk
         return None

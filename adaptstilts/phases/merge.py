@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import check_same
 from adaptstilts.models.weights import load_trunk
@@ -31,10 +32,11 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     parts = [runtime.workspace.store.entry(key) for key in phase.of]
     for entry in parts:
         check_same(runtime.model.fingerprint.identity(), entry.spec["model"], f"entry {entry.key[:12]}")
-        if entry.spec.get("base") and phase.method.kind != "full":
+        if entry.spec.get("base") and not phase.method.trains_encoder:
             raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
-    encoder = Encoder(runtime.model.folder, phase.method.backend, runtime.device, runtime.model.name)
-    if phase.method.kind == "full":
+    backend = phase.method.backend if isinstance(phase.method, AdapterMethod) else "plain"
+    encoder = Encoder(runtime.model.folder, backend, runtime.device, runtime.model.name)
+    if phase.method.trains_encoder:
         _encoders(encoder, parts, phase.weights)
         encoder.save_trunk(staging / entries.ENCODER)
     else:
@@ -59,13 +61,14 @@ def _encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[float]
 
 
 def _adapters(encoder: Encoder, parts: Sequence[Entry], phase: MergePhase) -> None:
-    """The sum in its method's own form, under the name ``merged``."""
-    held = []
+    """Attach the weighted sum of the parts' adapters, in the form of its method, under the name ``merged``."""
+    assert isinstance(phase.method, AdapterMethod)  # noqa: S101
+    adapters: list[tuple[Method, Mapping[str, Tensor]]] = []
     for i, entry in enumerate(parts):
-        name, method = f"part{i}", methods.parse(entry.spec["method"])
+        name, method = f"part{i}", methods.parse_adapter(entry.spec["method"])
         encoder.load(name, method, entry.folder / entries.ADAPTER)
-        held.append((method, _unnamed(encoder, name)))
-    total = type(phase.method).merged(held, phase.weights)
+        adapters.append((method, _unnamed(encoder, name)))
+    total = phase.method.merged_tensors(adapters, phase.weights)
     encoder.add("merged", phase.method, "merge")
     encoder.fill("merged", {key: total[key] for key in _unnamed(encoder, "merged")})
 

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.kinds import heads
-from adaptstilts.methods import Method, fusion
-from adaptstilts.methods.full import Full
+from adaptstilts.methods import AdapterMethod, Method, fusion
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.batching import collate
 from adaptstilts.models.encoder import Encoder, seeded
@@ -166,7 +165,7 @@ class _Trainer:
     def _frozen(self) -> Frozen:
         """The layers below the lowest that is trained or acts, where they are computed once."""
         phase, store, block = self.phase, self.runtime.workspace.store, self.encoder.first_active_block()
-        base = phase.init if phase.init and isinstance(phase.method, Full) else phase.base
+        base = phase.init if phase.init and phase.method.trains_encoder else phase.base
         found = Frozen(
             self.runtime.trunk_cache,
             self.encoder,
@@ -245,9 +244,9 @@ class _Trainer:
             check_finite(self.best, staging)
         except Exception as error:
             raise DivergedError(f"{self.phase.title}: {error}") from None
-        if self.phase.method.kind == "full":
+        if self.phase.method.trains_encoder:
             self.encoder.save_trunk(staging / entries.ENCODER)
-        else:
+        elif self.phase.method.attaches:
             folder = entries.FUSION if self.phase.fuse else entries.ADAPTER
             self.encoder.save(adapter_place(self.phase), staging / folder)
         for stream in self.tasked:
@@ -288,7 +287,7 @@ class _Trainer:
 def _import_libraries(phase: TrainPhase) -> None:
     """Load the libraries now, so that their memory does not count as the phase's."""
     importlib.import_module("transformers.models.xlm_roberta.modeling_xlm_roberta")
-    if phase.method.backend in ("adapters", "peft"):
+    if isinstance(phase.method, AdapterMethod) and phase.method.backend in ("adapters", "peft"):
         importlib.import_module(phase.method.backend)
 
 
@@ -296,17 +295,19 @@ def _model(phase: TrainPhase, runtime: Runtime, found: Sequence[Stream]) -> Enco
     """The encoder, composed with exactly the phase's parameters trainable; every stream gets its head."""
     store = runtime.workspace.store
     start = store.entry(phase.init) if phase.init else None
-    if isinstance(phase.method, Full):
+    if phase.method.trains_encoder:
         parent = start or (store.entry(phase.base) if phase.base else None)
         folder = parent.folder / entries.ENCODER if parent else runtime.model.folder
         encoder = Encoder(folder, "plain", runtime.device, runtime.model.name)
-        encoder.train_all(phase.method.frozen(encoder.trunk))
+        encoder.train_all(phase.method.frozen_modules(encoder.trunk))
     else:
         resident = Resident(store, runtime.model, runtime.device)
-        encoder = resident.encoder(phase.base, phase.stack, phase.method.backend, phase.fuse)
-        place = adapter_place(phase)
-        _attach(encoder, place, phase, start or (store.entry(phase.start) if phase.start else None))
-        encoder.compose([*map(adapter_name, phase.stack), place], train=place)
+        method = phase.method if isinstance(phase.method, AdapterMethod) else None
+        encoder = resident.encoder(phase.base, phase.stack, method.backend if method else None, phase.fuse)
+        if method:
+            place = adapter_place(phase)
+            _attach(encoder, place, method, phase, start or (store.entry(phase.start) if phase.start else None))
+            encoder.compose([*map(adapter_name, phase.stack), place], train=place)
     for stream in found:
         if start:
             stream.head = heads.load(encoder, stream.task, start.folder / entries.HEAD)
@@ -322,16 +323,16 @@ def adapter_place(phase: TrainPhase) -> Place:
     return re.sub(r"[^A-Za-z0-9_-]", "_", phase.task)
 
 
-def _attach(encoder: Encoder, place: Place, phase: TrainPhase, start: Entry | None) -> None:
+def _attach(encoder: Encoder, place: Place, method: AdapterMethod, phase: TrainPhase, start: Entry | None) -> None:
     """Put on the encoder what is to be trained: new, or as another phase left it."""
     if isinstance(place, tuple) and start:
         encoder.load_fusion(place, start.folder / entries.FUSION)
     elif isinstance(place, tuple):
         encoder.fuse(place, "fusion", phase.seed)
     elif start:
-        encoder.load(place, phase.method, start.folder / entries.ADAPTER)
+        encoder.load(place, method, start.folder / entries.ADAPTER)
     else:
-        encoder.add(place, phase.method, "adapter", phase.seed)
+        encoder.add(place, method, "adapter", phase.seed)
 
 
 def _trainable(encoder: Encoder, found: Sequence[Stream]) -> dict[str, nn.Parameter]:

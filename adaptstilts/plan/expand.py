@@ -98,7 +98,7 @@ class _Builder:
             trained = self._trained(part, arm, unders, seed)
             for target in trained:
                 self._evaluate(part, arm, target, target.under, seed)
-            if self.study.swap == "all" and arm.method.below.stackable:
+            if self.study.swap == "all" and not arm.method.below.trains_encoder:
                 for target in trained:
                     for other in unders.values() if target.swappable else ():
                         if other.name != target.under.name and target.target not in other.stack:  # never over itself
@@ -133,7 +133,7 @@ class _Builder:
         for name in chain.tasks:
             own = part.model_copy(update={"task": name, "chain": None})
             key = self.trainings.task(own, arm, under, seed)[-1]
-            if not arm.method.stackable:
+            if arm.method.trains_encoder:
                 under = Under(part.label, base=key)
             elif chain.composition == "stack":
                 under = Under(part.label, stack=(*under.stack, key))
@@ -161,9 +161,9 @@ class _Builder:
         if not tasks.get(part.task).train_from:
             return under
         key = self.trainings.task(part, arm, under, seed)[-1]
-        if arm.method.stackable:
-            return Under(under.name, under.base, (*under.stack, key))
-        return Under(under.name, key)
+        if arm.method.trains_encoder:
+            return Under(under.name, key)
+        return Under(under.name, under.base, (*under.stack, key))
 
     def _trained(self, part: Part, arm: Arm, unders: dict[str, Under], seed: int) -> list[_Trained]:
         """A target trained by every composition, equal results once."""

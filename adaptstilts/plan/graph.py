@@ -121,9 +121,8 @@ def _cost(phase: TrainPhase, model: Model, workspace: Workspace) -> Cost:
         examples += seen
         tokens += int(seen * mean)
     trainable = phase.trainable(model.shape)
-    passes = {"full": 6, "head": 2}.get(phase.method.kind, 4)
     core = model.shape["parameters"] - model.shape["vocabulary"] * model.shape["hidden"]
-    return Cost(trainable, 4 * trainable, examples, tokens, float(passes * core * tokens))
+    return Cost(trainable, 4 * trainable, examples, tokens, float(phase.method.flops_per_weight * core * tokens))
 
 
 def _reading(task: Task, split: Split, settings: Train, phase: TrainPhase) -> tuple[int, float]:

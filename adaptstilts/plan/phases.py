@@ -16,8 +16,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
-from adaptstilts.methods import Method, fusion
-from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods import AdapterMethod, Method, fusion
 from adaptstilts.models.locate import Fingerprint
 from adaptstilts.plan import specs
 from adaptstilts.plan.specs import SpecField
@@ -204,7 +203,7 @@ class TrainPhase(TaskPhase):
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return the number of trained parameters in the encoder, without heads."""
-        if self.fuse and isinstance(self.method, Bottleneck):
+        if self.fuse:
             return fusion.trainable(self.method, shape)
         return self.method.trainable(shape)
 
@@ -242,7 +241,7 @@ class ImportPhase(TaskPhase):
     kind: ClassVar[str] = "import"
     performer: ClassVar[str] = "adaptstilts.phases.import_adapter:adopt"
     turn: ClassVar[int] = 0
-    method: Method
+    method: AdapterMethod
     place: str = field(default="", compare=False)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adaptstilts.errors import ConfigError
-from adaptstilts.methods import fusion
-from adaptstilts.methods.base import ANY
 from adaptstilts.study import Arm, Composition, near
 
 
@@ -35,7 +33,7 @@ NOTHING = Under("none")
 
 def over(label: str, arm: Arm, key: str) -> Under:
     """What stands on one phase: its adapter, or the encoder that it left."""
-    return Under(label, stack=(key,)) if arm.method.stackable else Under(label, base=key)
+    return Under(label, base=key) if arm.method.trains_encoder else Under(label, stack=(key,))
 
 
 def label(names: str, composition: Composition) -> str:
@@ -46,7 +44,7 @@ def label(names: str, composition: Composition) -> str:
 
 def continued(under: Under, arm: Arm) -> Under:
     """A target whose adapter starts as the intermediate one; a fine-tuned encoder is continued as it is."""
-    if arm.method.backend == ANY:
+    if not arm.method.changes_encoder:
         raise ConfigError(f"method {arm.label}: has no adapter that could be continued on {under.name}")
     if not under.stack:
         return under
@@ -55,7 +53,7 @@ def continued(under: Under, arm: Arm) -> Under:
 
 def fused(label: str, arm: Arm, unders: Sequence[Under]) -> Under:
     """A target that fuses adapters."""
-    told = fusion.refusal(arm.method)
+    told = arm.method.why_not_fusable()
     if told or len(unders) < 2:
         raise ConfigError(f"method {arm.label}: cannot be fused ({label}): {told or 'two or more are needed'}")
     return Under(label, fuse=tuple(single(under, label) for under in unders))

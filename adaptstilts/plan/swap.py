@@ -56,7 +56,7 @@ def swap(
         )
     imports = [import_phase(place, None, full.model, workspace) for place in rest]
     plan = Plan(study, full.model)
-    kinds = {arm.method.label: arm.method.kind for arm in study.methods if arm.method.below.stackable}
+    kinds = {arm.method.label: arm.method.kind for arm in study.methods if not arm.method.below.trains_encoder}
     for cell in full.cells:
         if (
             cell.training
@@ -92,7 +92,7 @@ def _add_other(plan: Plan, full: Plan, cell: Cell, key: str, spec: Mapping[str, 
     """Add the evaluation of a target over an adapter from elsewhere; False where they are of different kinds."""
     what = f"adapter {key[:12]}"
     method = methods.parse(spec["method"]) if spec.get("kind") in ("train", "import") else None
-    if method is None or not method.stackable or method.refusal:
+    if method is None or not method.attaches or method.why_not_stackable():
         raise ArtifactError(f"{what}: not the entry of an adapter that can be stacked")
     check_same(full.model.fingerprint.identity(), spec["model"], what)
     phase = full.phases[cell.phase]

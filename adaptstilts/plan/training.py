@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
-from adaptstilts.methods.base import ANY, ascending
+from adaptstilts.methods.base import ascending
 from adaptstilts.plan.graph import Plan
 from adaptstilts.plan.phases import MergePhase, StreamSpec, TaskPhase, TrainPhase
 from adaptstilts.plan.stacking import Under
@@ -90,12 +90,12 @@ class Trainings:
     ) -> str:
         """A phase for a weighted sum; of a ``target`` task's phase, the last, it keeps the head."""
         held = self.methods(keys)
-        told = next(filter(None, (method.unmergeable for method in (arm.method, *held))), "")
-        if other := next((method for method in held if method.form != held[0].form), None):
+        told = next(filter(None, (method.why_not_mergeable() for method in (arm.method, *held))), "")
+        if other := next((method for method in held if method.merge_settings != held[0].merge_settings), None):
             told = told or f"{other.label} has not the form of {held[0].label}"
         if told:
             raise ConfigError(f"method {arm.label}: cannot be merged ({label}): {told}")
-        method = type(arm.method).summed(held)
+        method = type(arm.method).merged_method(held)
         if dropped:
             method = _without(method, dropped, self.plan.model.shape["layers"], label)
         phase = MergePhase(
@@ -117,14 +117,14 @@ class Trainings:
     def refused(self, arm: Arm, under: Under, seed: int) -> str:
         """Why a method's adapter cannot be trained on, or evaluated over, what is under it; empty where it can."""
         stack = [*self.methods((*self._floor(arm, seed), *under.stack)), arm.method]
-        acting = [method for method in stack if method.backend != ANY]
+        acting = [method for method in stack if method.attaches]
         for height, method in enumerate(acting if len(acting) > 1 else ()):
-            if told := method.refusal or (method.lowest_only if height else ""):
+            if told := method.why_not_stackable() or (method.why_not_above() if height else None):
                 return told
         start = self.methods((under.start,)) if under.start else []
         if start and start[0] != arm.method:
             return f"it can start as an adapter of its own settings, and that one is {start[0].label}"
-        return fusion.mismatch(self.methods(under.fuse))
+        return fusion.why_not_together(self.methods(under.fuse)) or ""
 
     def check_length(self, tokens: int) -> None:
         """Refuse sequences longer than the model's positions."""

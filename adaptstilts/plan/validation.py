@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from adaptstilts import languages, tasks
 from adaptstilts.errors import ConfigError
-from adaptstilts.methods.base import ANY
 from adaptstilts.models.locate import Model
 from adaptstilts.study import Arm, Part, Study
 
@@ -31,9 +30,9 @@ def check(study: Study, model: Model) -> None:
     check_compositions(study)
     for arm in study.methods:
         below = arm.method.below
-        if not below.layers(model.shape["layers"]) and below.backend != ANY:
+        if not below.layers(model.shape["layers"]) and below.changes_encoder:
             raise ConfigError(f"method {below.label}: leaves out every layer of the model")
-        if below.backend == ANY and any(part.task != "none" for part in study.intermediates):
+        if not below.changes_encoder and any(part.task != "none" for part in study.intermediates):
             raise ConfigError(
                 f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
                 f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
@@ -45,7 +44,7 @@ def check(study: Study, model: Model) -> None:
                 f" {model.shape['layers']} layers are counted from 0"
             )
     if study.swap == "all":
-        if not any(arm.method.below.stackable for arm in study.methods):
+        if all(arm.method.below.trains_encoder for arm in study.methods):
             raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
         if len(study.intermediates) < 2 or not _kinds(study) & {"stack", "merge_then_stack"}:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
@@ -101,7 +100,7 @@ def check_language_adapters(study: Study) -> None:
         below = arm.method.below
         if arm.language_adapters and held is not None:
             alike = below.kind == held.method.kind
-            told = held.method.refusal or below.refusal or below.lowest_only
+            told = held.method.why_not_stackable() or below.why_not_stackable() or below.why_not_above()
             told = told if alike else f"they are of another kind ({held.method.kind})"
             if told:
                 raise ConfigError(f"method {arm.label}: cannot stand on language adapters: {told}")

@@ -137,8 +137,8 @@ def records(plan: Plan, store: Store) -> list[Record]:
 
 def _reference(plan: Plan) -> str:
     """The method that others are compared with: full fine-tuning where the study has it, else its first."""
-    labels = [arm.label for arm in plan.study.methods]
-    return "full" if "full" in labels else labels[0]
+    arms = plan.study.methods
+    return next((arm for arm in arms if arm.method.is_reference), arms[0]).label
 
 
 class _Reader:

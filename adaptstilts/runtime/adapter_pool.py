@@ -11,7 +11,7 @@ from torch import nn
 from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.kinds import heads
-from adaptstilts.methods.base import ANY
+from adaptstilts.methods import AdapterMethod
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, check_same
@@ -56,9 +56,10 @@ class Resident:
         fused = {entry.key: [self.store.entry(key) for key in entry.spec.get("fuse", ())] for entry in own}
         entries = [member for entry in own for member in fused[entry.key] or [entry]]
         entries += [self.store.entry(key) for key in beside]
-        held = [methods.parse(entry.spec["method"]) for entry in entries]
-        backends = ({method.backend for method in held} | {backend}) - {None, ANY}
-        kinds = {method.kind for method in held if method.backend != ANY}
+        found = {entry.key: self._method(entry, base) for entry in entries}
+        attached = {key: method for key, method in found.items() if method}
+        backends = ({method.backend for method in attached.values()} | {backend}) - {None}
+        kinds = {method.kind for method in attached.values()}
         if len(backends) > 1:
             told = ", ".join(sorted(map(str, backends)))
             raise ArtifactError(f"adapters of different libraries cannot be stacked: {told}")
@@ -72,11 +73,23 @@ class Resident:
             self._trunk = (base, backend)
         encoder = self._encoder
         assert encoder is not None  # noqa: S101
-        names = [adapter_name(entry.key) for entry in entries]
+        names = [adapter_name(key) for key in attached]
         for entry in entries:
-            self._attach(encoder, entry, base, names)
-        encoder.compose([self._place(encoder, entry, fused[entry.key]) for entry in own])
+            if method := attached.get(entry.key):
+                self._attach(encoder, entry, method, base, names)
+        acting = [entry for entry in own if fused[entry.key] or entry.key in attached]
+        encoder.compose([self._place(encoder, entry, fused[entry.key]) for entry in acting])
         return encoder
+
+    def _method(self, entry: Entry, base: str | None) -> AdapterMethod | None:
+        """Return the method of an entry's adapter; None if the entry has only a head for this encoder."""
+        method = methods.parse(entry.spec["method"])
+        if isinstance(method, AdapterMethod):
+            return method
+        if method.trains_encoder:
+            raise ArtifactError(f"entry {entry.key[:12]} ({entry.spec['task']}) is a whole encoder, not an adapter")
+        self._check_origin(entry, base)
+        return None
 
     def _place(self, encoder: Encoder, entry: Entry, members: Sequence[Entry]) -> Place:
         """What acts for an entry: its adapter, or its fusion of others."""
@@ -111,19 +124,24 @@ class Resident:
         check_same(self.model.fingerprint.identity(), entry.spec["model"], f"entry {base[:12]}")
         return entry.folder / files.ENCODER
 
-    def _attach(self, encoder: Encoder, entry: Entry, base: str | None, wanted: Sequence[str]) -> None:
+    def _attach(
+        self, encoder: Encoder, entry: Entry, method: AdapterMethod, base: str | None, wanted: Sequence[str]
+    ) -> None:
         name = adapter_name(entry.key)
         if name in encoder.methods:
             return
+        self._check_origin(entry, base)
+        spare = [other for other in encoder.methods if other not in wanted]
+        for other in spare[: max(len(encoder.methods) + 1 - ADAPTERS_KEPT, 0)]:
+            encoder.remove(other)
+        encoder.load(name, method, entry.folder / files.ADAPTER)
+        self.loads += 1
+
+    def _check_origin(self, entry: Entry, base: str | None) -> None:
         what = f"adapter {entry.key[:12]} ({entry.spec['task']})"
         check_same(self.model.fingerprint.identity(), entry.spec["model"], what)
         if entry.spec.get("base") != base:
             raise ArtifactError(f"{what} was trained on another encoder than the one it is to be used with")
-        spare = [other for other in encoder.methods if other not in wanted]
-        for other in spare[: max(len(encoder.methods) + 1 - ADAPTERS_KEPT, 0)]:
-            encoder.remove(other)
-        encoder.load(name, methods.parse(entry.spec["method"]), entry.folder / files.ADAPTER)
-        self.loads += 1
 
 
 def adapter_name(key: str) -> str:

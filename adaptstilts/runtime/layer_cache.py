@@ -24,7 +24,6 @@ from adaptstilts import methods
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.errors import Interrupted
 from adaptstilts.io import hashing
-from adaptstilts.methods.full import Full
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model
@@ -223,7 +222,7 @@ def identity(entries: Store, model: Model, base: str | None, block: int) -> str:
     while base is not None:
         spec = entries.entry(base).spec
         method = methods.parse(spec["method"])
-        frozen = isinstance(method, Full) and spec["kind"] == "train"
+        frozen = method.trains_encoder and spec["kind"] == "train"
         if not frozen or method.lowest_block(model.shape["layers"]) < block:
             return base
         base = spec.get("init") or spec.get("base")

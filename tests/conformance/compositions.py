@@ -25,7 +25,7 @@ from support.inputs import make_data, make_encoder, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
-from adaptstilts.methods import Method
+from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.full import Full
 from adaptstilts.methods.fusion import Place
@@ -150,23 +150,22 @@ class Filled:
         with self.store.stage(phase.key) as staging:
             if isinstance(phase.method, Full):
                 encoder = self.full[phase.task] = Encoder(self.tiny)
-                encoder.train_all(phase.method.frozen(encoder.trunk))
+                encoder.train_all(phase.method.frozen_modules(encoder.trunk))
                 noise(list(encoder.parameters().values()), len(self.full))
                 encoder.train_all()
                 encoder.save_trunk(staging / "encoder")
-            else:
-                self.adapter(phase, staging)
+            elif isinstance(phase.method, AdapterMethod):
+                self.adapter(phase, phase.method, staging)
             self.store.commit(phase.key, phase.spec, staging)
 
-    def adapter(self, phase: TrainPhase, staging: Path) -> None:
+    def adapter(self, phase: TrainPhase, method: AdapterMethod, staging: Path) -> None:
         place = self.place(phase)
-        backend = phase.method.backend
-        if self.own is None or (not self.own.methods and self.own.backend != backend):
-            self.own = Encoder(self.tiny, "plain" if backend == "any" else backend)
+        if self.own is None:
+            self.own = Encoder(self.tiny, method.backend)
         if isinstance(place, tuple):
             self.own.fuse(place, 1)
         else:
-            self.own.add(place, phase.method, place)
+            self.own.add(place, method, place)
         perturb(self.own, place, seed=len(self.own.methods) + 10 * len(self.own.fusions))
         self.own.save(place, staging / ("fusion" if phase.fuse else "adapter"))
 
@@ -200,6 +199,8 @@ class Filled:
         if kind == "merge_then_stack":  # as what is evaluated
             return 0.0
         started = self.starts[TARGET]
+        if TARGET not in self.own.methods:  # a head
+            return float((found - reference(self.own, [*floor, FIRST])).abs().max())
         with torch.no_grad():  # what it adds to what it stands on, if it is drawn at random, is its own to start with
             fresh = {key: value.clone() for key, value in started.delta(TARGET).items()}
             if kind == "continue":
@@ -225,10 +226,11 @@ class Filled:
             trunk = {"none": Encoder(self.tiny), "stack": self.full[FIRST]}.get(kind)
             trunk = trunk or moved(self.tiny, self.full, parts[kind])
             return reference(trunk, []), states(trunk) if kind in ("none", "stack") else None
-        assert self.own is not None
+        self.own = self.own or Encoder(self.tiny)  # a head on the bare encoder
         if kind in parts:
-            summed = self.summed(parts[kind])
-            over = [*summed, *([TARGET] if kind == "merge_then_stack" else [])]
+            over = [*self.summed(parts[kind]), *([TARGET] if kind == "merge_then_stack" else [])]
+        over = [place for place in over if place != TARGET or TARGET in self.own.methods]
+        if kind in parts:
             return reference(self.own, [*floor, *over]), None
         self.own.compose([*floor, *over])
         return reference(self.own, [*floor, *over]), states(self.own)

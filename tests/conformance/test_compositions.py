@@ -114,8 +114,8 @@ def test_the_matrix_has_no_third_value() -> None:
 def merged(tiny: Path, method: Method, held: list[tuple[Encoder, Method, float]], dropped: tuple[int, ...]) -> Encoder:
     """An encoder with the weighted sum, filled as the merge phase does, under the name ``m``."""
     parts = [(own, {k.replace(".a.", ".x."): v.detach() for k, v in e.delta("a").items()}) for e, own, _ in held]
-    total = type(method).merged(parts, [weight for _, _, weight in held])
-    whole = type(method).summed([own for _, own, _ in held])
+    total = type(method).merged_tensors(parts, [weight for _, _, weight in held])
+    whole = type(method).merged_method([own for _, own, _ in held])
     left = tuple(sorted({*getattr(whole, "leave_out", ()), *dropped}))
     encoder = Encoder(tiny, method.backend)
     encoder.add("m", whole.model_copy(update={"leave_out": left}), 1)

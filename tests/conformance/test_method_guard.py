@@ -40,20 +40,21 @@ def test_impossible_compositions_are_refused(tiny: Path, method: Method) -> None
 
 def test_method_that_cannot_be_stacked_is_refused(tiny: Path) -> None:
     class Alone(Lora):
-        stackable = False
+        def why_not_stackable(self) -> str | None:
+            return "it must be alone"
 
     encoder = Encoder(tiny, "peft")
     for name in "ab":
         encoder.add(name, Alone(rank=2), name)
     encoder.compose(["a"])
-    with pytest.raises(ConfigError, match="cannot be stacked"):
+    with pytest.raises(ConfigError, match="cannot be stacked: it must be alone"):
         encoder.compose(["a", "b"])
 
 
 @method_cases
 def test_stacking_is_as_the_method_says(tiny: Path, method: Method) -> None:
     encoder = make(tiny, method, "a", "b")
-    if told := method.refusal or method.lowest_only:
+    if told := method.why_not_stackable() or method.why_not_above():
         with pytest.raises(ConfigError, match=rf"cannot be stacked: {re.escape(told)}$"):
             encoder.compose(["a", "b"])
     else:

@@ -11,7 +11,6 @@ from support.attaching import (
     CASES,
     IDS,
     MASK,
-    STACKED,
     bare,
     held,
     make,
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from adaptstilts import methods
 from adaptstilts.errors import ConfigError
-from adaptstilts.methods import Method
+from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.compacter import Compacter
@@ -117,7 +116,7 @@ def test_only_declared_parameters_train(tiny: Path, method: Method) -> None:
 def test_full_trains_everything_but_what_is_frozen(tiny: Path, embeddings: bool, layers: int) -> None:
     method = Full(freeze_embeddings=embeddings, freeze_layers=layers)
     encoder = Encoder(tiny)
-    encoder.train_all(method.frozen(encoder.trunk))
+    encoder.train_all(method.frozen_modules(encoder.trunk))
     trained = encoder.parameters()
     assert sum(value.numel() for value in trained.values()) == method.trainable(locate(str(tiny)).shape)
     assert any(key.startswith("embeddings.") for key in trained) != embeddings
@@ -133,30 +132,14 @@ def test_plain_full_is_what_it_was() -> None:
     assert Full(freeze_layers=2).label == "full freeze_layers=2"
 
 
-@pytest.mark.parametrize("under", [None, *STACKED.values()], ids=["bare", *STACKED])
-def test_head_leaves_the_encoder_as_it_is(tiny: Path, tmp_path: Path, under: Method | None) -> None:
-    encoder = make(tiny, under, "a", "b") if under else Encoder(tiny)
-    names = ["a"] if under else []
-    encoder.compose(names)
-    expected = states(encoder)
-    encoder.add("probe", Head(), 1)
-    encoder.save("probe", tmp_path)
-    encoder.remove("probe")
-    encoder.load("probe", Head(), tmp_path)
-    encoder.compose([*names, "probe"], train="probe")
-    assert encoder.parameters() == {} and Head().trainable({}) == 0  # noqa: PT018
-    assert torch.equal(states(encoder), expected)
-    encoder.compose(["probe"])
-    assert torch.equal(states(encoder), bare(tiny))
-
-
-def test_head_stands_on_what_cannot_be_stacked(tiny: Path) -> None:
-    encoder = make(tiny, CASES["dora"], "a")
-    encoder.compose(["a"])
-    expected = states(encoder)
-    encoder.add("probe", Head(), 1)
-    encoder.compose(["a", "probe"], train="probe")
-    assert torch.equal(states(encoder), expected)
+def test_methods_say_what_they_do() -> None:
+    assert {kind for kind, method in methods.known().items() if method.trains_encoder} == {"full"}
+    assert {kind for kind, method in methods.known().items() if not method.attaches} == {"full", "head"}
+    assert all(issubclass(method, AdapterMethod) == method.attaches for method in methods.known().values())
+    assert not Head().changes_encoder
+    assert Head().trainable({}) == 0
+    assert Full().changes_encoder and Full().is_reference  # noqa: PT018
+    assert not any(method.is_reference for method in (Full(freeze_layers=1), Lora(), Head()))
 
 
 def test_head_says_what_it_is_on() -> None:

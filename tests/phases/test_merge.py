@@ -44,7 +44,7 @@ class Bench:
         spec = {"kind": "train", "version": 1, "task": task, "model": self.model.fingerprint.identity(), **changed}
         spec["method"] = method.identity()
         key = hashing.of(spec)
-        encoder = Encoder(self.model.folder, method.backend)
+        encoder = Encoder(self.model.folder, getattr(method, "backend", "plain"))
         with self.workspace.store.stage(key) as staging, generator(task):
             if isinstance(method, Full):
                 with torch.no_grad():

@@ -133,6 +133,30 @@ def test_changing_the_backend_drops_the_trunk(held: Resident, put: Callable[...,
     assert torch.equal(states(held.encoder(None, (seq,))), one)
 
 
+def test_a_head_changes_nothing_of_what_it_stands_on(
+    held: Resident, put: Callable[..., str], store: Store, model: Model
+) -> None:
+    def probe(**changed: Any) -> str:
+        spec = {"task": "mnli", "model": model.fingerprint.identity(), "method": {"kind": "head"}, **changed}
+        with store.stage(hashing.of(spec)) as staging:
+            store.commit(hashing.of(spec), spec, staging)
+        return hashing.of(spec)
+
+    under, bare = put("a"), states(held.encoder(None, ()))
+    expected = states(held.encoder(None, (under,)))
+    assert torch.equal(states(held.encoder(None, (under, probe()))), expected)
+    assert torch.equal(states(held.encoder(None, (probe(),))), bare)
+    assert not torch.equal(expected, bare)
+    assert held.loads == 1
+    with pytest.raises(ArtifactError, match="another encoder"):
+        held.encoder(None, (probe(base="0" * 64),))
+
+
+def test_an_encoder_is_no_adapter(held: Resident, put: Callable[..., str]) -> None:
+    with pytest.raises(ArtifactError, match="is a whole encoder, not an adapter"):
+        held.encoder(None, (put("full", None),))
+
+
 def test_full_encoder_is_the_trunk(held: Resident, put: Callable[..., str], model: Model, store: Store) -> None:
     base = put("full", None)
     encoder = held.encoder(base, ())

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adaptstilts.methods import Method
+from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.compacter import Compacter
@@ -26,7 +26,7 @@ from adaptstilts.methods.prefix import Prefix
 from adaptstilts.models.encoder import Encoder
 
 SIX = ("query", "key", "value", "attention_output", "intermediate", "output")
-PAIRS: dict[str, tuple[Method, Method]] = {
+PAIRS: dict[str, tuple[AdapterMethod, AdapterMethod]] = {
     "seq": (Bottleneck(reduction=4), Bottleneck(reduction=8)),
     "double": (Bottleneck(reduction=4, placement="double"), Bottleneck(reduction=4)),
     "seq-leave-out": (Bottleneck(reduction=5, leave_out=(0, 2)), Bottleneck(reduction=5, leave_out=(0,))),
@@ -74,9 +74,11 @@ PAIRS: dict[str, tuple[Method, Method]] = {
     "prefix": (Prefix(length=3, inner=8), Prefix(length=4, inner=8)),
     "prefix-leave-out": (Prefix(length=2, inner=4, leave_out=(2, 0)), Prefix(length=2, inner=4)),
 }
-CASES: dict[str, Method] = {name: method for name, (method, _) in PAIRS.items()}
-STACKED: dict[str, Method] = {
-    name: method for name, method in CASES.items() if method.stackable and not method.refusal and not method.lowest_only
+CASES: dict[str, AdapterMethod] = {name: method for name, (method, _) in PAIRS.items()}
+STACKED: dict[str, AdapterMethod] = {
+    name: method
+    for name, method in CASES.items()
+    if method.why_not_stackable() is None and method.why_not_above() is None
 }
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
 MASK = (IDS != 1).long()
@@ -117,7 +119,7 @@ def weights(folder: Path) -> Path:
     return path
 
 
-def make(folder: Path, method: Method, *names: str) -> Encoder:
+def make(folder: Path, method: AdapterMethod, *names: str) -> Encoder:
     """An encoder with perturbed deltas of one method under the given names."""
     encoder = Encoder(folder, method.backend)
     for i, name in enumerate(names):
@@ -126,7 +128,7 @@ def make(folder: Path, method: Method, *names: str) -> Encoder:
     return encoder
 
 
-def saved(folder: Path, tmp_path: Path, method: Method) -> Path:
+def saved(folder: Path, tmp_path: Path, method: AdapterMethod) -> Path:
     """A folder with a perturbed delta of a method."""
     make(folder, method, "a").save("a", tmp_path / "saved")
     return tmp_path / "saved"
