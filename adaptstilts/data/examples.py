@@ -12,6 +12,7 @@ from typing import Any
 from adaptstilts.data import file_formats
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
+from adaptstilts.tasks import kind_specs
 from adaptstilts.tasks.base import LeftOut, Task
 
 Example = dict[str, Any]
@@ -188,16 +189,16 @@ def _example(given: dict[str, Any] | LeftOut, task: Task, check: Check, names: f
         example = {name: given[column] for name, column in task.columns.items()}
     except MALFORMED as error:
         return _malformed(task, error)
-    for name in ("label", "tags"):
-        if name in example:
-            value, held = example[name], names.get(task.columns[name])
-            if name == "label" and (value in task.no_gold or _named(value, held) in task.no_gold):
-                return _Unfit(f"no gold label ({_named(value, held)!r})", wrong=False)
-            try:
-                listed = isinstance(value, list)
-                example[name] = [_label(tag, task, held) for tag in value] if listed else _label(value, task, held)
-            except ValueError as error:
-                return _Unfit(f"{name}: {error}")
+    name = kind_specs.get(task.kind).label_field
+    if name is not None and name in example:
+        value, held = example[name], names.get(task.columns[name])
+        if value in task.no_gold or _named(value, held) in task.no_gold:
+            return _Unfit(f"no gold label ({_named(value, held)!r})", wrong=False)
+        try:
+            listed = isinstance(value, list)
+            example[name] = [_label(tag, task, held) for tag in value] if listed else _label(value, task, held)
+        except ValueError as error:
+            return _Unfit(f"{name}: {error}")
     problem = check(example, task)
     return _Unfit(problem) if problem else example
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.sentence_search import Found, Rows, Side, Untrained
+from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, accuracy
 from adaptstilts.search.exact import Found as Neighbours
 from adaptstilts.search.margin import MARGINS
@@ -19,11 +19,10 @@ from adaptstilts.study import Margin, Retrieve
 from adaptstilts.tasks.base import Task
 
 
-class Bitext(Untrained):
+class Bitext:
     """Fields: ``foreign`` and ``english``, translations of each other."""
 
     name = "bitext"
-    fields: Mapping[str, tuple[str, ...]] = {"": ("foreign", "english")}
 
     def check(self, example: Example, task: Task) -> str | None:
         """Both sides are text; the newline that the hub's copies keep at the end is taken off."""
@@ -32,27 +31,31 @@ class Bitext(Untrained):
             example.update(foreign=example["foreign"].rstrip("\r\n"), english=example["english"].rstrip("\r\n"))
         return problem
 
-    def problem(self, rows: Rows) -> tuple[str, str] | None:
+    def problem(self, rows: RowSets) -> tuple[str, str] | None:
         """Rows stand for themselves."""
         return None
 
-    def sentences(self, rows: Rows) -> dict[str, list[str]]:
+    def sentences(self, rows: RowSets) -> dict[str, list[str]]:
         """Both sides, by row."""
         return {side: [row[side] for row in rows[""].rows] for side in ("english", "foreign")}
 
-    def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
+    def search(self, rows: RowSets, sides: Mapping[str, SentenceVectors], settings: Retrieve) -> SearchResult:
         """The nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
         examples, english, foreign = rows[""], sides["english"], sides["foreign"]
         ahead, back = mutual(foreign.rows(), english.rows(), settings.k, settings.backend)
-        found = back[0][:, 0]
+        nearest = back[0][:, 0]
         counts = {
             "direction": "english to foreign",
             "truncated": int((english.cut | foreign.cut).sum()),
             "dropped": dict(examples.dropped),
         }
-        gold = list(range(len(found)))
+        gold = self.gold(rows)
         more = {"xsim": Metric("ratio", [(float(each), 1.0) for each in misses(ahead, back, settings.margin)])}
-        return Found(found.tolist(), gold, examples.ids, examples.total, counts, more)
+        return SearchResult(nearest.tolist(), gold, examples.ids, examples.total, counts, more)
+
+    def gold(self, rows: RowSets) -> list[Any]:
+        """Return the number of every row: a sentence's translation is in its own row."""
+        return list(range(len(rows[""].rows)))
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Accuracy at rank one."""

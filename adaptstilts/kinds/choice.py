@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import FirstTokenHead, Trained, initialize
+from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, accuracy
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.tasks.base import Task
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Choice(Trained):
+class MultipleChoice(TrainableDefaults):
     """Fields: ``context``, ``choices`` (a list of texts) and ``label`` (the index of the right one)."""
 
     name = "choice"
@@ -74,6 +74,10 @@ class Choice(Trained):
         """Accuracy."""
         return {"accuracy": accuracy(predictions, gold)}
 
+    def probes(self, feature: Feature) -> list[Probe]:
+        """Return the first token of every choice, with 1 for the right one and 0 for the others."""
+        return [(i, 0, float(i == feature.target)) for i in range(len(feature.sequences))]
+
 
 def _scores(head: nn.Module, states: Tensor, batch: Batch) -> Tensor:
     """(rows, choices), with minus infinity where a row has fewer choices than the widest."""
@@ -82,4 +86,4 @@ def _scores(head: nn.Module, states: Tensor, batch: Batch) -> Tensor:
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=float("-inf"))
 
 
-KIND = Choice()
+KIND = MultipleChoice()

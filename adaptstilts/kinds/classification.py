@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import FirstTokenHead, Trained, initialize
+from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, accuracy, binary_f1, matthews
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.tasks.base import Task
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Classification(Trained):
+class Classification(TrainableDefaults):
     """Fields: ``text_a``, optionally ``text_b``, and ``label`` (an index into the task's labels)."""
 
     name = "classification"
@@ -73,6 +73,10 @@ class Classification(Trained):
             positive = task.labels[1]
             found |= {"f1": binary_f1(predictions, gold, positive), "matthews": matthews(predictions, gold, positive)}
         return found
+
+    def probes(self, feature: Feature) -> list[Probe]:
+        """Return the first token, with the number of the label."""
+        return [(0, 0, float(feature.target))]
 
 
 KIND = Classification()

@@ -21,7 +21,7 @@ _CARD = "head.json"
 def new(encoder: Encoder, task: Task, *seed: object) -> nn.Module:
     """A head for a task, its initial weights depending on ``seed`` alone."""
     with generator(*seed):
-        head = kinds.get(task.kind).head(encoder, task)
+        head = kinds.trainable(task.kind).head(encoder, task)
     return head.to(encoder.device)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import Trained, initialize
+from adaptstilts.kinds.base import TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, token_accuracy
 from adaptstilts.models.batching import IGNORE, Batch, Feature, Features
 from adaptstilts.tasks.base import Task
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ASKED = 0.15
 
 
-class Masked(Trained):
+class MaskedLanguageModel(TrainableDefaults):
     """Field: ``text``."""
 
     name = "masked"
@@ -133,4 +133,4 @@ def _target(batch: Batch, states: Tensor) -> Tensor:
     return torch.tensor(rows, device=states.device)
 
 
-KIND = Masked()
+KIND = MaskedLanguageModel()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.sentence_search import Found, Rows, Side, Untrained
+from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, pair_metrics
 from adaptstilts.search import bucc
 from adaptstilts.search.exact import Rows as RowNumbers
@@ -28,15 +28,10 @@ SIDES = ("foreign", "english")
 SMALL = 100  # sentences of a side; in so few, that all have a translation can be meant
 
 
-class Mining(Untrained):
+class Mining:
     """Row sets ``foreign`` and ``english`` (id, text) and ``gold`` (foreign id, English id), in dev and in test."""
 
     name = "mining"
-    fields: Mapping[str, tuple[str, ...]] = {
-        "foreign": ("id", "text"),
-        "english": ("id", "text"),
-        "gold": ("foreign", "english"),
-    }
 
     def check(self, example: Example, task: Task) -> str | None:
         """Everything is text; a newline at its end is taken off."""
@@ -45,7 +40,7 @@ class Mining(Untrained):
             example["text"] = example["text"].rstrip("\r\n")
         return problem
 
-    def problem(self, rows: Rows) -> tuple[str, str] | None:
+    def problem(self, rows: RowSets) -> tuple[str, str] | None:
         """Ids that occur twice in a row set, and gold pairs of sentences that are not there."""
         for part in _parts(rows):
             for name in (f"{part}.{side}" for side in SIDES):
@@ -60,12 +55,12 @@ class Mining(Untrained):
                 )
         return None
 
-    def sentences(self, rows: Rows) -> dict[str, list[str]]:
+    def sentences(self, rows: RowSets) -> dict[str, list[str]]:
         """Both sides of both parts."""
         names = [f"{part}.{side}" for part in _parts(rows) for side in SIDES]
         return {name: [row["text"] for row in rows[name].rows] for name in names}
 
-    def search(self, rows: Rows, sides: Mapping[str, Side], settings: Retrieve) -> Found:
+    def search(self, rows: RowSets, sides: Mapping[str, SentenceVectors], settings: Retrieve) -> SearchResult:
         """The pairs of test above the threshold of dev; one example is one foreign sentence.
 
         A prediction is the id of an English sentence or None; a text that occurs twice has it at its first row. Without
@@ -94,7 +89,11 @@ class Mining(Untrained):
             "truncated": int(sum(sides[f"test.{side}"].cut.sum() for side in SIDES)),
             "merged": _merged(rows, sides, len(gold)),
         }
-        return Found(predictions, wanted, foreign.ids, len(foreign.rows), counts)
+        return SearchResult(predictions, wanted, foreign.ids, len(foreign.rows), counts)
+
+    def gold(self, rows: RowSets) -> list[Any]:
+        """Return nothing: gold pairs are a row set, and a search compares them with its own."""
+        return []
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """F1, precision and recall of the extracted pairs; ``oracle_f1`` and so on for a task without dev."""
@@ -108,7 +107,9 @@ def _from_dev(pairs: Pairs, gold: RowNumbers) -> tuple[float, dict[str, Any]]:
     return threshold, {"threshold": threshold, "dev_f1": 100 * bucc.quality(pairs, gold, threshold).f1}
 
 
-def _mine(rows: Rows, sides: Mapping[str, Side], part: str, settings: Retrieve) -> tuple[Pairs, RowNumbers]:
+def _mine(
+    rows: RowSets, sides: Mapping[str, SentenceVectors], part: str, settings: Retrieve
+) -> tuple[Pairs, RowNumbers]:
     """One-to-one pairs of a part, the best first, and its distinct gold pairs (g, 2); by first row of each text."""
     foreign, english = (sides[f"{part}.{name}"] for name in SIDES)
     (first_f, group_f), (first_e, group_e) = bucc.merge(foreign.places), bucc.merge(english.places)
@@ -119,30 +120,30 @@ def _mine(rows: Rows, sides: Mapping[str, Side], part: str, settings: Retrieve) 
     return Pairs(first_f[pairs.foreign], first_e[pairs.english], pairs.scores), gold
 
 
-def _gold(rows: Rows, part: str, side: str) -> RowNumbers:
+def _gold(rows: RowSets, part: str, side: str) -> RowNumbers:
     """The rows of one side that the gold list names, in its order."""
     at = {row["id"]: i for i, row in enumerate(rows[f"{part}.{side}"].rows)}
     return np.array([at[row[side]] for row in rows[f"{part}.gold"].rows], np.int64)
 
 
-def _merged(rows: Rows, sides: Mapping[str, Side], gold: int) -> dict[str, int]:
+def _merged(rows: RowSets, sides: Mapping[str, SentenceVectors], gold: int) -> dict[str, int]:
     """Rows of test that became one with an earlier row of the same text."""
     places = {name: sides[f"test.{name}"].places for name in SIDES}
     repeated = {name: len(texts) - len(np.unique(texts)) for name, texts in places.items()}
     return {**repeated, "gold": len(rows["test.gold"].rows) - gold}
 
 
-def _parts(rows: Rows) -> list[str]:
+def _parts(rows: RowSets) -> list[str]:
     return list(dict.fromkeys(name.partition(".")[0] for name in rows))
 
 
-def _only_gold(rows: Rows, part: str) -> bool:
+def _only_gold(rows: RowSets, part: str) -> bool:
     """Whether no sentence of either side is without a translation."""
     pairs = rows[f"{part}.gold"].rows
     return all(len({pair[side] for pair in pairs}) == len(rows[f"{part}.{side}"].rows) >= SMALL for side in SIDES)
 
 
-def _twice(rows: Rows, name: str) -> Iterator[str]:
+def _twice(rows: RowSets, name: str) -> Iterator[str]:
     seen: dict[str, int] = {}
     for number, row in zip(rows[name].ids, rows[name].rows, strict=True):
         earlier = seen.setdefault(row["id"], number)
@@ -150,7 +151,7 @@ def _twice(rows: Rows, name: str) -> Iterator[str]:
             yield f"row {number}: id: expected one that no other row has, found {row['id']!r} of row {earlier}"
 
 
-def _dangling(rows: Rows, part: str) -> Iterator[str]:
+def _dangling(rows: RowSets, part: str) -> Iterator[str]:
     known = {side: {row["id"] for row in rows[f"{part}.{side}"].rows} for side in SIDES}
     gold = rows[f"{part}.gold"]
     for number, row in zip(gold.ids, gold.rows, strict=True):

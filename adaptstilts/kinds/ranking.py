@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from adaptstilts.data.examples import Example, Examples, text_problem
 from adaptstilts.errors import DataError
-from adaptstilts.kinds.base import Trained
+from adaptstilts.kinds.base import TrainableDefaults
 from adaptstilts.metrics.scores import Metric, average_precision
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.search.exact import neighbours
@@ -33,7 +33,7 @@ TOP = 20  # candidates that are ranked for a query
 SCALE = 100.0  # at the start
 
 
-class Ranking(Trained):
+class PairRanking(TrainableDefaults):
     """Fields: ``id``, ``query``, ``candidate``, ``text`` and optionally ``context``; what a row has not is None.
 
     A row is a query (``id``, ``query``, and ``candidate``: the id of the right one), a candidate (``candidate``,
@@ -42,6 +42,7 @@ class Ranking(Trained):
 
     name = "ranking"
     joint = True
+    top = TOP
 
     def check(self, example: Example, task: Task) -> str | None:
         """Everything is text or None, and the row is a query, a candidate or a pair."""
@@ -115,6 +116,20 @@ class Ranking(Trained):
         """Mean average precision at 20; with one right candidate that is the mean reciprocal rank."""
         return {"map": average_precision(predictions, gold, TOP)}
 
+    def queries(self, examples: Examples) -> Examples:
+        """Return the examples that are queries; ``total`` counts them."""
+        kept = [i for i, row in enumerate(examples.rows) if row["query"] is not None]
+        rows, ids = [examples.rows[i] for i in kept], [examples.ids[i] for i in kept]
+        return Examples(rows, ids, len(rows), examples.dropped)
+
+    def numbered(self, examples: Examples) -> Examples:
+        """Return the examples, candidates without an id getting the number of their text as one."""
+        numbers = iter(_numbers([row for row in examples.rows if row["candidate"] is None]))
+        rows = []
+        for row in examples.rows:
+            rows.append(row if row["candidate"] is not None else {**row, "candidate": str(next(numbers))})
+        return Examples(rows, examples.ids, examples.total, examples.dropped)
+
 
 class TowerHead(nn.Module):
     """The first token's vector at unit length, in float32; ``log_scale`` is the logarithm of the softmax's scale."""
@@ -128,20 +143,6 @@ class TowerHead(nn.Module):
         return functional.normalize(states[:, 0].float(), dim=-1)
 
 
-def queries(examples: Examples) -> Examples:
-    """Those examples that are queries; ``total`` counts them."""
-    kept = [i for i, row in enumerate(examples.rows) if row["query"] is not None]
-    rows, ids = [examples.rows[i] for i in kept], [examples.ids[i] for i in kept]
-    return Examples(rows, ids, len(rows), examples.dropped)
-
-
-def numbered(examples: Examples) -> Examples:
-    """The examples, candidates without an id getting the number of their text as one."""
-    numbers = iter(_numbers([row for row in examples.rows if row["candidate"] is None]))
-    rows = [row if row["candidate"] is not None else {**row, "candidate": str(next(numbers))} for row in examples.rows]
-    return Examples(rows, examples.ids, examples.total, examples.dropped)
-
-
 def _ids(rows: Sequence[Example], tokenizer: Tokenizer, name: str) -> Iterator[Ids]:
     """Token ids of a field, of those rows that have it."""
     return iter(tokenizer.ids([row[name] for row in rows if row.get(name) is not None]))
@@ -153,4 +154,4 @@ def _numbers(rows: Sequence[Example]) -> list[int]:
     return [seen.setdefault((row["text"], row.get("context")), len(seen)) for row in rows]
 
 
-KIND = Ranking()
+KIND = PairRanking()

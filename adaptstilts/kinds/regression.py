@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from adaptstilts.data.examples import Example
 from adaptstilts.kinds import classification
-from adaptstilts.kinds.base import FirstTokenHead, Trained, initialize
+from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, pearson, spearman
-from adaptstilts.models.batching import Batch, Features
+from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Regression(Trained):
+class Regression(TrainableDefaults):
     """Fields: ``text_a``, optionally ``text_b``, and ``label`` (a number)."""
 
     name = "regression"
+    numeric = True
 
     def check(self, example: Example, task: Task) -> str | None:
         """Texts are text; the label is a finite number."""
@@ -64,6 +65,10 @@ class Regression(Trained):
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Pearson and Spearman correlation."""
         return {"pearson": pearson(predictions, gold), "spearman": spearman(predictions, gold)}
+
+    def probes(self, feature: Feature) -> list[Probe]:
+        """Return the first token, with the number that it stands for."""
+        return classification.KIND.probes(feature)
 
 
 KIND = Regression()

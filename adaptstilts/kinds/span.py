@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example, text_problem
-from adaptstilts.kinds.base import TokenHead, Trained, initialize
+from adaptstilts.kinds.base import Probe, TokenHead, TrainableDefaults, initialize
 from adaptstilts.metrics import answer_text
 from adaptstilts.metrics.scores import Metric, answer_f1, exact_match
 from adaptstilts.models.batching import Batch, Feature, Features
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 QUERY_TOKENS = 64
 STRIDE = 128
 ANSWER_TOKENS = 30
+OTHER_PROBES = 4  # tokens that are drawn beside the first one of an answer
 MOVED, UNUSABLE = "answer moved", "answer not in context"
 
 
-class Span(Trained):
+class SpanExtraction(TrainableDefaults):
     """Fields: ``id``, ``question``, ``context`` and ``answers`` (``text`` and ``answer_start`` lists)."""
 
     name = "span"
@@ -110,12 +112,14 @@ class Span(Trained):
         """
         return [text if lead >= 0 else "" for lead, text in _best(outputs, features, rows)]
 
+    def calibrates(self, task: Task) -> bool:
+        """Return whether a question may have no answer, whose score then needs a shift."""
+        return task.unanswerable
+
     def calibrate(
         self, head: nn.Module, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task
     ) -> None:
         """Shift the score of having no answer to where F1 on the English dev rows is best (Rajpurkar et al. 2018)."""
-        if not task.unanswerable:
-            return
         assert isinstance(head, SpanHead)  # noqa: S101
         best = _best(outputs, features, rows)
         gold, own = self.gold(rows, task), answer_text.rules(task.answers, "en")
@@ -130,6 +134,18 @@ class Span(Trained):
         else:
             shift = leads[0] + 1 if kept == 0 else leads[-1] - 1
         head.none += shift
+
+    def labels(self, gold: Sequence[Any]) -> Sequence[object]:
+        """Return nothing: answers are no labels."""
+        return ()
+
+    def probes(self, feature: Feature) -> list[Probe]:
+        """Return the answer's first token with 1 and a few other tokens with 0; nothing for a window without it."""
+        if feature.target == (0, 0):
+            return []
+        first, size = feature.target[0], feature.length
+        others = random.Random(feature.example).sample(range(1, size), min(OTHER_PROBES, size - 1))
+        return [(0, token, float(token == first)) for token in dict.fromkeys((first, *others))]
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
         """Every reference answer."""
@@ -222,4 +238,4 @@ def _logits(head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tens
     return logits[:, :, 0], logits[:, :, 1]
 
 
-KIND = Span()
+KIND = SpanExtraction()

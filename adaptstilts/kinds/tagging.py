@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.data.examples import Example
-from adaptstilts.kinds.base import TokenHead, Trained, initialize
+from adaptstilts.kinds.base import Probe, TokenHead, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, chunk_f1, token_accuracy
 from adaptstilts.models.batching import IGNORE, Batch, Feature, Features
 from adaptstilts.tasks.base import Task
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer
 
 
-class Tagging(Trained):
+class Tagging(TrainableDefaults):
     """Fields: ``tokens`` (words) and ``tags`` (indices into the task's labels, one per word)."""
 
     name = "tagging"
@@ -89,6 +89,10 @@ class Tagging(Trained):
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Chunk F1 as XTREME computes it, and token accuracy."""
         return {"f1": chunk_f1(predictions, gold), "token_accuracy": token_accuracy(predictions, gold)}
+
+    def probes(self, feature: Feature) -> list[Probe]:
+        """Return the first piece of every word, with the number of its tag."""
+        return [(0, i, float(tag)) for i, tag in enumerate(feature.target) if tag != IGNORE]
 
 
 def _feature(example: int, pieces: list[int], targets: list[int], tokenizer: Tokenizer) -> Feature:

@@ -22,7 +22,7 @@ from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.study import Train
-from adaptstilts.tasks import Task
+from adaptstilts.tasks import Task, kind_specs
 
 
 def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
@@ -38,7 +38,7 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
     task = runtime.task(phase.task)
     head = runtime.adapter_pool.head(encoder, phase.target, task)
     length = phase.settings.max_length or _trained(store, target).max_length
-    if task.kind == "ranking":  # all languages at once
+    if kind_specs.get(task.kind).shares_pool:  # all languages at once
         ranked = rank(phase, runtime, encoder, head, length)
         write(
             {
@@ -85,13 +85,13 @@ def _trained(store: Store, target: Entry) -> Train:
 def _language(
     phase: EvaluatePhase, runtime: Runtime, encoder: Any, head: Any, task: Task, code: str, length: int
 ) -> dict[str, Any]:
-    kind = kinds.get(task.kind)
+    kind = kinds.trainable(task.kind)
     source = task.test if phase.settings.split == "test" else task.dev
     assert source is not None  # noqa: S101
     examples, features = runtime.rows(task, task.fill(source, code), phase.data[code], length, phase.settings.examples)
     gold = kind.gold(examples.rows, task)
-    labels = [tag for row in gold for tag in row] if task.kind == "tagging" else gold
-    if task.kind != "span" and withheld(labels):
+    labels = kind.labels(gold)
+    if withheld(labels):
         raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
     bf16 = half_precision(phase.settings.precision, runtime.device)
     frozen = _frozen(phase, runtime, encoder, bf16)

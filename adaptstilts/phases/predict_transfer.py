@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adaptstilts import kinds
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.metrics.transfer import logme
-from adaptstilts.models.batching import IGNORE, Feature, Features, collate
+from adaptstilts.models.batching import Features, collate
 from adaptstilts.models.encoder import Encoder, masked_mean
 from adaptstilts.plan.phases import PredictTransferPhase
 from adaptstilts.runtime.context import Runtime
@@ -27,7 +28,6 @@ from adaptstilts.store import entries
 from adaptstilts.tasks import Task
 
 VECTORS = 20_000  # of a task, at most
-OTHERS = 4  # tokens drawn beside the right one of a span
 
 Vectors = NDArray[np.float64]
 
@@ -52,10 +52,11 @@ def labelled(encoder: Encoder, features: Features, task: Task, pad: int) -> tupl
     """Vectors (n, hidden) and what they stand for, (n, classes) zeros and ones or (n, 1) of a regression."""
     vectors: list[Tensor] = []
     values: list[float] = []
+    kind = kinds.trainable(task.kind)
     for run, states, _ in _states(encoder, features, pad):
         at = 0
         for item in (features.items[i] for i in run):
-            for sequence, token, value in _places(task.kind, item):
+            for sequence, token, value in kind.probes(item):
                 vectors.append(states[at + sequence, token])
                 values.append(value)
             at += len(item.sequences)
@@ -63,7 +64,7 @@ def labelled(encoder: Encoder, features: Features, task: Task, pad: int) -> tupl
         return np.empty((0, 0)), np.empty((0, 0))
     kept = random.Random("foresee").sample(range(len(vectors)), min(len(vectors), VECTORS))
     held, wanted = torch.stack([vectors[i] for i in kept]).double().numpy(), np.array([values[i] for i in kept])
-    if task.kind == "regression":
+    if kind.numeric:
         return held, wanted[:, None]
     return held, (wanted[:, None] == np.unique(wanted)[None, :]).astype(np.float64)
 
@@ -85,20 +86,6 @@ def _features(phase: PredictTransferPhase, runtime: Runtime, task: Task) -> Feat
     assert task.train is not None  # noqa: S101
     limit, length = phase.settings.rows, phase.settings.max_length
     return runtime.rows(task, task.fill(task.train), phase.data[task.name], length, limit)[1]
-
-
-def _places(kind: str, item: Feature) -> list[tuple[int, int, float]]:
-    """(sequence, token, value) of what a head of this kind sees of one row, and what it should say of it."""
-    if kind in ("classification", "regression"):
-        return [(0, 0, float(item.target))]
-    if kind == "choice":
-        return [(i, 0, float(i == item.target)) for i in range(len(item.sequences))]
-    if kind == "tagging":
-        return [(0, i, float(tag)) for i, tag in enumerate(item.target) if tag != IGNORE]
-    if kind == "span" and item.target != (0, 0):
-        others = random.Random(item.example).sample(range(1, item.length), min(OTHERS, item.length - 1))
-        return [(0, i, float(i == item.target[0])) for i in dict.fromkeys((item.target[0], *others))]
-    return []
 
 
 def _states(encoder: Encoder, features: Features, pad: int) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:

@@ -17,8 +17,7 @@ from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Example, Examples, read, subset
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.kinds.ranking import TOP, numbered, queries
-from adaptstilts.kinds.sentence_search import Found
+from adaptstilts.kinds.sentence_search import SearchResult
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.runtime.context import Runtime, half_precision
@@ -46,7 +45,9 @@ class Held:
     shared: bool
 
 
-def rank(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, head: nn.Module, length: int) -> dict[str, Found]:
+def rank(
+    phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, head: nn.Module, length: int
+) -> dict[str, SearchResult]:
     """The nearest 20 candidates of every query, by language; one that was stopped begins anew.
 
     Args:
@@ -66,14 +67,14 @@ def rank(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, head: nn.Modu
     encoding = _Encoding(phase, runtime, encoder, head, length, len(held.pool) + len(asked))
     pool, pool_cut = encoding.vectors(list(held.pool.values()), "query")
     vectors, cut = encoding.vectors(asked, "text")
-    nearest, _ = neighbours(vectors, pool, TOP)
+    nearest, _ = neighbours(vectors, pool, kinds.pool_ranker(tasks.get(phase.task).kind).top)
     counts = {"pool": _told(phase, held, int(pool_cut.sum()))}
     names, found, first = list(held.pool), {}, 0
     for code, (examples, gold) in chosen.items():
         last = first + len(examples.rows)
         ranked = [[names[place] for place in places] for places in nearest[first:last].tolist()]
         more = {"truncated": int(cut[first:last].sum()), "dropped": dict(examples.dropped), **counts}
-        found[code] = Found(ranked, gold, examples.ids, examples.total, more)
+        found[code] = SearchResult(ranked, gold, examples.ids, examples.total, more)
         first = last
     return found
 
@@ -85,10 +86,10 @@ def load(phase: EvaluatePhase, runtime: Runtime) -> Held:
         DataError: rows that are unusable, alone or together.
     """
     task, split = tasks.get(phase.task), phase.settings.split
-    kind = kinds.get(task.kind)
+    kind = kinds.pool_ranker(task.kind)
     places = {code: task.reads(split, languages.resolve(code)) for code in phase.languages}
     splits = {code: runtime.split(task, sources[code], phase.data[code]) for code, sources in places.items()}
-    rows = {code: numbered(read(found, task, kind.check)) for code, found in splits.items()}
+    rows = {code: kind.numbered(read(found, task, kind.check)) for code, found in splits.items()}
     source = next(iter(places.values())).get(POOL)
     pool: dict[str, Example] = {}
     if source is None:
@@ -98,7 +99,7 @@ def load(phase: EvaluatePhase, runtime: Runtime) -> Held:
     else:
         shared = runtime.split(task, source, phase.data[POOL])
         _add(read(shared, task, kind.check), pool, shared)
-    held = {code: queries(examples) for code, examples in rows.items()}
+    held = {code: kind.queries(examples) for code, examples in rows.items()}
     for code, examples in held.items():
         _check(examples, pool, splits[code])
     return Held(held, _targets(held, source is not None), pool, source is not None)
@@ -117,7 +118,7 @@ class _Encoding:
     def vectors(self, rows: Sequence[Example], without: str) -> tuple[Vectors, NDArray[np.bool_]]:
         """(rows, hidden) float32 unit vectors, and (rows,) whether tokens were cut; pairs are read without one side."""
         task = tasks.get(self.phase.task)
-        kind, tokenizer = kinds.get(task.kind), self.runtime.tokenizer
+        kind, tokenizer = kinds.trainable(task.kind), self.runtime.tokenizer
         vectors = np.empty((len(rows), self.encoder.hidden), np.float32)
         cut = np.zeros(len(rows), bool)
         for start in range(0, len(rows), CHUNK):

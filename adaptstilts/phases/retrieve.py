@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from adaptstilts import kinds, languages, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.errors import DataError, Interrupted
-from adaptstilts.kinds.sentence_search import Found, Retrieval, Side
+from adaptstilts.kinds.base import Searchable
+from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.phases.evaluate import scored, write
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval.encode import distinct
@@ -30,7 +31,6 @@ from adaptstilts.search.mutual import check
 from adaptstilts.store import entries
 from adaptstilts.store.entries import EncodingCost
 
-Rows = Mapping[str, Examples]
 Name = tuple[str, str]  # of a side: language, and what the kind calls it
 
 
@@ -46,7 +46,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
         Interrupted: asked to stop; what was encoded is kept.
     """
     check(phase.settings.backend)
-    kind = cast(Retrieval, kinds.get(tasks.get(phase.task).kind))
+    kind = kinds.searchable(tasks.get(phase.task).kind)
     rows = {code: _rows(phase, runtime, kind, code) for code in phase.languages}
     sentences = {(code, name): s for code, found in rows.items() for name, s in kind.sentences(found).items()}
     layer, layers = _layers(phase, runtime.model.shape["layers"])
@@ -75,7 +75,7 @@ def _layers(phase: RetrievePhase, depth: int) -> tuple[int, tuple[int, ...]]:
     return layer, tuple(sorted({layer, *phase.settings.asked(depth)}))
 
 
-def _rows(phase: RetrievePhase, runtime: Runtime, kind: Retrieval, code: str) -> dict[str, Examples]:
+def _rows(phase: RetrievePhase, runtime: Runtime, kind: Searchable, code: str) -> dict[str, Examples]:
     """The checked rows of one language, by the names that the kind gives them."""
     task = tasks.get(phase.task)
     found, files = {}, {}
@@ -83,7 +83,7 @@ def _rows(phase: RetrievePhase, runtime: Runtime, kind: Retrieval, code: str) ->
         split = runtime.split(task, source, phase.data[place])
         name = place.removeprefix(code).removeprefix(".")
         row_set = name.partition(".")[2]
-        found[name] = read(split, task.of(row_set, kind.fields[row_set]), kind.check)
+        found[name] = read(split, task.row_set(row_set), kind.check)
         files[name] = split.files[0]
     problem = kind.problem(found)
     if problem is not None:
@@ -98,13 +98,13 @@ class _Held:
     encoded: Encoded
     places: NDArray[np.int64]
 
-    def side(self, layer: int, centering: bool) -> Side:
+    def side(self, layer: int, centering: bool) -> SentenceVectors:
         """Vectors of one layer, of unit length."""
         own, at, counts = np.unique(self.places, return_inverse=True, return_counts=True)
         found = self.encoded.at(layer, own)
         if centering:
             found = centred(found, counts)
-        return Side(unit(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
+        return SentenceVectors(unit(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
 
 
 def _encode(
@@ -143,13 +143,13 @@ def _encode(
 
 
 def _search(
-    phase: RetrievePhase, kind: Retrieval, rows: Rows, code: str, held: Mapping[Name, _Held], layer: int
-) -> Found:
+    phase: RetrievePhase, kind: Searchable, rows: RowSets, code: str, held: Mapping[Name, _Held], layer: int
+) -> SearchResult:
     sides = {name: own.side(layer, phase.settings.centering) for (of, name), own in held.items() if of == code}
     return kind.search(rows, sides, phase.settings)
 
 
-def _scored(phase: RetrievePhase, code: str, found: Found, layer: int) -> dict[str, Any]:
+def _scored(phase: RetrievePhase, code: str, found: SearchResult, layer: int) -> dict[str, Any]:
     counts = {"layer": layer, **found.counts}
     task = tasks.get(phase.task)
     result = scored(task, code, found.predictions, found.gold, found.ids, found.total, counts)

@@ -46,7 +46,7 @@ class Stream:
         self.name, self.alone, self.settings, self.seed = own.task, alone, own.settings, phase.seed
         self.runtime, self.text = runtime, own.text is not None
         self.task = masked_text.of(own.text) if own.text else runtime.task(own.task)
-        self.kind = kinds.get(self.task.kind)
+        self.kind = kinds.trainable(self.task.kind)
         giver = self.task if own.text or own.rows == own.task else runtime.task(own.rows)
         names = own.digests(alone)
         length = own.settings.max_length
@@ -112,7 +112,7 @@ class Stream:
     def calibrate(self, encoder: Encoder, bf16: bool) -> None:
         """Set what its head has that is not trained."""
         assert self.dev_examples is not None and self.dev_features is not None  # noqa: S101, PT018
-        if self.task.unanswerable:
+        if self.kind.calibrates(self.task):
             outputs = self.outputs(encoder, bf16)
             self.kind.calibrate(self.head, outputs, self.dev_features, self.dev_examples.rows, self.task)
 
@@ -142,7 +142,7 @@ def turns(found: Sequence[Stream], phase: TrainPhase) -> list[tuple[int, int]]:
     masked text adds steps of its own.
     """
     settings = phase.settings
-    tasked = [i for i, stream in enumerate(found) if stream.task.kind != "masked"]
+    tasked = [i for i, stream in enumerate(found) if not stream.text]
     if len(found) == 1:
         total = found[0].per_epoch * settings.epochs
         return [(0, step) for step in range(min(total, settings.max_steps or total))]

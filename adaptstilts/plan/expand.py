@@ -14,7 +14,7 @@ from adaptstilts.plan.stacking import NOTHING, Under
 from adaptstilts.plan.training import Trainings
 from adaptstilts.plan.validation import ENGLISH, blended, check
 from adaptstilts.study import Arm, Chain, Composition, Merge, Part, Retrieve, Study, evaluate_settings
-from adaptstilts.tasks import Task
+from adaptstilts.tasks import Task, kind_specs
 from adaptstilts.tasks.base import POOL
 from adaptstilts.workspace import Workspace
 
@@ -225,7 +225,7 @@ class _Builder:
         if settings.max_length is not None:
             self.trainings.check_length(settings.max_length)
         held = self.trainings.languages(arm, seed)
-        if held and tasks.get(part.task).kind == "ranking":
+        if held and kind_specs.get(tasks.get(part.task).kind).shares_pool:
             raise ConfigError(f"{part.task}: ranks candidates of all languages with one encoder, not language adapters")
         on = trained.under.name
         swap = f", swapped from {on}" if over.name != on else ""

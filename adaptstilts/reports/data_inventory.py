@@ -80,9 +80,8 @@ def _places(task: Task, source: Source, code: str) -> dict[str, Source]:
 
 def _add(count: _Count, task: Task, row_set: str, split: Split) -> None:
     kind = kinds.get(task.kind)
-    fields = getattr(kind, "fields", {}).get(row_set)
     try:
-        examples = read(split, task.of(row_set, fields) if fields else task, kind.check)
+        examples = read(split, task.row_set(row_set), kind.check)
     except EmptySplit:
         return
     count.rows = (count.rows or 0) + examples.total

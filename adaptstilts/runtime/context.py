@@ -22,7 +22,7 @@ from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.store.cache import TrunkCache
 from adaptstilts.study import Precision
-from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks import Source, Task, kind_specs
 from adaptstilts.workspace import Workspace
 
 CACHED_FEATURES = 256
@@ -98,14 +98,20 @@ class Runtime:
         if not task.open_labels:
             return task
         if name not in self._labelled:
-            found: set[str] = set()
-            for source in (task.train, task.dev):
-                if source is not None:
-                    split = self.workspace.sources.get(task.fill(source))
-                    for row in read(split, task, kinds.get(task.kind).check).rows:
-                        found |= {row["label"]} if "label" in row else set(row["tags"])
-            self._labelled[name] = replace(task, labels=tuple(sorted(found)))
+            self._labelled[name] = replace(task, labels=tuple(sorted(self._labels_in_rows(task))))
         return self._labelled[name]
+
+    def _labels_in_rows(self, task: Task) -> set[str]:
+        """Return the labels that the training and dev rows of a task have."""
+        field = kind_specs.get(task.kind).label_field
+        labels: set[str] = set()
+        for source in (task.train, task.dev):
+            if source is None or field is None:
+                continue
+            split = self.workspace.sources.get(task.fill(source))
+            for row in read(split, task, kinds.get(task.kind).check).rows:
+                labels.update(row[field] if isinstance(row[field], list) else [row[field]])
+        return labels
 
     def rows(
         self,
@@ -120,7 +126,7 @@ class Runtime:
         split = self.split(task, source, expected)
         key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed)
         if key not in self._features:
-            kind = kinds.get(task.kind)
+            kind = kinds.trainable(task.kind)
             examples = read(split, task, kind.check, limit, seed)
             self._features[key] = examples, kind.features(examples.rows, self.tokenizer, task, max_length)
             while len(self._features) > CACHED_FEATURES:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.errors import Interrupted
-from adaptstilts.kinds.base import Kind
+from adaptstilts.kinds.base import Trainable
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 
@@ -22,14 +22,14 @@ Below = Callable[[Sequence[int], Batch], tuple[int, Tensor]]
 def predict(
     encoder: Encoder,
     head: nn.Module,
-    kind: Kind,
+    kind: Trainable,
     features: Features,
     pad: int,
     bf16: bool,
     stop: Callable[[], bool] = lambda: False,
     below: Below | None = None,
 ) -> list[Any]:
-    """What :meth:`Kind.decode` needs, one item per feature in their order.
+    """Return what :meth:`Trainable.decode` needs, one item per feature in their order.
 
     Args:
         encoder: with the adapters that are to act.

@@ -211,7 +211,7 @@ class Study(Frozen):
 
 def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
     """The settings of one training phase: task defaults, then study, method and part, the last one winning."""
-    defaults = tasks.get(task).defaults if task else {}
+    defaults = tasks.get(task).training_defaults if task else {}
     merged = {**defaults, **study.train, **arm.train, **part.train}
     settings = Train.model_validate(merged)
     return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})

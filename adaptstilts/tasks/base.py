@@ -9,22 +9,12 @@ from typing import Any, Literal
 from adaptstilts import languages
 from adaptstilts.errors import ConfigError
 from adaptstilts.languages import Language
+from adaptstilts.tasks import kind_specs
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Any]
 POOL = "pool"  # name, in content keys, of the candidates that all languages share
 NOT_STATED = "not stated"
-RETRIEVAL = ("bitext", "mining")  # kinds that are never trained; here, as planning does not import kinds (torch)
-HEADLINES = {
-    "classification": ("accuracy",),
-    "regression": ("pearson", "spearman"),
-    "choice": ("accuracy",),
-    "tagging": ("f1",),
-    "span": ("f1", "exact_match"),
-    "bitext": ("accuracy",),
-    "mining": ("f1",),
-    "ranking": ("map",),
-}
 
 
 @dataclass(frozen=True)
@@ -101,7 +91,7 @@ class Task:
 
     Attributes:
         name: unique name, used in study files.
-        kind: name of the kind that provides features, head, loss and decoding.
+        kind: name of the kind, which provides features, head, loss and decoding (:mod:`adaptstilts.tasks.kind_specs`).
         languages: every language of the test set. Results use the codes of :mod:`adaptstilts.languages`; a code may be
             declared as the data spell it (``pt-BR``, ``deu``), see ``spellings``.
         columns: field of an example -> column of the rows.
@@ -178,12 +168,22 @@ class Task:
     @property
     def headline(self) -> tuple[str, ...]:
         """Return the metrics whose mean is the task's score."""
-        return self.metrics or HEADLINES[self.kind]
+        return self.metrics or kind_specs.get(self.kind).headline
 
     @property
     def retrieval(self) -> bool:
         """Return whether the task is evaluated with the encoder as it is, without training."""
-        return self.kind in RETRIEVAL
+        return kind_specs.get(self.kind).searches
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """Return the training settings that differ from the package's: those of the kind, then the task's own."""
+        return {**kind_specs.get(self.kind).defaults, **self.defaults}
+
+    def row_set(self, name: str) -> Task:
+        """Return this task restricted to a row set; the task itself if its splits are one table."""
+        fields = kind_specs.get(self.kind).row_sets.get(name)
+        return self if fields is None else self.of(name, fields)
 
     def of(self, row_set: str, fields: Iterable[str]) -> Task:
         """Return this task restricted to one of its row sets.

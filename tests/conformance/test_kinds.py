@@ -23,14 +23,13 @@ from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.kinds import heads, span
-from adaptstilts.kinds.sentence_search import Retrieval, Side
+from adaptstilts.kinds.sentence_search import SentenceVectors, sentence_features
 from adaptstilts.metrics import scores as metrics
 from adaptstilts.models.batching import IGNORE, Feature, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.runtime.inference import predict
 from adaptstilts.study import Retrieve
-from adaptstilts.tasks.base import HEADLINES, RETRIEVAL
 
 CPU = torch.device("cpu")
 TRAINED = ["mnli", "social_i_qa", "squad", "udpos", "stsb", "lareqa"]
@@ -409,7 +408,7 @@ RETRIEVED = ["tatoeba", "ntrex_mining", "bucc_sample"]
 
 def retrieval_rows(task: tasks.Task, n: int = 8) -> dict[str, Examples]:
     """Rows of one language in which sentence ``i`` is the translation of sentence ``i``."""
-    kind = cast(Retrieval, kinds.get(task.kind))
+    kind = kinds.searchable(task.kind)
     values = {
         "foreign": lambda i, name: f"die {WORDS[i]}" if not name else f"de-{i}",
         "english": lambda i, name: f"the {WORDS[i]}" if not name else f"en-{i}",
@@ -419,27 +418,28 @@ def retrieval_rows(task: tasks.Task, n: int = 8) -> dict[str, Examples]:
     rows: dict[str, Examples] = {}
     for place in task.reads("test", languages.resolve("de")):
         name = place.removeprefix("de").removeprefix(".")
-        fields = kind.fields[name.partition(".")[2]]
-        made = [{field: values[field](i, name) for field in fields} for i in range(n)]
-        assert [kind.check(row, task.of(name.partition(".")[2], fields)) for row in made] == [None] * n
+        own = task.row_set(name.partition(".")[2])
+        made = [{field: values[field](i, name) for field in own.columns} for i in range(n)]
+        assert [kind.check(row, own) for row in made] == [None] * n
         rows[name] = Examples(made, list(range(n)), n)
     return rows
 
 
 def test_every_kind_is_in_the_suite() -> None:
-    every = {kinds.get(name).name for name in (*HEADLINES, "masked")}
-    found = {module.name for module in pkgutil.iter_modules(kinds.__path__)} - {"base", "retrieval"}
+    every = {kinds.get(name).name for name in kinds.known()}
+    shared = {"base", "heads", "sentence_search"}
+    found = {module.name.removesuffix("_lm") for module in pkgutil.iter_modules(kinds.__path__)} - shared
     assert every == found
-    assert {name for name in every if not kinds.get(name).trainable} == set(RETRIEVAL)
+    assert {name for name, spec in kinds.known().items() if spec.searches} == {"bitext", "mining"}
     assert {tasks.get(name).kind for name in TRAINED + RETRIEVED} == every - {"masked"}, "masked has tests of its own"
-    assert {tasks.get(name).kind for name in RETRIEVED} == set(RETRIEVAL)
+    assert {tasks.get(name).kind for name in RETRIEVED} == {"bitext", "mining"}
 
 
 @pytest.mark.parametrize("name", RETRIEVED)
 def test_from_vectors_to_scores(name: str) -> None:
     """Vectors of translations that are equal give full marks, and those of other sentences none."""
     task = tasks.get(name)
-    kind = cast(Retrieval, kinds.get(task.kind))
+    kind = kinds.searchable(task.kind)
     rows = retrieval_rows(task)
     assert kind.problem(rows) is None
     sentences = kind.sentences(rows)
@@ -449,7 +449,7 @@ def test_from_vectors_to_scores(name: str) -> None:
         sides = {}
         for side, texts in sentences.items():
             places = np.roll(np.arange(8), shift if side.endswith("english") else 0)
-            sides[side] = Side(held, places, np.arange(len(texts)) < 2)
+            sides[side] = SentenceVectors(held, places, np.arange(len(texts)) < 2)
         found = kind.search(rows, sides, Retrieve())
         assert len(found.predictions) == len(found.gold) == len(found.ids) == found.total == 8
         assert found.counts["truncated"] >= 2
@@ -463,20 +463,13 @@ def test_from_vectors_to_scores(name: str) -> None:
 @pytest.mark.parametrize("name", RETRIEVED)
 def test_retrieval_kinds_are_not_trained(tokenizer: Tokenizer, name: str) -> None:
     task = tasks.get(name)
-    kind: Any = kinds.get(task.kind)
-    features = kind.features([{"text": "the cat"}, {"text": ""}], tokenizer, task, 16)
+    features = sentence_features(["the cat", ""], tokenizer, 16)
     assert [item.sequences[0] for item in features.items] == [[0, *tokenizer.ids(["the cat"])[0], 2], [0, 2]]
-    assert kind.features([{"text": " ".join(WORDS)}], tokenizer, task, 16).truncated == 1
-    calls = [
-        lambda: kind.head(cast(Any, None), task),
-        lambda: kind.loss(None, None, None),
-        lambda: kind.predict(None, None, None),
-        lambda: kind.decode([], features, [], task),
-        lambda: kind.gold([], task),
-    ]
-    for call in calls:
-        with pytest.raises(ConfigError, match="retrieval task"):
-            call()
+    assert sentence_features([" ".join(WORDS)], tokenizer, 16).truncated == 1
+    with pytest.raises(ConfigError, match="retrieval task"):
+        kinds.trainable(task.kind)
+    with pytest.raises(ConfigError, match="retrieval task"):
+        heads.new(cast(Any, None), task)
 
 
 def test_bitext_takes_the_newline_off() -> None:

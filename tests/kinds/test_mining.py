@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples
-from adaptstilts.kinds.sentence_search import Found, Retrieval, Side
+from adaptstilts.kinds.sentence_search import SearchResult, SentenceVectors
 from adaptstilts.search.exact import unit
 from adaptstilts.study import Retrieve
 
-KIND = cast(Retrieval, kinds.get("mining"))
+KIND = kinds.searchable("mining")
 Texts = dict[str, list[str]]
 Gold = list[tuple[int, int]]
 
@@ -34,7 +34,9 @@ def made(parts: dict[str, tuple[list[str], list[str], Gold]]) -> dict[str, Examp
     return rows
 
 
-def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[str, list[float]], **asked: Any) -> Found:
+def search(
+    parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[str, list[float]], **asked: Any
+) -> SearchResult:
     """Mine with given vectors of texts."""
     rows = made(parts)
     numbers = {text: i for i, text in enumerate(vectors)}
@@ -42,12 +44,12 @@ def search(parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[st
     sides = {}
     for name, texts in KIND.sentences(rows).items():
         places = np.array([numbers[text] for text in texts], np.int64)
-        sides[name] = Side(held, places, np.zeros(len(texts), bool))
+        sides[name] = SentenceVectors(held, places, np.zeros(len(texts), bool))
     assert KIND.problem(rows) is None
     return KIND.search(rows, sides, Retrieve(**asked))
 
 
-def values(found: Found) -> dict[str, float]:
+def values(found: SearchResult) -> dict[str, float]:
     return {
         name: metric.value
         for name, metric in KIND.score(found.predictions, found.gold, tasks.get("ntrex_mining"), "de").items()

@@ -18,7 +18,7 @@ from support.inputs import WORDS, sentence
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples
 from adaptstilts.errors import DataError
-from adaptstilts.kinds import heads, ranking
+from adaptstilts.kinds import heads
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
@@ -78,7 +78,7 @@ def test_what_a_row_may_be(row: dict[str, Any], field: str | None) -> None:
 
 def test_queries_are_told_from_candidates() -> None:
     rows = [{**BARE, "candidate": "a", "text": "x"}, {**BARE, "id": "q", "query": "y", "candidate": "a"}, *pairs(1)]
-    found = ranking.queries(Examples(rows, [4, 6, 9], 3, {"why": 2}))
+    found = KIND.queries(Examples(rows, [4, 6, 9], 3, {"why": 2}))
     assert found == Examples(rows[1:], [6, 9], 2, {"why": 2})
 
 
@@ -87,7 +87,7 @@ def test_candidates_without_an_id_get_that_of_their_text() -> None:
     named = {**BARE, "candidate": "a", "text": "x"}
     question = {**BARE, "id": "q", "query": "y", "candidate": "a"}
     rows = [first, named, second, question, {**first, "id": "again"}]
-    found = ranking.numbered(Examples(rows, [0, 1, 2, 3, 4], 5)).rows
+    found = KIND.numbered(Examples(rows, [0, 1, 2, 3, 4], 5)).rows
     assert [row["candidate"] for row in found] == ["0", "a", "1", "a", "0"]
     assert first["candidate"] is None
 

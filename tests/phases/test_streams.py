@@ -117,12 +117,11 @@ def test_a_task_beside_masked_text_is_not_capped(tiny: Path, workspace: Workspac
     """The cap is a mixture's: a task of any size keeps as many steps as it has without the text."""
     phase = first(planned(tiny, workspace, MASKED), "mnli+masked")
 
-    def stream(kind: str) -> Any:
-        features = SimpleNamespace(items=range(300_000))
-        task, own = SimpleNamespace(kind=kind), SimpleNamespace(batch_size=1000)
-        return SimpleNamespace(task=task, settings=own, features=features, per_epoch=300)
+    def stream(text: bool) -> Any:
+        features, own = SimpleNamespace(items=range(300_000)), SimpleNamespace(batch_size=1000)
+        return SimpleNamespace(text=text, settings=own, features=features, per_epoch=300)
 
-    assert len(turns([stream("classification"), stream("masked")], phase)) == round(2 * 300 / 0.75)
+    assert len(turns([stream(False), stream(True)], phase)) == round(2 * 300 / 0.75)
 
 
 def test_an_entry_of_a_mixture(tiny: Path, workspace: Workspace) -> None:

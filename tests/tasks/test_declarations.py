@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import string
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.languages import LANGUAGES
 from adaptstilts.study import Train
-from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks import Source, Task, kind_specs
 from adaptstilts.tasks.base import NOT_STATED
 
 EVERY = sorted(tasks.known().items())
@@ -79,7 +78,7 @@ def test_what_a_score_is_made_from() -> None:
 
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
-    kind: Any = kinds.get(task.kind)
+    kind, spec = kinds.get(task.kind), kind_specs.get(task.kind)
     assert kind.name == task.kind
     fields = {
         "classification": {"text_a", "label"},
@@ -94,17 +93,19 @@ def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
     assert set(task.columns) >= fields[task.kind]
     assert (len(task.labels) > 1 or task.open_labels) == (task.kind in ("classification", "tagging"))
     assert len(set(task.labels)) == len(task.labels)
-    assert kind.trainable != task.retrieval
+    assert set(spec.required_fields) == fields[task.kind]
+    assert spec.problems(task) == []
+    assert spec.searches == task.retrieval
     if task.retrieval:
-        assert set(kind.fields) == (set(task.sets) or {""})
-        assert all(set(task.of(name, held).columns) == set(held) for name, held in kind.fields.items())
+        assert set(spec.row_sets) == set(task.sets)
+        assert all(set(task.row_set(name).columns) == set(held) for name, held in spec.row_sets.items())
     else:
         assert not task.sets
 
 
 @pytest.mark.parametrize("task", [task for _, task in EVERY], ids=IDS)
 def test_training_rows_come_from_somewhere(task: Task) -> None:
-    trained = kinds.get(task.kind).trainable
+    trained = not task.retrieval
     for name in task.train_from:
         giver = tasks.get(name)
         assert giver.train is not None

@@ -44,7 +44,7 @@ def rows_of(root: Path, name: str, part: str = "train", code: str = "en", row_se
     task = tasks.get(name)
     source = getattr(task, part).at(LANGUAGES[code], task.sets.get(row_set, ""))
     kind: Any = kinds.get(task.kind)
-    own = task.of(row_set, kind.fields[row_set]) if row_set else task
+    own = task.row_set(row_set)
     return read(Sources(root).get(source), own, kind.check)
 
 

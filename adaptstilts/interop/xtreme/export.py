@@ -18,7 +18,7 @@ from adaptstilts.metrics.xtreme import FOLDERS
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
 from adaptstilts.store import entries
-from adaptstilts.tasks import Task
+from adaptstilts.tasks import Task, kind_specs
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _tests(task: Task, phase: Tested, workspace: Workspace) -> Iterator[tuple[st
     from adaptstilts.runtime.context import Runtime
 
     runtime = Runtime(workspace, None, device="cpu")
-    if task.kind == "ranking":
+    if kind_specs.get(task.kind).shares_pool:
         assert isinstance(phase, EvaluatePhase)  # noqa: S101
         held = rank.load(phase, runtime)
         for code in phase.languages:
@@ -182,12 +182,11 @@ def _rows(task: Task, phase: Tested, code: str, runtime: Runtime) -> Rows:
     from adaptstilts import kinds
 
     kind = kinds.get(task.kind)
-    fields = getattr(kind, "fields", {"": tuple(task.columns)})
     found = {}
     for place, source in task.reads("test", languages.resolve(code)).items():
         part, _, name = place.removeprefix(code).removeprefix(".").partition(".")
         if part in ("", "test"):
-            found[name] = read(runtime.split(task, source, phase.data[place]), task.of(name, fields[name]), kind.check)
+            found[name] = read(runtime.split(task, source, phase.data[place]), task.row_set(name), kind.check)
     return found
 
 
@@ -195,9 +194,9 @@ def _gold(task: Task, rows: Rows) -> list[Any]:
     """Gold in the form of predictions; a sentence's translation is in its own row, and pairs are a row set."""
     from adaptstilts import kinds
 
-    if task.kind == "bitext":
-        return list(range(len(rows[""].rows)))
-    return [] if task.retrieval else kinds.get(task.kind).gold(rows[""].rows, task)
+    if task.retrieval:
+        return kinds.searchable(task.kind).gold(rows)
+    return kinds.trainable(task.kind).gold(rows[""].rows, task)
 
 
 def _place(task: Task, code: str) -> str:

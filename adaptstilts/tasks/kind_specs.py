@@ -1,0 +1,170 @@
+"""Kinds of tasks, as far as planning must know them: plain facts, so that no plan needs torch.
+
+What a kind does with rows, batches and vectors is an object of :mod:`adaptstilts.kinds.base`. A spec says where that
+object is; it is imported when the first phase of that kind runs. Everything that asks about a kind asks its spec or an
+ability of its object, never for a name, so one file with a spec and an object is a whole kind::
+
+    from adaptstilts import kinds
+
+    kinds.add(KindSpec("multilabel", "my_package.multilabel:Multilabel", ("f1",), fields=("text", "labels")))
+
+Specs come from this module, from entry points of the group ``adaptstilts.kinds``, and from ``adaptstilts.kinds.add``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from adaptstilts.registry import Registry
+
+if TYPE_CHECKING:
+    from adaptstilts.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class KindSpec:
+    """The facts of one kind.
+
+    Attributes:
+        name: what ``Task.kind`` says.
+        implementation: ``module:attribute`` of the kind's object, or of a class that takes no arguments.
+        headline: metrics whose mean is a task's score, unless the task names others.
+        metrics: every metric that the kind may compute; empty to allow any name in ``Task.metrics``.
+        fields: fields of an example that a task's columns must give.
+        row_sets: fields by row set, for kinds whose splits are several tables; empty where a split is one table.
+        label_field: the field that holds a label, or a list of labels, of the task; None where there is none.
+        named_labels: whether a task must declare its labels, or take those of its rows (``open_labels``).
+        searches: whether tasks are scored by searching the sentence vectors of the encoder as it is. Such tasks are
+            never trained (their object is a ``Searchable``); all others are (a ``Trainable``).
+        shares_pool: whether the languages of an evaluation are scored together, their queries against one pool of
+            candidates (the object is a ``PoolRanker``).
+        defaults: training settings that differ from the package's, before those of the task.
+    """
+
+    name: str
+    implementation: str
+    headline: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    row_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    label_field: str | None = None
+    named_labels: bool = False
+    searches: bool = False
+    shares_pool: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def required_fields(self) -> tuple[str, ...]:
+        """Fields that a task's columns must give, of all row sets together."""
+        every = [*self.fields]
+        for names in self.row_sets.values():
+            every += names
+        return tuple(dict.fromkeys(every))
+
+    def problems(self, task: Task) -> list[str]:
+        """Return what is wrong with a task's declaration; empty if it can be used."""
+        problems = []
+        missing = [name for name in self.required_fields if name not in task.columns]
+        if missing:
+            problems.append(f"columns: the kind {self.name} needs {', '.join(missing)} as well")
+        unknown = [name for name in task.metrics if self.metrics and name not in self.metrics]
+        if unknown:
+            problems.append(f"metrics: {unknown[0]!r} is unknown; the kind {self.name} has {', '.join(self.metrics)}")
+        if self.named_labels and not task.labels and not task.open_labels:
+            problems.append("labels: expected the names of the labels, or open_labels=True to take those of the rows")
+        if set(task.sets) != set(self.row_sets):
+            expected = ", ".join(self.row_sets) or "none"
+            problems.append(f"sets: the row sets of the kind {self.name} are {expected}")
+        return problems
+
+
+CLASSIFICATION = KindSpec(
+    "classification",
+    "adaptstilts.kinds.classification:KIND",
+    headline=("accuracy",),
+    metrics=("accuracy", "f1", "matthews"),
+    fields=("text_a", "label"),
+    label_field="label",
+    named_labels=True,
+)
+REGRESSION = KindSpec(
+    "regression",
+    "adaptstilts.kinds.regression:KIND",
+    headline=("pearson", "spearman"),
+    metrics=("pearson", "spearman"),
+    fields=("text_a", "label"),
+    label_field="label",
+)
+CHOICE = KindSpec(
+    "choice",
+    "adaptstilts.kinds.choice:KIND",
+    headline=("accuracy",),
+    metrics=("accuracy",),
+    fields=("context", "choices", "label"),
+    label_field="label",
+)
+TAGGING = KindSpec(
+    "tagging",
+    "adaptstilts.kinds.tagging:KIND",
+    headline=("f1",),
+    metrics=("f1", "token_accuracy"),
+    fields=("tokens", "tags"),
+    label_field="tags",
+    named_labels=True,
+)
+SPAN = KindSpec(
+    "span",
+    "adaptstilts.kinds.span:KIND",
+    headline=("f1", "exact_match"),
+    metrics=("f1", "exact_match"),
+    fields=("id", "question", "context", "answers"),
+)
+BITEXT = KindSpec(
+    "bitext",
+    "adaptstilts.kinds.bitext:KIND",
+    headline=("accuracy",),
+    metrics=("accuracy", "xsim"),
+    fields=("foreign", "english"),
+    searches=True,
+)
+MINING = KindSpec(
+    "mining",
+    "adaptstilts.kinds.mining:KIND",
+    headline=("f1",),
+    metrics=("f1", "precision", "recall", "oracle_f1", "oracle_precision", "oracle_recall"),
+    row_sets={"foreign": ("id", "text"), "english": ("id", "text"), "gold": ("foreign", "english")},
+    searches=True,
+)
+RANKING = KindSpec(
+    "ranking",
+    "adaptstilts.kinds.ranking:KIND",
+    headline=("map",),
+    metrics=("map",),
+    fields=("id", "query", "candidate", "text"),
+    shares_pool=True,
+)
+MASKED = KindSpec(
+    "masked",
+    "adaptstilts.kinds.masked_lm:KIND",
+    headline=("accuracy",),
+    metrics=("accuracy",),
+    fields=("text",),
+)
+
+
+def _name(spec: KindSpec) -> str:
+    return spec.name
+
+
+REGISTRY: Registry[KindSpec] = Registry(
+    "kind",
+    "adaptstilts.kinds",
+    name_of=_name,
+    is_member=lambda value: isinstance(value, KindSpec),
+    modules=(__name__,),
+)
+add = REGISTRY.add
+get = REGISTRY.get
+known = REGISTRY.known
