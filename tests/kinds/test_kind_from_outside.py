@@ -16,7 +16,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.plan import expand
 from adaptstilts.reports import choose, tables
 from adaptstilts.reports.records import records
-from adaptstilts.run import execute
+from adaptstilts.run import run_plan
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
@@ -38,7 +38,7 @@ def test_a_study_with_a_kind_from_outside(workspace: Workspace, tiny: Path) -> N
     plan = expand.expand(study.parse(json.dumps({**STUDY, "model": str(tiny), **changed})), workspace)
     trained = [phase for phase in plan.phases.values() if phase.kind == "train" and phase.task == "topics"]
     assert {phase.settings.warmup for phase in trained} == {0.25}, "the kind's default"
-    execute(plan, workspace)
+    run_plan(plan, workspace)
     found = records(plan, workspace.store)
     assert all(record.complete for record in found)
     topics = [record for record in found if record.task == "topics"]
@@ -61,7 +61,7 @@ def test_a_study_with_a_kind_from_outside(workspace: Workspace, tiny: Path) -> N
     choice = choose.choice(
         study.parse(json.dumps({**STUDY, "model": str(tiny), **changed})), workspace, "topics", rows=24
     )
-    execute(choice, workspace)
+    run_plan(choice, workspace)
     ranked = {ranking.predictor for ranking in choose.rankings(choice, workspace.store)}
     assert ranked == set(choose.PREDICTORS)
 
