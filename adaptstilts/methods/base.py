@@ -73,6 +73,20 @@ class Method(BaseModel):
         """Return whether tables compare the other methods of a study with this one."""
         return False
 
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Return why these settings make no sense on an encoder; None if they do.
+
+        Args:
+            shape: sizes of the encoder, see :class:`adaptstilts.models.locate.Model`.
+        """
+        depth = shape["layers"]
+        missing = [layer for layer in getattr(self, "leave_out", ()) if not 0 <= layer < depth]
+        if missing:
+            return f"the model has no layer {missing[0]}, its {depth} layers are counted from 0"
+        if self.changes_encoder and not self.layers(depth):
+            return "leaves out every layer of the model"
+        return None
+
     def why_not_stackable(self) -> str | None:
         """Return why two adapters with these settings cannot act one over the other; None if they can."""
         return None

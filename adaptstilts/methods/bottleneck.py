@@ -46,6 +46,13 @@ class Bottleneck(AdapterMethod):
     backend: ClassVar[str] = "adapters"
     default_lr: ClassVar[float] = 1e-4
 
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Refuse a reduction to less than one unit."""
+        hidden = shape["hidden"]
+        if self.reduction > hidden:
+            return f"reduction {self.reduction} is more than the model's hidden size; give at most {hidden}"
+        return super().why_not_on(shape)
+
     def why_not_stackable(self) -> str | None:
         """Refuse parallel adapters: the library runs only the top one of a stack."""
         return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else None

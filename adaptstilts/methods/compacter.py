@@ -49,18 +49,18 @@ class Compacter(AdapterMethod):
         """The feed-forward block alone has an adapter, but in placement ``double``."""
         return self.placement == "seq"
 
-    def trainable(self, shape: Mapping[str, int]) -> int:
-        """``n^3 + layers * modules * 3 (h + b)`` with ``b = h // reduction``: the shared matrices and every module.
-
-        Raises:
-            ConfigError: a size is no multiple of four.
-        """
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Refuse sizes that the Kronecker products cannot have."""
         hidden, bottleneck = shape["hidden"], shape["hidden"] // self.reduction
         if hidden % _N or bottleneck % _N or not bottleneck:
-            raise ConfigError(
-                f"method {self.label}: hidden size {hidden} and bottleneck {bottleneck} must be multiples of {_N};"
-                f" choose another reduction"
+            return (
+                f"hidden size {hidden} and bottleneck {bottleneck} must be multiples of {_N}; choose another reduction"
             )
+        return super().why_not_on(shape)
+
+    def trainable(self, shape: Mapping[str, int]) -> int:
+        """Return ``n^3 + layers * modules * 3 (h + b)`` with ``b = h // reduction``: shared matrices and modules."""
+        hidden, bottleneck = shape["hidden"], shape["hidden"] // self.reduction
         modules = len(self.layers(shape["layers"])) * (2 if self.placement == "double" else 1)
         return _N**3 + modules * 3 * (hidden + bottleneck)
 
@@ -70,7 +70,9 @@ class Compacter(AdapterMethod):
 
     def add(self, trunk: XLMRobertaModel, name: str) -> None:
         """Attach a new adapter."""
-        self.trainable({"hidden": trunk.config.hidden_size, "layers": len(trunk.encoder.layer)})
+        reason = self.why_not_on({"hidden": trunk.config.hidden_size, "layers": len(trunk.encoder.layer)})
+        if reason:
+            raise ConfigError(f"method {self.label}: {reason}")
         trunk.add_adapter(name, config=self._library_config())
 
     def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:

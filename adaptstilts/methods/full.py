@@ -34,6 +34,13 @@ class Full(Method):
         """Return whether every weight is trained."""
         return self == Full()
 
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Refuse to freeze more layers than there are, or all of them."""
+        depth = shape["layers"]
+        if self.freeze_layers < depth:
+            return None
+        return f"freeze_layers {self.freeze_layers} leaves no layer to train; the model has {depth}, give fewer"
+
     def layers(self, depth: int) -> tuple[int, ...]:
         """The layers that are trained."""
         return tuple(range(self.freeze_layers, depth))

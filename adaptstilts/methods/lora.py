@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods import _peft_library as with_peft
 from adaptstilts.methods.base import AdapterMethod, Method, ascending, read_json
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import XLMRobertaModel
 
 Linear = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
+_LARGEST_RANK = 1024
 _MODULE: dict[Linear, str] = {
     "query": "query",
     "key": "key",
@@ -51,7 +52,7 @@ class Lora(AdapterMethod):
     """
 
     kind: Literal["lora"] = "lora"
-    rank: int = Field(8, ge=1, le=1024)
+    rank: int = Field(8, ge=1, le=_LARGEST_RANK)
     alpha: float = Field(16.0, gt=0)
     targets: Annotated[tuple[Linear, ...], AfterValidator(_ordered)] = Field(
         ("query", "value"), strict=False, min_length=1
@@ -61,6 +62,13 @@ class Lora(AdapterMethod):
     leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     backend: ClassVar[str] = "peft"
     default_lr: ClassVar[float] = 3e-4
+
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Refuse a rank above that of the weights themselves."""
+        full_rank = min(min(_sides(target, shape)) for target in self.targets)
+        if self.rank > full_rank:
+            return f"rank {self.rank} is more than the weights of the model have; give at most {full_rank}"
+        return super().why_not_on(shape)
 
     def why_not_stackable(self) -> str | None:
         """Refuse DoRA: peft normalises by the base model's weights, whatever acts below."""
@@ -85,6 +93,11 @@ class Lora(AdapterMethod):
         """Ranks add up, and the scale is one."""
         first = super().merged_method(methods)
         rank = sum(getattr(method, "rank", 0) for method in methods)
+        if rank > _LARGEST_RANK:
+            raise ConfigError(
+                f"method {first.label}: ranks add up when adapters are merged, and {rank} is more than {_LARGEST_RANK};"
+                f" give smaller ranks or merge fewer adapters"
+            )
         alpha = rank**0.5 if getattr(first, "rank_stabilized", False) else float(rank)
         return first.model_copy(update={"rank": rank, "alpha": alpha})
 
@@ -117,10 +130,11 @@ class Lora(AdapterMethod):
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """``layers * sum over targets of rank (in + out)``, and ``out`` more for each with DoRA."""
-        hidden, inner = shape["hidden"], shape["intermediate"]
-        sizes = {"intermediate": (hidden, inner), "output": (inner, hidden)}
-        ends = [sizes.get(name, (hidden, hidden)) for name in self.targets]
-        return len(self.layers(shape["layers"])) * sum(self.rank * (n + out) + self.dora * out for n, out in ends)
+        one_layer = 0
+        for target in self.targets:
+            inputs, outputs = _sides(target, shape)
+            one_layer += self.rank * (inputs + outputs) + self.dora * outputs
+        return len(self.layers(shape["layers"])) * one_layer
 
     def add(self, trunk: XLMRobertaModel, name: str) -> None:
         """Attach a new update to every target."""
@@ -198,6 +212,13 @@ class Lora(AdapterMethod):
             layers_to_transform=kept,
             layers_pattern="layer" if kept is not None else None,
         )
+
+
+def _sides(target: Linear, shape: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many inputs and outputs a target has."""
+    hidden, inner = shape["hidden"], shape["intermediate"]
+    sides: dict[Linear, tuple[int, int]] = {"intermediate": (hidden, inner), "output": (inner, hidden)}
+    return sides.get(target, (hidden, hidden))
 
 
 def _targets(modules: Any, excluded: Any) -> tuple[Linear, ...]:

@@ -38,6 +38,12 @@ class Prefix(AdapterMethod):
     backend: ClassVar[str] = "adapters"
     default_lr: ClassVar[float] = 3e-4
 
+    def why_not_on(self, shape: Mapping[str, int]) -> str | None:
+        """Refuse a prefix that is longer than the longest text."""
+        if self.length > shape["positions"]:
+            return f"length {self.length} is more than the {shape['positions']} positions of the model; give fewer"
+        return super().why_not_on(shape)
+
     def why_not_mergeable(self) -> str | None:
         """Refuse: a weighted sum of the networks does not make the weighted sum of the prefixes."""
         return "a prefix is what a network makes, and averaged networks do not make averaged prefixes"

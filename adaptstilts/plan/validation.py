@@ -28,20 +28,13 @@ def check(study: Study, model: Model) -> None:
             raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
     check_language_adapters(study)
     check_compositions(study)
+    check_sizes(study, model)
     for arm in study.methods:
         below = arm.method.below
-        if not below.layers(model.shape["layers"]) and below.changes_encoder:
-            raise ConfigError(f"method {below.label}: leaves out every layer of the model")
         if not below.changes_encoder and any(part.task != "none" for part in study.intermediates):
             raise ConfigError(
                 f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
                 f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
-            )
-        outside = [i for i in getattr(below, "leave_out", ()) if not 0 <= i < model.shape["layers"]]
-        if outside:
-            raise ConfigError(
-                f"method {arm.method.label}: the model has no layer {outside[0]}, its"
-                f" {model.shape['layers']} layers are counted from 0"
             )
     if study.swap == "all":
         if all(arm.method.below.trains_encoder for arm in study.methods):
@@ -50,6 +43,20 @@ def check(study: Study, model: Model) -> None:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
     if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
         raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
+
+
+def check_sizes(study: Study, model: Model) -> None:
+    """Refuse settings of methods that make no sense on the model.
+
+    Raises:
+        ConfigError: the first such method.
+    """
+    used = [arm.method.below for arm in study.methods]
+    if study.language_adapters is not None:
+        used.append(study.language_adapters.method)
+    for method in used:
+        if reason := method.why_not_on(model.shape):
+            raise ConfigError(f"method {method.label}: {reason}")
 
 
 def _name(item: Part | Arm | int) -> object:

@@ -59,6 +59,7 @@ METHODS: dict[str, Method] = {
     "full": Full(),
     "full-frozen": Full(freeze_embeddings=True, freeze_layers=2),
     **CASES,
+    "seq-narrow": Bottleneck(reduction=32),  # one unit; studies refuse a reduction above the width
     "head": Head(),
     "head over full": Head(over=Full()),
     **{f"head over {name}": Head(over=CASES[name]) for name in ("seq", "seq-invertible", "parallel", "compacter")},

@@ -87,7 +87,7 @@ def test_defaults_leave_keys_as_they_were(make: Callable[..., Plan]) -> None:
         ({"kind": "head", "over": {**SEQ, "leave_out": [9]}}, "the model has no layer 9"),
         ({"kind": "head", "over": {"kind": "lora", "rank": 0}}, "rank"),
         ({"kind": "head", "over": "loar"}, "unknown method 'loar'; did you mean lora"),
-        ({"kind": "full", "freeze_layers": 4}, "leaves out every layer"),
+        ({"kind": "full", "freeze_layers": 4}, "leaves no layer to train"),
         ({"kind": "lora", "dora": True}, "cannot stand on mnli: DoRA scales whole weights"),
         ({"kind": "bottleneck", "placement": "parallel"}, "cannot stand on mnli: of parallel adapters"),
     ],
