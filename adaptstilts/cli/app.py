@@ -87,3 +87,21 @@ def print_results(found: Any, workspace: Workspace) -> None:
     from adaptstilts.reports import records, tables
 
     typer.echo(tables.render(records.records(found, workspace.store), "md", found.study.name), nl=False)
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version and stop, if ``--version`` was given."""
+    from adaptstilts import __version__
+
+    if wanted:
+        typer.echo(f"adaptstilts {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a verb."""

@@ -79,17 +79,14 @@ def retrieve(
         backend=backend,
     )
     names = [name.strip() for given in task for name in given.split(",") if name.strip()]
-    asked = retrieval_sweep.study(model, names, settings, languages)
-    length = max_length or min(settings.max_length, workspace.model(asked).shape["positions"] - 2)
-    asked = asked.model_copy(update={"retrieve": settings.model_copy(update={"max_length": length})})
-    plan = retrieval_sweep.expand(asked, workspace, adapter or ())
+    plan = retrieval_sweep.prepare(model, names, workspace, adapter or (), settings, languages, max_length)
     with Progress() as progress:
         outcome = runner.run_plan(plan, workspace, progress, device=device)
     found = retrieval_sweep.rows(plan, workspace.store)
     typer.echo(f"{len(outcome.done)} retrieve phases done now, {len(outcome.skipped)} before\n")
     typer.echo(retrieval_sweep.render(found), nl=False)
     if place is not None:
-        told = {"model": model, "settings": _told(asked.retrieve), "results": [row.json() for row in found]}
+        told = {"model": model, "settings": _told(plan.study.retrieve), "results": [row.json() for row in found]}
         with replacing(place) as file:
             file.write(json.dumps(told, indent=1, allow_nan=False) + "\n")
 

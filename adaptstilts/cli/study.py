@@ -168,7 +168,6 @@ def choose(
     debug: Debug = False,
 ) -> None:
     """Rank a study's intermediates for a target by cheap predictors, before the target is trained on them."""
-    from adaptstilts import run as runner
     from adaptstilts import study as configs
     from adaptstilts.cli.progress import Progress
     from adaptstilts.reports import choose as choosing
@@ -177,8 +176,7 @@ def choose(
 
     table_format = formats.for_output(form)
     workspace = open_workspace(store, data_root, offline)
-    found = choosing.choice(configs.load(config, overrides or ()), workspace, target, method, rows)
+    study = configs.load(config, overrides or ())
     with Progress() as progress:
-        runner.run_plan(found, workspace, progress)
-    ranked = choosing.rankings(found, workspace.store)
+        ranked = choosing.choose(study, workspace, target, method, rows, progress)
     typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)

@@ -20,6 +20,7 @@ from adaptstilts.plan.phases import PredictTransferPhase
 from adaptstilts.plan.stacking import Under
 from adaptstilts.plan.training import Trainings
 from adaptstilts.reports.records import Record, records
+from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Foresee, Part, Study
@@ -69,6 +70,35 @@ class Choice(Plan):
         super().__init__(full.study, full.model)
         self.full, self.target = full, target
         self.candidates: list[Candidate] = []
+
+
+def choose(
+    study: Study,
+    workspace: Workspace,
+    target: str,
+    method: str | None = None,
+    rows: int = 512,
+    listener: Listener | None = None,
+) -> list[Ranking]:
+    """Rank a study's intermediates for one of its targets; run the phases that this needs.
+
+    Args:
+        study: a study with two or more intermediates.
+        workspace: store and data.
+        target: a trained target task of the study.
+        method: only this method, by kind or label.
+        rows: training rows of each task that the predictors read.
+        listener: receives the progress of the phases.
+
+    Returns:
+        One ranking for each method and predictor.
+
+    Raises:
+        ConfigError: the target or method is not in the study, or there is only one intermediate.
+    """
+    plan = choice(study, workspace, target, method, rows)
+    run_plan(plan, workspace, listener)
+    return rankings(plan, workspace.store)
 
 
 def choice(study: Study, workspace: Workspace, target: str, method: str | None = None, rows: int = 512) -> Choice:

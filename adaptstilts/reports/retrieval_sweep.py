@@ -18,6 +18,7 @@ from adaptstilts.reports.formats import Table
 from adaptstilts.reports.formats.markdown import table_text
 from adaptstilts.reports.records import Record, records
 from adaptstilts.reports.tables import layers as layer_tables
+from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.select import adopted, standing
@@ -99,6 +100,57 @@ class Row:
             "seconds": self.seconds,
             **self.cost,
         }
+
+
+def retrieve(
+    model: str,
+    names: Sequence[str],
+    workspace: Workspace,
+    adapters: Sequence[str] = (),
+    settings: Retrieve | None = None,
+    languages: str = "all",
+    max_length: int | None = None,
+    listener: Listener | None = None,
+    device: str | None = None,
+) -> list[Row]:
+    """Score retrieval tasks with a base model, and with each of some adapters; nothing is trained.
+
+    Args:
+        model: built-in name, folder or hub id.
+        names: retrieval tasks.
+        workspace: store and data.
+        adapters: see :func:`expand`.
+        settings: how sentences are encoded and searched; None for the defaults.
+        languages: see :func:`study`.
+        max_length: maximum tokens of a sentence; None for the settings' or, if smaller, what the model has.
+        listener: receives the progress of the phases.
+        device: torch device; None for the GPU if there is one.
+
+    Returns:
+        One row for each task and adapter, the base model first.
+
+    Raises:
+        ConfigError, DataError, ArtifactError: see :func:`study` and :func:`expand`.
+    """
+    plan = prepare(model, names, workspace, adapters, settings or Retrieve(), languages, max_length)
+    run_plan(plan, workspace, listener, device=device)
+    return rows(plan, workspace.store)
+
+
+def prepare(
+    model: str,
+    names: Sequence[str],
+    workspace: Workspace,
+    adapters: Sequence[str],
+    settings: Retrieve,
+    languages: str,
+    max_length: int | None,
+) -> Plan:
+    """Return the plan that :func:`retrieve` runs; it has the same arguments."""
+    asked = study(model, names, settings, languages)
+    length = max_length or min(settings.max_length, workspace.model(asked).shape["positions"] - 2)
+    clipped = settings.model_copy(update={"max_length": length})
+    return expand(asked.model_copy(update={"retrieve": clipped}), workspace, adapters)
 
 
 def study(model: str, names: Sequence[str], settings: Retrieve, languages: str = "all") -> Study:

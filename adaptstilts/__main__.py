@@ -1,0 +1,5 @@
+"""Run the command line as ``python -m adaptstilts``."""
+
+from adaptstilts.cli import main
+
+main()
