@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
+from adaptstilts.runtime.loggers import Logger, select
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run_plan(
     listener: Listener | None = None,
     checkpoint_every: int | None = None,
     device: str | None = None,
+    loggers: Sequence[str | Logger] = (),
 ) -> Outcome:
     """Run every missing phase of a plan.
 
@@ -80,14 +82,17 @@ def run_plan(
         listener: told what happens.
         checkpoint_every: steps between checkpoints; None for one a minute (pretraining: every two minutes).
         device: torch device; None for the GPU where there is one.
+        loggers: what receives the curves of training phases beside ``log.jsonl``, by name or as instances.
 
     Raises:
+        ConfigError: no logger has that name.
         PhasesFailed: some phases failed while others finished; independent ones were all tried.
         AdaptstiltsError: the first failure, when nothing finished.
         ArtifactError, ResourceError: at once; a damaged entry or a full disk is everybody's problem.
         Interrupted: by SIGINT or SIGTERM, after a checkpoint.
     """
     listener = listener or Listener()
+    receivers = select(loggers)
     outcome = Outcome()
     order = plan.order()
     missing = [phase for phase in order if not workspace.store.has(phase.key)]
@@ -98,7 +103,7 @@ def run_plan(
         os.environ["HF_HUB_OFFLINE"] = "1"
     _check_space(plan, workspace, missing)
     with _signals() as stopping:
-        executor = _Executor(plan, workspace, listener, outcome, stopping, checkpoint_every, device)
+        executor = _Executor(plan, workspace, listener, outcome, stopping, checkpoint_every, device, receivers)
         for number, phase in enumerate(missing, 1):
             executor.one(phase, number, len(missing))
     if outcome.failed:
@@ -138,6 +143,7 @@ class _Executor:
         stopping: Callable[[], bool],
         checkpoint_every: int | None,
         device: str | None,
+        loggers: Sequence[Logger],
     ) -> None:
         from adaptstilts.runtime.context import Runtime
 
@@ -150,6 +156,7 @@ class _Executor:
             stop=stopping,
             checkpoint_every=checkpoint_every,
             device=device,
+            loggers=loggers,
         )
 
     def one(self, phase: Phase, number: int, total: int) -> None:

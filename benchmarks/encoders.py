@@ -29,10 +29,10 @@ from adaptstilts.metrics.bootstrap import Draws, paired_difference
 from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.models.weights import load_trunk
-from adaptstilts.phases.pretrain import new_model, save
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain import recipe as recipes
+from adaptstilts.pretrain.model import new_model, save
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan

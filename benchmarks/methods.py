@@ -44,10 +44,11 @@ from training import Timed, Variant, by_round, make_trainer
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.train import Trainer
 from adaptstilts.runtime.context import Meter
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import Frozen
+from adaptstilts.runtime.loop import Loop
 from adaptstilts.store.cache import TrunkCache
 
 FP32 = {"precision": "fp32"}
@@ -104,11 +105,12 @@ def bounded(values: Sequence[float], bar: float | None) -> dict[str, Any]:
 # Time and memory of a step
 
 
-def step(trainer: _Trainer, number: int) -> float:
+def step(trainer: Trainer, number: int) -> float:
     """Seconds of one training step."""
-    trainer.progress.step = number
+    loop = Loop(trainer)
+    loop.done = number
     start = now(trainer.encoder.device)
-    trainer._step()
+    loop.step()
     return now(trainer.encoder.device) - start
 
 
@@ -126,7 +128,7 @@ def times(size: Size, work: Path, device: str, names: Sequence[str]) -> dict[str
                 seconds[name].append(step(trainer, number))
         for name, own in seconds.items():  # the first step of each is the warm-up, and computes what is kept
             ratios = [a / b for a, b in itertools.islice(zip(own, seconds[FULL], strict=True), 1, None)]
-            trainable = sum(p.numel() for p in trainers[name].named.values())
+            trainable = sum(p.numel() for p in trainers[name].parameters.values())
             held = {"seconds": spread(own[1:]), "of_full": bounded(ratios, BARS.get(name)), "trainable": trainable}
             found.setdefault(name, {**held, "note": VARIANTS[name].note})
         del trainers
@@ -137,10 +139,10 @@ def times(size: Size, work: Path, device: str, names: Sequence[str]) -> dict[str
 def peak(name: str, size: Size, work: Path, device: str) -> int:
     """Peak bytes above those before the first step; what is computed once is there before."""
     trainer = make_trainer(VARIANTS[name], size, work, "even", device)
-    trainer._below(trainer.streams[0])
-    meter = Meter(trainer.encoder.device)
+    trainer.lower_states(trainer.streams[0])
+    meter, loop = Meter(trainer.encoder.device), Loop(trainer)
     for _ in range(size.memory_steps):
-        trainer._step()
+        loop.step()
     return meter.peak
 
 
@@ -162,7 +164,7 @@ def whole(size: Size, work: Path, device: str) -> dict[str, Any]:
     timed = {name: Timed(variant, size, work, device) for name, variant in WHOLE.items()}
     trainer = timed["kept"].trainer
     start = now(trainer.encoder.device)
-    trainer._below(trainer.streams[0])
+    trainer.lower_states(trainer.streams[0])
     built = now(trainer.encoder.device) - start
     for own in timed.values():
         own.warm()

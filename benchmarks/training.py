@@ -46,12 +46,12 @@ from transformers import TrainerCallback, TrainingArguments, XLMRobertaTokenizer
 
 from adaptstilts import study as config
 from adaptstilts.data.batches import epoch_order
-from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.train import Trainer
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.runtime.loop import Loop
 from adaptstilts.workspace import Workspace
 
 
@@ -89,7 +89,7 @@ MEMORY_RATIOS = {
 }
 
 
-def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: str) -> _Trainer:
+def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: str) -> Trainer:
     """The trainer of the last training phase of a study with this variant."""
     train = {"batch_size": size.batch, "epochs": 1, **variant.train}
     study = {"name": "benchmark", "model": str(work / "model"), "targets": ["mnli"], "languages": ["en"]}
@@ -102,7 +102,7 @@ def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: st
     for other in before:
         if not workspace.store.has(other.key):
             perform(other, runtime)
-    return _Trainer(phase, runtime, Checkpoints(workspace.store.work(phase.key)))
+    return Trainer(phase, runtime)
 
 
 # Our variants
@@ -134,6 +134,7 @@ class Timed:
     def __init__(self, variant: Variant, size: Size, work: Path, device: str) -> None:
         self.variant, self.batch = variant, size.batch
         self.trainer = make_trainer(variant, size, work, "data", device)
+        self.loop = Loop(self.trainer)
         settings, lengths = self.trainer.settings, self.trainer.streams[0].features.lengths
         bucket = settings.padding == "bucket"
         order = epoch_order(lengths, size.batch, self.trainer.phase.seed, 0, bucket)
@@ -150,9 +151,9 @@ class Timed:
         self.seconds.append(self._step(self.batches[number]))
 
     def _step(self, index: int) -> float:
-        self.trainer.progress.step = index
+        self.loop.done = index
         start = now(self.trainer.encoder.device)
-        self.trainer._step()
+        self.loop.step()
         return now(self.trainer.encoder.device) - start
 
     def describe(self) -> dict[str, Any]:
@@ -162,7 +163,7 @@ class Timed:
             "method": self.variant.method,
             "padding": settings.padding,
             "precision": "bf16 autocast" if self.trainer.bf16 else "fp32",
-            "trainable": sum(p.numel() for p in self.trainer.named.values()),
+            "trainable": sum(p.numel() for p in self.trainer.parameters.values()),
             "tokens_per_example": statistics.mean(self.widths[i] for i in self.batches),
             "tokens_per_example_of_epoch": statistics.mean(self.widths),
         }
@@ -313,9 +314,9 @@ def versus(rates: Sequence[float], others: Sequence[float], bar: float | None) -
 def peak(name: str, size: Size, work: Path, device: str) -> int:
     """Peak bytes above those before the first step, over some steps on batches of full length."""
     trainer = make_trainer(MEMORY[name], size, work, "long", device)
-    meter = Meter(trainer.encoder.device)
+    meter, loop = Meter(trainer.encoder.device), Loop(trainer)
     for _ in range(size.memory_steps):
-        trainer._step()
+        loop.step()
     return meter.peak
 
 

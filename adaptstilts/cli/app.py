@@ -35,6 +35,10 @@ BackendOption = Annotated[
     Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
     typer.Option("--backend", help="What searches exactly; changes no result. The fastest when not given."),
 ]
+TrackOption = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Logger that receives training curves too; may be repeated. log.jsonl is always on."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DEFAULT_STORE = Path("store")

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, Overrides, RootOption, StoreOption, app, open_workspace
+from adaptstilts.cli.app import (
+    DEFAULT_STORE,
+    Debug,
+    Offline,
+    Overrides,
+    RootOption,
+    StoreOption,
+    TrackOption,
+    app,
+    open_workspace,
+)
 
 
 @app.command()
@@ -26,16 +36,19 @@ def pretrain(
         int | None, typer.Option(help="Steps between checkpoints; one every two minutes when not given.", min=1)
     ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    track: TrackOption = None,
 ) -> None:
     """Make small multilingual encoders from aligned text: tokenizer, starting vectors, training."""
     from adaptstilts import run as runner
     from adaptstilts.cli.progress import Progress, pretrain_lines
     from adaptstilts.pretrain import recipe as recipes
+    from adaptstilts.runtime.loggers import select
 
+    loggers = select(track or ())
     workspace = open_workspace(store, data_root, offline)
     found = recipes.expand(recipes.load(config, overrides or ()), workspace, only or ())
     with Progress() as progress:
-        runner.run_plan(found, workspace, progress, checkpoint_every, device)
+        runner.run_plan(found, workspace, progress, checkpoint_every, device, loggers)
     for line in pretrain_lines(found, workspace.store):
         typer.echo(line)
     if export is not None:

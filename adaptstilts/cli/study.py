@@ -15,6 +15,7 @@ from adaptstilts.cli.app import (
     Overrides,
     RootOption,
     StoreOption,
+    TrackOption,
     app,
     open_plan,
     open_workspace,
@@ -36,16 +37,19 @@ def run(
         int | None, typer.Option(help="Training steps between checkpoints; once a minute when not given.", min=1)
     ] = None,
     device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    track: TrackOption = None,
 ) -> None:
     """Run a study: what is done is skipped, what was begun continues. Ends with the results."""
     from adaptstilts import run as runner
     from adaptstilts.cli.progress import Progress
+    from adaptstilts.runtime.loggers import select
 
+    loggers = select(track or ())
     workspace, plan = open_plan(config, overrides, store, data_root, offline)
     missing = len(plan.missing(workspace.store))
     typer.echo(f"{plan.study.name}: {len(plan.phases)} phases, {missing} to do, store {workspace.store.folder}")
     with Progress() as progress:
-        outcome = runner.run_plan(plan, workspace, progress, checkpoint_every, device)
+        outcome = runner.run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
     typer.echo(f"{len(outcome.done)} phases done now, {len(outcome.skipped)} were done before\n")
     print_results(plan, workspace)
 

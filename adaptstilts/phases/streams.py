@@ -25,99 +25,130 @@ from adaptstilts.runtime.layer_cache import Frozen
 from adaptstilts.study import Mixture, masked_text
 
 
-class Stream:
-    """Training rows of one task as batches, its dev rows, and its head.
+class BatchStream:
+    """The training rows of one task as batches, its dev rows, and its head.
+
+    Args:
+        spec: which task and rows, and their settings.
+        phase: the training phase.
+        runtime: reads the rows.
+        alone: True if the phase was planned with this stream only.
 
     Attributes:
-        name: of the task.
-        alone: whether it is the only one of its phase.
+        name: name of the task.
         task, kind: what is trained.
         settings: rows, batch size and lengths.
+        is_text: True for masked text.
+        is_only: True if the phase has no other stream.
         examples, features: to train on.
         dev_examples, dev_features: to select on; None for masked text.
+        per_epoch: number of batches.
         head: set once there is an encoder.
-        frozen: the layers whose states are read instead of computed; None where all are computed.
+        frozen: the layers whose states are read instead of computed; None if all are computed.
     """
 
     head: nn.Module
     frozen: Frozen | None = None
 
-    def __init__(self, own: phases.StreamSpec, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
-        self.name, self.alone, self.settings, self.seed = own.task, alone, own.settings, phase.seed
-        self.runtime, self.text = runtime, own.text is not None
-        self.task = masked_text.of(own.text) if own.text else runtime.task(own.task)
+    def __init__(self, spec: phases.StreamSpec, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
+        self.name, self.alone, self.settings, self.seed = spec.task, alone, spec.settings, phase.seed
+        self.runtime, self.is_text = runtime, spec.text is not None
+        self.task = masked_text.of(spec.text) if spec.text else runtime.task(spec.task)
         self.kind = kinds.trainable(self.task.kind)
-        giver = self.task if own.text or own.rows == own.task else runtime.task(own.rows)
-        names = own.digests(alone)
-        length = own.settings.max_length
-        assert giver.train is not None  # noqa: S101
-        self.examples, self.features = runtime.rows(
-            giver, giver.fill(giver.train), phase.data[names["train"]], length, own.settings.examples, phase.seed
-        )
+        self.is_only = len(phase.streams) == 1
+        self.examples, self.features = self._training_rows(spec, phase)
         self.dev_examples: Examples | None = None
         self.dev_features: Features | None = None
-        if "dev" in names:
-            assert self.task.dev is not None  # noqa: S101
-            english = self.task.fill(self.task.dev)
-            digest = phase.data[names["dev"]]
-            limit = own.settings.dev_examples
-            self.dev_examples, self.dev_features = runtime.rows(self.task, english, digest, length, limit)
-        self.lonely = len(phase.streams) == 1
-        self.per_epoch = math.ceil(len(self.features.items) / own.settings.batch_size)
+        if "dev" in spec.digests(alone):
+            self.dev_examples, self.dev_features = self._dev_rows(spec, phase)
+        self.per_epoch = math.ceil(len(self.features.items) / spec.settings.batch_size)
         self._epoch: tuple[int, list[list[int]]] = (-1, [])
 
-    @property
-    def fixed(self) -> bool:
-        """Whether its head stays as it is: the base model's own, where nothing but text is trained on."""
-        return self.text and self.lonely and getattr(self.head, "pretrained", False)
+    def _training_rows(self, spec: phases.StreamSpec, phase: TrainPhase) -> tuple[Examples, Features]:
+        is_own = spec.text is not None or spec.rows == spec.task
+        source_task = self.task if is_own else self.runtime.task(spec.rows)
+        assert source_task.train is not None  # noqa: S101
+        source = source_task.fill(source_task.train)
+        digest = phase.data[spec.digests(self.alone)["train"]]
+        settings = spec.settings
+        return self.runtime.rows(source_task, source, digest, settings.max_length, settings.examples, phase.seed)
 
-    def seen(self, encoder: Encoder, states: Tensor) -> Tensor:
-        """Last hidden states as its head sees them."""
-        return encoder.inverted(states) if self.text else states
+    def _dev_rows(self, spec: phases.StreamSpec, phase: TrainPhase) -> tuple[Examples, Features]:
+        assert self.task.dev is not None  # noqa: S101
+        english = self.task.fill(self.task.dev)
+        digest = phase.data[spec.digests(self.alone)["dev"]]
+        return self.runtime.rows(self.task, english, digest, spec.settings.max_length, spec.settings.dev_examples)
+
+    @property
+    def has_frozen_head(self) -> bool:
+        """True if only masked text is trained on and the head is the pretrained one of the base model."""
+        return self.is_text and self.is_only and getattr(self.head, "pretrained", False)
 
     @property
     def prefix(self) -> str:
-        """What the names of its head's weights begin with."""
+        """How the names of the head's parameters begin."""
         return "head." if self.alone else f"head.{self.name}."
 
-    def start(self, encoder: Encoder) -> None:
-        """Give it a new head."""
+    def label(self, metric: str) -> str:
+        """Return what the log calls one of its metrics."""
+        return metric if self.alone else f"{self.name}.{metric}"
+
+    def add_new_head(self, encoder: Encoder) -> None:
+        """Initialize a head that fits the encoder."""
         parts = ("head", self.seed) if self.alone else ("head", self.seed, self.name)
         self.head = heads.new(encoder, self.task, *parts)
 
+    def head_states(self, encoder: Encoder, states: Tensor) -> Tensor:
+        """Return what the head reads: last hidden states, with invertible adapters undone for masked text.
+
+        Args:
+            encoder: that computed them.
+            states: (sequences, tokens, hidden).
+        """
+        return encoder.inverted(states) if self.is_text else states
+
     def rows(self, turn: int) -> list[int]:
-        """The features of its n-th batch."""
+        """Return the numbers of the features in the n-th batch, counted over all epochs."""
         epoch, index = divmod(turn, self.per_epoch)
         if self._epoch[0] != epoch:
-            bucket = self.settings.padding == "bucket"
-            order = epoch_order(self.features.lengths, self.settings.batch_size, self.seed, epoch, bucket)
+            is_sorted = self.settings.padding == "bucket"
+            order = epoch_order(self.features.lengths, self.settings.batch_size, self.seed, epoch, is_sorted)
             self._epoch = (epoch, order)
         return self._epoch[1][index]
 
-    def outputs(self, encoder: Encoder, bf16: bool) -> list[Any]:
-        """What its head says of its dev rows."""
+    def _dev(self) -> tuple[Examples, Features]:
+        assert self.dev_examples is not None  # noqa: S101
         assert self.dev_features is not None  # noqa: S101
+        return self.dev_examples, self.dev_features
+
+    def outputs(self, encoder: Encoder, bf16: bool) -> list[Any]:
+        """Return the head's outputs for the dev rows.
+
+        Args:
+            encoder: with the adapters that are to act.
+            bf16: compute under autocast.
+        """
+        features = self._dev()[1]
         pad = self.runtime.tokenizer.pad
-        with self.frozen.over(self.dev_features) if self.frozen else nullcontext() as below:
-            return predict(encoder, self.head, self.kind, self.dev_features, pad, bf16, below=below)
+        with self.frozen.over(features) if self.frozen else nullcontext() as lower:
+            return predict(encoder, self.head, self.kind, features, pad, bf16, below=lower)
 
     def scores(self, encoder: Encoder, bf16: bool) -> dict[str, float]:
-        """Every metric on its dev rows."""
-        assert self.dev_examples is not None and self.dev_features is not None  # noqa: S101, PT018
-        rows = self.dev_examples.rows
-        found = self.kind.decode(self.outputs(encoder, bf16), self.dev_features, rows, self.task)
-        metrics = self.kind.score(found, self.kind.gold(rows, self.task), self.task, "en")
+        """Return every metric on the dev rows; see :meth:`outputs` for the arguments."""
+        examples, features = self._dev()
+        predictions = self.kind.decode(self.outputs(encoder, bf16), features, examples.rows, self.task)
+        gold = self.kind.gold(examples.rows, self.task)
+        metrics = self.kind.score(predictions, gold, self.task, "en")
         return {name: metric.value for name, metric in metrics.items()}
 
     def calibrate(self, encoder: Encoder, bf16: bool) -> None:
-        """Set what its head has that is not trained."""
-        assert self.dev_examples is not None and self.dev_features is not None  # noqa: S101, PT018
+        """Set what a head has that is not trained, from the dev rows; see :meth:`outputs` for the arguments."""
         if self.kind.calibrates(self.task):
-            outputs = self.outputs(encoder, bf16)
-            self.kind.calibrate(self.head, outputs, self.dev_features, self.dev_examples.rows, self.task)
+            examples, features = self._dev()
+            self.kind.calibrate(self.head, self.outputs(encoder, bf16), features, examples.rows, self.task)
 
     def result(self, steps: int) -> dict[str, Any]:
-        """What it says of itself in the phase's result."""
+        """Return its part of ``result.json``, given the number of steps that it had."""
         return {
             "steps": steps,
             "dev_examples": len(self.dev_examples.rows) if self.dev_examples else 0,
@@ -129,42 +160,62 @@ class Stream:
         }
 
 
-def streams(phase: TrainPhase, runtime: Runtime) -> list[Stream]:
-    """The streams of a phase; masked text, where there is some, is the last."""
-    own = phase.streams or (phases.StreamSpec(phase.task, phase.rows, phase.settings),)
-    return [Stream(stream, phase, runtime, alone=not phase.streams) for stream in own]
+def open_streams(phase: TrainPhase, runtime: Runtime) -> list[BatchStream]:
+    """Read the rows of a phase, one stream for each task; masked text comes last."""
+    specs = phase.streams or (phases.StreamSpec(phase.task, phase.rows, phase.settings),)
+    return [BatchStream(spec, phase, runtime, alone=not phase.streams) for spec in specs]
 
 
-def turns(found: Sequence[Stream], phase: TrainPhase) -> list[tuple[int, int]]:
-    """For every step: which stream, and how many batches it had before.
+def turns(streams: Sequence[BatchStream], phase: TrainPhase) -> list[tuple[int, int]]:
+    """Return for every step the number of its stream, and how many batches that stream had before.
 
     A mixture has as many steps as its tasks have batches in so many epochs, each task's rows counted up to the cap;
     masked text adds steps of its own.
+
+    Args:
+        streams: of the phase.
+        phase: epochs, largest number of steps, mixture, share of masked text.
     """
-    settings = phase.settings
-    tasked = [i for i, stream in enumerate(found) if not stream.text]
-    if len(found) == 1:
-        total = found[0].per_epoch * settings.epochs
-        return [(0, step) for step in range(min(total, settings.max_steps or total))]
-    sizes = [len(found[i].features.items) for i in tasked]
-    if phase.mixture and phase.mixture.cap:
-        sizes = [min(size, phase.mixture.cap) for size in sizes]
-    batches = sum(math.ceil(size / found[i].settings.batch_size) for i, size in zip(tasked, sizes, strict=True))
-    total = round(settings.epochs * batches / (1 - phase.masked))
-    total = min(total, settings.max_steps or total)
+    limit = phase.settings.max_steps
+    if len(streams) == 1:
+        total = streams[0].per_epoch * phase.settings.epochs
+        return [(0, step) for step in range(min(total, limit or total))]
+    tasks = [i for i, stream in enumerate(streams) if not stream.is_text]
+    sizes = _capped_sizes([streams[i] for i in tasks], phase.mixture)
+    batches = 0
+    for i, size in zip(tasks, sizes, strict=True):
+        batches += math.ceil(size / streams[i].settings.batch_size)
+    total = round(phase.settings.epochs * batches / (1 - phase.masked))
     weights = shares(sizes, phase.mixture) if phase.mixture else [1.0]
-    chances = [share * (1 - phase.masked) for share in weights] + [phase.masked] * (len(found) - len(tasked))
-    drawn = random.Random(f"turns-{phase.seed}").choices(range(len(found)), chances, k=total)
+    chances = [share * (1 - phase.masked) for share in weights] + [phase.masked] * (len(streams) - len(tasks))
+    return _drawn_turns(chances, min(total, limit or total), phase.seed)
+
+
+def _capped_sizes(streams: Sequence[BatchStream], mixture: Mixture | None) -> list[int]:
+    """Return the number of training rows of every stream, no more than the mixture's cap."""
+    sizes = [len(stream.features.items) for stream in streams]
+    if mixture and mixture.cap:
+        return [min(size, mixture.cap) for size in sizes]
+    return sizes
+
+
+def _drawn_turns(chances: Sequence[float], total: int, seed: int) -> list[tuple[int, int]]:
+    """Draw the stream of every step, and count its batches before."""
     before: Counter[int] = Counter()
     order = []
-    for stream in drawn:
-        order.append((stream, before[stream]))
-        before[stream] += 1
+    for number in random.Random(f"turns-{seed}").choices(range(len(chances)), chances, k=total):
+        order.append((number, before[number]))
+        before[number] += 1
     return order
 
 
 def shares(sizes: Sequence[int], mixture: Mixture) -> list[float]:
-    """How likely each task's turn is: proportional to its (capped) size, to a root of it, or equal."""
+    """Return the probability of each task's turn: proportional to its size, to a root of it, or equal.
+
+    Args:
+        sizes: number of rows of each task, capped.
+        mixture: how tasks are sampled.
+    """
     if mixture.sampling == "uniform":
         return [1 / len(sizes)] * len(sizes)
     power = 1 / mixture.temperature if mixture.sampling == "temperature" else 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +18,13 @@ Ints = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Sentences of all groups, one after the other.
+class TokenizedCorpus:
+    """The sentences of all groups, one after the other.
 
     Attributes:
         tokens: (tokens,) ids without special tokens.
         starts: (sentences + 1,) where each sentence begins; the last one is where all end.
-        group: (sentences,) number of the group; translations of each other share it.
+        group: (sentences,) number of the group; sentences of a group are translations of each other.
         language: (sentences,) index into the languages, English first.
     """
 
@@ -34,7 +34,7 @@ class Encoded:
     language: Ints
 
     def save(self, path: Path) -> None:
-        """Write the arrays."""
+        """Write the arrays as a safetensors file."""
         from safetensors.numpy import save_file
 
         save_file({item.name: np.ascontiguousarray(getattr(self, item.name)) for item in fields(self)}, str(path))
@@ -43,44 +43,62 @@ class Encoded:
         return len(self.group)
 
     def ids(self, sentence: int) -> list[int]:
-        """Token ids of one sentence."""
-        found: list[int] = self.tokens[self.starts[sentence] : self.starts[sentence + 1]].tolist()
-        return found
+        """Return the token ids of one sentence."""
+        ids: list[int] = self.tokens[self.starts[sentence] : self.starts[sentence + 1]].tolist()
+        return ids
 
     @cached_property
     def lengths(self) -> Ints:
-        """(sentences,) tokens of each."""
-        found: Ints = np.diff(self.starts)
-        return found
+        """(sentences,) number of tokens of each."""
+        lengths: Ints = np.diff(self.starts)
+        return lengths
 
     @cached_property
     def bounds(self) -> Ints:
-        """(groups + 1,) the first sentence of each group: groups are contiguous."""
+        """(groups + 1,) first sentence of each group; groups are contiguous."""
         count = int(self.group[-1]) + 1 if len(self) else 0
         return np.searchsorted(self.group, np.arange(count + 1)).astype(np.int32)
 
     def of_language(self, language: int) -> Ints:
-        """Numbers of the sentences of one language, in order."""
+        """Return the numbers of the sentences of one language, in order."""
         return np.flatnonzero(self.language == language).astype(np.int32)
 
 
-def encode(groups: Sequence[Mapping[str, str]], languages: Sequence[str], tokenizer: Tokenizer) -> Encoded:
-    """Tokenize groups; sentences without a token are left out."""
-    number = {code: i for i, code in enumerate(sorted(languages, key=lambda code: code != ENGLISH))}
-    rows = [(i, number[code], text) for i, group in enumerate(groups) for code, text in group.items()]
-    ids = tokenizer.ids([text for _, _, text in rows])
-    kept = [i for i, found in enumerate(ids) if found]
-    flat = [token for i in kept for token in ids[i]]
-    return Encoded(
-        tokens=np.array(flat, np.int32),
-        starts=np.cumsum([0] + [len(ids[i]) for i in kept]).astype(np.int32),
-        group=np.array([rows[i][0] for i in kept], np.int32),
-        language=np.array([rows[i][1] for i in kept], np.int32),
+def english_first(codes: Iterable[str]) -> list[str]:
+    """Return language codes in the order in which a tokenized corpus numbers them."""
+    return sorted(codes, key=lambda code: code != ENGLISH)
+
+
+def encode(groups: Sequence[Mapping[str, str]], languages: Sequence[str], tokenizer: Tokenizer) -> TokenizedCorpus:
+    """Tokenize groups of translations; sentences without a token are left out.
+
+    Args:
+        groups: language -> sentence, for each group.
+        languages: all codes that occur.
+        tokenizer: splits the sentences; its special tokens are not added.
+    """
+    number = {code: i for i, code in enumerate(english_first(languages))}
+    texts: list[str] = []
+    group_of: list[int] = []
+    language_of: list[int] = []
+    for i, group in enumerate(groups):
+        for code, text in group.items():
+            texts.append(text)
+            group_of.append(i)
+            language_of.append(number[code])
+    ids = tokenizer.ids(texts)
+    lengths = np.array([len(sentence) for sentence in ids], np.int64)
+    kept = lengths > 0
+    return TokenizedCorpus(
+        tokens=np.array([token for sentence in ids for token in sentence], np.int32),
+        starts=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int32),
+        group=np.array(group_of, np.int32)[kept],
+        language=np.array(language_of, np.int32)[kept],
     )
 
 
-def load(path: Path) -> Encoded:
-    """Read what :meth:`Encoded.save` wrote.
+def load(path: Path) -> TokenizedCorpus:
+    """Read what :meth:`TokenizedCorpus.save` wrote.
 
     Raises:
         ArtifactError: it is not such a file.
@@ -89,6 +107,6 @@ def load(path: Path) -> Encoded:
     from safetensors.numpy import load_file
 
     try:
-        return Encoded(**load_file(str(path)))
+        return TokenizedCorpus(**load_file(str(path)))
     except (SafetensorError, OSError, TypeError) as error:
         raise ArtifactError(f"{path}: not a tokenized corpus ({error})") from None

@@ -78,6 +78,11 @@ def state_of(named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
     return tensors
 
 
+def fits(tensors: Mapping[str, Tensor], named: Mapping[str, nn.Parameter]) -> bool:
+    """Return True if a checkpoint has the weights of all these parameters, in their shapes."""
+    return all(f"now/{key}" in tensors and tensors[f"now/{key}"].shape == value.shape for key, value in named.items())
+
+
 def restore(tensors: Mapping[str, Tensor], named: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
     """Put back what :func:`state_of` gave. A parameter counts its own steps: some steps may not concern it."""
     with torch.no_grad():

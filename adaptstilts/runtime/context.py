@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from adaptstilts.models.batching import Features
 from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.loggers import Logger, select
 from adaptstilts.store.cache import TrunkCache
 from adaptstilts.study import Precision
 from adaptstilts.tasks import Source, Task, kind_specs
@@ -39,6 +40,7 @@ class Runtime:
         stop: asked at every step; True makes a phase write a checkpoint and stop.
         checkpoint_every: steps between two checkpoints; None for one per ``checkpoint_seconds``.
         cache_gib: how much the hidden states that are kept for later phases may take on disk.
+        loggers: what receives the curves of training phases, by name or as instances; ``jsonl`` is always on.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Runtime:
         checkpoint_seconds: float = 60.0,
         device: str | None = None,
         cache_gib: float = CACHE_GIB,
+        loggers: Sequence[str | Logger] = (),
     ) -> None:
         self.workspace, self.report, self.stop = workspace, report, stop
         self._model, self._cache_gib = model, cache_gib
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
         self.device = _device(device)
+        self.loggers = select(loggers)
         self._labelled: dict[str, Task] = {}
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
 

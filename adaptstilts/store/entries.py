@@ -342,7 +342,6 @@ def predictions(language: str) -> JsonFile[Predictions]:
     return JsonFile(f"{PREDICTIONS}/{language}.json")
 
 
-def write_log(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write the log of a training phase: one line of JSON for each step."""
-    text = "".join(to_text(line, ascii_only=True) + "\n" for line in lines)
-    (folder / LOG).write_text(text, encoding="utf-8")
+def log_line(line: Mapping[str, Any]) -> str:
+    """Return one line of the log of a training phase, as it is written."""
+    return to_text(line, ascii_only=True) + "\n"

@@ -33,7 +33,7 @@ from adaptstilts.methods.head import Head
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.evaluate import _encoder
-from adaptstilts.phases.train import _model
+from adaptstilts.phases.setup import build_encoder
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase
@@ -147,7 +147,7 @@ class Filled:
 
     def fill(self, phase: TrainPhase) -> None:
         """An entry for a training phase, of weights that nothing has but it."""
-        self.starts[phase.task] = _model(phase, self.runtime, [])
+        self.starts[phase.task] = build_encoder(phase, self.runtime, [])
         with self.store.stage(phase.key) as staging:
             if isinstance(phase.method, Full):
                 encoder = self.full[phase.task] = Encoder(self.tiny)

@@ -17,15 +17,15 @@ from adaptstilts import study as config
 from adaptstilts.errors import Interrupted
 from adaptstilts.methods import fusion
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.train import Trainer
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase
 from adaptstilts.reports import tables
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import perform, run_plan
-from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.loop import Loop
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study
@@ -89,8 +89,8 @@ class Bench:
                 self.perform(phase)
         raise AssertionError(f"no phase trains {task}")
 
-    def trainer(self, phase: TrainPhase) -> _Trainer:
-        return _Trainer(phase, self.runtime(), Checkpoints(self.workspace.store.work(phase.key)))
+    def trainer(self, phase: TrainPhase) -> Trainer:
+        return Trainer(phase, self.runtime())
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_fusion_trains_only_itself_with_the_penalty(bench: Bench) -> None:
     phase = bench.until(bench.plan(compositions=["fuse"]), "udpos")
     trainer = bench.trainer(phase)
     place = tuple(f"entry_{key[:16]}" for key in phase.fuse)
-    trunk = {key for key in trainer.named if key.startswith("trunk.")}
+    trunk = {key for key in trainer.parameters if key.startswith("trunk.")}
     assert trunk == {f"trunk.{key}" for key in trainer.encoder.parameters()}
     assert all(".adapter_fusion_layer." in key for key in trunk)
     assert len(trunk) == 4 * 5
@@ -142,12 +142,12 @@ def test_fusion_trains_only_itself_with_the_penalty(bench: Bench) -> None:
             value.add_(0.3)
     trainer.encoder.trunk.eval()
     trainer.streams[0].head.eval()
-    trainer._backward(*trainer._batch(0))
-    held = {key: value.grad.clone() for key, value in trainer.named.items() if value.grad is not None}
+    trainer.batch_gradients(*trainer.batch(0))
+    held = {key: value.grad.clone() for key, value in trainer.parameters.items() if value.grad is not None}
     trainer.optimizer.zero_grad(set_to_none=True)
     trainer.fusion_values = []  # the same step without the penalty
-    trainer._backward(*trainer._batch(0))
-    for key, value in trainer.named.items():
+    trainer.batch_gradients(*trainer.batch(0))
+    for key, value in trainer.parameters.items():
         assert value.grad is not None
         more = 0.02 * (value.detach() - torch.eye(32)) if key.endswith(".value.weight") else 0.0
         assert torch.allclose(held[key], value.grad + more, atol=1e-6), key
@@ -197,20 +197,21 @@ def test_a_language_adapter_trains_alone_under_the_bases_own_head(lines: Path, t
     bench = Bench("builtin:nano", lines, tmp_path / "store")
     phase = bench.until(bench.plan(methods=[ON]), "language-en")
     trainer = bench.trainer(phase)
-    assert all(key.startswith("trunk.") for key in trainer.named)
-    assert any("invertible_adapters." in key for key in trainer.named)
+    assert all(key.startswith("trunk.") for key in trainer.parameters)
+    assert any("invertible_adapters." in key for key in trainer.parameters)
     head = {key: value.clone() for key, value in trainer.streams[0].head.state_dict().items()}
     pretrained = Encoder(bench.runtime().model.folder).language_model_head()
     assert all(torch.equal(value, pretrained[key]) for key, value in head.items())
+    loop = Loop(trainer)
     for _ in range(4):
-        trainer._step()
+        loop.step()
     assert all(torch.equal(value, head[key]) for key, value in trainer.streams[0].head.state_dict().items())
     assert all(value.grad is None for value in trainer.streams[0].head.parameters())
     result = bench.perform(phase)
     assert (result.json("result.json")["best_step"], result.json("result.json")["dev"]) == (4, {})
     assert result.json("result.json")["head"] == 0
     saved = {key.replace(".language-en.", ".x."): value for key, value in weights(result).items()}
-    now = {key.removeprefix("trunk.").replace(".language-en.", ".x."): v for key, v in trainer.named.items()}
+    now = {key.removeprefix("trunk.").replace(".language-en.", ".x."): v for key, v in trainer.parameters.items()}
     assert saved.keys() == now.keys()
     assert all(torch.equal(value, now[key]) for key, value in saved.items())
 
@@ -225,9 +226,9 @@ def test_the_language_models_states_go_through_the_inverse(lines: Path, tmp_path
     states = torch.randn(2, 3, encoder.hidden)
     changed = encoder.trunk.invertible_adapters_forward(states)
     assert not torch.allclose(changed, states, atol=1e-2)
-    assert torch.allclose(stream.seen(encoder, changed), states, atol=1e-4)
-    trainer._backward(*trainer._batch(0))
-    inverse = [value.grad for key, value in trainer.named.items() if "invertible_adapters" in key]
+    assert torch.allclose(stream.head_states(encoder, changed), states, atol=1e-4)
+    trainer.batch_gradients(*trainer.batch(0))
+    inverse = [value.grad for key, value in trainer.parameters.items() if "invertible_adapters" in key]
     assert all(grad is not None and grad.abs().sum() > 0 for grad in inverse)
 
 

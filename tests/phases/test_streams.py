@@ -14,7 +14,7 @@ from support.inputs import STUDY, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, Interrupted
-from adaptstilts.phases.streams import shares, streams, turns
+from adaptstilts.phases.streams import open_streams, shares, turns
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import TrainPhase
@@ -79,7 +79,7 @@ def test_shares() -> None:
 def test_a_mixture_has_the_batches_of_its_tasks(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, MULTI)
     phase = first(found, "multi")
-    own = streams(phase, runtime(workspace, found))
+    own = open_streams(phase, runtime(workspace, found))
     assert [stream.name for stream in own] == ["mnli", "squad", "social_i_qa"]
     sizes = [min(len(stream.features.items), 32) for stream in own]
     order = turns(own, phase)
@@ -93,7 +93,7 @@ def test_a_mixture_has_the_batches_of_its_tasks(tiny: Path, workspace: Workspace
 def test_many_turns_are_drawn_by_the_shares(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, MULTI, train={**STUDY["train"], "epochs": 400, "max_steps": None, "batch_size": 8})
     phase = first(found, "multi")
-    own = streams(phase, runtime(workspace, found))
+    own = open_streams(phase, runtime(workspace, found))
     sizes = [min(len(stream.features.items), 32) for stream in own]
     order = turns(own, phase)
     counts = Counter(number for number, _ in order)
@@ -104,7 +104,7 @@ def test_many_turns_are_drawn_by_the_shares(tiny: Path, workspace: Workspace) ->
 def test_masked_text_takes_steps_of_its_own(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, MASKED, train={**STUDY["train"], "epochs": 40, "max_steps": None, "batch_size": 8})
     phase = first(found, "mnli+masked")
-    own = streams(phase, runtime(workspace, found))
+    own = open_streams(phase, runtime(workspace, found))
     order = turns(own, phase)
     tasked = 40 * own[0].per_epoch
     assert len(order) == round(tasked / 0.75)
@@ -117,11 +117,12 @@ def test_a_task_beside_masked_text_is_not_capped(tiny: Path, workspace: Workspac
     """The cap is a mixture's: a task of any size keeps as many steps as it has without the text."""
     phase = first(planned(tiny, workspace, MASKED), "mnli+masked")
 
-    def stream(text: bool) -> Any:
-        features, own = SimpleNamespace(items=range(300_000)), SimpleNamespace(batch_size=1000)
-        return SimpleNamespace(text=text, settings=own, features=features, per_epoch=300)
+    def stream(is_text: bool) -> Any:
+        features = SimpleNamespace(items=range(300_000))
+        settings = SimpleNamespace(batch_size=1000)
+        return SimpleNamespace(is_text=is_text, settings=settings, features=features, per_epoch=300)
 
-    assert len(turns([stream(False), stream(True)], phase)) == round(2 * 300 / 0.75)
+    assert len(turns([stream(is_text=False), stream(is_text=True)], phase)) == round(2 * 300 / 0.75)
 
 
 def test_an_entry_of_a_mixture(tiny: Path, workspace: Workspace) -> None:

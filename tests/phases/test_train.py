@@ -21,7 +21,7 @@ from adaptstilts.errors import DataError, DivergedError, Interrupted
 from adaptstilts.kinds import heads
 from adaptstilts.models.batching import IGNORE
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.train import Trainer
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import TrainPhase
@@ -29,6 +29,7 @@ from adaptstilts.run import perform
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
+from adaptstilts.runtime.loop import Loop
 from adaptstilts.store.entries import Entry
 from adaptstilts.study import Train
 from adaptstilts.workspace import Workspace
@@ -62,8 +63,8 @@ class Bench:
         perform(phase, runtime)
         return self.workspace.store.entry(phase.key)
 
-    def trainer(self, phase: TrainPhase, **options: Any) -> _Trainer:
-        return _Trainer(phase, self.runtime(**options), Checkpoints(self.workspace.store.work(phase.key)))
+    def trainer(self, phase: TrainPhase, **options: Any) -> Trainer:
+        return Trainer(phase, self.runtime(**options))
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def flip(path: Path) -> None:
 def test_divergence_names_step_and_rows(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 1e30, "warmup": 0.0})
-    rows = here.trainer(phase)._batch(1)[1]
+    rows = here.trainer(phase).batch(1)[1]
     with pytest.raises(DivergedError, match="at step 1, learning rate") as caught:
         here.perform(phase)
     assert f"rows {rows} of mnli" in str(caught.value)
@@ -180,27 +181,28 @@ def test_bad_loss_stops_before_the_weights_change(bench: Callable[[], Bench]) ->
     here = bench()
     (phase,) = here.phases()
     trainer = here.trainer(phase)
-    trainer._step()
+    loop = Loop(trainer)
+    loop.step()
     with torch.no_grad():
         trainer.streams[0].head.out.bias[0] = float("nan")
-    before = {key: value.detach().clone() for key, value in trainer.named.items()}
+    before = {key: value.detach().clone() for key, value in trainer.parameters.items()}
     with pytest.raises(DivergedError, match=r"loss nan.* at step 1"):
-        trainer._step()
-    for key, value in trainer.named.items():
+        loop.step()
+    for key, value in trainer.parameters.items():
         assert torch.equal(value.nan_to_num(7.0), before[key].nan_to_num(7.0))
-    assert trainer.progress.step == 1
+    assert loop.done == 1
 
 
 def test_weights_that_are_not_finite_are_not_written(bench: Callable[[], Bench], tmp_path: Path) -> None:
     here = bench()
     (phase,) = here.phases()
     trainer = here.trainer(phase)
-    trainer._step()
-    trainer._select()
-    next(iter(trainer.best.values())).view(-1)[0] = float("inf")
+    Loop(trainer).step()
+    trainer.evaluate(8)
+    next(iter(trainer.selection.weights.values())).view(-1)[0] = float("inf")
     (tmp_path / "staging").mkdir()
     with pytest.raises(DivergedError, match="not finite"):
-        trainer._write(tmp_path / "staging")
+        trainer.write(tmp_path / "staging", 1)
     assert list((tmp_path / "staging").iterdir()) == []
 
 
@@ -229,7 +231,7 @@ def test_best_weights_are_those_of_the_best_dev_step(
 ) -> None:
     scores = [10.0, 40.0, 70.0, 70.0, 20.0, 60.0]
     given = iter(scores)
-    monkeypatch.setattr("adaptstilts.phases.train._score", lambda *_: {"accuracy": next(given)})
+    monkeypatch.setattr("adaptstilts.phases.train.dev_scores", lambda *_: {"accuracy": next(given)})
     here = bench()
     (phase,) = here.phases({"lr": 0.01, "eval_every": 2, "max_steps": 12}, methods=[method])
     entry = here.perform(phase)
@@ -239,17 +241,18 @@ def test_best_weights_are_those_of_the_best_dev_step(
         (2 * i + 1, score) for i, score in enumerate(scores)
     ]
     trainer = here.trainer(phase)
+    loop = Loop(trainer)
     for _ in range(6):
-        trainer._step()
+        loop.step()
     trunk = entry.folder / "encoder" / "model.safetensors" if method == "full" else adapter(entry)
     saved = {key.removeprefix("base_model.model."): value for key, value in load_file(trunk).items()}
     saved |= {f"head.{key}": value for key, value in load_file(entry.folder / "head" / "head.safetensors").items()}
-    for key, value in trainer.named.items():
+    for key, value in trainer.parameters.items():
         name = key.removeprefix("trunk.").replace("lora_A.mnli.", "lora_A.").replace("lora_B.mnli.", "lora_B.")
         assert torch.equal(saved[name], value), key
-    before = trainer.named["head.out.weight"].detach().clone()
-    trainer._step()
-    assert not torch.equal(trainer.named["head.out.weight"], before)
+    before = trainer.parameters["head.out.weight"].detach().clone()
+    loop.step()
+    assert not torch.equal(trainer.parameters["head.out.weight"], before)
 
 
 def test_dev_score_is_that_of_the_saved_weights(bench: Callable[[], Bench]) -> None:
@@ -288,13 +291,13 @@ def test_padding(bench: Callable[[], Bench], monkeypatch: pytest.MonkeyPatch, pa
         return states(ids, mask)
 
     monkeypatch.setattr(trainer.encoder, "states", watched)
-    expected = []
+    expected, loop = [], Loop(trainer)
     for step in range(trainer.streams[0].per_epoch):
-        lengths = [trainer.streams[0].features.items[row].length for row in trainer._batch(step)[1]]
+        lengths = [trainer.streams[0].features.items[row].length for row in trainer.batch(step)[1]]
         expected.append(max(lengths) if padding == "bucket" else 40)
-        trainer._step()
+        loop.step()
     assert widths == expected
-    orders = [trainer._batch(step)[1] for step in range(2 * trainer.streams[0].per_epoch)]
+    orders = [trainer.batch(step)[1] for step in range(2 * trainer.streams[0].per_epoch)]
     for epoch in (orders[: trainer.streams[0].per_epoch], orders[trainer.streams[0].per_epoch :]):
         assert sorted(row for batch in epoch for row in batch) == list(range(60))
     assert orders[: trainer.streams[0].per_epoch] != orders[trainer.streams[0].per_epoch :]
@@ -316,8 +319,8 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(bench: Callable[[], 
         trainer = here.trainer(phase)
         trainer.encoder.trunk.eval()
         trainer.streams[0].head.eval()
-        loss = trainer._backward(*trainer._batch(0))
-        found.append((loss, {key: value.grad.clone() for key, value in trainer.named.items()}))
+        loss = trainer.batch_gradients(*trainer.batch(0))
+        found.append((loss, {key: value.grad.clone() for key, value in trainer.parameters.items()}))
     (one, split), (two, whole) = found
     assert one == pytest.approx(two, rel=1e-5)
     assert split.keys() == whole.keys()
@@ -332,10 +335,10 @@ def test_gradient_is_that_of_the_mean_over_words(bench: Callable[[], Bench]) -> 
     trainer = here.trainer(phase)
     trainer.encoder.trunk.eval()
     trainer.streams[0].head.eval()
-    rows = trainer._batch(0)[1]
-    trainer._backward(trainer.streams[0], rows)
-    found = {key: value.grad.clone() for key, value in trainer.named.items()}
-    for value in trainer.named.values():
+    rows = trainer.batch(0)[1]
+    trainer.batch_gradients(trainer.streams[0], rows)
+    found = {key: value.grad.clone() for key, value in trainer.parameters.items()}
+    for value in trainer.parameters.values():
         value.grad = None
     losses = []
     for row in rows:
@@ -346,7 +349,7 @@ def test_gradient_is_that_of_the_mean_over_words(bench: Callable[[], Bench]) -> 
         losses.append(torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORE, reduction="none"))
     words = sum(sum(t != IGNORE for t in trainer.streams[0].features.items[row].target) for row in rows)
     (torch.cat(losses).sum() / words).backward()
-    for key, value in trainer.named.items():
+    for key, value in trainer.parameters.items():
         assert torch.allclose(found[key], value.grad, atol=1e-5), key
 
 
@@ -358,14 +361,15 @@ def test_what_is_under_the_target_stays_as_it_is(bench: Callable[[], Bench], met
     over = next(phase for phase in phases if phase.stack)
     held = content(here.perform(under))
     trainer = here.trainer(over)
-    ids = {id(value) for value in trainer.named.values()}
+    ids = {id(value) for value in trainer.parameters.values()}
     before = {k: v.detach().clone() for k, v in trainer.encoder.trunk.named_parameters() if id(v) not in ids}
-    start = {key: value.detach().clone() for key, value in trainer.named.items()}
+    start = {key: value.detach().clone() for key, value in trainer.parameters.items()}
+    loop = Loop(trainer)
     for _ in range(4):
-        trainer._step()
+        loop.step()
     now = dict(trainer.encoder.trunk.named_parameters())
     assert all(torch.equal(now[key], value) for key, value in before.items())
-    assert all(not torch.equal(start[key], value) for key, value in trainer.named.items())
+    assert all(not torch.equal(start[key], value) for key, value in trainer.parameters.items())
     saved = {name: value for name, value in load_file(adapter(here.workspace.store.entry(under.key))).items()}
     inside = {key: value for key, value in before.items() if f"entry_{under.key[:16]}" in key}
     assert len(inside) == len(saved)
@@ -403,8 +407,8 @@ def test_chain_continues_adapter_and_head(bench: Callable[[], Bench], method: An
     entry = here.perform(first)
     trainer = here.trainer(second)
     head = load_file(entry.folder / "head" / "head.safetensors")
-    assert all(torch.equal(trainer.named[f"head.{key}"], value) for key, value in head.items())
-    trunk = {key.removeprefix("trunk."): value for key, value in trainer.named.items() if key.startswith("trunk.")}
+    assert all(torch.equal(trainer.parameters[f"head.{key}"], value) for key, value in head.items())
+    trunk = {key.removeprefix("trunk."): value for key, value in trainer.parameters.items() if key.startswith("trunk.")}
     if method == "full":
         saved = load_file(entry.folder / "encoder" / "model.safetensors")
     else:
@@ -430,7 +434,7 @@ def test_full_target_starts_from_the_full_intermediate(bench: Callable[[], Bench
     entry = here.perform(phases[0])
     trainer = here.trainer(phases[1])
     saved = load_file(entry.folder / "encoder" / "model.safetensors")
-    trunk = {key.removeprefix("trunk."): value for key, value in trainer.named.items() if key.startswith("trunk.")}
+    trunk = {key.removeprefix("trunk."): value for key, value in trainer.parameters.items() if key.startswith("trunk.")}
     assert trunk.keys() <= saved.keys()
     assert all(torch.equal(saved[key], value) for key, value in trunk.items())
 
@@ -475,7 +479,7 @@ def test_weight_decay_spares_vectors(bench: Callable[[], Bench]) -> None:
     assert spared["weight_decay"] == 0
     assert {p.ndim for p in decayed["params"]} == {2}
     assert {p.ndim for p in spared["params"]} == {1}
-    assert len(decayed["params"]) + len(spared["params"]) == len(trainer.named)
+    assert len(decayed["params"]) + len(spared["params"]) == len(trainer.parameters)
 
 
 def test_half_precision_trains_to_finite_float32_weights(bench: Callable[[], Bench]) -> None:

@@ -142,7 +142,7 @@ def test_singular_vectors_bring_translations_together(entry: Path) -> None:
 def test_singular_vectors_equal_those_of_the_full_decomposition() -> None:
     random = np.random.default_rng(1)
     tokens = random.integers(4, 40, 600).astype(np.int32)
-    held = encoded.Encoded(
+    held = encoded.TokenizedCorpus(
         tokens,
         np.arange(0, 601, 6).astype(np.int32),
         np.arange(100).astype(np.int32) // 2,

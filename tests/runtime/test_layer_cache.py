@@ -24,6 +24,7 @@ from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.runtime.layer_cache import Layout, identity
+from adaptstilts.runtime.loop import Loop
 from adaptstilts.store import cache
 from adaptstilts.store.entries import Entry
 
@@ -86,9 +87,10 @@ def test_one_batch_has_the_bits_of_the_run_without_kept_states(bench: Callable[.
         here = bench(gib=gib)
         (phase,) = here.phases(one, methods=[method])
         trainer = here.trainer(phase)
-        trainer._step()
-        trainer._step()
-        found.append((trainer.progress.log, {key: value.detach().clone() for key, value in trainer.named.items()}))
+        loop = Loop(trainer)
+        loop.step()
+        loop.step()
+        found.append((loop.log.lines, {key: value.detach().clone() for key, value in trainer.parameters.items()}))
     assert found[0][0] == found[1][0]
     for key, value in found[0][1].items():
         assert torch.equal(value, found[1][1][key]), key
@@ -125,10 +127,11 @@ def test_bf16_gradients_survive_states_computed_without_gradient(bench: Callable
     here = bench(gib=0.0)
     (phase,) = here.phases({"precision": "bf16", "warmup": 0.0}, methods=[method])
     trainer = here.trainer(phase)
-    before = {key: value.detach().clone() for key, value in trainer.named.items()}
+    before = {key: value.detach().clone() for key, value in trainer.parameters.items()}
+    loop = Loop(trainer)
     for _ in range(2):
-        trainer._step()
-    for key, value in trainer.named.items():
+        loop.step()
+    for key, value in trainer.parameters.items():
         assert not torch.equal(value, before[key]), key
 
 
@@ -157,7 +160,7 @@ def test_continuing_gives_the_same_bits(bench: Callable[..., Bench], stops: list
 
 def fill(here: Bench, phase: TrainPhase) -> None:
     trainer = here.trainer(phase)
-    trainer._below(trainer.streams[0])
+    trainer.lower_states(trainer.streams[0])
 
 
 def test_stopped_while_states_are_computed(bench: Callable[..., Bench]) -> None:

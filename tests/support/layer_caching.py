@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts import study
-from adaptstilts.phases.train import _Trainer
+from adaptstilts.phases.train import Trainer
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
@@ -66,8 +65,8 @@ class Bench:
         perform(phase, runtime)
         return self.workspace.store.entry(phase.key)
 
-    def trainer(self, phase: TrainPhase, **options: Any) -> _Trainer:
-        return _Trainer(phase, self.runtime(**options), Checkpoints(self.workspace.store.work(phase.key)))
+    def trainer(self, phase: TrainPhase, **options: Any) -> Trainer:
+        return Trainer(phase, self.runtime(**options))
 
     @property
     def sets(self) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adaptstilts.phases.schedule import linear
+from adaptstilts.runtime.schedule import linear
 
 
 def test_shape() -> None:

@@ -1,0 +1,132 @@
+"""The model that is pretrained: XLM-R's architecture with a language-model head, its starting weights and its files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from adaptstilts.errors import ArtifactError
+from adaptstilts.models.encoder import generator
+from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.weights import read_tensors
+from adaptstilts.pretrain.encoded import TokenizedCorpus
+from adaptstilts.pretrain.recipe import Shape
+from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
+
+DROPOUT = 0.1  # of the written config; pretraining itself has none
+TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names
+
+
+def new_model(shape: Shape, vocabulary: int, positions: int) -> Any:
+    """Return an ``XLMRobertaForMaskedLM`` with random weights that depend on the shape's seed alone.
+
+    Args:
+        shape: hidden size, layers, heads, seed.
+        vocabulary: number of tokens.
+        positions: longest input in tokens.
+    """
+    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
+
+    config = XLMRobertaConfig(
+        vocab_size=vocabulary,
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.hidden,
+        max_position_embeddings=positions + PAD + 1,
+        pad_token_id=PAD,
+        bos_token_id=BEGIN,
+        eos_token_id=END,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        attn_implementation="sdpa",
+    )
+    with generator("weights", shape.seed):
+        return XLMRobertaForMaskedLM(config)
+
+
+def start_embeddings(model: Any, vectors: Tensor) -> None:
+    """Replace the random token embeddings by vectors; special tokens, and tokens without a vector, keep theirs.
+
+    The vectors are centred and scaled to one length, three times that of random rows: as output weights they then
+    start with even logits.
+
+    Args:
+        model: as :func:`new_model` returns it.
+        vectors: (vocabulary, hidden), zero for tokens that have none.
+    """
+    weight = model.roberta.embeddings.word_embeddings.weight
+    known = vectors.norm(dim=1) > 0
+    known[: len(SPECIAL)] = False
+    length = 3 * model.config.initializer_range * math.sqrt(vectors.shape[1])
+    with torch.no_grad():
+        centred = vectors[known] - vectors[known].mean(dim=0)
+        weight[known] = (functional.normalize(centred, dim=1) * length).to(weight)
+
+
+def start_bias(model: Any, corpus: TokenizedCorpus) -> None:
+    """Set the bias of the language-model head to the log frequencies of the tokens in the text."""
+    bias = model.lm_head.bias
+    counts = np.bincount(corpus.tokens, minlength=len(bias)) + 1.0
+    with torch.no_grad():
+        bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Fill a model with the weights that :func:`save` wrote.
+
+    Raises:
+        ArtifactError: they are those of another shape.
+    """
+    missing, unexpected = model.load_state_dict(read_tensors(path), strict=False)
+    if set(missing) != TIED or unexpected:
+        wrong = sorted(set(missing) ^ TIED) or unexpected
+        raise ArtifactError(f"{path}: the weights do not fit this shape: {', '.join(wrong[:3])}")
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write config and weights, language-model head included, such that this package and transformers load them."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = json.loads(model.config.to_json_string())
+    config |= {"architectures": ["XLMRobertaForMaskedLM"], "_name_or_path": ""}
+    config |= {"hidden_dropout_prob": DROPOUT, "attention_probs_dropout_prob": DROPOUT}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    tensors = {}
+    for key, value in model.state_dict().items():
+        if key not in TIED:
+            tensors[key] = value.detach().cpu().contiguous()
+    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
+
+
+def make_optimizer(parameters: dict[str, nn.Parameter], shape: Shape) -> torch.optim.Optimizer:
+    """Return a fused AdamW: the word embeddings have a rate of their own, one-dimensional weights no decay.
+
+    Args:
+        parameters: of the model, by name.
+        shape: learning rates and weight decay.
+    """
+    words, matrices, vectors = [], [], []
+    for key, value in parameters.items():
+        if "word_embeddings" in key:
+            words.append(value)
+        elif value.ndim > 1:
+            matrices.append(value)
+        else:
+            vectors.append(value)
+    groups = [
+        {"params": words, "weight_decay": 0.0, "share": shape.embedding_lr},
+        {"params": matrices, "weight_decay": shape.weight_decay, "share": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "share": 1.0},
+    ]
+    return torch.optim.AdamW(groups, lr=shape.lr, betas=(0.9, 0.98), eps=1e-8, fused=True)

@@ -1,0 +1,71 @@
+"""``run --track``: loggers by name, from outside the package, and what is said of an unknown one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adaptstilts import cli
+from adaptstilts.runtime import loggers
+from adaptstilts.runtime.loggers import Logger
+
+SMALL = {
+    "intermediates": ["none"],
+    "targets": ["udpos"],
+    "methods": ["bitfit"],
+    "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.001, "dev_examples": 12},
+}
+
+
+class Counting(Logger):
+    """Counts steps, whichever instance receives them."""
+
+    name = "counting"
+    steps = 0
+
+    def step(self, step: int, scalars: Mapping[str, Any]) -> None:
+        Counting.steps += 1
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the command line in this process and returns its exit code."""
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["adaptstilts", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            return int(stopped.code or 0)
+        return 0
+
+    return run
+
+
+def test_a_logger_by_name(
+    call: Callable[..., int], study_file: Callable[..., Path], data_root: Path, tmp_path: Path
+) -> None:
+    loggers.add(Counting)
+    try:
+        options = ("--store", tmp_path / "store", "--data-root", data_root, "--track", "counting", "--track", "jsonl")
+        assert call("run", study_file(**SMALL), *options) == 0
+    finally:
+        loggers.REGISTRY.remove("counting")
+    assert Counting.steps == 3
+
+
+@pytest.mark.parametrize("verb", ["run", "pretrain"])
+def test_an_unknown_logger(
+    call: Callable[..., int],
+    study_file: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+) -> None:
+    assert call(verb, study_file(**SMALL), "--store", tmp_path / "store", "--track", "jsonlines") == 2
+    assert "unknown logger 'jsonlines'; did you mean jsonl?" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
