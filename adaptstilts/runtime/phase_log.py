@@ -12,7 +12,7 @@ from adaptstilts.runtime.loggers.jsonl import JsonLines
 
 
 class PhaseLog:
-    """Collects the lines of a phase and passes them on.
+    """Collects the lines of a phase, and passes them on while it is open.
 
     ``log.jsonl`` belongs to the phase's entry: if it cannot be written, the phase fails. Any other logger that raises
     is switched off for the rest of the phase with one remark, because no training should be lost to its tracking.
@@ -24,14 +24,15 @@ class PhaseLog:
 
     def __init__(self, loggers: Sequence[Logger], remark: Callable[[str], None]) -> None:
         self.lines: list[dict[str, Any]] = []
-        self._file = JsonLines()
-        self._others = [logger for logger in loggers if not isinstance(logger, JsonLines)]
+        self._loggers = [JsonLines(), *(logger for logger in loggers if not isinstance(logger, JsonLines))]
+        self._active: list[Logger] = []
         self._remark = remark
 
     @contextlib.contextmanager
     def open(self, phase: LoggedPhase) -> Iterator[None]:
         """Start every logger, and tell each at the end how the phase ended."""
         ending: Ending = "failed"
+        self._active = list(self._loggers)
         try:
             self._send(lambda logger: logger.start(phase))
             yield
@@ -41,6 +42,7 @@ class PhaseLog:
             raise
         finally:
             self._send(lambda logger: logger.end(ending))
+            self._active = []
 
     def step(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Log one optimizer step; see :meth:`Logger.step`."""
@@ -53,11 +55,12 @@ class PhaseLog:
         self._send(lambda logger: logger.dev(step, scores))
 
     def _send(self, event: Callable[[Logger], None]) -> None:
-        event(self._file)
-        for logger in list(self._others):
+        for logger in list(self._active):
             try:
                 event(logger)
             except Exception as error:
-                self._others.remove(logger)
+                if isinstance(logger, JsonLines):
+                    raise
+                self._active.remove(logger)
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 self._remark(f"logger {logger.name} failed ({reason}); it is off for the rest of this phase")

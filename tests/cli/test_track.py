@@ -17,6 +17,7 @@ SMALL = {
     "intermediates": ["none"],
     "targets": ["udpos"],
     "methods": ["bitfit"],
+    "swap": "off",
     "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.001, "dev_examples": 12},
 }
 
