@@ -36,7 +36,8 @@ from adaptstilts.pretrain.model import new_model, save
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
-from adaptstilts.search.exact import neighbours, unit
+from adaptstilts.search import neighbours
+from adaptstilts.search.products import normalize
 from adaptstilts.study import parse
 from adaptstilts.tasks import Task, get
 from adaptstilts.workspace import Workspace
@@ -123,7 +124,7 @@ def singular(workspace: Workspace, own: Sequence[str], size: int = 320) -> dict[
             continue
         rows = read(split, task, kind_of(task.kind).check).rows
         sides = [_means(vectors, tokenizer.ids([row[side] for row in rows])) for side in ("english", "foreign")]
-        found, _ = neighbours(*(unit(side - side.mean(0)) for side in sides), 1)
+        found, _ = neighbours(*(normalize(side - side.mean(0)) for side in sides), 1)
         values[code] = 100 * float((found.ravel() == np.arange(len(rows))).mean())
     return {"size": size, **means(values, own)}
 

@@ -20,11 +20,10 @@ import torch
 from common import QUICK, RESULTS, arguments, machine, now, verdict, write
 
 from adaptstilts.runtime.context import Meter
-from adaptstilts.search import bucc
-from adaptstilts.search.exact import Vectors, neighbours, unit
-from adaptstilts.search.margin import scored
-from adaptstilts.search.mutual import mutual
-from adaptstilts.study import Backend
+from adaptstilts.search import bucc, mutual_neighbours, neighbours
+from adaptstilts.search.base import Vectors
+from adaptstilts.search.margin import best_pairs
+from adaptstilts.search.products import normalize
 
 WIDTH = 768
 NEIGHBOURS = 4
@@ -42,9 +41,9 @@ Ways = dict[str, Callable[[], Any]]
 def planted(rows: int, width: int) -> tuple[Vectors, Vectors]:
     """Two sides whose rows are pairs, in another order."""
     source = np.random.default_rng(0)
-    english = unit(source.standard_normal((rows, width), np.float32))
-    noise = unit(source.standard_normal((rows, width), np.float32))
-    return unit(english + NOISE * noise), np.ascontiguousarray(english[source.permutation(rows)])
+    english = normalize(source.standard_normal((rows, width), np.float32))
+    noise = normalize(source.standard_normal((rows, width), np.float32))
+    return normalize(english + NOISE * noise), np.ascontiguousarray(english[source.permutation(rows)])
 
 
 def floor(foreign: Vectors, english: Vectors, device: torch.device) -> None:
@@ -58,13 +57,13 @@ def floor(foreign: Vectors, english: Vectors, device: torch.device) -> None:
 
 def both(foreign: Vectors, english: Vectors, device: torch.device) -> Any:
     """Our search, in both directions."""
-    backend: Backend = "one-pass" if device.type == "cpu" else "faiss"
-    return mutual(foreign, english, NEIGHBOURS, backend)
+    backend = "one-pass" if device.type == "cpu" else "faiss"
+    return mutual_neighbours(foreign, english, NEIGHBOURS, backend)
 
 
 def mined(found: Any) -> peers.Pairs:
     """The pairs that neighbours give."""
-    pairs = bucc.one_to_one(scored(*found), -math.inf)
+    pairs = bucc.one_to_one(best_pairs(*found), -math.inf)
     return set(zip(pairs.foreign.tolist(), pairs.english.tolist(), strict=True))
 
 
@@ -77,7 +76,7 @@ def ways(foreign: Vectors, english: Vectors, device: torch.device) -> tuple[Ways
         "floor": lambda: floor(*sides, device),
     }
     if device.type != "cpu":
-        searches["ours, float16 index"] = lambda: mutual(*sides, NEIGHBOURS, "faiss-float16")
+        searches["ours, float16 index"] = lambda: mutual_neighbours(*sides, NEIGHBOURS, "faiss-float16")
     mining: Ways = {
         "ours": lambda: mined(both(*sides, device)),
         "sentence-transformers": lambda: peers.sentence_transformers(*sides, NEIGHBOURS),

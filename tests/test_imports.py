@@ -24,7 +24,7 @@ runtime retrieval pretrain phases run reports interop cli __main__
 """.split()
 HEAVY = {"torch", "transformers", "adapters", "peft", "accelerate", "datasets", "faiss", "tokenizers", "safetensors"}
 TORCH_FREE = """
-study plan.expand plan.swap store.store tasks methods workspace data.sources run reports.records reports.tables
+study plan.expand plan.swap store.store tasks methods search workspace data.sources run reports.records reports.tables
 reports.retrieval_sweep interop.adapters cli cli.progress
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
@@ -96,7 +96,7 @@ import importlib, sys
 loaded = importlib.import_module(sys.argv[1])
 if sys.argv[1] == "adaptstilts.tasks":
     loaded.known()
-if sys.argv[1] == "adaptstilts.methods":
+if sys.argv[1] in ("adaptstilts.methods", "adaptstilts.search"):
     loaded.known()
 print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """

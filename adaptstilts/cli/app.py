@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def check_backend(name: str) -> str:
+    """Return the name of a search backend.
+
+    Raises:
+        typer.BadParameter: no backend has it.
+    """
+    from adaptstilts import search
+
+    if reason := search.why_not_known(name):
+        raise typer.BadParameter(reason)
+    return name
+
+
 Config = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Overrides: key.path=value.", show_default=False)]
 StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTSTILTS_STORE", help="Folder of results.")]
@@ -32,8 +46,13 @@ RootOption = Annotated[
     typer.Option("--data-root", envvar="ADAPTSTILTS_DATA_ROOT", help="Local folder laid out like the hub."),
 ]
 BackendOption = Annotated[
-    Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"],
-    typer.Option("--backend", help="What searches exactly; changes no result. The fastest when not given."),
+    str,
+    typer.Option(
+        "--backend",
+        callback=check_backend,
+        help="Search backend: auto (the fastest), numpy, faiss, faiss-float16, one-pass, or that of a plug-in."
+        " It changes no result.",
+    ),
 ]
 TrackOption = Annotated[
     list[str] | None,

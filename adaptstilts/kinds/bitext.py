@@ -12,9 +12,9 @@ from typing import Any
 from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, accuracy
-from adaptstilts.search.exact import Found as Neighbours
+from adaptstilts.search import mutual_neighbours
+from adaptstilts.search.base import Neighbours
 from adaptstilts.search.margin import MARGINS
-from adaptstilts.search.mutual import mutual
 from adaptstilts.study import Margin, Retrieve
 from adaptstilts.tasks.base import Task
 
@@ -42,7 +42,7 @@ class Bitext:
     def search(self, rows: RowSets, sides: Mapping[str, SentenceVectors], settings: Retrieve) -> SearchResult:
         """The nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
         examples, english, foreign = rows[""], sides["english"], sides["foreign"]
-        ahead, back = mutual(foreign.rows(), english.rows(), settings.k, settings.backend)
+        ahead, back = mutual_neighbours(foreign.rows(), english.rows(), settings.k, settings.backend)
         nearest = back[0][:, 0]
         counts = {
             "direction": "english to foreign",

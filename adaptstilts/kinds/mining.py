@@ -19,8 +19,8 @@ from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, pair_metrics
 from adaptstilts.search import bucc
-from adaptstilts.search.exact import Rows as RowNumbers
-from adaptstilts.search.margin import Pairs, candidates
+from adaptstilts.search.base import RowNumbers
+from adaptstilts.search.margin import Pairs, candidate_pairs
 from adaptstilts.study import Retrieve
 from adaptstilts.tasks.base import Task
 
@@ -103,7 +103,7 @@ class Mining:
 
 def _from_dev(pairs: Pairs, gold: RowNumbers) -> tuple[float, dict[str, Any]]:
     """The threshold that is best on dev, and what is told of it."""
-    threshold = bucc.best_threshold(pairs.scores, bucc.correct(pairs, gold), len(gold))
+    threshold = bucc.best_threshold(pairs.scores, bucc.is_correct(pairs, gold), len(gold))
     return threshold, {"threshold": threshold, "dev_f1": 100 * bucc.quality(pairs, gold, threshold).f1}
 
 
@@ -112,9 +112,11 @@ def _mine(
 ) -> tuple[Pairs, RowNumbers]:
     """One-to-one pairs of a part, the best first, and its distinct gold pairs (g, 2); by first row of each text."""
     foreign, english = (sides[f"{part}.{name}"] for name in SIDES)
-    (first_f, group_f), (first_e, group_e) = bucc.merge(foreign.places), bucc.merge(english.places)
+    first_f, group_f = bucc.merge_equal_texts(foreign.places)
+    first_e, group_e = bucc.merge_equal_texts(english.places)
     vectors = foreign.rows(first_f), english.rows(first_e)
-    pairs = bucc.one_to_one(candidates(*vectors, settings.k, settings.backend, settings.margin, settings.retrieval))
+    candidates = candidate_pairs(*vectors, settings.k, settings.backend, settings.margin, settings.retrieval)
+    pairs = bucc.one_to_one(candidates)
     columns = [first_f[group_f[_gold(rows, part, "foreign")]], first_e[group_e[_gold(rows, part, "english")]]]
     gold = np.unique(np.stack(columns, axis=1), axis=0)
     return Pairs(first_f[pairs.foreign], first_e[pairs.english], pairs.scores), gold

@@ -22,7 +22,7 @@ from adaptstilts.errors import DataError
 from adaptstilts.kinds.base import TrainableDefaults
 from adaptstilts.metrics.scores import Metric, average_precision
 from adaptstilts.models.batching import Batch, Feature, Features
-from adaptstilts.search.exact import neighbours
+from adaptstilts.search import neighbours
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adaptstilts.data.examples import Examples
 from adaptstilts.metrics.scores import Metric
 from adaptstilts.models.batching import Feature, Features
-from adaptstilts.search.exact import Vectors
+from adaptstilts.search.base import Vectors
 
 if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Tokenizer

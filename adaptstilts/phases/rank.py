@@ -22,7 +22,8 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.runtime.context import Runtime, half_precision
 from adaptstilts.runtime.inference import predict
-from adaptstilts.search.exact import Vectors, neighbours
+from adaptstilts.search import neighbours
+from adaptstilts.search.base import Vectors
 from adaptstilts.tasks.base import POOL
 
 CHUNK = 2**12  # rows whose tokens are held at once

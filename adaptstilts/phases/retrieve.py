@@ -26,8 +26,8 @@ from adaptstilts.retrieval.encode import distinct
 from adaptstilts.retrieval.pooling import centred, default_layer
 from adaptstilts.retrieval.vector_cache import Encoded, Recipe, vectors
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.search.exact import unit
-from adaptstilts.search.mutual import check
+from adaptstilts.search import check_available
+from adaptstilts.search.products import normalize
 from adaptstilts.store import entries
 from adaptstilts.store.entries import EncodingCost
 
@@ -45,7 +45,7 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
         ResourceError: the backend that was asked for is not there.
         Interrupted: asked to stop; what was encoded is kept.
     """
-    check(phase.settings.backend)
+    check_available(phase.settings.backend)
     kind = kinds.searchable(tasks.get(phase.task).kind)
     rows = {code: _rows(phase, runtime, kind, code) for code in phase.languages}
     sentences = {(code, name): s for code, found in rows.items() for name, s in kind.sentences(found).items()}
@@ -104,7 +104,7 @@ class _Held:
         found = self.encoded.at(layer, own)
         if centering:
             found = centred(found, counts)
-        return SentenceVectors(unit(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
+        return SentenceVectors(normalize(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
 
 
 def _encode(

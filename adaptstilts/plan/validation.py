@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adaptstilts import languages, tasks
+from adaptstilts import languages, search, tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.models.locate import Model
 from adaptstilts.study import Arm, Part, Study
@@ -43,6 +43,8 @@ def check(study: Study, model: Model) -> None:
             raise ConfigError("swap: needs two or more intermediates and the composition stack")
     if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
         raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
+    if reason := search.why_not_known(study.retrieve.backend):
+        raise ConfigError(f"retrieve.backend: {reason}")
 
 
 def check_sizes(study: Study, model: Model) -> None:

@@ -12,7 +12,8 @@ from adaptstilts.models.encoder import masked_mean
 from adaptstilts.pretrain.batches import padded
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD
-from adaptstilts.search.exact import neighbours, unit
+from adaptstilts.search import neighbours
+from adaptstilts.search.products import normalize
 
 BATCH = 64  # sentences
 
@@ -47,7 +48,7 @@ def layer_accuracy(
 def _share_of_translations(vectors: NDArray[np.float32]) -> float:
     """Return how often row i of the first half has row i of the second half as its nearest neighbour."""
     first, second = np.split(vectors, 2)
-    nearest = neighbours(unit(first), unit(second), 1)[0][:, 0]
+    nearest = neighbours(normalize(first), normalize(second), 1)[0][:, 0]
     return float(np.mean(nearest == np.arange(len(first))))
 
 

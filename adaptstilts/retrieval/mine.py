@@ -30,15 +30,14 @@ from adaptstilts.retrieval.text_file import Lines, scan
 from adaptstilts.retrieval.vector_cache import Recipe, identity, resolved, vectors
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.search import bucc, sharded
+from adaptstilts.search import AUTO, bucc, check_available, sharded
 from adaptstilts.search import faiss as indexes
-from adaptstilts.search.exact import unit
-from adaptstilts.search.margin import NEIGHBOURS, Pairs, scored
-from adaptstilts.search.mutual import check
-from adaptstilts.search.workers import each
+from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
+from adaptstilts.search.products import normalize
+from adaptstilts.search.workers import map_pieces
 from adaptstilts.store.select import adopted, standing
 from adaptstilts.store.store import Store
-from adaptstilts.study import Backend, Margin, Pooling, Precision, Retrieval
+from adaptstilts.study import Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
 
 VERSION = 2
@@ -61,12 +60,12 @@ class Settings:
         precision: of the encoder.
         max_length: tokens of a sentence; None for 256, or what the model has.
         margin: see :mod:`adaptstilts.search.margin`.
-        retrieval: see :func:`adaptstilts.search.margin.scored`.
+        retrieval: see :func:`adaptstilts.search.margin.best_pairs`.
         k: neighbours that make a neighbourhood.
         threshold: pairs must score at least so much; None keeps all that score above zero.
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, kept and searched at a time.
-        backend: of an exact search, see :func:`adaptstilts.search.mutual.mutual`.
+        backend: of an exact search, see :func:`adaptstilts.search.mutual_neighbours`.
     """
 
     model: str
@@ -81,7 +80,7 @@ class Settings:
     threshold: float | None = None
     index: str | None = None
     shard: int = SHARD
-    backend: Backend = "auto"
+    backend: str = AUTO
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def mine(
         out: gets one line a pair, the best first: score, line numbers, sentences; whole or not at all.
         settings: how.
         workspace: its store keeps what was made.
-        ray: see :func:`adaptstilts.search.workers.each`.
+        ray: see :func:`adaptstilts.search.workers.map_pieces`.
         device: torch device; None for the GPU where there is one.
         report: told how far it is.
 
@@ -152,7 +151,7 @@ def mine(
         left, right = (job.encoded(name, file, folder, ray, report) for name, file in zip(SIDES, files, strict=True))
         found = job.searched(left, right, folder, ray, report)
         least = settings.threshold
-        choices = scored(found.ahead, found.back, settings.margin, settings.retrieval)
+        choices = best_pairs(found.forward, found.backward, settings.margin, settings.retrieval)
         pairs = bucc.one_to_one(choices, 0.0 if least is None or least > 0 else -math.inf)
         written = pairs if least is None else pairs.at(pairs.scores >= least)
         _write(place, written, *files)
@@ -199,7 +198,7 @@ def encode(job: Encoding, report: Report = lambda line, done, total: None) -> No
     runtime.report = report
     made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
     hashed_arrays.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
-    hashed_arrays.save(Path(job.out), _=unit(made.at(job.recipe.layers[0])))
+    hashed_arrays.save(Path(job.out), _=normalize(made.at(job.recipe.layers[0])))
     failpoint("mine:after-shard")
 
 
@@ -230,8 +229,8 @@ class _Job:
         if length > most:
             raise ConfigError(f"--max-length {length}: the model takes at most {most} tokens")
         if settings.index is not None:
-            indexes.empty(settings.index, shape["hidden"])
-        check(settings.backend)
+            indexes.build_empty(settings.index, shape["hidden"])
+        check_available(settings.backend)
         recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
         self.recipe = resolved(recipe, self.runtime)
 
@@ -260,7 +259,7 @@ class _Job:
             with disk_faults(folder):
                 for searched in (path for path in folder.iterdir() if path.is_dir()):
                     shutil.rmtree(searched)
-        for done, _ in enumerate(each(encode if ray else partial(encode, report=report), jobs, ray), 1):
+        for done, _ in enumerate(map_pieces(encode if ray else partial(encode, report=report), jobs, ray), 1):
             report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
         made = {
             path: (hashed_arrays.held(path), hashed_arrays.held(_cut(path)))
@@ -271,7 +270,7 @@ class _Job:
             raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
         return _Side([vectors for vectors, _ in found], sum(int(np.load(cut)) for _, cut in found))
 
-    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> sharded.Mutual:
+    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> sharded.ShardedNeighbours:
         """The neighbours of both sides; what was searched before is not searched again."""
         asked = self.settings
         near = folder / (f"k{asked.k}" if asked.index is None else hashing.of([asked.index, asked.k]))
@@ -279,7 +278,7 @@ class _Job:
         def told(done: int, total: int) -> None:
             report(f"search: {done} of {total} pieces", done, total)
 
-        return sharded.mutual(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
+        return sharded.search_shards(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
 
 
 def _scanned(path: Path) -> Lines:

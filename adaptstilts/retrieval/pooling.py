@@ -14,7 +14,7 @@ from torch import Tensor
 from adaptstilts.models.batching import Feature
 from adaptstilts.models.encoder import masked_mean
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.search.exact import Vectors
+from adaptstilts.search.base import Vectors
 from adaptstilts.study import Pooling
 
 # states (sequences, tokens, hidden), ids and mask (sequences, tokens) -> (sequences, hidden) float32

@@ -29,7 +29,7 @@ from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime, half_precision
-from adaptstilts.search.exact import Vectors
+from adaptstilts.search.base import Vectors
 from adaptstilts.store.store import Store
 from adaptstilts.study import Pooling, Precision
 

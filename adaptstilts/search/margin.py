@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.search.exact import Found, Rows, Scores, Vectors
-from adaptstilts.search.mutual import mutual
-from adaptstilts.study import Backend, Margin, Retrieval
+from adaptstilts.search import AUTO, mutual_neighbours
+from adaptstilts.search.base import Neighbours, RowNumbers, Scores, Vectors
+from adaptstilts.study import Margin, Retrieval
 
 NEIGHBOURS = 4
 
@@ -23,20 +23,20 @@ NEIGHBOURS = 4
 class Pairs:
     """Scored pairs: row numbers on both sides and scores, (p,) each."""
 
-    foreign: Rows
-    english: Rows
+    foreign: RowNumbers
+    english: RowNumbers
     scores: Scores
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def at(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> Pairs:
-        """Some of the pairs: by number or by mask."""
+        """Return some of the pairs, by position or by mask."""
         return Pairs(self.foreign[which], self.english[which], self.scores[which])
 
 
 def ratio(cosines: Scores, means: Scores) -> Scores:
-    """Ratio margin a / b (equation 2 of the paper, with its margin function ``ratio``).
+    """Compute the ratio margin a / b (equation 2 of the paper, with its margin function ``ratio``).
 
     Args:
         cosines: of pairs, any shape.
@@ -48,12 +48,12 @@ def ratio(cosines: Scores, means: Scores) -> Scores:
 
 
 def distance(cosines: Scores, means: Scores) -> Scores:
-    """Distance margin a - b (equation 2 of the paper, with its margin function ``distance``)."""
+    """Compute the distance margin a - b (equation 2 of the paper, with its margin function ``distance``)."""
     return cosines - means
 
 
 def absolute(cosines: Scores, means: Scores) -> Scores:
-    """The cosine a alone (equation 2 of the paper, with its margin function ``absolute``)."""
+    """Return the cosine a alone (equation 2 of the paper, with its margin function ``absolute``)."""
     return cosines
 
 
@@ -64,80 +64,88 @@ MARGINS: Mapping[Margin, Callable[[Scores, Scores], Scores]] = {
 }
 
 
-def candidates(
+def candidate_pairs(
     foreign: Vectors,
     english: Vectors,
     k: int = NEIGHBOURS,
-    backend: Backend = "auto",
+    backend: str = AUTO,
     margin: Margin = "ratio",
     retrieval: Retrieval = "max",
 ) -> Pairs:
-    """The best partner of every sentence by margin.
-
-    Only the ``k`` nearest neighbours of a sentence are scored; equal scores go to the nearer one, then to the
-    smaller row. A pair that both of its sentences choose is there once.
+    """Search both sides and pair every sentence with its best partner by margin.
 
     Args:
         foreign: (n, d) float32, unit length.
         english: (m, d) float32, unit length.
-        k: neighbours on the other side; all where there are fewer.
-        backend: see :func:`adaptstilts.search.mutual.mutual`; the answer does not depend on it.
+        k: neighbours on the other side; all if there are fewer.
+        backend: name of a search backend; the result does not depend on it.
         margin: ``ratio``, ``distance`` or ``absolute``.
-        retrieval: see :func:`scored`.
+        retrieval: see :func:`best_pairs`.
 
     Returns:
-        At most n + m pairs, in the order of foreign and then English rows.
+        As :func:`best_pairs`.
 
     Raises:
         DataError: shapes that do not fit, an empty side, or a value that is not finite.
     """
-    return scored(*mutual(foreign, english, k, backend), margin, retrieval)
+    return best_pairs(*mutual_neighbours(foreign, english, k, backend), margin, retrieval)
 
 
-def scored(ahead: Found, back: Found, margin: Margin = "ratio", retrieval: Retrieval = "max") -> Pairs:
-    """The best partner of every sentence by margin, from the neighbours in both directions.
+def best_pairs(
+    forward: Neighbours, backward: Neighbours, margin: Margin = "ratio", retrieval: Retrieval = "max"
+) -> Pairs:
+    """Pair every sentence with its best partner by margin, from the neighbours in both directions.
+
+    Only the ``k`` nearest neighbours of a sentence are scored; equal scores go to the nearer one, then to the smaller
+    row. A pair that both of its sentences choose is returned once.
 
     Args:
-        ahead: English rows next to every foreign one, the nearest first, and cosines: (n, k) each.
-        back: foreign rows next to every English one: (m, k) each.
+        forward: English neighbours of every foreign row (n, k), with cosines.
+        backward: foreign neighbours of every English row (m, k), with cosines.
         margin: ``ratio``, ``distance`` or ``absolute``.
         retrieval: whose choices count (section 3 of the paper): ``forward`` those of foreign sentences, ``backward``
             those of English ones, ``intersect`` those that both make, ``max`` all, of which the best are then taken
             one-to-one (:func:`adaptstilts.search.bucc.one_to_one`).
+
+    Returns:
+        At most n + m pairs, in the order of foreign and then English rows.
     """
     score = MARGINS[margin]
-    foreign_means, english_means = ahead[1].mean(axis=1), back[1].mean(axis=1)
-    there, there_scores = _choose(*ahead, foreign_means, english_means, score)
-    here, here_scores = _choose(*back, english_means, foreign_means, score)
-    forward = Pairs(np.arange(len(there)), there, there_scores)
-    backward = Pairs(here, np.arange(len(here)), here_scores)
+    foreign_means, english_means = forward.products.mean(axis=1), backward.products.mean(axis=1)
+    english, forward_scores = _best_partners(forward, foreign_means, english_means, score)
+    foreign, backward_scores = _best_partners(backward, english_means, foreign_means, score)
+    of_foreign = Pairs(np.arange(len(english)), english, forward_scores)
+    of_english = Pairs(foreign, np.arange(len(foreign)), backward_scores)
     if retrieval == "forward":
-        return forward
+        return of_foreign
     if retrieval == "backward":
-        return backward.at(np.lexsort((backward.english, backward.foreign)))
+        return of_english.at(np.lexsort((of_english.english, of_english.foreign)))
     if retrieval == "intersect":
-        return forward.at(here[there] == forward.foreign)
+        return of_foreign.at(foreign[english] == of_foreign.foreign)
     pairs = Pairs(
-        np.concatenate([forward.foreign, backward.foreign]),
-        np.concatenate([forward.english, backward.english]),
-        np.concatenate([forward.scores, backward.scores]),
+        np.concatenate([of_foreign.foreign, of_english.foreign]),
+        np.concatenate([of_foreign.english, of_english.english]),
+        np.concatenate([of_foreign.scores, of_english.scores]),
     )
-    _, first = np.unique(pairs.foreign * len(here) + pairs.english, return_index=True)
+    _, first = np.unique(pairs.foreign * len(foreign) + pairs.english, return_index=True)
     return pairs.at(first)
 
 
-def _choose(
-    rows: Rows, cosines: Scores, own: Scores, other: Scores, score: Callable[[Scores, Scores], Scores]
-) -> tuple[Rows, Scores]:
-    """The neighbour with the best margin of every sentence, and the margin.
+def _best_partners(
+    neighbours: Neighbours, means: Scores, other_means: Scores, score: Callable[[Scores, Scores], Scores]
+) -> tuple[RowNumbers, Scores]:
+    """Choose the neighbour with the best margin for every sentence.
 
     Args:
-        rows: (n, k) neighbours, the nearest first.
-        cosines: (n, k).
-        own: (n,) means of this side.
-        other: (m,) means of the other side.
+        neighbours: (n, k).
+        means: (n,) mean cosine of each neighbourhood on this side.
+        other_means: (m,) the same on the other side.
         score: the margin.
+
+    Returns:
+        The chosen rows and their margins, (n,) each.
     """
-    scores = score(cosines, (own[:, None] + other[rows]) / 2)
+    scores = score(neighbours.products, (means[:, None] + other_means[neighbours.rows]) / 2)
     best = scores.argmax(axis=1)[:, None]
-    return np.take_along_axis(rows, best, axis=1)[:, 0], np.take_along_axis(scores, best, axis=1)[:, 0]
+    rows = np.take_along_axis(neighbours.rows, best, axis=1)
+    return rows[:, 0], np.take_along_axis(scores, best, axis=1)[:, 0]

@@ -1,15 +1,17 @@
-"""Neighbours in both directions between collections that lie in shards on disk.
+"""Neighbours in both directions between collections that are stored in shards on disk.
 
-Every shard of one side is searched in every shard of the other, and the k nearest of all are the k nearest of those:
-the result is that of one search, whatever the shards. What a piece of this gave is one file, renamed into place when it
-is whole, so that an interrupted search continues, and pieces can be done by many workers that see the same files.
+Every shard of one side is searched in every shard of the other, and the k nearest of all are among the k nearest of
+each: the result is that of one search, whatever the shards. The result of such a piece is one file, renamed into place
+when it is complete, so that an interrupted search continues, and pieces can be spread over workers that see the same
+files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,54 +20,59 @@ import numpy as np
 from adaptstilts.errors import ResourceError
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.hashed_arrays import held, save
-from adaptstilts.search import faiss as indexes
-from adaptstilts.search.exact import Approximate, Found, Vectors, approximated, grouped
-from adaptstilts.search.mutual import mutual as both
-from adaptstilts.search.workers import each
-from adaptstilts.study import Backend
+from adaptstilts.search import AUTO, faiss, mutual_neighbours
+from adaptstilts.search.approximate import ApproximateNeighbours, approximate_neighbours
+from adaptstilts.search.base import Neighbours, Vectors
+from adaptstilts.search.products import concatenate, top_k
+from adaptstilts.search.workers import map_pieces
 
 _SAMPLED = 1000  # queries whose recall is measured, over all pieces
+FORWARD, BACKWARD = "ahead", "back"  # in file names: from foreign to English rows, and from English to foreign ones
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One shard searched in another, in both directions; with an approximate index in one.
+    """One shard searched in another: exactly in both directions, or approximately in one.
 
     Attributes:
         foreign: shard number and file.
         english: shard number and file.
         k: neighbours.
         index: factory string of an approximate index; None for an exact search.
-        back: with an index, whether foreign vectors are indexed and English ones asked.
-        sample: queries that are searched exactly beside an approximate search.
+        directions: :data:`FORWARD`, :data:`BACKWARD` or both.
+        sample: queries that are also searched exactly, to measure the recall of an approximate search.
         folder: gets the results.
-        backend: of an exact search.
+        backend: name of the backend of an exact search.
     """
 
     foreign: tuple[int, str]
     english: tuple[int, str]
     k: int
     index: str | None
-    back: bool
+    directions: tuple[str, ...]
     sample: int
     folder: str
-    backend: Backend
+    backend: str
 
-    def name(self, back: bool) -> Path:
-        """What the neighbours of the foreign vectors, or, ``back``, of the English ones, are saved as."""
-        return Path(self.folder) / f"{self.foreign[0]:06d}-{self.english[0]:06d}-{'back' if back else 'ahead'}.npz"
+    def file(self, direction: str) -> Path:
+        """Return the file of the neighbours in one direction, without the hash that its name gets."""
+        return Path(self.folder) / f"{self.foreign[0]:06d}-{self.english[0]:06d}-{direction}.npz"
+
+    def files(self) -> list[Path]:
+        """Return the files of all directions."""
+        return [self.file(direction) for direction in self.directions]
 
 
 @dataclass(frozen=True)
-class Mutual:
-    """Neighbours of both sides, by number among all of the other, and the recall of an approximate search."""
+class ShardedNeighbours:
+    """Neighbours of both sides, by row number over all shards, and the recall of an approximate search."""
 
-    ahead: Found
-    back: Found
+    forward: Neighbours
+    backward: Neighbours
     recall: float | None
 
 
-def mutual(
+def search_shards(
     foreign: Sequence[Path],
     english: Sequence[Path],
     k: int,
@@ -73,127 +80,146 @@ def mutual(
     index: str | None = None,
     ray: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
-    backend: Backend = "auto",
-) -> Mutual:
-    """The ``k`` nearest rows of the other side, for every row of both sides, best first, equal ones by number.
+    backend: str = AUTO,
+) -> ShardedNeighbours:
+    """Find the ``k`` nearest rows of the other side for every row of both sides, best first, equal ones by number.
 
     Args:
         foreign: files of vectors of unit length (rows, d) float32, one after the other.
         english: the same.
         k: neighbours.
-        folder: keeps what pieces gave; a piece that is there is not searched again.
-        index: factory string of an approximate index, see :func:`adaptstilts.search.faiss.approximate`.
-        ray: see :func:`adaptstilts.search.workers.each`.
-        report: told how many pieces of all are done.
-        backend: of an exact search, see :func:`adaptstilts.search.mutual.mutual`.
+        folder: keeps the results of pieces; a piece whose results are there is not searched again.
+        index: factory string of an approximate index, see :func:`adaptstilts.search.faiss.build_empty`.
+        ray: see :func:`adaptstilts.search.workers.map_pieces`.
+        report: called with the number of finished pieces and of all.
+        backend: name of the backend of an exact search. With ``ray`` the workers must know it too.
 
     Raises:
         DataError: vectors that cannot be compared.
-        ConfigError: an index that cannot be made.
+        ConfigError: an index that cannot be built.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pieces = _pieces(foreign, english, k, folder, index, backend)
-    there = {name: held(name) for piece in pieces for name in _names(piece)}
-    missing = [piece for piece in pieces if not all(there[name] for name in _names(piece))]
-    report(len(pieces) - len(missing), len(pieces))
-    for number, _ in enumerate(each(work, missing, ray), 1):
-        report(len(pieces) - len(missing) + number, len(pieces))
-    there |= {name: held(name) for piece in missing for name in _names(piece)}
-    sizes = [[len(_load(path)) for path in side] for side in (foreign, english)]
-    recalls = [float(_read(there, name)["recall"]) for name in there] if index else []
-    return Mutual(
-        _joined(_merged(pieces, there, i, False, sizes[1], k) for i in range(len(foreign))),
-        _joined(_merged(pieces, there, j, True, sizes[0], k) for j in range(len(english))),
+    saved = _saved(pieces)
+    missing = [piece for piece in pieces if any(saved[file] is None for file in piece.files())]
+    finished = len(pieces) - len(missing)
+    report(finished, len(pieces))
+    for _ in map_pieces(search_piece, missing, ray):
+        finished += 1
+        report(finished, len(pieces))
+    saved |= _saved(missing)
+    foreign_sizes, english_sizes = _sizes(foreign), _sizes(english)
+    recalls = [float(_read(saved, file)["recall"]) for file in saved] if index else []
+    return ShardedNeighbours(
+        concatenate([_merge(pieces, saved, i, FORWARD, english_sizes, k) for i in range(len(foreign))]),
+        concatenate([_merge(pieces, saved, j, BACKWARD, foreign_sizes, k) for j in range(len(english))]),
         float(np.mean(recalls)) if recalls else None,
     )
 
 
-def work(piece: Piece) -> None:
-    """Search one piece and write what it gave."""
+def search_piece(piece: Piece) -> None:
+    """Search one piece and write its results."""
     foreign, english = _load(piece.foreign[1]), _load(piece.english[1])
-    if piece.index is not None:
-        queries, others = (english, piece.foreign[1]) if piece.back else (foreign, piece.english[1])
-        found = _approximate(queries, others, piece)
-        save(piece.name(piece.back), rows=found.rows, products=found.products, recall=np.array(found.recall))
+    if piece.index is None:
+        both = mutual_neighbours(foreign, english, piece.k, piece.backend)
+        for direction, neighbours in zip((FORWARD, BACKWARD), both, strict=True):
+            save(piece.file(direction), rows=neighbours.rows, products=neighbours.products)
     else:
-        results = both(foreign, english, piece.k, piece.backend)
-        for back, (rows, products) in zip((False, True), results, strict=True):
-            save(piece.name(back), rows=rows, products=products)
+        (direction,) = piece.directions
+        queries, indexed = (foreign, piece.english[1]) if direction == FORWARD else (english, piece.foreign[1])
+        approximate = _search_approximately(queries, indexed, piece.index, piece)
+        recall = np.array(approximate.recall)
+        save(piece.file(direction), rows=approximate.rows, products=approximate.products, recall=recall)
     failpoint("mine:after-piece")
 
 
 def _pieces(
-    foreign: Sequence[Path], english: Sequence[Path], k: int, folder: Path, index: str | None, backend: Backend
+    foreign: Sequence[Path], english: Sequence[Path], k: int, folder: Path, index: str | None, backend: str
 ) -> list[Piece]:
-    """All pieces; those that search in one index are next to each other."""
-    grid = [(i, j) for j in range(len(english)) for i in range(len(foreign))]
-    found = [(i, j, False) for i, j in grid] + ([(i, j, True) for i, j in sorted(grid)] if index else [])
-    sample = -(-_SAMPLED // len(found))
+    """Return all pieces; those that search the same approximate index follow each other."""
+    searches = list(_searches(len(foreign), len(english), index is not None))
+    sample = -(-_SAMPLED // len(searches))
     return [
-        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, back, sample, str(folder), backend)
-        for i, j, back in found
+        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, directions, sample, str(folder), backend)
+        for i, j, directions in searches
     ]
 
 
-def _directions(piece: Piece) -> tuple[bool, ...]:
-    return (False, True) if piece.index is None else (piece.back,)
+def _searches(foreign: int, english: int, approximate: bool) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield the numbers of a foreign and an English shard, and the directions that are searched together."""
+    grid = list(product(range(english), range(foreign)))
+    if not approximate:
+        yield from ((i, j, (FORWARD, BACKWARD)) for j, i in grid)
+        return
+    yield from ((i, j, (FORWARD,)) for j, i in grid)
+    yield from ((i, j, (BACKWARD,)) for i, j in product(range(foreign), range(english)))
 
 
-def _approximate(queries: Vectors, others: str, piece: Piece) -> Approximate:
-    assert piece.index is not None  # noqa: S101
-    return approximated(queries, _load(others), piece.k, _index(others, piece.index), piece.sample)
+def _saved(pieces: Iterable[Piece]) -> dict[Path, Path | None]:
+    """Map the files of pieces to the verified ones on disk, or to None."""
+    return {file: held(file) for piece in pieces for file in piece.files()}
+
+
+def _sizes(paths: Sequence[Path]) -> list[int]:
+    return [len(_load(path)) for path in paths]
+
+
+def _search_approximately(queries: Vectors, indexed: str, factory: str, piece: Piece) -> ApproximateNeighbours:
+    index = _build_index(indexed, factory)
+    return approximate_neighbours(queries, _load(indexed), piece.k, index, piece.sample)
 
 
 @lru_cache(maxsize=1)
-def _index(vectors: str, factory: str) -> Any:
-    return indexes.approximate(_load(vectors), factory)
+def _build_index(vectors: str, factory: str) -> Any:
+    return faiss.build_approximate(_load(vectors), factory)
 
 
-def _names(piece: Piece) -> list[Path]:
-    return [piece.name(back) for back in _directions(piece)]
-
-
-def _merged(
+def _merge(
     pieces: Sequence[Piece],
-    there: Mapping[Path, Path | None],
+    saved: Mapping[Path, Path | None],
     shard: int,
-    back: bool,
-    others: Sequence[int],
+    direction: str,
+    other_sizes: Sequence[int],
     k: int,
-) -> Found:
-    """The neighbours of one shard's rows over all shards of the other side."""
-    starts = np.cumsum([0, *others])
+) -> Neighbours:
+    """Merge the neighbours of one shard's rows in all shards of the other side.
+
+    Args:
+        pieces: all.
+        saved: see :func:`_saved`.
+        shard: number of the shard.
+        direction: :data:`FORWARD` for a foreign shard, :data:`BACKWARD` for an English one.
+        other_sizes: rows of each shard of the other side.
+        k: neighbours.
+    """
+    starts = np.cumsum([0, *other_sizes])
     rows, products = [], []
     for piece in pieces:
-        own, other = (piece.english[0], piece.foreign[0]) if back else (piece.foreign[0], piece.english[0])
-        if own == shard and back in _directions(piece):
-            found = _read(there, piece.name(back))
-            rows.append(found["rows"] + starts[other])
-            products.append(found["products"])
-    number, product = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
-    owner = np.repeat(np.arange(len(number)), number.shape[1])
-    kept = grouped(owner, number.ravel(), product.ravel(), k).reshape(len(number), -1)
-    return number.ravel()[kept], product.ravel()[kept]
+        numbers = piece.foreign[0], piece.english[0]
+        this, other = numbers if direction == FORWARD else reversed(numbers)
+        if this == shard and direction in piece.directions:
+            arrays = _read(saved, piece.file(direction))
+            rows.append(arrays["rows"] + starts[other])
+            products.append(arrays["products"])
+    all_rows, all_products = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
+    owners = np.repeat(np.arange(len(all_rows)), all_rows.shape[1])
+    best = top_k(owners, all_rows.ravel(), all_products.ravel(), k).reshape(len(all_rows), -1)
+    return Neighbours(all_rows.ravel()[best], all_products.ravel()[best])
 
 
-def _read(there: Mapping[Path, Path | None], name: Path) -> dict[str, Any]:
-    """What a piece gave.
+def _read(saved: Mapping[Path, Path | None], file: Path) -> dict[str, Any]:
+    """Read the results of a piece.
 
     Raises:
-        ResourceError: the file was just written, and is not there.
+        ResourceError: the file was just written, but is missing or damaged.
     """
-    path = there[name]
+    path = saved[file]
     if path is None:
-        raise ResourceError(f"{name}: is not what was just written; check the disk")
+        raise ResourceError(f"{file}: missing or damaged just after it was written; check the disk")
     with np.load(path) as arrays:
         return dict(arrays)
 
 
-def _joined(found: Iterator[Found]) -> Found:
-    parts = list(found)
-    return np.concatenate([rows for rows, _ in parts]), np.concatenate([products for _, products in parts])
-
-
 def _load(path: str | Path) -> Vectors:
-    found: Vectors = np.load(path, mmap_mode="r")
-    return found
+    vectors: Vectors = np.load(path, mmap_mode="r")
+    return vectors

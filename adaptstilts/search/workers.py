@@ -1,4 +1,4 @@
-"""Independent pieces of work, done here one after the other or by the workers of a Ray cluster."""
+"""Independent pieces of work, done in this process one after the other or by the workers of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import torch
-
 from adaptstilts.errors import ResourceError
 
-Piece = TypeVar("Piece")
-Done = TypeVar("Done")
+Work = TypeVar("Work")
+Result = TypeVar("Result")
 
 
-def each(work: Callable[[Piece], Done], pieces: Sequence[Piece], ray: bool = False) -> Iterator[Done]:
-    """The results, as they come.
+def map_pieces(work: Callable[[Work], Result], pieces: Sequence[Work], ray: bool = False) -> Iterator[Result]:
+    """Apply a function to every piece and yield the results as they come.
 
     Args:
-        work: a function of a module; what it leaves on disk is its business.
-        pieces: of work, as picklable values.
-        ray: let the workers of the Ray cluster at ``RAY_ADDRESS`` do it, or of one started here. They must see the
-            same files. Each works with as many threads as this process, so that results are the same.
+        work: a function of a module, which may write files.
+        pieces: its arguments, as picklable values.
+        ray: use the Ray cluster at ``RAY_ADDRESS``, or start one here. Its workers must see the same files. Each uses
+            as many threads as this process, so that results are the same.
 
     Raises:
-        ResourceError: Ray was asked for and is not installed, or lost its workers.
+        ResourceError: Ray is not installed, or lost its workers.
     """
     if not ray:
         yield from map(work, pieces)
@@ -32,33 +30,41 @@ def each(work: Callable[[Piece], Done], pieces: Sequence[Piece], ray: bool = Fal
     try:
         import ray as cluster
     except ImportError:
-        raise ResourceError("ray is not installed; install the extra ray, or leave --ray out") from None
-    yield from _remote(cluster, work, pieces)
+        raise ResourceError("ray is not installed; install the extra ray, or leave out --ray") from None
+    yield from _map_remotely(cluster, work, pieces)
 
 
-def _remote(cluster: Any, work: Callable[[Piece], Done], pieces: Sequence[Piece]) -> Iterator[Done]:
+def _map_remotely(cluster: Any, work: Callable[[Work], Result], pieces: Sequence[Work]) -> Iterator[Result]:
+    """Run the pieces on a cluster, twice as many submitted at a time as it has processors."""
+    import torch
+
     threads = torch.get_num_threads()
     if not cluster.is_initialized():
         cluster.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    there = int(cluster.cluster_resources().get("CPU", 1))
-    task = cluster.remote(num_cpus=min(threads, there), max_retries=3)(_threaded)
-    if cluster.cluster_resources().get("GPU", 0):
+    resources = cluster.cluster_resources()
+    processors = int(resources.get("CPU", 1))
+    task = cluster.remote(num_cpus=min(threads, processors), max_retries=3)(_with_threads)
+    if resources.get("GPU", 0):
         task = task.options(num_gpus=1)
     waiting = list(reversed(pieces))
     running: list[Any] = []
     try:
         while waiting or running:
-            while waiting and len(running) < 2 * there:
+            while waiting and len(running) < 2 * processors:
                 running.append(task.remote(work, waiting.pop(), threads, os.getcwd()))
             finished, running = cluster.wait(running, num_returns=1)
             yield cluster.get(finished[0])
     except cluster.exceptions.RayTaskError as error:
         raise error.cause from None
     except cluster.exceptions.RayError as error:
-        raise ResourceError(f"ray: {str(error).strip().splitlines()[0]}; the same command continues") from None
+        reason = str(error).strip().splitlines()[0]
+        raise ResourceError(f"ray: {reason}; run the same command again to continue") from None
 
 
-def _threaded(work: Callable[[Any], Any], piece: Any, threads: int, folder: str) -> Any:
-    os.chdir(folder)  # paths may be relative to where the command was given
+def _with_threads(work: Callable[[Any], Any], piece: Any, threads: int, folder: str) -> Any:
+    """Do one piece in a worker as this process would: with as many threads, and in its current folder."""
+    import torch
+
+    os.chdir(folder)  # paths may be relative to it
     torch.set_num_threads(threads)
     return work(piece)

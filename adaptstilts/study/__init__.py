@@ -19,7 +19,6 @@ from adaptstilts.study.schema import (
     train_settings,
 )
 from adaptstilts.study.settings import (
-    Backend,
     Evaluate,
     Foresee,
     Frozen,
@@ -35,7 +34,6 @@ __all__ = [
     "NAME",
     "REPO",
     "Arm",
-    "Backend",
     "Chain",
     "Composition",
     "Evaluate",

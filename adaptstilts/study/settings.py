@@ -10,7 +10,6 @@ Precision = Literal["auto", "bf16", "fp32"]
 Pooling = Literal["mean", "max", "idf", "cls"]
 Margin = Literal["ratio", "distance", "absolute"]
 Retrieval = Literal["max", "intersect", "forward", "backward"]
-Backend = Literal["auto", "one-pass", "faiss", "faiss-float16", "numpy"]
 
 
 class Frozen(BaseModel):
@@ -94,8 +93,8 @@ class Retrieve(Frozen):
         k: neighbours on either side that the margin is over.
         retrieval: whose choices mining takes, see :func:`adaptstilts.search.margin.scored`.
         batch_tokens: padded tokens of a batch; None for what is best on the device. No part of content keys.
-        backend: what searches, see :mod:`adaptstilts.search.mutual`; the answer does not depend on it, and neither
-            do content keys.
+        backend: name of the search backend, see :mod:`adaptstilts.search`; ``auto`` takes the fastest. Results do not
+            depend on it, and neither do content keys.
     """
 
     layer: int | None = Field(None, ge=0)
@@ -108,7 +107,7 @@ class Retrieve(Frozen):
     k: int = Field(4, ge=1)
     retrieval: Retrieval = "max"
     batch_tokens: int | None = Field(None, ge=64, exclude=True)
-    backend: Backend = Field("auto", exclude=True)
+    backend: str = Field("auto", exclude=True)
 
     @field_validator("layers", mode="before")
     @classmethod

@@ -277,7 +277,7 @@ def test_a_backend_that_is_not_there(
     monkeypatch.setattr(int8, "has_int8", lambda: False)
     monkeypatch.setitem(sys.modules, "faiss", None)
     for backend, told in (
-        ("one-pass", "backend one-pass needs a processor with 8-bit products"),
+        ("one-pass", "backend one-pass: needs a processor with 8-bit products"),
         ("faiss-float16", "faiss is not installed"),
     ):
         assert trained.retrieve(tmp_path / "s", "--backend", backend) == 5

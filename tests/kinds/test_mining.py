@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples
 from adaptstilts.kinds.sentence_search import SearchResult, SentenceVectors
-from adaptstilts.search.exact import unit
+from adaptstilts.search.products import normalize
 from adaptstilts.study import Retrieve
 
 KIND = kinds.searchable("mining")
@@ -40,7 +40,7 @@ def search(
     """Mine with given vectors of texts."""
     rows = made(parts)
     numbers = {text: i for i, text in enumerate(vectors)}
-    held = unit(np.array(list(vectors.values()), np.float32))
+    held = normalize(np.array(list(vectors.values()), np.float32))
     sides = {}
     for name, texts in KIND.sentences(rows).items():
         places = np.array([numbers[text] for text in texts], np.int64)

@@ -23,7 +23,7 @@ from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.pooling import default_layer
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.search.exact import unit
+from adaptstilts.search.products import normalize
 from adaptstilts.store.entries import Entry
 from adaptstilts.workspace import Workspace
 
@@ -91,8 +91,8 @@ def test_predictions_equal_a_search_by_hand(
     ((_, entry),) = run()
     for code, iso3 in (("de", "deu"), ("zh", "cmn")):
         rows = pq.read_table(next((data_root / "google/xtreme" / f"tatoeba.{iso3}").glob("*.parquet"))).to_pylist()
-        foreign = unit(pooled(tiny, [row["source_sentence"].rstrip("\n") for row in rows], 3))
-        english = unit(pooled(tiny, [row["target_sentence"].rstrip("\n") for row in rows], 3))
+        foreign = normalize(pooled(tiny, [row["source_sentence"].rstrip("\n") for row in rows], 3))
+        english = normalize(pooled(tiny, [row["target_sentence"].rstrip("\n") for row in rows], 3))
         products = english @ foreign.T
         second, best = np.sort(products, axis=1)[:, -2:].T
         clear = best - second > 1e-5

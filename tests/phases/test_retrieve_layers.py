@@ -22,8 +22,8 @@ from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.reports import records, tables
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.search.exact import unit
-from adaptstilts.search.mutual import mutual
+from adaptstilts.search import mutual_neighbours
+from adaptstilts.search.products import normalize
 from adaptstilts.store.entries import Entry
 from adaptstilts.study import Retrieve
 from adaptstilts.workspace import Workspace
@@ -152,7 +152,7 @@ def test_centred_sides_by_hand(run: Run, tiny: Path, data_root: Path) -> None:
     found = run(centering=True)
     rows = pq.read_table(data_root / "google/xtreme/tatoeba.deu/validation-00000-of-00001.parquet").to_pylist()
     sides = [pooled(tiny, [row[f"{name}_sentence"].rstrip("\n") for row in rows], 3) for name in ("target", "source")]
-    english, foreign = (unit(side - side.mean(axis=0)) for side in sides)
+    english, foreign = (normalize(side - side.mean(axis=0)) for side in sides)
     products = english @ foreign.T
     second, best = np.sort(products, axis=1)[:, -2:].T
     clear = best - second > 1e-5
@@ -218,8 +218,8 @@ def test_stopped_while_searching(expanded: Callable[..., tuple[Plan, Workspace]]
 def test_xsim_by_its_formula() -> None:
     source = np.random.default_rng(1)
     for n in (1, 3, 4, 5, 40):
-        english = unit(source.standard_normal((n, 6)).astype(np.float32))
-        foreign = unit(english + 0.8 * source.standard_normal((n, 6)).astype(np.float32))
+        english = normalize(source.standard_normal((n, 6)).astype(np.float32))
+        foreign = normalize(english + 0.8 * source.standard_normal((n, 6)).astype(np.float32))
         cosines = foreign.astype(np.float64) @ english.T.astype(np.float64)
         k = min(4, n)
         ahead = np.sort(cosines, axis=1)[:, -k:].mean(axis=1)
@@ -230,7 +230,7 @@ def test_xsim_by_its_formula() -> None:
             means = (ahead[i] + back[near]) / 2
             margins = np.where(means > 0, cosines[i, near] / means, 0)
             expected.append(near[margins.argmax()] != i)
-        assert bitext.misses(*mutual(foreign, english, 4)) == expected
+        assert bitext.misses(*mutual_neighbours(foreign, english, 4)) == expected
         if n == 40:
             plain = [row.argmax() != i for i, row in enumerate(cosines)]
             assert 0 < sum(expected) != sum(plain)
@@ -238,8 +238,8 @@ def test_xsim_by_its_formula() -> None:
 
 def test_xsim_of_translations_that_are_equal_is_zero() -> None:
     held = np.eye(5, dtype=np.float32)
-    assert bitext.misses(*mutual(held, held, 4)) == [False] * 5
-    assert bitext.misses(*mutual(held, np.roll(held, 1, axis=0), 4)) == [True] * 5
+    assert bitext.misses(*mutual_neighbours(held, held, 4)) == [False] * 5
+    assert bitext.misses(*mutual_neighbours(held, np.roll(held, 1, axis=0), 4)) == [True] * 5
 
 
 def test_xsim_is_beside_the_headline(run: Run, expanded: Callable[..., tuple[Plan, Workspace]]) -> None:

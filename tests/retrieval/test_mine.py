@@ -27,8 +27,8 @@ from adaptstilts.run import run_plan
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.bucc import one_to_one
-from adaptstilts.search.exact import unit
-from adaptstilts.search.margin import candidates
+from adaptstilts.search.margin import candidate_pairs
+from adaptstilts.search.products import normalize
 from adaptstilts.workspace import Workspace
 
 
@@ -64,8 +64,8 @@ def test_pairs_are_those_of_a_plain_search(texts: tuple[Path, Path], tiny: Path,
     lines = [path.read_text(encoding="utf-8").split("\n")[:-1] for path in texts]
     kept = [list(dict.fromkeys(line.strip() for line in side if line.strip())) for side in lines]
     recipe = Recipe((2,), precision="fp32", max_length=128)
-    sides = [unit(vectors(side, recipe, runtime, resident).at(2)) for side in kept]
-    expected = one_to_one(candidates(sides[0], sides[1], 4, "numpy"))
+    sides = [normalize(vectors(side, recipe, runtime, resident).at(2)) for side in kept]
+    expected = one_to_one(candidate_pairs(sides[0], sides[1], 4, "numpy"))
     written = rows(tmp_path / "out.tsv")
     assert len(written) == found.pairs == found.candidates == len(expected) > 15
     assert [row[3] for row in written] == [kept[0][i] for i in expected.foreign]
@@ -88,7 +88,7 @@ def test_settings_change_what_is_written_and_nothing_is_made_again(
     mine(*texts, out, settings(tiny), workspace, device="cpu")
     every = rows(out)
     monkeypatch.setattr("adaptstilts.retrieval.mine.encode", lambda *given, **named: pytest.fail("encoded again"))
-    monkeypatch.setattr("adaptstilts.search.sharded.work", lambda piece: pytest.fail("searched again"))
+    monkeypatch.setattr("adaptstilts.search.sharded.search_piece", lambda piece: pytest.fail("searched again"))
     middle = float(every[len(every) // 2][0])
     found = mine(*texts, out, settings(tiny, threshold=middle), workspace, device="cpu")
     assert rows(out) == [row for row in every if float(row[0]) >= middle][: found.pairs]

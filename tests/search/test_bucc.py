@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptstilts.search.bucc import best_threshold, correct, f1, merge, one_to_one, oracle_threshold, quality
+from adaptstilts.search.bucc import (
+    best_threshold,
+    f1,
+    is_correct,
+    merge_equal_texts,
+    one_to_one,
+    oracle_threshold,
+    quality,
+)
 from adaptstilts.search.margin import Pairs
 
 SCORES = st.sampled_from([-1.0, 0.0, 0.5, 0.9, 1.0, 1.0 + 2**-52, 1.05, 1.1])
@@ -90,13 +98,13 @@ def test_f1_is_the_harmonic_mean() -> None:
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8),
 )
 def test_correct_pairs_are_those_of_the_list(held: list[tuple[int, int, float]], gold: list[tuple[int, int]]) -> None:
-    found = correct(pairs(held), np.array(gold, np.int64).reshape(-1, 2))
+    found = is_correct(pairs(held), np.array(gold, np.int64).reshape(-1, 2))
     assert found.tolist() == [(i, j) in gold for i, j, _ in held]
 
 
 @given(st.lists(st.integers(0, 9), max_size=20))
 def test_equal_texts_are_one(texts: list[int]) -> None:
-    first, group = merge(np.array(texts, np.int64))
+    first, group = merge_equal_texts(np.array(texts, np.int64))
     assert first.tolist() == [i for i, text in enumerate(texts) if text not in texts[:i]]
     assert [texts[first[place]] for place in group] == texts
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.retrieval.encode import distinct
-from adaptstilts.search.exact import OneWay, neighbours, unit
+from adaptstilts.search import neighbours
+from adaptstilts.search.products import normalize
 
 FAISS = importlib.util.find_spec("faiss") is not None
 BACKENDS = [
@@ -26,7 +27,7 @@ backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
 def nearest(
-    queries: NDArray[np.float32], index: NDArray[np.float32], backend: OneWay = "auto"
+    queries: NDArray[np.float32], index: NDArray[np.float32], backend: str = "auto"
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The nearest row of every query, and its product."""
     rows, products = neighbours(queries, index, 1, backend)
@@ -58,8 +59,8 @@ def vectors(draw: st.DrawFn) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 @backends
 @settings(max_examples=200, deadline=None)
 @given(made=vectors())
-def test_equals_brute_force(backend: OneWay, made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
-    queries, index = unit(made[0]), unit(made[1])
+def test_equals_brute_force(backend: str, made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
+    queries, index = normalize(made[0]), normalize(made[1])
     rows, scores = nearest(queries, index, backend)
     assert rows.tolist() == brute(queries, index)
     assert np.allclose(scores, np.sum(queries * index[rows], axis=1), atol=1e-6)
@@ -67,13 +68,13 @@ def test_equals_brute_force(backend: OneWay, made: tuple[NDArray[np.float32], ND
 
 @backends
 @pytest.mark.parametrize(("m", "n", "width"), [(300, 700, 64), (1500, 40, 16), (3, 2100, 256)])
-def test_equals_brute_force_on_many_rows(backend: OneWay, m: int, n: int, width: int) -> None:
+def test_equals_brute_force_on_many_rows(backend: str, m: int, n: int, width: int) -> None:
     generator = np.random.default_rng(m)
     index = generator.standard_normal((n, width)).astype(np.float32)
     index[n // 2 :] = index[generator.integers(0, n // 2, n - n // 2)]
     queries = index[generator.integers(0, n, m)] + 0.01 * generator.standard_normal((m, width)).astype(np.float32)
     queries[::3] = index[generator.integers(0, n, len(queries[::3]))]
-    queries, index = unit(queries), unit(index)
+    queries, index = normalize(queries), normalize(index)
     rows, _ = nearest(queries, index, backend)
     exact = queries.astype(np.float64) @ index.astype(np.float64).T
     first = (exact >= exact.max(axis=1, keepdims=True) - 1e-12).argmax(axis=1)
@@ -82,8 +83,8 @@ def test_equals_brute_force_on_many_rows(backend: OneWay, m: int, n: int, width:
 
 
 @backends
-def test_all_equal_gives_the_first(backend: OneWay) -> None:
-    same = unit(np.ones((50, 7), np.float32))
+def test_all_equal_gives_the_first(backend: str) -> None:
+    same = normalize(np.ones((50, 7), np.float32))
     assert nearest(same[:5], same, backend)[0].tolist() == [0] * 5
     zeros = np.zeros((3, 7), np.float32)
     assert nearest(zeros, same, backend)[0].tolist() == [0] * 3
@@ -91,8 +92,10 @@ def test_all_equal_gives_the_first(backend: OneWay) -> None:
 
 
 @backends
-def test_one_row_and_no_query(backend: OneWay) -> None:
-    rows, scores = nearest(unit(np.array([[1, 2]], np.float32)), unit(np.array([[2, 4]], np.float32)), backend)
+def test_one_row_and_no_query(backend: str) -> None:
+    rows, scores = nearest(
+        normalize(np.array([[1, 2]], np.float32)), normalize(np.array([[2, 4]], np.float32)), backend
+    )
     assert rows.tolist() == [0]
     assert scores == pytest.approx([1.0])
     rows, scores = nearest(np.empty((0, 2), np.float32), np.ones((3, 2), np.float32), backend)
@@ -103,7 +106,7 @@ def test_one_row_and_no_query(backend: OneWay) -> None:
 @pytest.mark.parametrize(
     ("queries", "index"), [((2, 3), (4, 5)), ((3,), (4, 3)), ((2, 3), (0, 3))], ids=["width", "flat", "empty"]
 )
-def test_shapes_that_do_not_fit_are_refused(backend: OneWay, queries: tuple[int, ...], index: tuple[int, ...]) -> None:
+def test_shapes_that_do_not_fit_are_refused(backend: str, queries: tuple[int, ...], index: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="shapes"):
         nearest(np.ones(queries, np.float32), np.ones(index, np.float32), backend)
 
@@ -111,11 +114,11 @@ def test_shapes_that_do_not_fit_are_refused(backend: OneWay, queries: tuple[int,
 @backends
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("side", [0, 1])
-def test_values_that_are_not_finite_are_refused(backend: OneWay, value: float, side: int) -> None:
+def test_values_that_are_not_finite_are_refused(backend: str, value: float, side: int) -> None:
     both = [np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)]
     both[side][1, 2] = value
     with pytest.raises(DataError, match="not finite"):
-        unit(both[side])
+        normalize(both[side])
     with pytest.raises(DataError, match="not finite"):
         nearest(both[0], both[1], backend)
 
@@ -134,7 +137,7 @@ def drifting(width: int, sign: int, query: NDArray[np.float32]) -> NDArray[np.fl
 
 @backends
 @pytest.mark.parametrize("width", [768, 1024])
-def test_products_that_float32_has_in_the_wrong_order(backend: OneWay, width: int) -> None:
+def test_products_that_float32_has_in_the_wrong_order(backend: str, width: int) -> None:
     """How far off float32 may be grows with the width; 1e-5 is not enough."""
     query = np.full(width, (0.37 / width) ** 0.5, np.float32)
     query[0], query[-2:] = 0.6**0.5, (0.05, 0.0)
@@ -146,7 +149,7 @@ def test_products_that_float32_has_in_the_wrong_order(backend: OneWay, width: in
         row[-1] = (1 - row.astype(np.float64) @ row.astype(np.float64)) ** 0.5  # which meets a zero
         rows.append(row)
     better, worse = rows
-    others = unit(np.random.default_rng(1).standard_normal((60, width)).astype(np.float32))
+    others = normalize(np.random.default_rng(1).standard_normal((60, width)).astype(np.float32))
     index = np.concatenate([np.repeat(worse[None], 20, axis=0), better[None], others])
     true = index.astype(np.float64) @ exact
     assert true.argmax() == 20
@@ -159,7 +162,7 @@ def test_products_that_float32_has_in_the_wrong_order(backend: OneWay, width: in
 @given(made=vectors())
 def test_unit_length(made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> None:
     given_rows = made[0]
-    scaled = unit(given_rows)
+    scaled = normalize(given_rows)
     norms = np.linalg.norm(scaled.astype(np.float64), axis=1)
     zero = ~given_rows.any(axis=1)
     assert np.allclose(norms[~zero], 1, atol=1e-6)
@@ -169,7 +172,7 @@ def test_unit_length(made: tuple[NDArray[np.float32], NDArray[np.float32]]) -> N
 
 def test_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
-    vectors = unit(np.eye(3, dtype=np.float32))
+    vectors = normalize(np.eye(3, dtype=np.float32))
     assert nearest(vectors, vectors)[0].tolist() == [0, 1, 2]
     with pytest.raises(ResourceError, match="faiss is not installed"):
         nearest(vectors, vectors, "faiss")

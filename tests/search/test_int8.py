@@ -14,16 +14,23 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
-from adaptstilts.search import exact, int8, quantize
-from adaptstilts.search.exact import Vectors, neighbours, unit
-from adaptstilts.search.margin import candidates
+from adaptstilts.search import exact, int8, mutual_neighbours, neighbours
+from adaptstilts.search.base import Neighbours, Vectors
+from adaptstilts.search.int8 import candidates, tiles
+from adaptstilts.search.int8.quantize import quantize_sides
+from adaptstilts.search.margin import candidate_pairs
+from adaptstilts.search.products import normalize
 
 pytestmark = pytest.mark.skipif(not int8.has_int8(), reason="the processor has no 8-bit products")
 SHAPES = [(1, 1, 4), (3, 200, 8), (200, 3, 8), (130, 70, 16), (64, 64, 32), (300, 500, 33), (1100, 90, 24)]
 
 
+def one_pass(x: Vectors, y: Vectors, k: int) -> tuple[Neighbours, Neighbours]:
+    return mutual_neighbours(x, y, k, "one-pass")
+
+
 def random(n: int, d: int, seed: int) -> Vectors:
-    return unit(np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32))
+    return normalize(np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32))
 
 
 def planted(n: int, m: int, d: int) -> tuple[Vectors, Vectors]:
@@ -31,7 +38,7 @@ def planted(n: int, m: int, d: int) -> tuple[Vectors, Vectors]:
     y = random(m, d, 1)
     x = random(n, d, 2)
     both = min(n, m)
-    x[:both] = unit(y[:both] + 0.5 * x[:both])
+    x[:both] = normalize(y[:both] + 0.5 * x[:both])
     return x, y
 
 
@@ -44,7 +51,7 @@ def brute(x: Vectors, y: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def same(x: Vectors, y: Vectors, k: int) -> None:
-    for found in (int8.mutual(x, y, k), (neighbours(x, y, k, "numpy"), neighbours(y, x, k, "numpy"))):
+    for found in (one_pass(x, y, k), (neighbours(x, y, k, "numpy"), neighbours(y, x, k, "numpy"))):
         for (rows, products), (expected, wanted) in zip(found, (brute(x, y, k), brute(y, x, k)), strict=True):
             assert np.array_equal(rows, expected)
             assert np.array_equal(products, wanted)
@@ -65,10 +72,10 @@ def test_blocks_of_any_size(n: int, m: int, d: int, monkeypatch: pytest.MonkeyPa
 
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of odd sizes, so that there are many."""
-    monkeypatch.setattr(int8, "TILE_ROWS", 37)
-    monkeypatch.setattr(int8, "TILE_COLUMNS", 53)
-    monkeypatch.setattr(int8, "STRIP", 11)
-    monkeypatch.setattr(int8, "GROUP", 7)
+    monkeypatch.setattr(tiles, "TILE_ROWS", 37)
+    monkeypatch.setattr(tiles, "TILE_COLUMNS", 53)
+    monkeypatch.setattr(tiles, "STRIP_ROWS", 11)
+    monkeypatch.setattr(candidates, "GROUP_COLUMNS", 7)
 
 
 HARD = "clustered shifted duplicated zero one-entry opposite all-equal denormal outliers near-ties".split()
@@ -84,9 +91,9 @@ def hard(name: str) -> tuple[Vectors, Vectors]:
     """Vectors that are hard to round or to tell apart."""
     x, y = planted(160, 220, 24)
     if name == "clustered":  # differences far below what 8 bits can tell
-        x, y = (unit(random(len(s), 24, 3) * 1e-4 + random(1, 24, 4)) for s in (x, y))
+        x, y = (normalize(random(len(s), 24, 3) * 1e-4 + random(1, 24, 4)) for s in (x, y))
     elif name == "shifted":  # a direction that all share, another one on each side
-        x, y = unit(x + 2 * random(1, 24, 5)), unit(y + 2 * random(1, 24, 5) + random(1, 24, 6))
+        x, y = normalize(x + 2 * random(1, 24, 5)), normalize(y + 2 * random(1, 24, 5) + random(1, 24, 6))
     elif name == "duplicated":
         x, y = np.repeat(x[:20], 8, axis=0), np.repeat(y[:20], 11, axis=0)
     elif name == "zero":
@@ -94,11 +101,11 @@ def hard(name: str) -> tuple[Vectors, Vectors]:
     elif name == "one-entry":  # nearly all of every vector in one place, as some encoders have it
         x[:, 0] += 40
         y[:, 0] += 40
-        x, y = unit(x), unit(y)
+        x, y = normalize(x), normalize(y)
     elif name == "opposite":
         y[:160] = -x
     elif name == "denormal":
-        x, y = unit(x * np.float32(1e-44)), unit(y * np.float32(1e30))
+        x, y = normalize(x * np.float32(1e-44)), normalize(y * np.float32(1e30))
     elif name == "outliers":  # a few rows that 8 bits hold much worse than the others
         x[:2], y[:2] = np.eye(24, dtype=np.float32)[:2], np.eye(24, dtype=np.float32)[1:3]
     elif name == "near-ties":  # neighbouring floats
@@ -117,29 +124,29 @@ def test_any_vectors(data: Any) -> None:
     d, k = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
     entries = st.integers(-2, 2)
     sides = [np.array(data.draw(st.lists(entries, min_size=s * d, max_size=s * d)), np.float32) for s in (n, m)]
-    same(unit(sides[0].reshape(n, d)), unit(sides[1].reshape(m, d)), k)
+    same(normalize(sides[0].reshape(n, d)), normalize(sides[1].reshape(m, d)), k)
 
 
 @pytest.mark.parametrize("name", [*HARD, "planted"])
 def test_the_bound_holds(name: str) -> None:
     """No product is further from its 8-bit one than is said."""
     x, y = planted(300, 300, 48) if name == "planted" else hard(name)
-    left, right, steps = quantize.sides(x, y)
-    rough = (left.rounded.double() @ right.rounded.double().T).numpy() * steps.unit + steps.zero
+    left, right, steps = quantize_sides(x, y)
+    rough = (left.rounded.double() @ right.rounded.double().T).numpy() * steps.unit + steps.offset
     off = np.abs(rough - x.astype(np.float64) @ y.astype(np.float64).T)
-    assert (off <= left.bound.numpy()[:, None] + right.extra.numpy()[None, :]).all()
-    assert (off <= right.bound.numpy()[None, :] + left.extra.numpy()[:, None]).all()
+    assert (off <= left.bound.numpy()[:, None] + right.excess.numpy()[None, :]).all()
+    assert (off <= right.bound.numpy()[None, :] + left.excess.numpy()[:, None]).all()
     assert left.bound.max() < 0.2
 
 
 def test_what_all_vectors_share_is_taken_out() -> None:
     """Vectors around one direction are told apart as well as others are."""
     x, y = planted(400, 400, 64)
-    _, _, alone = quantize.sides(x, y)
+    _, _, alone = quantize_sides(x, y)
     shared = 4 * random(1, 64, 5)
-    left, _, steps = quantize.sides(unit(x + shared), unit(y + shared))
+    left, _, steps = quantize_sides(normalize(x + shared), normalize(y + shared))
     assert left.rounded.shape[1] > 64
-    assert steps.zero > 0.8
+    assert steps.offset > 0.8
     assert steps.unit < alone.unit / 10
     assert left.bound.mean() < 0.01
 
@@ -153,14 +160,14 @@ def test_few_candidates_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> N
     """What makes it fast: of a million products a small share is computed in float32."""
     x, y = planted(1024, 1024, 256)
     computed = []
-    products = int8._products
+    products = candidates.products_of_pairs
 
     def counted(left: Any, right: Any, owners: Any, cells: Any) -> Any:
         computed.append(len(owners))
         return products(left, right, owners, cells)
 
-    monkeypatch.setattr(int8, "_products", counted)
-    int8.mutual(x, y, 4)
+    monkeypatch.setattr(candidates, "products_of_pairs", counted)
+    one_pass(x, y, 4)
     assert 0 < sum(computed) < x.shape[0] * y.shape[0] / 10
 
 
@@ -177,9 +184,9 @@ def test_rows_that_float32_does_not_tell_apart(name: str, monkeypatch: pytest.Mo
     """As of an encoder that has collapsed: other ways find them than the usual ones, which would compute all twice."""
     source, called = np.random.default_rng(7), []
     torch.set_num_threads(1)  # so that blocks are large enough to tell
-    alike = exact._alike
-    monkeypatch.setattr(exact, "_alike", lambda *given: called.append(len(given[0])) or alike(*given))
-    x, y = (unit(ALIKE[name](source, n).astype(np.float32)) for n in (700, 600))
+    alike = exact._search_similar_rows
+    monkeypatch.setattr(exact, "_search_similar_rows", lambda *given: called.append(len(given[0])) or alike(*given))
+    x, y = (normalize(ALIKE[name](source, n).astype(np.float32)) for n in (700, 600))
     same(x, y, 2)
     assert called == [700, 600, 700, 600], "both by one pass and by numpy"
 
@@ -188,14 +195,14 @@ def test_rows_that_float32_does_not_tell_apart(name: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("threads", [1, 3])
 def test_alike_in_many_blocks_and_for_many_neighbours(threads: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first block that notices stops the others."""
-    x, y = unit(np.ones((1500, 8), np.float32)), unit(np.ones((900, 8), np.float32))
-    tiles = []
-    meet = int8._Search._meet
-    monkeypatch.setattr(int8._Search, "_meet", lambda *given: tiles.append(given[1].at) or meet(*given))
-    monkeypatch.setattr(int8, "TILE_ROWS", 300)
+    x, y = normalize(np.ones((1500, 8), np.float32)), normalize(np.ones((900, 8), np.float32))
+    searched = []
+    meet = tiles._Search._search_tile
+    monkeypatch.setattr(tiles._Search, "_search_tile", lambda *given: searched.append(given[1].part) or meet(*given))
+    monkeypatch.setattr(tiles, "TILE_ROWS", 300)
     with several(threads):
-        found = int8.mutual(x, y, k)
-    assert len(tiles) <= threads
+        found = one_pass(x, y, k)
+    assert len(searched) <= threads
     assert np.array_equal(found[0][0], np.tile(np.arange(k), (1500, 1)))
     assert np.array_equal(found[1][0], np.tile(np.arange(k), (900, 1)))
 
@@ -219,17 +226,17 @@ def test_several_workers_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mining_does_not_depend_on_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = planted(500, 400, 32)
-    expected = candidates(x, y, 4, "numpy")
-    monkeypatch.setattr(int8, "pays", lambda foreign, english: True)
-    found = candidates(x, y, 4)
+    expected = candidate_pairs(x, y, 4, "numpy")
+    monkeypatch.setattr(int8.OnePass, "priority", lambda *size: 20)
+    found = candidate_pairs(x, y, 4)
     for name in ("foreign", "english", "scores"):
         assert np.array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(DataError, match="cannot be compared"):
-        int8.mutual(random(3, 4, 1), random(3, 5, 1), 1)
+        one_pass(random(3, 4, 1), random(3, 5, 1), 1)
     bad = random(3, 4, 1)
     bad[1, 1] = np.nan
     with pytest.raises(DataError, match="not finite"):
-        int8.mutual(bad, random(3, 4, 1), 1)
+        one_pass(bad, random(3, 4, 1), 1)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
-from adaptstilts.search import bucc
-from adaptstilts.search.exact import neighbours, unit
-from adaptstilts.search.margin import Pairs, candidates, ratio
+from adaptstilts.search import bucc, neighbours
+from adaptstilts.search.margin import Pairs, candidate_pairs, ratio
+from adaptstilts.search.products import normalize
 from adaptstilts.study import Margin, Retrieval
 
 FAISS = importlib.util.find_spec("faiss") is not None
@@ -59,7 +59,7 @@ def sides(draw: st.DrawFn) -> tuple[Vectors, Vectors]:
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     width = draw(st.integers(3, 8))
     shift = draw(st.sampled_from([0.0, 1.0, 3.0]))
-    pool = unit((generator.standard_normal((12, width)) + shift).astype(np.float32))
+    pool = normalize((generator.standard_normal((12, width)) + shift).astype(np.float32))
     pool[0] = 0
     pick = st.lists(st.integers(0, 11), min_size=1, max_size=14)
     return pool[draw(pick)], pool[draw(pick)]
@@ -69,7 +69,7 @@ def sides(draw: st.DrawFn) -> tuple[Vectors, Vectors]:
 @settings(max_examples=150, deadline=None)
 @given(made=sides(), k=st.integers(1, 6))
 def test_candidates_equal_brute_force(backend: str, made: tuple[Vectors, Vectors], k: int) -> None:
-    pairs = candidates(*made, k, backend)
+    pairs = candidate_pairs(*made, k, backend)
     expected = brute(*made, k)
     assert found(pairs) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     assert len(pairs) == len(expected) <= len(made[0]) + len(made[1])
@@ -90,7 +90,7 @@ def test_neighbours_equal_brute_force(backend: str, made: tuple[Vectors, Vectors
 def test_backends_agree_to_the_bit_on_many_rows() -> None:
     pytest.importorskip("faiss")
     generator = np.random.default_rng(0)
-    index = unit(generator.standard_normal((3000, 48)).astype(np.float32))
+    index = normalize(generator.standard_normal((3000, 48)).astype(np.float32))
     index[1500:] = index[generator.integers(0, 1500, 1500)]
     queries = index[generator.integers(0, 3000, 1300)]
     plain, fast = neighbours(queries, index, 4, "numpy"), neighbours(queries, index, 4, "faiss")
@@ -102,19 +102,19 @@ def test_backends_agree_to_the_bit_on_many_rows() -> None:
 
 @backends
 def test_ties_are_in_the_order_of_rows(backend: str) -> None:
-    same = unit(np.ones((60, 5), np.float32))
+    same = normalize(np.ones((60, 5), np.float32))
     assert neighbours(same[:3], same, 4, backend)[0].tolist() == [[0, 1, 2, 3]] * 3
-    pairs = candidates(same[:3], same[:5], 4, backend)
+    pairs = candidate_pairs(same[:3], same[:5], 4, backend)
     assert found(pairs) == pytest.approx({(0, 0): 1, (1, 0): 1, (2, 0): 1, **{(0, j): 1 for j in range(1, 5)}})
 
 
 @backends
 def test_no_queries_and_few_sentences(backend: str) -> None:
-    index = unit(np.eye(3, dtype=np.float32))
+    index = normalize(np.eye(3, dtype=np.float32))
     assert [a.shape for a in neighbours(index[:0], index, 4, backend)] == [(0, 3), (0, 3)]
-    assert found(candidates(index[:1], index[:1], 4, backend)) == {(0, 0): 1.0}
+    assert found(candidate_pairs(index[:1], index[:1], 4, backend)) == {(0, 0): 1.0}
     with pytest.raises(DataError, match="shapes"):
-        candidates(index, index[:0], 4, backend)
+        candidate_pairs(index, index[:0], 4, backend)
 
 
 def test_a_toy_by_hand() -> None:
@@ -122,9 +122,9 @@ def test_a_toy_by_hand() -> None:
     foreign = np.array([[1, 0], [0.6, 0.8]], np.float32)
     english = np.array([[0.8, 0.6], [0.6, -0.8]], np.float32)
     expected = {(0, 1): 0.6 / ((0.7 + 0.16) / 2), (1, 0): 0.96 / ((0.34 + 0.88) / 2)}
-    assert found(candidates(foreign, english, 2)) == pytest.approx(expected, abs=1e-6)
+    assert found(candidate_pairs(foreign, english, 2)) == pytest.approx(expected, abs=1e-6)
     alone = {(0, 0): 0.8 / ((0.8 + 0.96) / 2), (1, 0): 1.0, (0, 1): 0.6 / ((0.8 + 0.6) / 2)}
-    assert found(candidates(foreign, english, 1)) == pytest.approx(alone, abs=1e-6)
+    assert found(candidate_pairs(foreign, english, 1)) == pytest.approx(alone, abs=1e-6)
 
 
 def test_no_ratio_over_a_mean_that_is_not_positive() -> None:
@@ -166,9 +166,9 @@ def plain_mining(
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 5))
 def test_every_margin_and_retrieval(margin: Margin, retrieval: Retrieval, seed: int, k: int) -> None:
     generator = np.random.default_rng(seed)
-    foreign, english = (unit(generator.standard_normal((n, 6)).astype(np.float32) + 0.7) for n in (9, 11))
+    foreign, english = (normalize(generator.standard_normal((n, 6)).astype(np.float32) + 0.7) for n in (9, 11))
     expected = plain_mining(foreign, english, k, margin, retrieval)
     for backend in ("numpy", "auto"):
-        kept = bucc.one_to_one(candidates(foreign, english, k, backend, margin, retrieval))
+        kept = bucc.one_to_one(candidate_pairs(foreign, english, k, backend, margin, retrieval))
         assert list(zip(kept.foreign.tolist(), kept.english.tolist(), strict=True)) == [pair[:2] for pair in expected]
         assert kept.scores == pytest.approx([score for _, _, score in expected], rel=1e-9)
