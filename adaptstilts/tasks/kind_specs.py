@@ -159,7 +159,7 @@ def _name(spec: KindSpec) -> str:
 
 
 REGISTRY: Registry[KindSpec] = Registry(
-    "kind",
+    "task kind",
     "adaptstilts.kinds",
     name_of=_name,
     is_member=lambda value: isinstance(value, KindSpec),

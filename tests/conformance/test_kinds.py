@@ -483,7 +483,7 @@ def test_bitext_takes_the_newline_off() -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "base.Kind", "../span", "base"])
 def test_unknown_kind_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="unknown kind"):
+    with pytest.raises(ConfigError, match="unknown task kind"):
         kinds.get(name)
 
 
