@@ -27,9 +27,9 @@ class Workspace:
     def __init__(self, store: str | Path, data_root: str | Path | None = None, offline: bool = False) -> None:
         self.store = Store(store)
         self.offline = offline
-        self.memory = hashing.Digests(self.store.folder / "cache" / "digests.json")
+        self.memory = hashing.Digests(self.store.digests)
         root = Path(data_root) if data_root is not None else None
-        self.sources = Sources(root, offline, self.store.folder / "pins", self.memory)
+        self.sources = Sources(root, offline, self.store.pins, self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}
         self._adapters: dict[tuple[str, models.Fingerprint], Adapter] = {}
 

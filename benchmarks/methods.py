@@ -49,7 +49,7 @@ from adaptstilts.runtime.context import Meter
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import Frozen
 from adaptstilts.runtime.loop import Loop
-from adaptstilts.store.cache import TrunkCache
+from adaptstilts.store.cache import StateCache
 
 FP32 = {"precision": "fp32"}
 KEPT = {**FP32, "cache": True}
@@ -216,7 +216,7 @@ def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
     del trainer
     ratios, equal, seconds = [], True, {"separate": 0.0, "shared": 0.0}
     for number in range(1 + (size.rounds > 2)):
-        cache = TrunkCache(work / f"states {number}", 8.0, {})
+        cache = StateCache(work / f"states {number}", 8.0, {})
         took = {"separate": 0.0, "shared": 0.0}
         for name in names:
             encoder.compose([name, "target"])

@@ -60,11 +60,11 @@ def retrieve(
     """Search translations with a model and adapters, layer by layer. Nothing is trained, nothing is done twice."""
     from adaptstilts import run as runner
     from adaptstilts.cli.progress import Progress
-    from adaptstilts.io.files import destination, replacing
+    from adaptstilts.io.files import replacing, resolve_output
     from adaptstilts.reports import retrieval_sweep
     from adaptstilts.study import Retrieve
 
-    place = out and destination(out)
+    place = out and resolve_output(out)
     workspace = open_workspace(store, data_root, offline)
     settings = Retrieve(
         layer=layer,

@@ -109,11 +109,11 @@ def results(
     ] = None,
 ) -> None:
     """Print the scores, costs, differences and swap tables of a study."""
-    from adaptstilts.io.files import destination, replacing
+    from adaptstilts.io.files import replacing, resolve_output
     from adaptstilts.reports import formats, records, tables
 
     table_format = formats.for_output(form, out)
-    place = out and destination(out)
+    place = out and resolve_output(out)
     workspace, found = open_plan(config, overrides, store, data_root, offline)
     text = table_format.render(tables.document(records.records(found, workspace.store), found.study.name))
     if place is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from adaptstilts.errors import DataError
 from adaptstilts.io.files import replace_text
+from adaptstilts.io.json import read_object, to_text
 from adaptstilts.tasks.base import Source
 
 
@@ -44,12 +44,14 @@ class Pins:
         if path is None or not path.is_file():
             return {}
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-            if not _is_pin(held):
-                raise ValueError("expected sha256 or revision and files")
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path}: not a readable pin of {source} ({error}); delete it to pin anew") from None
-        return dict(held)
+            pin = read_object(path, f"pin of {source}", DataError)
+        except DataError as error:
+            raise DataError(f"{error}; delete it to pin anew") from None
+        if not _is_pin(pin):
+            raise DataError(
+                f"{path}: not a readable pin of {source} (expected sha256 or revision and files); delete it to pin anew"
+            )
+        return pin
 
     def check(self, source: Source, hashes: Sequence[str], origin: Mapping[str, Any]) -> None:
         """Compare with the first load, or record this one as it.
@@ -73,7 +75,7 @@ class Pins:
             )
         now = {**origin, **pinned, "sha256": list(hashes)}
         if now != pinned:
-            replace_text(path, json.dumps(now))
+            replace_text(path, to_text(now, ascii_only=True))
 
 
 def _is_pin(held: Any) -> bool:

@@ -7,8 +7,6 @@ a clean folder in the library's own format, and that is what an encoder loads.
 
 from __future__ import annotations
 
-import json
-import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from adaptstilts.errors import ArtifactError
 from adaptstilts.formats import adapterhub, locate, peft
 from adaptstilts.formats import tensors as tensorfile
 from adaptstilts.io import hashing
+from adaptstilts.io.json import read_object, write_json
 from adaptstilts.methods import AdapterMethod
 from adaptstilts.models.locate import Model, check_same
 
@@ -78,7 +77,7 @@ def read(place: str, model: Model, offline: bool = False) -> Adapter:
     """
     found = locate.locate(place, offline)
     path = found.folder / locate.CONFIG
-    given = _json(path)
+    given = _config(path)
     form = _form(given, path)
     weights, notes = _weights(found.folder, form)
     depth = model.shape["layers"]
@@ -109,30 +108,14 @@ def clean(adapter: Adapter, folder: Path) -> list[str]:
 
 def _write(config: dict[str, Any], backend: str, tensors: dict[str, Tensor], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / locate.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    write_json(folder / locate.CONFIG, config, ascii_only=True)
     tensorfile.write(
         tensors, folder / ("adapter.safetensors" if backend == "adapters" else "adapter_model.safetensors")
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
-    """A JSON object, without numbers that JSON does not have."""
-
-    def number(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value):
-            raise ValueError(f"{text} is not a number of JSON")
-        return value
-
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ValueError(f"larger than {_LARGEST} bytes")
-        held = json.loads(path.read_text(encoding="utf-8"), parse_float=number, parse_constant=number)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not a readable adapter config ({error})") from None
-    if not isinstance(held, dict):
-        raise ArtifactError(f"{path}: not an adapter config: expected a JSON object, found {type(held).__name__}")
-    return held
+def _config(path: Path) -> dict[str, Any]:
+    return read_object(path, "adapter config", max_bytes=_LARGEST, finite=True)
 
 
 def _form(given: dict[str, Any], path: Path) -> Form:
@@ -180,7 +163,7 @@ def _completed(given: dict[str, Any], form: Form, depth: int, path: Path) -> dic
 def _method(config: dict[str, Any], form: Form, depth: int, path: Path) -> AdapterMethod:
     """The one method that computes what the config says; what the likeliest one objects to where none does."""
     with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / locate.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+        write_json(Path(scratch) / locate.CONFIG, config, ascii_only=True)
         refused = None
         for method in _likely(config, form):
             try:
@@ -221,7 +204,7 @@ def _check_base(folder: Path, given: dict[str, Any], model: Model, method: Adapt
             raise ArtifactError(
                 f"{path}: made for a model of {name} {str(given[key])[:60]}, this one ({model.name}) has {expected}"
             )
-    record = _json(folder / locate.RECORD) if (folder / locate.RECORD).is_file() else {}
+    record = _config(folder / locate.RECORD) if (folder / locate.RECORD).is_file() else {}
     if isinstance(record.get("model"), dict) and model.fingerprint.weights:
         check_same(model.fingerprint.identity(), record["model"], f"{folder}: the adapter")
         below = record.get("below")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from adaptstilts.formats import adapterhub, locate
 from adaptstilts.formats import tensors as tensorfile
 from adaptstilts.interop import cards
 from adaptstilts.interop.cards import Facts, Score
+from adaptstilts.io.folders import publishing
+from adaptstilts.io.json import read_object, write_json
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.locate import Model
@@ -54,8 +54,7 @@ def write(
             f"{entry.spec['task']}: stands on another adapter, and the adapters library does not add up stacked LoRA;"
             f" give --format peft"
         )
-    staging = out.parent / f".{out.name}.{uuid.uuid4().hex}"
-    try:
+    with publishing(out) as staging:
         places = [f"below/{i}-{plain_name(str(one.spec['task']))}" for i, one in enumerate(below)]
         for i, (one, place) in enumerate(zip(below, places, strict=True)):
             _adapter(one, model, form, staging / place, _name(one) + (f"_{i}" if _taken(one, below, entry) else ""))
@@ -77,11 +76,6 @@ def write(
             sources=cards.sources(entry.spec),
         )
         (staging / CARD).write_text(cards.card(facts), encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        staging.rename(out)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
@@ -134,7 +128,7 @@ def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> 
 def _rename(folder: Path, name: str) -> None:
     """Give an adapter of the ``adapters`` library another name, in its config and in its tensors' names."""
     path = folder / "adapter.safetensors"
-    config = json.loads((folder / locate.CONFIG).read_text(encoding="utf-8"))
+    config = read_object(folder / locate.CONFIG, "adapter config")
     tensorfile.write(adapterhub.called(tensorfile.read(path), name), path)
     _json(folder / locate.CONFIG, {**config, "name": name})
 
@@ -159,4 +153,4 @@ def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> 
 
 
 def _json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, value, indent=2, sort_keys=True, end="\n")

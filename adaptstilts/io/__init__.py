@@ -1,1 +1,1 @@
-"""Files, folders, hashes, leases and strict YAML: nothing here knows what adapters are."""
+"""Files, folders, hashes, leases, JSON and strict YAML: nothing here knows what adapters are."""

@@ -1,4 +1,4 @@
-"""Writing files so that readers see the old content or the new one, never a part."""
+"""Files that are replaced as a whole: a reader sees the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -13,66 +13,90 @@ from typing import TextIO
 from adaptstilts.errors import ConfigError, ResourceError
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file through a temporary one beside it and a rename; parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+@contextlib.contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yield an unused path in the folder of ``path``; a file that is left there at the end is removed."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def destination(path: Path, *inputs: Path) -> Path:
-    """Where a file goes that a command is to write, links followed; asked before anything is spent.
-
-    Raises:
-        ConfigError: it is one of the inputs, there is no such folder or it cannot be written to, or something that is
-            no file is there.
-    """
-    try:
-        place = path.resolve()
-        if not place.parent.is_dir() or any(at.exists() and not at.is_file() for at in (path, place)):
-            raise ConfigError(f"{path}: expected the name of a file in a folder that is there")
-        if any(place.exists() and other.exists() and place.samefile(other) for other in inputs):
-            raise ConfigError(f"{path}: is one of the inputs; give another name")
-        if not os.access(place.parent, os.W_OK):
-            raise ConfigError(f"{path}: expected a folder that can be written to")
-    except (OSError, RuntimeError) as error:  # too long a name, a folder that cannot be looked into, links in a circle
-        raise ConfigError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    return place
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file in one step, and create its folder if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file to be written, which takes its place when the block ends without an error.
+    """Open a text file for writing that takes the place of ``path`` when the block ends without an error.
 
     Raises:
-        ResourceError: it cannot be written.
+        ResourceError: the file cannot be written.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}")
-    try:
+    with temporary_beside(path) as temporary:
         with disk_faults(path), open(temporary, "w", encoding="utf-8", newline="\n") as file:
             yield file
         with disk_faults(path):
             temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def resolve_output(path: Path, *inputs: Path) -> Path:
+    """Resolve an output path and check that it can be written, before any work starts.
+
+    Args:
+        path: the file that a command is to write.
+        inputs: files that the command reads, which it must not overwrite.
+
+    Returns:
+        The path with all links followed.
+
+    Raises:
+        ConfigError: the path is an input, no regular file, in a folder that does not exist, or not writable.
+    """
+    try:
+        resolved = path.resolve()
+        if not resolved.parent.is_dir() or _is_special(path) or _is_special(resolved):
+            raise ConfigError(f"{path}: expected a file name in an existing folder")
+        if any(_is_same(resolved, other) for other in inputs):
+            raise ConfigError(f"{path}: is one of the inputs; choose another name for the output")
+        if not os.access(resolved.parent, os.W_OK):
+            raise ConfigError(f"{path}: the folder is not writable")
+    except (OSError, RuntimeError) as error:  # the name is too long, a folder is unreadable, or links form a circle
+        raise ConfigError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    return resolved
+
+
+def _is_special(path: Path) -> bool:
+    """Return whether something other than a regular file is at a path."""
+    return path.exists() and not path.is_file()
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free disk space at a path, or at its nearest parent that exists."""
+    existing = next(place for place in (path, *path.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free
 
 
 @contextlib.contextmanager
 def disk_faults(path: Path) -> Iterator[None]:
-    """Faults of the disk as one clear line.
+    """Report errors of the file system within the block as one clear line about ``path``.
 
     Raises:
-        ResourceError: instead of an error of the system.
+        ResourceError: in place of an OSError.
     """
     try:
         yield
     except OSError as error:
         free = ""
         with contextlib.suppress(OSError):
-            at = next(p for p in (path, *path.absolute().parents) if p.exists())
-            free = f" ({shutil.disk_usage(at).free // 2**20} MiB free)"
+            free = f" ({free_bytes(path) // 2**20} MiB free)"
         raise ResourceError(f"{path}: cannot be written: {error.strerror or error}{free}") from None

@@ -1,86 +1,178 @@
-"""Folders that are whole or absent: sealed by a manifest that is written last, and renamed into place in one step."""
+"""Folders that are whole or absent: written under a temporary name, and renamed in one step when complete.
+
+A *sealed* folder also has a manifest with the size and sha256 of every file, which is written last. Files get the
+permissions that any new file would have (some libraries write weights that only their owner can read).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
 import os
+import shutil
 import signal
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io import hashing
+from adaptstilts.io.files import disk_faults
+from adaptstilts.io.json import read_object, write_json
 
 MANIFEST = "manifest.json"
 
 
 def failpoint(name: str) -> None:
-    """Die here, as by ``kill -9``, when the environment asks for it: how the tests reach the middle of a commit."""
+    """Kill this process if the environment names this point; tests reach the middle of a commit this way."""
     if os.environ.get("ADAPTSTILTS_FAILPOINT") == name:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def seal(folder: Path, fields: dict[str, Any]) -> None:
-    """Sync and hash every file of a folder, then write its manifest last."""
+@contextlib.contextmanager
+def temporary(parent: Path, prefix: str) -> Iterator[Path]:
+    """Create a private folder, and remove whatever is left of it at the end.
+
+    Args:
+        parent: folder to create it in; created if needed.
+        prefix: beginning of its name.
+    """
+    folder = parent / f"{prefix}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def publishing(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a private folder that becomes ``target`` when the block ends without an error; otherwise it is removed.
+
+    Args:
+        target: the folder to write; may exist if it is empty.
+        replace: take the place of a folder that is not empty.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written, or ``target`` has files and is not to be replaced.
+    """
+    target = Path(os.path.abspath(target))
+    with disk_faults(target), temporary(target.parent, f".{target.name}.") as staging:
+        yield staging
+        set_default_permissions(staging)
+        if replace:
+            _move_away(target)
+        staging.rename(target)
+
+
+def _move_away(folder: Path) -> None:
+    """Free the name of a folder in one step, then remove the folder."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def seal(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Sync and hash every file of a folder, then write its manifest.
+
+    Args:
+        folder: the folder; nobody else may write to it.
+        fields: what the manifest says beside the files; plain JSON values.
+    """
+    set_default_permissions(folder)
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             _sync(path)
             files[path.relative_to(folder).as_posix()] = [path.stat().st_size, hashing.of_file(path)]
     failpoint("commit:before-manifest")
-    text = json.dumps({**fields, "files": files}, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    write_json(folder / MANIFEST, {**fields, "files": files}, indent=1)
     _sync(folder / MANIFEST)
     _sync(folder)
     failpoint("commit:after-manifest")
 
 
-def publish(folder: Path, target: Path) -> None:
-    """Rename a sealed folder into place; when the target is there already it stays."""
+def publish(folder: Path, target: Path, point: str = "commit") -> None:
+    """Rename a sealed folder into place; if the target exists already, the target stays.
+
+    Args:
+        folder: the sealed folder.
+        target: its final place, in an existing folder.
+        point: name of the failpoints ``<point>:before-rename`` and ``<point>:after-rename``.
+    """
+    failpoint(f"{point}:before-rename")
     try:
         folder.rename(target)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     _sync(target.parent)
+    failpoint(f"{point}:after-rename")
+
+
+def set_default_permissions(folder: Path) -> None:
+    """Give a folder and everything in it the permissions of newly created files and folders."""
+    probe = folder / f".{uuid.uuid4().hex}"
+    probe.mkdir()
+    default = stat.S_IMODE(probe.stat().st_mode) & 0o777
+    probe.rmdir()
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            continue
+        mode = stat.S_IMODE(path.stat().st_mode)
+        expected = default if path.is_dir() else default & 0o666
+        if mode & 0o777 != expected:
+            with contextlib.suppress(PermissionError):  # file systems without permissions
+                path.chmod(mode & ~0o777 | expected)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder.
+    """Return the manifest of a folder.
 
     Raises:
-        ArtifactError: missing, unreadable or not a JSON object.
+        ArtifactError: it is missing, unreadable or not a JSON object with files.
     """
     path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not a readable manifest ({error})") from None
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(files, dict) or not all(isinstance(v, list) and len(v) == 2 for v in files.values()):
-        raise ArtifactError(f"{path}: not a manifest: expected a JSON object with files")
+    manifest = read_object(path, "manifest")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not all(isinstance(facts, list) and len(facts) == 2 for facts in files.values()):
+        raise ArtifactError(f"{path}: not a readable manifest (expected files with a size and a sha256 each)")
     return manifest
 
 
-def check_files(folder: Path, manifest: dict[str, Any], hashes: bool) -> None:
-    """Compare a folder with its manifest: the same files, plain, inside it, of the same sizes (and hashes).
+def check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None:
+    """Compare a folder with its manifest: the same regular files, inside the folder, of the same sizes.
+
+    Args:
+        folder: the folder.
+        manifest: its manifest.
+        hashes: compare contents too, by sha256.
 
     Raises:
         ArtifactError: names the first file that differs.
     """
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
-    wrong = sorted(found.symmetric_difference({*manifest["files"], MANIFEST}))
-    if wrong:
-        raise ArtifactError(f"{folder}: {wrong[0]!r} is not both listed in the manifest and there")
+    listed = {*manifest["files"], MANIFEST}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path)}
+    if missing := sorted(listed - present):
+        raise ArtifactError(f"{folder}: {missing[0]!r} is in the manifest, but not in the folder")
+    if unknown := sorted(present - listed):
+        raise ArtifactError(f"{folder}: {unknown[0]!r} is in the folder, but not in the manifest")
     for name, (size, sha256) in manifest["files"].items():
         path = folder / name
         if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-            raise ArtifactError(f"{path}: links and paths outside the entry are refused")
+            raise ArtifactError(f"{path}: links and paths outside the folder are refused")
         if path.stat().st_size != size:
-            raise ArtifactError(f"{path}: {path.stat().st_size} bytes, the manifest says {size}")
+            raise ArtifactError(f"{path}: expected {size} bytes, found {path.stat().st_size}")
         if hashes and hashing.of_file(path) != sha256:
             raise ArtifactError(f"{path}: the content does not have the sha256 of the manifest")
+
+
+def _is_entry(path: Path) -> bool:
+    """Return whether a path counts as a file of a folder; links to folders do, so that they are refused."""
+    return path.is_symlink() or not path.is_dir()
 
 
 def _sync(path: Path) -> None:

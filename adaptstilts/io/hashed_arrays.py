@@ -1,65 +1,65 @@
 """Files of arrays that are whole or absent: each has the sha256 of its content in its name.
 
-A reader asks for ``part.npy`` and is given ``part.<sha256>.npy``, if it is there and still is what it was. Anything
-else is removed, so that it is made again.
+What is saved as ``part.npy`` is on disk as ``part.<sha256>.npy``. Asking for it returns that file only if its content
+still has this sha256; a damaged file is removed, so that its caller computes it again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adaptstilts.io import hashing
-from adaptstilts.io.files import disk_faults
+from adaptstilts.io.files import disk_faults, temporary_beside
 from adaptstilts.io.folders import failpoint
 
 
 def save(path: Path, point: str = "", **arrays: Any) -> Path:
-    """Write arrays (``.npz``, or one nameless array as ``.npy``) beside their place and rename them there.
+    """Write arrays as one file in one step.
 
     Args:
-        path: the name without its sha256; the folder is made.
+        path: the name without its sha256; the folder is created if needed.
         point: name of the failpoints ``<point>:before-rename`` and ``<point>:after-rename``.
+        arrays: the arrays of an ``.npz`` file by name; a single array named ``_`` becomes an ``.npy`` file.
 
     Returns:
-        The file.
+        The file that was written.
 
     Raises:
-        ResourceError: the disk has no room, or is not to be written.
+        ResourceError: the disk is full or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with temporary_beside(path) as temporary:
             with open(temporary, "wb") as file:
-                np.save(file, arrays["_"]) if set(arrays) == {"_"} else np.savez(file, **arrays)
+                if set(arrays) == {"_"}:
+                    np.save(file, arrays["_"])
+                else:
+                    np.savez(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             failpoint(f"{point}:before-rename")
-            whole = path.with_name(f"{path.stem}.{hashing.of_file(temporary)}{path.suffix}")
-            temporary.rename(whole)
+            saved = path.with_name(f"{path.stem}.{hashing.of_file(temporary)}{path.suffix}")
+            temporary.rename(saved)
             failpoint(f"{point}:after-rename")
-        finally:
-            temporary.unlink(missing_ok=True)
-    return whole
+    return saved
 
 
-def held(path: Path) -> Path | None:
-    """The file that was saved under a name, hashed again; None where there is none, or only a damaged one."""
-    for found in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
-        with contextlib.suppress(OSError):  # of a disk that cannot read it
-            if hashing.of_file(found) == found.suffixes[-2].removeprefix("."):
-                return found
-            found.unlink()
+def find(path: Path) -> Path | None:
+    """Return the file that was saved under a name, hashed again; None if there is none that is intact."""
+    for saved in sorted(path.parent.glob(f"{path.stem}.*{path.suffix}")):
+        with contextlib.suppress(OSError):  # the disk cannot read it
+            if hashing.of_file(saved) == saved.suffixes[-2].removeprefix("."):
+                return saved
+            saved.unlink()
     return None
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers left behind that were killed; call it where nobody else writes."""
+    """Remove what killed writers left behind; nobody may be writing there."""
     for path in folder.rglob(".*"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Content digests: canonical JSON, and file hashes remembered by size and modification time."""
+"""Content digests: of values (by canonical JSON) and of files (remembered by size and modification time)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import re
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.errors import ResourceError
+from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io.files import replace_text
+from adaptstilts.io.json import read_object, to_text
 
 
 def canonical(value: Any) -> bytes:
-    """The one JSON text of a value: sorted keys, no spaces, no NaN; ``1.0`` and ``1`` are the same number."""
+    """Return the canonical JSON of a value: sorted keys, no spaces, no NaN; ``1.0`` and ``1`` are the same number."""
     return json.dumps(
         _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
 
 
 def of(value: Any) -> str:
-    """sha256 of the canonical JSON of a value."""
+    """Return the sha256 of the canonical JSON of a value."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def of_file(path: Path) -> str:
-    """sha256 of a file's bytes."""
+    """Return the sha256 of the content of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -41,50 +42,54 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def check_download(path: Path, memory: Digests) -> None:
-    """Compare a file of the hub's cache with the sha256 that the hub gave for it (the name of its blob).
-
-    Raises:
-        ResourceError: they differ: the file is removed, so that it is fetched again.
-    """
-    blob = path.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and memory.of_file(blob) != blob.name:
-        for wrong in (blob, path):
-            wrong.unlink(missing_ok=True)
-        raise ResourceError(f"{path.name}: the download is damaged and was removed; run the same command again")
-
-
 class Digests:
-    """File hashes remembered in one JSON file, so that large inputs are read once and not at every command.
+    """File hashes remembered in one JSON file, so that large inputs are not read again by every command.
 
-    Only for inputs (data sets, base models). Entries of a store are hashed again in every process.
+    Only for inputs (data sets, base models); the entries of a store are hashed again in every process.
+
+    Args:
+        path: the file; None to remember nothing beyond this process.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._known: dict[str, str] = {}
-        if path is not None and path.is_file():
-            try:
-                held = json.loads(path.read_text(encoding="utf-8"))
-                self._known = held if isinstance(held, dict) else {}
-            except (OSError, ValueError, RecursionError):
-                self._known = {}
         self._changed = False
+        self._known: dict[str, str] = {}
+        if path is not None:
+            with contextlib.suppress(ArtifactError):  # missing or damaged: the files are hashed again
+                self._known = read_object(path, "memory of file hashes")
 
     def of_file(self, path: Path) -> str:
-        """sha256 of a file, read only when its size or modification time is new."""
+        """Return the sha256 of a file, which is read only if its size or modification time is new."""
         real = path.resolve()
-        stat = real.stat()
-        key = f"{real}|{stat.st_size}|{stat.st_mtime_ns}"
+        facts = real.stat()
+        key = f"{real}|{facts.st_size}|{facts.st_mtime_ns}"
         if key not in self._known:
             self._known[key] = of_file(real)
             self._changed = True
         return self._known[key]
 
     def save(self) -> None:
-        """Write the memory out, replacing the file in one step; a failure is of no consequence."""
+        """Write the memory in one step; failing to do so only costs time later."""
         if self.path is None or not self._changed:
             return
         with contextlib.suppress(OSError):
-            replace_text(self.path, json.dumps(self._known, indent=0))
+            replace_text(self.path, to_text(self._known, indent=0, ascii_only=True))
             self._changed = False
+
+
+def check_download(path: Path, memory: Digests) -> None:
+    """Compare a downloaded file with the sha256 that the hub gave for it, which is the name of its blob in the cache.
+
+    Args:
+        path: the file in the cache, usually a link to its blob.
+        memory: remembers the hashes of files that were read before.
+
+    Raises:
+        ResourceError: they differ; the file is removed, so that it is downloaded again.
+    """
+    blob = path.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name) and memory.of_file(blob) != blob.name:
+        for damaged in (blob, path):
+            damaged.unlink(missing_ok=True)
+        raise ResourceError(f"{path.name}: the download is damaged and was removed; run the same command again")

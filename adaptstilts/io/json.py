@@ -1,10 +1,13 @@
-"""JSON files: written the same way every time."""
+"""JSON files: written the same way every time, and read with one clear error for whatever is wrong with them."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
+
+from adaptstilts.errors import AdaptstiltsError, ArtifactError
 
 
 def to_text(
@@ -30,7 +33,68 @@ def write_json(
     sort_keys: bool = False,
     ascii_only: bool = False,
     allow_nan: bool = False,
+    end: str = "",
 ) -> None:
-    """Write a value as a JSON file; see :func:`to_text` for the options."""
+    """Write a value as a JSON file.
+
+    Args:
+        path: the file, in an existing folder.
+        value: plain JSON values.
+        indent: as in :func:`to_text`, like the options after it.
+        sort_keys: see there.
+        ascii_only: see there.
+        allow_nan: see there.
+        end: text after the value, such as a newline.
+    """
     text = to_text(value, indent, sort_keys=sort_keys, ascii_only=ascii_only, allow_nan=allow_nan)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text + end, encoding="utf-8")
+
+
+def read_object(
+    path: Path,
+    what: str,
+    error: type[AdaptstiltsError] = ArtifactError,
+    *,
+    max_bytes: int | None = None,
+    finite: bool = False,
+) -> dict[str, Any]:
+    """Read a file whose content is one JSON object.
+
+    Args:
+        path: the file.
+        what: what the file is, for messages, such as ``"adapter config"``.
+        error: class of the error that is raised.
+        max_bytes: refuse larger files unread.
+        finite: refuse numbers that are not finite, which are not valid JSON.
+
+    Raises:
+        AdaptstiltsError: ``error``, if the file is missing, too large, malformed or not an object.
+    """
+    try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            raise ValueError(f"larger than {max_bytes} bytes")
+        value = _parse(path.read_text(encoding="utf-8"), finite)
+        if not isinstance(value, dict):
+            raise ValueError(f"expected a JSON object, found {json_type(value)}")
+    except (OSError, ValueError, RecursionError) as problem:
+        raise error(f"{path}: not a readable {what} ({problem})") from None
+    return value
+
+
+def json_type(value: object) -> str:
+    """Return what a parsed JSON value is, in words for a message."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+    return names.get(type(value), "a number")
+
+
+def _parse(text: str, finite: bool) -> Any:
+    if not finite:
+        return json.loads(text)
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a JSON number")
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from adaptstilts import kinds
 from adaptstilts.errors import ArtifactError
+from adaptstilts.io.json import read_object, write_json
 from adaptstilts.models.encoder import Encoder, generator
 from adaptstilts.models.weights import copy_strict, read_tensors
 from adaptstilts.tasks import Task
@@ -37,8 +37,7 @@ def save(head: nn.Module, encoder: Encoder, task: Task, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     held = {key: value.detach().cpu().contiguous() for key, value in head.state_dict().items()}
     save_file(held, str(folder / _WEIGHTS))
-    text = json.dumps({**card(encoder, task), "task": task.name}, indent=1, ensure_ascii=False)
-    (folder / _CARD).write_text(text, encoding="utf-8")
+    write_json(folder / _CARD, {**card(encoder, task), "task": task.name}, indent=1)
 
 
 def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
@@ -48,12 +47,7 @@ def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
         ArtifactError: it is for another kind, other labels, another order of labels or another hidden size.
     """
     path = folder / _CARD
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: not a readable head card ({error})") from None
-    if not isinstance(held, dict):
-        raise ArtifactError(f"{path}: not a head card: expected a JSON object, found {type(held).__name__}")
+    held = read_object(path, "head card")
     for key, value in card(encoder, task).items():
         if held.get(key) != value:
             raise ArtifactError(f"{path}: {key} {held.get(key)!r}, {task.name} needs {value!r}")

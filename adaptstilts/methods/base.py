@@ -9,7 +9,6 @@ A method says what it is *able to do*, and everything else asks for that, never 
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.io.json import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -247,13 +246,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ArtifactError: missing, unreadable or something else than an object.
     """
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: not a readable adapter config ({error})") from None
-    if not isinstance(held, dict):
-        raise ArtifactError(f"{path}: not an adapter config: expected a JSON object, found {type(held).__name__}")
-    return held
+    return read_object(path, "adapter config")
 
 
 def write_files(

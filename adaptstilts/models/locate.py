@@ -11,6 +11,7 @@ from typing import Any
 
 from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 from adaptstilts.io import hashing
+from adaptstilts.io.json import read_object
 
 WEIGHTS = "model.safetensors"
 BUILTIN = "builtin:"
@@ -143,12 +144,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         ArtifactError: names the file, the key and the policy.
     """
     path = folder / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("expected a JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: not a readable model config ({error})") from None
+    config = read_object(path, "model config")
     for key in ("auto_map", "_attn_implementation_internal", "quantization_config"):
         if config.get(key):
             raise ArtifactError(f"{path}: {key!r} is refused: a model's config may not name code to load")

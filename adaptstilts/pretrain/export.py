@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,8 @@ from typing import Any
 from adaptstilts import languages
 from adaptstilts.errors import ConfigError
 from adaptstilts.io import markdown
+from adaptstilts.io.folders import publishing
+from adaptstilts.io.json import write_json
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.pretrain.recipe import PretrainPhase, PretrainPlan, Recipe
 from adaptstilts.store import entries
@@ -35,19 +35,13 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
     for name, phase in plan.encoders.items():
         entry = store.entry(phase.key)
         target = folder / name
-        staging = folder / f".{name}.{uuid.uuid4().hex}"
-        try:
-            shutil.copytree(entry.folder / entries.ENCODER, staging)
+        with publishing(target, replace=True) as staging:
+            shutil.copytree(entry.folder / entries.ENCODER, staging, dirs_exist_ok=True)
             _halve(staging / WEIGHTS)
             result = {"name": name, **entries.PRETRAIN_RESULT.read(entry)}
-            (staging / HISTORY).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            write_json(staging / HISTORY, result, indent=1, allow_nan=True, end="\n")
             text = card(phase, plan.recipe, result, corpus)
             (staging / CARD).write_text(text, encoding="utf-8")
-            if target.exists():
-                shutil.rmtree(target)
-            staging.rename(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         yield target
 
 

@@ -21,7 +21,7 @@ from adaptstilts.reports.tables import layers as layer_tables
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
-from adaptstilts.store.select import adopted, standing
+from adaptstilts.store.select import composition, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Part, Retrieve, Study
 from adaptstilts.workspace import Workspace
@@ -200,7 +200,7 @@ def expand(asked: Study, workspace: Workspace, adapters: Sequence[str] = ()) -> 
     plan = encodings(asked, workspace)
     bare = list(plan.cells)
     for name in adapters:
-        entry = adopted(name, workspace.store)
+        entry = select(name, workspace.store)
         check_same(plan.model.fingerprint.identity(), entry.spec.get("model", {}), f"adapter {entry.key[:12]}")
         called = f"{entry.spec.get('task', entry.spec['kind'])}@{entry.key[:8]}"
         if any(cell.over == called for cell in plan.cells):
@@ -257,7 +257,7 @@ def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
 
 def _over(phase: RetrievePhase, entry: Entry) -> RetrievePhase:
     """A phase with what an entry holds instead of the base model."""
-    base, stack = standing(entry)
+    base, stack = composition(entry)
     return replace(phase, method=methods.parse(entry.spec["method"]), base=base, stack=stack)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.io import hashed_arrays, hashing
-from adaptstilts.io.files import destination, disk_faults, replacing
+from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
 from adaptstilts.models import locate as models
 from adaptstilts.retrieval.pooling import default_layer
@@ -35,7 +35,7 @@ from adaptstilts.search import faiss as indexes
 from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.products import normalize
 from adaptstilts.search.workers import map_pieces
-from adaptstilts.store.select import adopted, standing
+from adaptstilts.store.select import composition, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
@@ -141,7 +141,7 @@ def mine(
         ResourceError: the store or the output cannot be written, or another process mines the same files.
     """
     start = time.monotonic()
-    place = destination(out, foreign, english)
+    place = resolve_output(out, foreign, english)
     if settings.threshold is not None and not math.isfinite(settings.threshold):
         raise ConfigError(f"--threshold {settings.threshold}: expected a score, such as 1.06 for the ratio margin")
     job = _Job(settings, workspace, device)
@@ -223,7 +223,7 @@ class _Job:
         layer = default_layer(shape["layers"]) if settings.layer is None else settings.layer
         if not 0 <= layer <= shape["layers"]:
             raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {shape['layers']}")
-        base, stack = (None, ()) if settings.adapter is None else standing(adopted(settings.adapter, workspace.store))
+        base, stack = (None, ()) if settings.adapter is None else composition(select(settings.adapter, workspace.store))
         most = shape["positions"] - 2
         length = min(256, most) if settings.max_length is None else settings.max_length
         if length > most:
@@ -246,7 +246,7 @@ class _Job:
         """
         size = self.settings.shard
         paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
-        held = {path: (hashed_arrays.held(path), hashed_arrays.held(_cut(path))) for path in paths}
+        held = {path: (hashed_arrays.find(path), hashed_arrays.find(_cut(path))) for path in paths}
         model, store, offline, device = self.place
         jobs = []
         for number, path in enumerate(paths):
@@ -262,7 +262,7 @@ class _Job:
         for done, _ in enumerate(map_pieces(encode if ray else partial(encode, report=report), jobs, ray), 1):
             report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
         made = {
-            path: (hashed_arrays.held(path), hashed_arrays.held(_cut(path)))
+            path: (hashed_arrays.find(path), hashed_arrays.find(_cut(path)))
             for path in map(Path, (job.out for job in jobs))
         }
         found = [(vectors, cut) for vectors, cut in {**held, **made}.values() if vectors and cut]

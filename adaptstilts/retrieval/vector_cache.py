@@ -249,7 +249,7 @@ class _Making:
         whole, rest = divmod(len(self.order), SHARD)
         held = {}
         for number in range(whole + bool(rest)):
-            path = hashed_arrays.held(self.part / f"{number:08d}.npy")
+            path = hashed_arrays.find(self.part / f"{number:08d}.npy")
             expected = shape if number < whole else (shape[0], rest, shape[2])
             if path is not None and np.load(path, mmap_mode="r").shape == expected:
                 held[number] = path

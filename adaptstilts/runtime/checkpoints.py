@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io import folders
+from adaptstilts.io.json import read_object, write_json
 from adaptstilts.models.weights import read_tensors
 
 KEPT = 2
@@ -33,18 +32,13 @@ class Checkpoints:
         """Commit a checkpoint and drop all but the newest two."""
         from safetensors.torch import save_file
 
-        staging = self.folder / f"staging-{uuid.uuid4().hex}"
-        staging.mkdir(parents=True)
-        try:
+        with folders.temporary(self.folder, "staging-") as staging:
             if tensors:
                 held = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
                 save_file(held, str(staging / _TENSORS))
-            (staging / _STATE).write_text(json.dumps(state, allow_nan=False), encoding="utf-8")
+            write_json(staging / _STATE, state, ascii_only=True)
             folders.seal(staging, {"step": step})
-            folders.failpoint("checkpoint:before-rename")
-            folders.publish(staging, self.folder / f"step-{step:08d}")
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            folders.publish(staging, self.folder / f"step-{step:08d}", "checkpoint")
         for old in self._steps()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -54,7 +48,7 @@ class Checkpoints:
             try:
                 folders.check_files(path, folders.read_manifest(path), hashes=True)
                 tensors = read_tensors(path / _TENSORS) if (path / _TENSORS).is_file() else {}
-                state: dict[str, Any] = json.loads((path / _STATE).read_text(encoding="utf-8"))
+                state = read_object(path / _STATE, "state of a phase")
             except ArtifactError as error:
                 self.warnings.append(f"checkpoint passed over: {error}")
                 continue

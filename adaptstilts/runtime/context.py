@@ -21,7 +21,7 @@ from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.loggers import Logger, select
-from adaptstilts.store.cache import TrunkCache
+from adaptstilts.store.cache import StateCache
 from adaptstilts.study import Precision
 from adaptstilts.tasks import Source, Task, kind_specs
 from adaptstilts.workspace import Workspace
@@ -80,10 +80,10 @@ class Runtime:
         return Resident(self.workspace.store, self.model, self.device)
 
     @cached_property
-    def trunk_cache(self) -> TrunkCache:
+    def trunk_cache(self) -> StateCache:
         """Hidden states of frozen lower layers."""
         about = {**environment(self.device), "instructions": torch.backends.cpu.get_cpu_capability()}
-        return TrunkCache(self.workspace.store.states, self._cache_gib, about)
+        return StateCache(self.workspace.store.states, self._cache_gib, about)
 
     def split(self, task: Task, source: Source, expected: str) -> Split:
         """A split whose content is the one that the phase's key was made from.

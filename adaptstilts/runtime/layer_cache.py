@@ -28,7 +28,7 @@ from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model
 from adaptstilts.runtime.inference import TOKENS
-from adaptstilts.store.cache import Remark, TrunkCache, Writing
+from adaptstilts.store.cache import Remark, StateCache, StateWriter
 from adaptstilts.store.store import Store
 
 _VERSION = 1
@@ -79,7 +79,7 @@ class Frozen:
 
     def __init__(
         self,
-        cache: TrunkCache,
+        cache: StateCache,
         encoder: Encoder,
         trunk: str,
         block: int,
@@ -143,7 +143,7 @@ class Lower:
         }
         self.key = hashing.of(self.fields)
         self.kept: NDArray[Any] | None = None
-        self.writing: Writing | None = None
+        self.writing: StateWriter | None = None
         if self.size and not self._open():
             self.writing = frozen.cache.create(self.key, self.size, frozen.remark)
 
@@ -192,7 +192,7 @@ class Lower:
         states = torch.from_numpy(held).to(batch.ids.device)
         return states.view(torch.bfloat16).float() if self.frozen.rounded else states
 
-    def _write(self, writing: Writing, rows: Sequence[int], states: Tensor) -> None:
+    def _write(self, writing: StateWriter, rows: Sequence[int], states: Tensor) -> None:
         held = states.detach().cpu()
         if not self.frozen.rounded and held.dtype != torch.float32:
             self._abandon(OSError(f"hidden states are {held.dtype}, expected float32"))
@@ -206,7 +206,7 @@ class Lower:
 
     def _abandon(self, error: OSError) -> None:
         if self.frozen.remark:
-            self.frozen.remark(f"hidden states are not kept: {error.strerror or error}")
+            self.frozen.remark(f"hidden states are not cached: {error.strerror or error}")
         self.close()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from adaptstilts.errors import ResourceError
 from adaptstilts.io.folders import failpoint
-from adaptstilts.io.hashed_arrays import held, save
+from adaptstilts.io.hashed_arrays import find, save
 from adaptstilts.search import AUTO, faiss, mutual_neighbours
 from adaptstilts.search.approximate import ApproximateNeighbours, approximate_neighbours
 from adaptstilts.search.base import Neighbours, Vectors
@@ -157,7 +157,7 @@ def _searches(foreign: int, english: int, approximate: bool) -> Iterator[tuple[i
 
 def _saved(pieces: Iterable[Piece]) -> dict[Path, Path | None]:
     """Map the files of pieces to the verified ones on disk, or to None."""
-    return {file: held(file) for piece in pieces for file in piece.files()}
+    return {file: find(file) for piece in pieces for file in piece.files()}
 
 
 def _sizes(paths: Sequence[Path]) -> list[int]:

@@ -1,7 +1,7 @@
-"""The files of kept hidden states: a folder of limited size with one folder for each set, whole or absent.
+"""Cached hidden states: a folder of limited size with one folder for each set of states, which is whole or absent.
 
-A set is written in a folder of its own that is renamed once it is whole, so two processes that write the same one at
-the same time do no harm, and a reader keeps what it has opened when a set is dropped.
+A set is written under a temporary name and renamed when it is complete, so two processes may write the same one at the
+same time. A reader keeps what it has opened when a set is dropped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io import folders
@@ -23,22 +23,28 @@ _STATES = "states.bin"
 Remark = Callable[[str], None]
 
 
-class TrunkCache:
-    """Sets of states in a folder of limited size, shared by the phases of a process and by processes.
+class StateCache:
+    """A folder of limited size, shared by the phases of a process and by processes.
 
     Args:
-        folder: made by the first write.
-        gib: how much all sets may take together; those not used for longest are dropped first.
-        environment: what the bits of a result depend on beside the spec.
+        folder: created by the first write.
+        gib: limit of all sets together, in GiB; the sets that were unused longest are dropped first.
+        environment: what the bits of a result depend on besides the spec.
     """
 
     def __init__(self, folder: Path, gib: float, environment: Mapping[str, object]) -> None:
         self.folder, self.limit, self.environment = folder, int(gib * 2**30), dict(environment)
-        self._began = time.time() - 1.0  # clocks of files are coarse
+        self._start = time.time() - 1.0  # file times are coarse
         self._verified: set[str] = set()
 
     def open(self, key: str, size: int, remark: Remark) -> Path | None:
-        """The file of a set, if it is there and whole."""
+        """Return the file of a set, or None if it is missing or damaged.
+
+        Args:
+            key: what the states depend on.
+            size: bytes that the file must have.
+            remark: called with what is wrong with a damaged set, which is dropped.
+        """
         folder = self.folder / key
         if not folder.is_dir():
             return None
@@ -49,87 +55,104 @@ class TrunkCache:
                 raise ArtifactError(f"{folder / _STATES}: expected {size} bytes")
             os.utime(folder / _STATES)
         except (ArtifactError, OSError) as error:
-            remark(f"kept states passed over: {error}")
+            remark(f"cached hidden states are not used: {error}")
             self._drop(folder)
             return None
         self._verified.add(key)
         return folder / _STATES
 
-    def create(self, key: str, size: int, remark: Remark | None) -> Writing | None:
-        """A new set to be written, if it fits; None for ``remark`` spares every set that was used since this began."""
+    def create(self, key: str, size: int, remark: Remark | None) -> StateWriter | None:
+        """Start writing a set if there is room; None if there is not.
+
+        Args:
+            key: what the states depend on.
+            size: bytes of the file.
+            remark: called with the reason if there is no room; None to accept that silently, and to drop no set that
+                was used since this cache was opened.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not self._room(size, spare=remark is None):
-                if remark:
-                    remark(f"hidden states of {size / 2**30:.2f} GiB are not kept: no room in {self.folder}")
-                return None
-            return Writing(self.folder, key, size)
+            if self._make_room(size, spare_recent=remark is None):
+                return StateWriter(self.folder, key, size)
+            reason = f"hidden states of {size / 2**30:.2f} GiB are not cached: no room in {self.folder}"
         except OSError as error:
-            if remark:
-                remark(f"hidden states are not kept: {self.folder}: {error.strerror or error}")
-            return None
+            reason = f"hidden states are not cached: {self.folder}: {error.strerror or error}"
+        if remark:
+            remark(reason)
+        return None
 
-    def _room(self, size: int, spare: bool) -> bool:
-        """Make room by dropping sets; False, and nothing dropped, where that does not suffice."""
-        if 2 * size > shutil.disk_usage(self.folder).free:  # what is computed must find room as well
+    def _make_room(self, size: int, spare_recent: bool) -> bool:
+        """Drop sets until another one fits; False, with nothing dropped, if it cannot fit."""
+        if 2 * size > shutil.disk_usage(self.folder).free:  # what is computed needs room as well
             return False
-        held = sorted(_use(path) for path in self.folder.iterdir() if path.is_dir())
-        excess = sum(own for _, own, _ in held) + size - self.limit
+        usages = sorted(_usage(path) for path in self.folder.iterdir() if path.is_dir())
+        excess = sum(usage.size for usage in usages) + size - self.limit
         dropped = []
-        for used, own, path in held:
-            if excess > 0 and not (spare and used >= self._began):
-                dropped.append(path)
-                excess -= own
+        for usage in usages:
+            if excess > 0 and not (spare_recent and usage.used >= self._start):
+                dropped.append(usage.folder)
+                excess -= usage.size
         if excess > 0:
             return False
-        for path in dropped:
-            self._drop(path)
+        for folder in dropped:
+            self._drop(folder)
         return True
 
     def _drop(self, folder: Path) -> None:
-        """Remove a set in one step; who reads it already keeps what is open."""
+        """Remove a set in one step; a process that reads it keeps its open file."""
         self._verified.discard(folder.name)
         with contextlib.suppress(OSError):
             folder = folder.rename(self.folder / f".dropped.{uuid.uuid4().hex}")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _use(folder: Path) -> tuple[float, int, Path]:
-    """When a set was last used, how many bytes it has, and where."""
+class _Usage(NamedTuple):
+    """When a set was last used (seconds since the epoch), how many bytes it has, and its folder."""
+
+    used: float
+    size: int
+    folder: Path
+
+
+def _usage(folder: Path) -> _Usage:
     used, size = 0.0, 0
     for path in folder.glob("*"):
         with contextlib.suppress(OSError):
-            stat = path.stat()
-            used, size = max(used, stat.st_mtime), size + stat.st_size
-    return used, size, folder
+            facts = path.stat()
+            used, size = max(used, facts.st_mtime), size + facts.st_size
+    return _Usage(used, size, folder)
 
 
-class Writing:
-    """A set that is being written, in a folder of its own until it is whole."""
+class StateWriter:
+    """Writes one set in a private folder until it is complete."""
 
     def __init__(self, folder: Path, key: str, size: int) -> None:
         self.target, self.size, self.written = folder / key, size, 0
-        self.staging = folder / f".{key}.{uuid.uuid4().hex}"
-        self.staging.mkdir()
-        self._file = open(self.staging / _STATES, "wb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._resources = contextlib.ExitStack()
+        self._staging = self._resources.enter_context(folders.temporary(folder, f".{key}."))
+        self._file = open(self._staging / _STATES, "wb", buffering=0)  # noqa: SIM115 (closed by close)
 
     def put(self, offset: int, content: bytes) -> None:
-        """Write bytes at an offset, each once."""
+        """Write bytes at an offset, every byte of the file once."""
         self._file.seek(offset)
         self.written += len(content)
         while content:
             content = content[self._file.write(content) :]
 
     def commit(self, fields: Mapping[str, Any]) -> bool:
-        """Make the set visible, if all of it was written."""
+        """Make the set visible if it is complete; return whether it is.
+
+        Args:
+            fields: what the manifest says about it.
+        """
         if self.written != self.size:
             return False
         self._file.close()
-        folders.seal(self.staging, dict(fields))
-        folders.publish(self.staging, self.target)
+        folders.seal(self._staging, fields)
+        folders.publish(self._staging, self.target)
         return True
 
     def close(self) -> None:
-        """Leave nothing behind but what was made visible."""
+        """Remove everything that was not made visible."""
         self._file.close()
-        shutil.rmtree(self.staging, ignore_errors=True)
+        self._resources.close()

@@ -1,8 +1,9 @@
-"""Entries that a command names: by their folder in any store, or by the beginning of a key; with all they stand on."""
+"""Entries that a command names by folder or by the beginning of a key, with the entries that they depend on."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.io.folders import MANIFEST
@@ -10,42 +11,85 @@ from adaptstilts.store.entries import ENCODER, WEIGHT_FOLDERS, Entry, components
 from adaptstilts.store.store import Store
 
 
-def adopted(name: str, store: Store) -> Entry:
-    """An entry that is in the store, or is taken into it from another one, and so are those it stands on.
+class Composition(NamedTuple):
+    """The encoder that an entry stands for.
+
+    Attributes:
+        base: key of a fine-tuned encoder; None for the base model.
+        stack: keys of the adapters on it, the lowest first.
+    """
+
+    base: str | None
+    stack: tuple[str, ...]
+
+
+def select(name: str, store: Store) -> Entry:
+    """Return an entry given by folder or key prefix.
+
+    An entry of another store is copied into this one, and so is every entry whose weights it needs.
+
+    Args:
+        name: the folder of an entry in any store, or the beginning of the key of an entry in this store.
+        store: this store.
 
     Raises:
-        ConfigError: there is none, or more than one key begins so, or something it stands on is nowhere.
-        ArtifactError: one of them is damaged.
+        ConfigError: no entry or several entries match, or an entry that is needed is in neither store.
+        ArtifactError: an entry is damaged.
     """
     folder = Path(name)
     if (folder / MANIFEST).is_file():
         entry = store.adopt(folder)
-    else:
-        keys = [key for key in (*store.keys(),) if name and key.startswith(name)]
-        if len(keys) != 1:
-            told = f"{len(keys)} entries of {store.folder} have keys that begin so" if keys else "no such entry"
-            raise ConfigError(
-                f"--adapter {name!r}: {told}; expected the folder of an entry (it holds {MANIFEST}), or the beginning"
-                f" of the key of one in {store.folder}"
-            )
-        entry = store.entry(keys[0])
+        _adopt_components(entry, folder.resolve().parent.parent, store, name)
+        return entry
+    entry = store.entry(_match(name, store))
     for key in components(entry.spec):
         if not store.has(key):
-            beside = folder.resolve().parents[1] / key[:2] / key
-            if not (beside / MANIFEST).is_file():
-                raise ConfigError(f"--adapter {name!r}: it stands on {key[:12]}, which is not in {store.folder}")
-            adopted(str(beside), store)
+            raise _missing(name, key, store)
     return entry
 
 
-def standing(entry: Entry) -> tuple[str | None, tuple[str, ...]]:
-    """The trunk (None for the base model) and the stack of adapters that an entry stands for.
+def _match(prefix: str, store: Store) -> str:
+    keys = store.keys()
+    matches = [key for key in keys if prefix and key.startswith(prefix)]
+    if len(matches) == 1:
+        return matches[0]
+    problem = f"{len(matches)} entries of {store.folder} have keys that begin like this" if matches else "no such entry"
+    raise ConfigError(
+        f"--adapter {prefix!r}: {problem}; expected the folder of an entry (with a {MANIFEST}), or the beginning of"
+        f" the key of one in {store.folder}"
+    )
+
+
+def _adopt_components(entry: Entry, other: Path, store: Store, name: str) -> None:
+    """Copy the entries that an entry needs from the ``entries`` folder of another store.
+
+    Args:
+        entry: the entry.
+        other: folder with the entries of the other store.
+        store: where they are copied to.
+        name: what the user asked for, for messages.
+    """
+    for key in components(entry.spec):
+        if store.has(key):
+            continue
+        folder = other / key[:2] / key
+        if not (folder / MANIFEST).is_file():
+            raise _missing(name, key, store)
+        _adopt_components(store.adopt(folder), other, store, name)
+
+
+def _missing(name: str, key: str, store: Store) -> ConfigError:
+    return ConfigError(f"--adapter {name!r}: depends on the entry {key[:12]}, which is not in {store.folder}")
+
+
+def composition(entry: Entry) -> Composition:
+    """Return the encoder and the stack of adapters that an entry stands for.
 
     Raises:
-        ArtifactError: it holds neither an adapter nor an encoder.
+        ArtifactError: the entry has neither an adapter nor an encoder.
     """
     if "method" not in entry.spec or not any(map(entry.has_folder, WEIGHT_FOLDERS)):
-        raise ArtifactError(f"entry {entry.key[:12]}: not of an adapter or a fine-tuned encoder")
+        raise ArtifactError(f"entry {entry.key[:12]}: has neither an adapter nor a fine-tuned encoder")
     if entry.has_folder(ENCODER):
-        return entry.key, ()
-    return entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key)
+        return Composition(entry.key, ())
+    return Composition(entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key))

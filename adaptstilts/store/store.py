@@ -1,8 +1,8 @@
-"""The store: a content-addressed folder of entries. An entry is whole and verified, or it is not there.
+"""The store: a content-addressed folder of entries. An entry is complete and verified, or it is not there.
 
-Commit: files are written into ``staging``, synced and hashed, the manifest comes last, then one rename makes the
-entry visible. Correctness never rests on a lock: two writers of one key race for the rename, and the loser verifies
-the winner's entry and drops its own. Leases only keep two runs from doing the same work.
+Commit: files are written to ``staging``, synced and hashed, the manifest comes last, then one rename makes the entry
+visible. Correctness never depends on a lock: if two processes write the same key, the first rename wins, and the other
+process verifies that entry and drops its own. Leases only keep two runs from doing the same work.
 """
 
 from __future__ import annotations
@@ -12,77 +12,106 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.errors import ArtifactError, ResourceError
-from adaptstilts.io import hashing, leases
+from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
+from adaptstilts.io import folders, hashing, leases
 from adaptstilts.io.files import disk_faults, replace_text
-from adaptstilts.io.folders import MANIFEST, check_files, failpoint, publish, read_manifest, seal
+from adaptstilts.io.folders import MANIFEST
 from adaptstilts.store.entries import Entry
 
 FORMAT = "adaptstilts-store 1"
 _KEY = re.compile(r"[0-9a-f]{64}")
+_ORPHAN_SECONDS = 24 * 3600  # a staging folder may belong to a live process on another host
 
 
 class Store:
-    """A store on disk. Opening creates nothing; the first write does."""
+    """A store on disk. Opening it creates nothing; the first write does.
+
+    Args:
+        folder: the folder of the store, which need not exist.
+
+    Raises:
+        ResourceError: the path is not a folder.
+        ArtifactError: the store was written by an incompatible version.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._verified: dict[str, Entry] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise ResourceError(f"{self.folder}: the store must be a folder, found a file")
-        mark = self.folder / "format"
-        if mark.is_file():
-            found = mark.read_text(encoding="utf-8", errors="replace").strip()
-            if found != FORMAT:
-                raise ArtifactError(f"{mark}: {found!r} was written by another version; this one reads {FORMAT!r}")
+        if self.exists():
+            text = self._mark.read_text(encoding="utf-8", errors="replace").strip()
+            if text != FORMAT:
+                raise ArtifactError(f"{self._mark}: expected {FORMAT!r}, found {text!r}; use the version that wrote it")
+
+    @classmethod
+    def open_existing(cls, folder: str | Path) -> Store:
+        """Open a store that must exist, for commands that only read.
+
+        Args:
+            folder: the folder of the store.
+
+        Raises:
+            ConfigError: there is no store in this folder.
+        """
+        store = cls(folder)
+        if not store.exists():
+            state = "this folder is not a store" if store.folder.is_dir() else "no such folder"
+            raise ConfigError(
+                f"store {store.folder}: {state}; check --store (or ADAPTSTILTS_STORE), or run the study first:"
+                f" adaptstilts run"
+            )
+        return store
+
+    @property
+    def _mark(self) -> Path:
+        """The file that makes a folder a store."""
+        return self.folder / "format"
+
+    def exists(self) -> bool:
+        """Return whether the store is on disk, with or without entries."""
+        return self._mark.is_file()
 
     def entry_folder(self, key: str) -> Path:
-        """Where the entry of a key is, or would be."""
+        """Return the folder of the entry of a key, which need not exist."""
         return self.folder / "entries" / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Whether an entry is there (its manifest was renamed into place with it)."""
+        """Return whether an entry is there (its manifest was renamed into place with it)."""
         return (self.entry_folder(key) / MANIFEST).is_file()
 
     def keys(self) -> list[str]:
-        """Keys of all entries, sorted."""
+        """Return the keys of all entries, sorted."""
         return sorted(path.parent.name for path in self.folder.glob(f"entries/??/*/{MANIFEST}"))
 
-    def find(self, prefix: str) -> Entry:
-        """The one entry whose key starts so.
+    def peek(self, key: str) -> Entry:
+        """Return an entry after checking names and sizes of its files, but not their contents.
 
         Raises:
-            ArtifactError: none does, or several do.
+            ArtifactError: missing or damaged.
         """
-        found = [key for key in self.keys() if key.startswith(prefix)]
-        if len(found) != 1:
-            raise ArtifactError(f"{self.folder}: {len(found)} entries start with {prefix!r}, expected one")
-        return self.entry(found[0])
-
-    def peek(self, key: str) -> Entry:
-        """The entry by its manifest alone: sizes are checked, contents are not hashed."""
-        return self._verified.get(key) or self._checked(self.entry_folder(key), key, hashes=False)
+        return self._verified.get(key) or _checked(self.entry_folder(key), key, hashes=False)
 
     def entry(self, key: str) -> Entry:
-        """The entry, hashed on first use in this process; a damaged one is moved to ``quarantine``.
+        """Return an entry, hashed on first use in this process; a damaged one is moved to ``quarantine``.
 
         Raises:
             ArtifactError: missing or damaged.
         """
         if key not in self._verified:
             try:
-                self._verified[key] = self._checked(self.entry_folder(key), key, hashes=True)
+                self._verified[key] = _checked(self.entry_folder(key), key, hashes=True)
             except ArtifactError as error:
-                moved = self._quarantine(key)
-                raise ArtifactError(f"{error}{moved}") from None
+                outcome = self._quarantine(key)
+                raise ArtifactError(f"{error}{outcome}") from None
         return self._verified[key]
 
     def verify(self) -> Iterator[tuple[str, str | None]]:
-        """Check every entry; yields (key, None) or (key, what is wrong). Damaged ones are moved to quarantine."""
+        """Check every entry; yield its key with None, or with what is wrong. Damaged ones are moved to quarantine."""
         for key in self.keys():
             try:
                 self._verified.pop(key, None)
@@ -92,93 +121,115 @@ class Store:
                 yield key, str(error)
 
     def adopt(self, folder: Path) -> Entry:
-        """Copy an entry of another store into this one, under the same key, after verifying it."""
-        found = self._checked(folder, None, hashes=True)
-        if not self.has(found.key):
-            with self.stage(found.key) as staging:
-                for name in found.manifest["files"]:
+        """Verify an entry of another store and copy it into this one under the same key.
+
+        Raises:
+            ArtifactError: the entry is damaged.
+        """
+        source = _checked(folder, None, hashes=True)
+        if not self.has(source.key):
+            with self.stage(source.key) as staging:
+                for name in source.manifest["files"]:
                     (staging / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(folder / name, staging / name)
-                extra = {k: v for k, v in found.manifest.items() if k not in ("key", "spec", "files")}
-                self.commit(found.key, found.spec, staging, extra)
-        return self.entry(found.key)
+                extra = {name: value for name, value in source.manifest.items() if name not in ("key", "spec", "files")}
+                self.commit(source.key, source.spec, staging, extra)
+        return self.entry(source.key)
 
     @contextlib.contextmanager
     def stage(self, key: str) -> Iterator[Path]:
-        """A private folder for the files of one entry, removed on the way out unless it was committed."""
-        folder = self.folder / "staging" / f"{key}.{uuid.uuid4().hex}"
-        with disk_faults(self.folder):
-            self._create()
-            folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        """Yield a private folder for the files of an entry; it is removed at the end unless it was committed."""
+        with contextlib.ExitStack() as stack:
+            with disk_faults(self.folder):
+                self._create()
+                staging = stack.enter_context(folders.temporary(self.folder / "staging", f"{key}."))
+            yield staging
 
-    def commit(self, key: str, spec: dict[str, Any], staging: Path, extra: dict[str, Any] | None = None) -> Entry:
-        """Make a staged folder the entry of ``key``, or keep the entry that is there already.
+    def commit(self, key: str, spec: Mapping[str, Any], staging: Path, extra: Mapping[str, Any] | None = None) -> Entry:
+        """Make a staged folder the entry of a key, or keep the entry that exists already.
+
+        Args:
+            key: sha256 of the spec.
+            spec: what was computed.
+            staging: the folder from :meth:`stage`, with all files.
+            extra: more fields of the manifest.
+
+        Returns:
+            The entry, verified.
 
         Raises:
             ResourceError: the disk is full or cannot be written; nothing is visible then.
         """
         target = self.entry_folder(key)
         with disk_faults(self.folder):
-            seal(staging, {"key": key, "spec": spec, **(extra or {})})
+            folders.seal(staging, {"key": key, "spec": spec, **(extra or {})})
             target.parent.mkdir(parents=True, exist_ok=True)
-            failpoint("commit:before-rename")
-            publish(staging, target)
-            failpoint("commit:after-rename")
+            folders.publish(staging, target)
         return self.entry(key)
 
     def work(self, key: str) -> Path:
-        """Folder of an unfinished phase's checkpoints."""
+        """Return the folder for the checkpoints of an unfinished phase."""
         return self.folder / "work" / key
 
     @property
     def states(self) -> Path:
-        """Folder of hidden states that are kept for later phases; all of it can be computed again."""
+        """Folder of cached hidden states; all of it can be computed again."""
         return self.folder / "cache" / "states"
 
     @property
     def vectors(self) -> Path:
-        """Folder of sentence vectors that are kept for later searches; all of it can be computed again."""
+        """Folder of cached sentence vectors; all of it can be computed again."""
         return self.folder / "cache" / "vectors"
+
+    @property
+    def digests(self) -> Path:
+        """File of remembered hashes of inputs."""
+        return self.folder / "cache" / "digests.json"
+
+    @property
+    def pins(self) -> Path:
+        """Folder that records what every data set was when it was first loaded."""
+        return self.folder / "pins"
 
     @contextlib.contextmanager
     def lease(self, key: str) -> Iterator[bool]:
-        """Say that this process works on ``key``; yields False when another live process says so already."""
+        """Announce that this process works on a key; yield False if another live process already does."""
+        path = self._lease_file(key)
         with contextlib.ExitStack() as stack:
             with disk_faults(self.folder):
                 self._create()
-                (self.folder / "leases").mkdir(exist_ok=True)
-                mine = stack.enter_context(leases.held(self.folder / "leases" / key))
-            yield mine
+                path.parent.mkdir(exist_ok=True)
+                is_ours = stack.enter_context(leases.hold(path))
+            yield is_ours
 
     def holder(self, key: str) -> str | None:
-        """``host:pid`` of the live process that works on a key."""
-        return leases.holder(self.folder / "leases" / key)
+        """Return ``host:pid`` of the live process that works on a key, if any."""
+        return leases.holder(self._lease_file(key))
 
     def garbage(self) -> list[Path]:
-        """Folders nobody needs: of dead processes and finished phases, and what is kept but can be computed again."""
-        found = [path for path in (self.folder / "staging").glob("*") if self._dead(path)]
-        found += [path for path in (self.folder / "work").glob("*") if self.has(path.name)]
-        found += [path for path in (self.folder / "leases").glob("*") if not self.holder(path.name)]
-        found += self.states.glob("*")
-        found += [p for p in self.vectors.glob("*") if not self.holder(f"vectors.{p.name.removesuffix('.part')}")]
-        return sorted(found)
+        """List what nobody needs: leftovers of dead processes and finished phases, and caches that are not in use."""
+        orphans = [path for path in self.folder.glob("staging/*") if self._is_orphan(path)]
+        finished = [path for path in self.folder.glob("work/*") if self.has(path.name)]
+        stale = [path for path in self.folder.glob("leases/*") if not self.holder(path.name)]
+        vectors = [path for path in self.vectors.glob("*") if not self.holder(_vectors_lease(path))]
+        return sorted([*orphans, *finished, *stale, *vectors, *self.states.glob("*")])
 
-    def _dead(self, staging: Path) -> bool:
+    def _lease_file(self, key: str) -> Path:
+        return self.folder / "leases" / key
+
+    def _is_orphan(self, staging: Path) -> bool:
+        """Return whether a staging folder was left by a process that died."""
         with contextlib.suppress(OSError):
             age = time.time() - staging.stat().st_mtime
-            return age > 24 * 3600 and not self.holder(staging.name.partition(".")[0])
+            return age > _ORPHAN_SECONDS and not self.holder(staging.name.partition(".")[0])
         return False
 
     def _create(self) -> None:
-        mark = self.folder / "format"
-        if not mark.is_file():
-            replace_text(mark, FORMAT + "\n")
+        if not self.exists():
+            replace_text(self._mark, FORMAT + "\n")
 
     def _quarantine(self, key: str) -> str:
+        """Move a damaged entry away; return what an error message says about that."""
         folder = self.entry_folder(key)
         if not folder.is_dir():
             return ""
@@ -190,16 +241,32 @@ class Store:
             return "; it could not be moved to quarantine"
         return f"; moved to {target.relative_to(self.folder)}, run again to compute it anew"
 
-    def _checked(self, folder: Path, key: str | None, hashes: bool) -> Entry:
-        manifest = read_manifest(folder)
-        held = manifest.get("key")
-        if not isinstance(held, str) or not _KEY.fullmatch(held) or (key is not None and held != key):
-            raise ArtifactError(f"{folder / MANIFEST}: the key {held!r} is not that of the entry")
-        try:
-            same = hashing.of(manifest.get("spec")) == held
-        except (ValueError, RecursionError):
-            same = False
-        if not same:
-            raise ArtifactError(f"{folder / MANIFEST}: the key is not the digest of the spec")
-        check_files(folder, manifest, hashes)
-        return Entry(folder, manifest)
+
+def _vectors_lease(folder: Path) -> str:
+    """Return the key of the lease on a folder of sentence vectors."""
+    return f"vectors.{folder.name.removesuffix('.part')}"
+
+
+def _checked(folder: Path, key: str | None, hashes: bool) -> Entry:
+    """Return the entry in a folder after comparing it with its manifest.
+
+    Args:
+        folder: the folder of the entry.
+        key: the key that it must have; None for any.
+        hashes: compare the contents of files too.
+
+    Raises:
+        ArtifactError: missing or damaged, or the key is not the digest of the spec.
+    """
+    manifest = folders.read_manifest(folder)
+    actual = manifest.get("key")
+    if not isinstance(actual, str) or not _KEY.fullmatch(actual) or key not in (None, actual):
+        raise ArtifactError(f"{folder / MANIFEST}: the key {actual!r} is not that of the entry")
+    try:
+        digest = hashing.of(manifest.get("spec"))
+    except (ValueError, RecursionError):  # no canonical JSON
+        digest = ""
+    if digest != actual:
+        raise ArtifactError(f"{folder / MANIFEST}: the key is not the digest of the spec")
+    folders.check_files(folder, manifest, hashes)
+    return Entry(folder, manifest)

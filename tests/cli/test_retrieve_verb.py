@@ -17,7 +17,7 @@ from adaptstilts import cli
 from adaptstilts.errors import ConfigError
 from adaptstilts.reports import retrieval_sweep
 from adaptstilts.search import int8
-from adaptstilts.store.select import adopted
+from adaptstilts.store.select import select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Retrieve
 
@@ -210,8 +210,8 @@ def test_an_adapter_with_what_it_stands_on(trained: Trained, tmp_path: Path, tin
     assert made.spec["stack"] == [specs[key]["stack"][0], key]
     alone = tmp_path / "alone" / key[:2] / key
     shutil.copytree(store.entry_folder(key), alone)
-    with pytest.raises(ConfigError, match=f"it stands on {specs[key]['stack'][0][:12]}, which is not in"):
-        adopted(str(alone), Store(tmp_path / "c"))
+    with pytest.raises(ConfigError, match=f"depends on the entry {specs[key]['stack'][0][:12]}, which is not in"):
+        select(str(alone), Store(tmp_path / "c"))
 
 
 @pytest.mark.parametrize("backend", ["one-pass", "faiss", "faiss-float16", "numpy"])
@@ -253,8 +253,8 @@ def test_what_searches_changes_nothing(
         (("--adapter", "feed"), 2, "--adapter 'feed': no such entry"),
         (("--adapter", ""), 2, "--adapter '': no such entry"),
         (("--max-length", "500"), 2, "max_length 500 is more than the 128 positions"),
-        (("--out", "no/such/folder/x.json"), 2, "expected the name of a file in a folder that is there"),
-        (("--out", "/"), 2, "expected the name of a file in a folder that is there"),
+        (("--out", "no/such/folder/x.json"), 2, "expected a file name in an existing folder"),
+        (("--out", "/"), 2, "expected a file name in an existing folder"),
         (("--task", ","), 2, "--task: expected a retrieval task; those are bucc, "),
         (("--languages", ","), 2, "--languages: expected all, xtreme, xtreme-r, or codes"),
         (("--device", "foo"), 2, "device 'foo': expected cpu, or cuda where torch sees a GPU"),
@@ -306,7 +306,7 @@ def test_an_entry_that_is_no_adapter_and_one_twice(
     store = Store(trained.store)
     scored = next(key for key in store.keys() if store.entry(key).spec["kind"] == "retrieve")  # noqa: SIM118
     assert trained.retrieve(trained.store, "--adapter", scored) == 4
-    assert "not of an adapter or a fine-tuned encoder" in capsys.readouterr().err
+    assert "has neither an adapter nor a fine-tuned encoder" in capsys.readouterr().err
     key = trained.keys["mnli", "bottleneck"]
     assert trained.retrieve(trained.store, "--adapter", key, "--adapter", key[:20]) == 2
     assert "is given twice" in capsys.readouterr().err

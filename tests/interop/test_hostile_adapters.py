@@ -235,7 +235,7 @@ CONFIGS: dict[str, tuple[str, Change, str]] = {
     "infinite": (
         "seq",
         lambda f: (f / "adapter_config.json").write_text('{"config": {"reduction_factor": 1e999}}'),
-        "not a number of JSON",
+        "not a JSON number",
     ),
     "nothing known": ("seq", lambda f: (f / "adapter_config.json").write_text("{}"), "neither AdapterHub's format"),
     "another hidden size": ("seq", lambda f: config(f, _hidden_size=768), "of hidden size 768, this one"),

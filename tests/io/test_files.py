@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adaptstilts.errors import ConfigError, ResourceError
-from adaptstilts.io.files import destination, replace_text, replacing
+from adaptstilts.io.files import replace_text, replacing, resolve_output
 
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
@@ -35,22 +35,26 @@ def test_where_a_file_may_go(tmp_path: Path) -> None:
     there, link = tmp_path / "there.txt", tmp_path / "link.txt"
     there.write_text("held", encoding="utf-8")
     link.symlink_to(there)
-    assert destination(tmp_path / "new.txt") == tmp_path / "new.txt"
-    assert destination(there) == destination(link) == there
+    assert resolve_output(tmp_path / "new.txt") == tmp_path / "new.txt"
+    assert resolve_output(there) == resolve_output(link) == there
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "no" / "a.txt", there / "a.txt", tmp_path / "pipe", Path("/dev/null")):
-        with pytest.raises(ConfigError, match="expected the name of a file in a folder that is there"):
-            destination(path)
+        with pytest.raises(ConfigError, match="expected a file name in an existing folder"):
+            resolve_output(path)
     (tmp_path / "nowhere.txt").symlink_to(tmp_path / "no" / "a.txt")
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    for name, told in (("nowhere.txt", "folder that is there"), ("circle", "cannot"), ("a" * 300, "cannot be written")):
+    for name, told in (
+        ("nowhere.txt", "in an existing folder"),
+        ("circle", "cannot"),
+        ("a" * 300, "cannot be written"),
+    ):
         with pytest.raises(ConfigError, match=told):
-            destination(tmp_path / name)
-    with replacing(destination(tmp_path / ("a" * 255))) as file:
+            resolve_output(tmp_path / name)
+    with replacing(resolve_output(tmp_path / ("a" * 255))) as file:
         file.write("a name as long as names can be")
     for path in (there, link):
         with pytest.raises(ConfigError, match="is one of the inputs"):
-            destination(path, tmp_path / "other.txt", there)
+            resolve_output(path, tmp_path / "other.txt", there)
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from adaptstilts.io import hashed_arrays
 
 def test_a_file_is_found_by_its_name_and_still_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "new" / "part-01.npy"
-    assert hashed_arrays.held(path) is None
+    assert hashed_arrays.find(path) is None
     saved = hashed_arrays.save(path, _=np.arange(3))
-    assert hashed_arrays.held(path) == saved
+    assert hashed_arrays.find(path) == saved
     assert np.load(saved).tolist() == [0, 1, 2]
-    assert hashed_arrays.held(tmp_path / "new" / "part-0.npy") is None
-    assert hashed_arrays.held(tmp_path / "new" / "part-01.npz") is None
+    assert hashed_arrays.find(tmp_path / "new" / "part-0.npy") is None
+    assert hashed_arrays.find(tmp_path / "new" / "part-01.npz") is None
 
 
 def test_several_arrays_in_one_file(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_what_is_damaged_is_removed(tmp_path: Path, damage: str) -> None:
     content = saved.read_bytes()
     other = {"cut": content[:-1], "flipped": content[:-1] + bytes([content[-1] ^ 1]), "empty": b""}[damage]
     saved.write_bytes(other)
-    assert hashed_arrays.held(tmp_path / "a.npy") is None
+    assert hashed_arrays.find(tmp_path / "a.npy") is None
     assert list(tmp_path.iterdir()) == []
 
 

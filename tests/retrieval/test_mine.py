@@ -187,13 +187,13 @@ def test_what_is_refused(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -
         mine(texts[0], bad, out, settings(tiny), workspace, device="cpu")
     with pytest.raises(ConfigError, match="--layer 9: the model has hidden states 0 to 4"):
         mine(*texts, out, settings(tiny, layer=9), workspace, device="cpu")
-    with pytest.raises(ConfigError, match="in a folder that is there"):
+    with pytest.raises(ConfigError, match="in an existing folder"):
         mine(*texts, tmp_path / "no" / "out.tsv", settings(tiny), workspace, device="cpu")
     with pytest.raises(ConfigError, match="is one of the inputs"):
         mine(*texts, texts[1], settings(tiny), workspace, device="cpu")
     assert out.read_text(encoding="utf-8") == "before"
     assert np.all([path.exists() for path in texts])
-    with pytest.raises(ConfigError, match="expected the name of a file"):
+    with pytest.raises(ConfigError, match="expected a file name"):
         mine(*texts, Path("/dev/null"), settings(tiny), workspace, device="cpu")
     with pytest.raises(ConfigError, match="--max-length 129: the model takes at most 128 tokens"):
         mine(*texts, out, settings(tiny, max_length=129), workspace, device="cpu")

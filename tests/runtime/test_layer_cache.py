@@ -71,8 +71,8 @@ def test_training_equals_the_run_without_kept_states(bench: Callable[..., Bench]
     (phase,) = kept.phases(methods=[method])
     one, two = weights(kept.perform(phase)), weights(computed.perform(phase))
     assert (len(kept.sets), computed.sets) == (2, [])
-    assert any("not kept: no room" in line for line in computed.lines)
-    assert not any("not kept" in line for line in kept.lines)
+    assert any("not cached: no room" in line for line in computed.lines)
+    assert not any("not cached" in line for line in kept.lines)
     assert one.keys() == two.keys()
     for key, value in one.items():
         torch.testing.assert_close(value, two[key], atol=2e-4, rtol=2e-4)
@@ -352,13 +352,13 @@ def test_a_full_disk_stops_nothing(
     expected = weights(bench(gib=0.0).perform(phase))
     puts = iter(range(100))
 
-    def put(self: cache.Writing, offset: int, content: bytes) -> None:
+    def put(self: cache.StateWriter, offset: int, content: bytes) -> None:
         if next(puts) == 7:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.Writing, "put", put)
+    monkeypatch.setattr(cache.StateWriter, "put", put)
     found = weights(here.perform(phase))
-    assert any("hidden states are not kept: No space left on device" in line for line in here.lines)
+    assert any("hidden states are not cached: No space left on device" in line for line in here.lines)
     assert here.sets == []
     for key, value in expected.items():
         assert torch.equal(found[key], value)

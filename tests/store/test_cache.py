@@ -21,7 +21,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.runtime.layer_cache import Frozen, Lower
 from adaptstilts.store import cache as trunk_files
-from adaptstilts.store.cache import TrunkCache
+from adaptstilts.store.cache import StateCache
 
 FEATURES = Features([Feature(i, ([0, *range(5, 5 + n), 2],) * (1 + i % 2), None) for i, n in enumerate((3, 9, 1, 6))])
 
@@ -30,7 +30,7 @@ def frozen(folder: Path, model: Path, gib: float = 1.0, bf16: bool = False, **ch
     encoder = Encoder(model, "adapters")
     encoder.add("a", Bottleneck(reduction=4, leave_out=(0, 1)), 1)
     encoder.compose(["a"])
-    cache = TrunkCache(folder, gib, {"device": "here"})
+    cache = StateCache(folder, gib, {"device": "here"})
     held = {"cache": cache, "encoder": encoder, "trunk": "t", "block": 5, "bf16": bf16, "exact": False, "remark": print}
     return Frozen(**{**held, **changed})
 
@@ -111,7 +111,7 @@ def test_a_damaged_set_is_computed_again(tiny: Path, tmp_path: Path, damage: str
         path.symlink_to(tmp_path.parent / "elsewhere.bin")
     again = filled(frozen(tmp_path, tiny))
     assert torch.equal(read(again, [0, 1, 2, 3]), expected)
-    assert "kept states passed over" in capsys.readouterr().out
+    assert "cached hidden states are not used" in capsys.readouterr().out
     assert (list(tmp_path.iterdir()), path.read_bytes()) == ([folder], whole)
     assert not path.is_symlink()
 
@@ -161,7 +161,7 @@ def test_a_set_larger_than_the_limit_drops_nothing(tiny: Path, tmp_path: Path, c
     (kept,) = {filled(held, other(0)).key}
     large = Features([Feature(0, ([0, *[7] * 60, 2],), None)])
     assert filled(held, large).kept is None
-    assert "are not kept: no room" in capsys.readouterr().out
+    assert "are not cached: no room" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == [kept]
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tiny: Path, tmp_path: Pat
     (tmp_path / "file").write_text("")
     lower = filled(frozen(tmp_path / "file" / "states", tiny))
     assert lower.kept is None
-    assert "hidden states are not kept" in capsys.readouterr().out
+    assert "hidden states are not cached" in capsys.readouterr().out
     assert read(lower, [0]).shape == (1, 5, 32)
 
 

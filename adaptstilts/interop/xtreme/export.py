@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts import languages, tasks
 from adaptstilts.data.examples import read
-from adaptstilts.errors import ConfigError, DataError, ResourceError
+from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.interop.xtreme.rows import LINED, Rows, examined, format_of, gold_text, predicted_text
+from adaptstilts.io.folders import publishing
 from adaptstilts.metrics.xtreme import FOLDERS
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
@@ -209,26 +207,11 @@ def _place(task: Task, code: str) -> str:
 
 def _write(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Write all files into a folder that appears by one rename; returns their paths."""
-    with _appearing(folder) as staging:
+    with publishing(folder) as staging:
         for name, text in files.items():
             (staging / name).parent.mkdir(exist_ok=True)
             (staging / name).write_bytes(text.encode("utf-8"))
     return [folder / name for name in files]
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` that takes its place at the end, or is removed."""
-    target = Path(os.path.abspath(folder))
-    staging = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    try:
-        staging.mkdir(parents=True)
-        yield staging
-        staging.rename(target)
-    except OSError as error:
-        raise ResourceError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def check_empty(*folders: Path) -> None:
