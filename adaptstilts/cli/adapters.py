@@ -83,14 +83,14 @@ def import_adapter(
     debug: Debug = False,
 ) -> None:
     """Check an adapter in AdapterHub's or peft's format on a base model and keep it in the store."""
-    from adaptstilts import methods
     from adaptstilts.interop import adapters
+    from adaptstilts.plan.phases import ImportPhase, phase_of
     from adaptstilts.store.entries import IMPORT_RESULT
 
     workspace = open_workspace(store, None, offline)
     entry = adapters.import_adapter(place, model, workspace, task)
-    result, method = IMPORT_RESULT.read(entry), methods.parse(entry.spec["method"])
-    typer.echo(f"{entry.key}  {entry.spec['task']}: {method.label}, {result['trainable']:,} parameters")
+    result, phase = IMPORT_RESULT.read(entry), phase_of(entry, ImportPhase)
+    typer.echo(f"{entry.key}  {phase.task}: {phase.method.label}, {result['trainable']:,} parameters")
     typer.echo(
         f"checked: format {result['format']}, {result['tensors']} tensors of {result['file']} with exactly the names"
         f" and shapes that this method has on {model}, all finite"

@@ -17,7 +17,7 @@ import yaml
 
 from adaptstilts import languages, tasks
 from adaptstilts.io import markdown
-from adaptstilts.methods import Method
+from adaptstilts.plan.phases import ImportPhase, TrainPhase, WeightsPhase
 from adaptstilts.tasks import Source, Task
 
 _LIBRARY = {"adapterhub": "adapter-transformers", "peft": "peft", "own": "adaptstilts"}
@@ -44,8 +44,7 @@ class Facts:
 
     Attributes:
         key: of the entry.
-        spec: its spec.
-        method: of the adapter.
+        phase: that left it.
         form: the format of the folder.
         model: name of the base model.
         result: its ``result.json``.
@@ -56,8 +55,7 @@ class Facts:
     """
 
     key: str
-    spec: Mapping[str, Any]
-    method: Method
+    phase: WeightsPhase
     form: str
     model: str
     result: Mapping[str, Any]
@@ -75,7 +73,7 @@ def card(facts: Facts) -> str:
             "---",
             yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True).rstrip("\n"),
             "---",
-            f"# {_cell(facts.spec['task'])}: {_cell(facts.method.label)}",
+            f"# {_cell(facts.phase.task)}: {_cell(facts.phase.method.label)}",
             "",
             *_about(facts),
             "",
@@ -95,7 +93,7 @@ def card(facts: Facts) -> str:
             "",
             "An adapter belongs to the weights it was trained on. Fingerprint of this one's base model:",
             "",
-            *_table(("part", "value"), list(facts.spec["model"].items())),
+            *_table(("part", "value"), list(facts.phase.model.identity().items())),
             "",
         ]
     )
@@ -103,7 +101,7 @@ def card(facts: Facts) -> str:
 
 def front_matter(facts: Facts) -> dict[str, Any]:
     """The machine-readable head of the card; a field that cannot be told is left out."""
-    licences = sorted({task.licence for task in _tasks(facts) if task.licence})
+    licences = sorted({task.licence for task in _tasks(facts.phase) if task.licence})
     known = _LICENCE.get(licences[0]) if len(licences) == 1 else None
     repos = sorted({source.repo for source in facts.sources if not source.repo.startswith(_NOT_ON_THE_HUB)})
     told = {"en", *(score.language for score in facts.scores)} if facts.sources else set()
@@ -111,7 +109,7 @@ def front_matter(facts: Facts) -> dict[str, Any]:
     found = {
         "library_name": _LIBRARY[facts.form],
         "base_model": facts.model if _HUB_ID.fullmatch(facts.model) else None,
-        "tags": ["adaptstilts", "xlm-roberta", facts.method.kind, _LIBRARY[facts.form]],
+        "tags": ["adaptstilts", "xlm-roberta", facts.phase.method.kind, _LIBRARY[facts.form]],
         "datasets": repos,
         "language": codes,
         "license": known or ("other" if licences else None),
@@ -125,9 +123,9 @@ def front_matter(facts: Facts) -> dict[str, Any]:
 def _about(facts: Facts) -> list[str]:
     size = facts.result.get("trainable")
     told = f" {size:,} parameters." if isinstance(size, int) else ""
-    licences = sorted({f"{task.name}: {task.licence}" for task in _tasks(facts) if task.licence})
-    lines = [f"An adapter ({_cell(facts.method.label)}) for the encoder {_cell(facts.model)}.{told}"]
-    if facts.spec["kind"] == "import":
+    licences = sorted({f"{task.name}: {task.licence}" for task in _tasks(facts.phase) if task.licence})
+    lines = [f"An adapter ({_cell(facts.phase.method.label)}) for the encoder {_cell(facts.model)}.{told}"]
+    if isinstance(facts.phase, ImportPhase):
         lines.append(f"It was imported from the {_cell(facts.result.get('format', '?'))} format and not trained here.")
     if licences:
         lines.append(f"Licences of the data it was trained on: {_cell('; '.join(licences))}.")
@@ -167,15 +165,20 @@ def _loading(facts: Facts) -> list[str]:
 
 
 def _training(facts: Facts) -> list[tuple[str, object]]:
-    spec = facts.spec
-    rows: list[tuple[str, object]] = [("task", spec["task"])]
-    if spec.get("rows"):
-        rows.append(("training rows of", spec["rows"]))
+    phase = facts.phase
+    rows: list[tuple[str, object]] = [("task", phase.task)]
+    if isinstance(phase, TrainPhase) and phase.rows != phase.task:
+        rows.append(("training rows of", phase.rows))
     rows += [(f"data read: {source.repo}", f"{source.config}, {source.split}") for source in facts.sources]
-    rows += [(f"sha256 of {name}", value) for name, value in spec.get("data", {}).items()]
-    rows += [(f"method: {key}", value) for key, value in facts.method.model_dump(mode="json").items()]
-    rows += [(key, value) for key, value in spec.get("train", {}).items()]
-    rows += [(key, spec[key]) for key in ("seed", "mixture", "masked") if spec.get(key) is not None]
+    rows += [(f"sha256 of {name}", value) for name, value in phase.data.items()]
+    rows += [(f"method: {key}", value) for key, value in facts.phase.method.model_dump(mode="json").items()]
+    if isinstance(phase, TrainPhase):
+        rows += list(phase.settings.identity().items())
+        rows.append(("seed", phase.seed))
+    if isinstance(phase, TrainPhase) and phase.mixture:
+        rows.append(("mixture", phase.mixture.identity()))
+    if isinstance(phase, TrainPhase) and phase.masked:
+        rows.append(("masked", phase.masked))
     rows += [(f"dev {name}", f"{value:.2f}") for name, value in facts.result.get("dev", {}).items()]
     return [*rows, ("entry", facts.key)]
 
@@ -196,18 +199,20 @@ def _language(code: str) -> str:
     return f"{known.name} ({code})" if known else code
 
 
-def _tasks(facts: Facts) -> list[Task]:
-    if facts.spec["kind"] == "import":  # whose name says nothing about its data
-        return []
+def _tasks(phase: WeightsPhase) -> list[Task]:
+    """Return the tasks whose rows a phase trained on; none if that is not known."""
+    names: list[str] = []
+    if isinstance(phase, TrainPhase):
+        names = [phase.rows, *(stream.rows for stream in phase.streams)]
+    elif not isinstance(phase, ImportPhase):  # whose name says nothing about its data
+        names = [phase.task]
     known = tasks.known()
-    names = [facts.spec.get("rows") or facts.spec["task"]]
-    names += [stream["rows"] if "rows" in stream else stream["task"] for stream in facts.spec.get("streams", ())]
     return [known[name] for name in names if name in known]
 
 
-def sources(spec: Mapping[str, Any]) -> list[Source]:
-    """Where the training rows of an entry come from, as its tasks declare it."""
-    found = [task.train for task in _tasks(Facts("", spec, Method(kind=""), "own", "", {})) if task.train]
+def sources(phase: WeightsPhase) -> list[Source]:
+    """Return where the training rows of a phase come from, as its tasks declare it."""
+    found = [task.train for task in _tasks(phase) if task.train]
     return [part for source in found for part in (source, *source.more)]
 
 

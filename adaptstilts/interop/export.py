@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import methods
 from adaptstilts.errors import ConfigError
 from adaptstilts.formats import adapterhub, locate
 from adaptstilts.formats import tensors as tensorfile
@@ -19,6 +18,7 @@ from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.imported import plain_name
+from adaptstilts.plan.phases import TrainPhase, WeightsPhase, phase_of
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
@@ -46,16 +46,17 @@ def write(
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: is there and not empty; give a new folder")
-    below = [store.entry(key) for key in entry.spec.get("stack", ())]
+    phase = phase_of(entry, WeightsPhase)
+    below = [store.entry(key) for key in phase.stack]
     for one in (*below, entry):
         _check(one, form)
-    if below and form == "adapterhub" and isinstance(methods.parse(entry.spec["method"]), Lora):
+    if below and form == "adapterhub" and isinstance(phase.method, Lora):
         raise ConfigError(
-            f"{entry.spec['task']}: stands on another adapter, and the adapters library does not add up stacked LoRA;"
+            f"{phase.task}: stands on another adapter, and the adapters library does not add up stacked LoRA;"
             f" give --format peft"
         )
     with publishing(out) as staging:
-        places = [f"below/{i}-{plain_name(str(one.spec['task']))}" for i, one in enumerate(below)]
+        places = [f"below/{i}-{plain_name(phase_of(one, WeightsPhase).task)}" for i, one in enumerate(below)]
         for i, (one, place) in enumerate(zip(below, places, strict=True)):
             _adapter(one, model, form, staging / place, _name(one) + (f"_{i}" if _taken(one, below, entry) else ""))
         _adapter(entry, model, form, staging, _name(entry))
@@ -64,8 +65,7 @@ def write(
             shutil.copytree(entry.folder / entries.HEAD, staging / entries.HEAD)
         facts = Facts(
             key=entry.key,
-            spec=entry.spec,
-            method=methods.parse(entry.spec["method"]),
+            phase=phase,
             form=form,
             model=model.name,
             result=entries.RESULT.read(entry),
@@ -73,19 +73,23 @@ def write(
             over=over,
             below=places,
             head=head,
-            sources=cards.sources(entry.spec),
+            sources=cards.sources(phase),
         )
         (staging / CARD).write_text(cards.card(facts), encoding="utf-8")
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
 def _check(entry: Entry, form: str) -> None:
-    method = methods.parse(entry.spec["method"])
-    what = f"{entry.spec['task']} ({method.label})"
-    for key in ("base", "fuse"):
-        if entry.spec.get(key):
-            told = {"base": "was trained on a fine-tuned encoder", "fuse": "is a fusion of several adapters"}[key]
-            raise ConfigError(f"{what}: {told}, which no format holds; export what it is made of")
+    phase = phase_of(entry, WeightsPhase)
+    method = phase.method
+    what = f"{phase.task} ({method.label})"
+    told = ""
+    if phase.base:
+        told = "was trained on a fine-tuned encoder"
+    elif isinstance(phase, TrainPhase) and phase.fuse:
+        told = "is a fusion of several adapters"
+    if told:
+        raise ConfigError(f"{what}: {told}, which no format holds; export what it is made of")
     known = formats(method)
     if not known:
         kind = "a whole encoder" if method.trains_encoder else "a task's head alone"
@@ -96,7 +100,7 @@ def _check(entry: Entry, form: str) -> None:
 
 def _name(entry: Entry) -> str:
     """What the adapter is called in its files; the libraries keep adapters in modules, whose names have no dot."""
-    return str(entry.spec["task"]).replace(".", "_")
+    return phase_of(entry, WeightsPhase).task.replace(".", "_")
 
 
 def _taken(entry: Entry, below: Sequence[Entry], top: Entry) -> bool:
@@ -106,7 +110,8 @@ def _taken(entry: Entry, below: Sequence[Entry], top: Entry) -> bool:
 
 def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> None:
     """One adapter in a format, and what we know of it."""
-    method = methods.parse(entry.spec["method"])
+    phase = phase_of(entry, WeightsPhase)
+    method = phase.method
     if form == "adapterhub" and isinstance(method, Lora):
         _lora(entry, method, model, folder, name)
     else:
@@ -115,12 +120,12 @@ def _adapter(entry: Entry, model: Model, form: str, folder: Path, name: str) -> 
             _rename(folder, name)
     record = {
         "format": 1,
-        "model": entry.spec["model"],
+        "model": phase.model.identity(),
         "model_name": model.name,
         "entry": entry.key,
-        "task": entry.spec["task"],
-        "method": entry.spec["method"],
-        "below": list(entry.spec.get("stack", ())),
+        "task": phase.task,
+        "method": method.identity(),
+        "below": list(phase.stack),
     }
     _json(folder / locate.RECORD, record)
 

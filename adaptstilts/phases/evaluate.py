@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from adaptstilts import kinds, methods
+from adaptstilts import kinds
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
-from adaptstilts.plan.phases import EvaluatePhase
+from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase, WeightsPhase, phase_of
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime, half_precision
@@ -69,17 +69,19 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
 
 def _encoder(phase: EvaluatePhase, target: Entry, resident: Resident, code: str) -> Encoder:
     """The encoder for one language: what the target trained over what is asked for."""
-    if methods.parse(target.spec["method"]).trains_encoder:
+    trained = phase_of(target, WeightsPhase)
+    if trained.method.trains_encoder:
         return resident.encoder(phase.target, ())
     below = (phase.below[code],) if phase.below else ()
-    return resident.encoder(target.spec.get("base"), (*below, *phase.stack, phase.target))
+    return resident.encoder(trained.base, (*below, *phase.stack, phase.target))
 
 
 def _trained(store: Store, target: Entry) -> Train:
     """The settings that a target was trained with; of a weighted sum those of its last part."""
-    while target.spec["kind"] == "merge":
-        target = store.entry(target.spec["of"][-1])
-    return Train.model_validate(target.spec.get("train", {}))
+    phase = phase_of(target, WeightsPhase)
+    while isinstance(phase, MergePhase):
+        phase = phase_of(store.entry(phase.of[-1]), WeightsPhase)
+    return phase.settings if isinstance(phase, TrainPhase) else Train()
 
 
 def _language(
@@ -105,10 +107,10 @@ def _language(
 def _frozen(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, bf16: bool) -> Frozen | None:
     """The layers that other phases share, if there are any: what they give is kept for those, to the bit."""
     store, model = runtime.workspace.store, runtime.model
-    spec, block = store.entry(phase.target).spec, encoder.first_active_block()
-    method, base = methods.parse(spec["method"]), spec.get("base")
-    if method.trains_encoder:
-        block, base = method.lowest_block(encoder.depth), phase.target
+    target = phase_of(store.entry(phase.target), WeightsPhase)
+    block, base = encoder.first_active_block(), target.base
+    if target.method.trains_encoder:
+        block, base = target.method.lowest_block(encoder.depth), phase.target
     if block < 2:  # no layer: not worth the disk
         return None
     trunk = identity(store, model, base, block)

@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import check_same
 from adaptstilts.models.weights import load_trunk
-from adaptstilts.plan.phases import MergePhase
+from adaptstilts.plan.phases import MergePhase, WeightsPhase, phase_of
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
@@ -31,8 +30,9 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     start = time.monotonic()
     parts = [runtime.workspace.store.entry(key) for key in phase.of]
     for entry in parts:
-        check_same(runtime.model.fingerprint.identity(), entry.spec["model"], f"entry {entry.key[:12]}")
-        if entry.spec.get("base") and not phase.method.trains_encoder:
+        part = phase_of(entry, WeightsPhase)
+        check_same(runtime.model.fingerprint.identity(), part.model.identity(), f"entry {entry.key[:12]}")
+        if part.base and not phase.method.trains_encoder:
             raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
     backend = phase.method.backend if isinstance(phase.method, AdapterMethod) else "plain"
     encoder = Encoder(runtime.model.folder, backend, runtime.device, runtime.model.name)
@@ -43,7 +43,7 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
         _adapters(encoder, parts, phase)
         encoder.save("merged", staging / entries.ADAPTER)
     last = parts[-1]
-    if last.has_folder(entries.HEAD) and last.spec["task"] == phase.task:
+    if last.has_folder(entries.HEAD) and phase_of(last, WeightsPhase).task == phase.task:
         shutil.copytree(last.folder / entries.HEAD, staging / entries.HEAD)
     entries.MERGE_RESULT.write(staging, {"trainable": 0, "head": 0, "weights": list(phase.weights)})
     entries.MERGE_COST.write(staging, {"seconds": time.monotonic() - start})
@@ -65,7 +65,8 @@ def _adapters(encoder: Encoder, parts: Sequence[Entry], phase: MergePhase) -> No
     assert isinstance(phase.method, AdapterMethod)  # noqa: S101
     adapters: list[tuple[Method, Mapping[str, Tensor]]] = []
     for i, entry in enumerate(parts):
-        name, method = f"part{i}", methods.parse_adapter(entry.spec["method"])
+        name, method = f"part{i}", phase_of(entry, WeightsPhase).method
+        assert isinstance(method, AdapterMethod)  # noqa: S101
         encoder.load(name, method, entry.folder / entries.ADAPTER)
         adapters.append((method, _unnamed(encoder, name)))
     total = phase.method.merged_tensors(adapters, phase.weights)

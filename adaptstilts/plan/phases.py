@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
@@ -22,7 +22,10 @@ from adaptstilts.plan import specs
 from adaptstilts.plan.specs import SpecField
 from adaptstilts.registry import Registry
 from adaptstilts.store import entries
+from adaptstilts.store.entries import Entry
 from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
+
+P = TypeVar("P", bound="Phase")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,27 @@ def parse(spec: Mapping[str, Any]) -> Phase:
     return phase
 
 
+def phase_of(entry: Entry, cls: type[P]) -> P:
+    """Return the phase that wrote an entry.
+
+    Args:
+        entry: from any store.
+        cls: the class that the phase must have.
+
+    Raises:
+        ArtifactError: the phase is of another class, or cannot be read; see :func:`parse`.
+    """
+    try:
+        phase = parse(entry.spec)
+    except ArtifactError as error:
+        raise ArtifactError(f"entry {entry.key[:12]}: {error}") from None
+    if not isinstance(phase, cls):
+        kinds = sorted(kind for kind, member in known().items() if issubclass(member, cls))
+        expected = f"the entry of a phase of kind {' or '.join(kinds)}"
+        raise ArtifactError(f"entry {entry.key[:12]}: expected {expected}, found {phase.kind}")
+    return phase
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskPhase(Phase):
     """A phase of a study: it reads the rows of one task and uses the base model.
@@ -138,6 +162,13 @@ class TaskPhase(Phase):
     method: Method | None
     base: str | None = None
     stack: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsPhase(TaskPhase):
+    """A phase that leaves weights: an adapter, a fusion of adapters or a whole encoder."""
+
+    method: Method
 
 
 @dataclass(frozen=True)
@@ -172,7 +203,7 @@ class StreamSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainPhase(TaskPhase):
+class TrainPhase(WeightsPhase):
     """Train an adapter (or the whole encoder) and heads on English rows.
 
     Attributes:
@@ -190,7 +221,6 @@ class TrainPhase(TaskPhase):
     kind: ClassVar[str] = "train"
     performer: ClassVar[str] = "adaptstilts.phases.train:train"
     turn: ClassVar[int] = 10
-    method: Method
     settings: Annotated[Train, SpecField("train")]
     seed: int
     rows: Annotated[str, SpecField(same_as="task")]
@@ -213,25 +243,23 @@ class TrainPhase(TaskPhase):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergePhase(TaskPhase):
+class MergePhase(WeightsPhase):
     """Compute a weighted sum of what training phases left; nothing is trained.
 
     Attributes:
         of: keys of the phases; if the last is of a target, its head is kept.
-        weights: one for each.
-        method: of the sum; it leaves out the layers that are dropped.
+        weights: one for each phase.
     """
 
     kind: ClassVar[str] = "merge"
     performer: ClassVar[str] = "adaptstilts.phases.merge:merge"
     turn: ClassVar[int] = 20
-    method: Method
     of: tuple[str, ...]
     weights: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportPhase(TaskPhase):
+class ImportPhase(WeightsPhase):
     """Import an adapter that somebody else trained; ``data`` has the digest of its files as ``adapter``.
 
     Attributes:

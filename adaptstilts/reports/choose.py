@@ -16,7 +16,7 @@ from adaptstilts.methods.head import Head
 from adaptstilts.metrics.transfer import rank_correlation, regret
 from adaptstilts.plan.expand import expand, intermediates
 from adaptstilts.plan.graph import Plan
-from adaptstilts.plan.phases import PredictTransferPhase
+from adaptstilts.plan.phases import PredictTransferPhase, TrainPhase, phase_of
 from adaptstilts.plan.stacking import Under
 from adaptstilts.plan.training import Trainings
 from adaptstilts.reports.records import Record, records
@@ -219,7 +219,7 @@ def _value(candidate: Candidate, predictor: str, store: Store) -> float | None:
     if predictor == "probe":
         entry = store.peek(candidate.probe)
         dev = entries.TRAIN_RESULT.read(entry)["dev"]
-        names = tasks.get(entry.spec["task"]).headline
+        names = tasks.get(phase_of(entry, TrainPhase).task).headline
         return float(sum(dev[name] for name in names) / len(names))
     value = entries.PREDICTORS.read(store.peek(candidate.foresee))[predictor]
     return None if value is None else float(value)

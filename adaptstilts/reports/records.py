@@ -17,6 +17,7 @@ import numpy as np
 from adaptstilts import tasks
 from adaptstilts.metrics.bootstrap import Difference, Draws, LanguageStats, Resampled, paired_difference, same_examples
 from adaptstilts.plan.expand import Cell, Plan
+from adaptstilts.plan.phases import EvaluatePhase, phase_of
 from adaptstilts.store.entries import (
     COST,
     HEAD,
@@ -239,7 +240,8 @@ class _Reader:
         entries = [self.store.peek(key) for key in cell.training]
         costs = [COST.read(entry) for entry in entries]
         last, result = entries[-1], TRAIN_RESULT.read(entries[-1])
-        target = self.store.peek(self.store.peek(cell.phase).spec["target"])  # after a merge not the last one trained
+        evaluated = phase_of(self.store.peek(cell.phase), EvaluatePhase)
+        target = self.store.peek(evaluated.target)  # after a merge not the last one trained
         under = self._under(target, {*cell.training})
         files = last.manifest["files"]
         kept = tuple(f"{folder}/" for folder in (*WEIGHT_FOLDERS, HEAD))

@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from adaptstilts import methods, tasks
+from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods.full import Full
 from adaptstilts.models.locate import check_same
 from adaptstilts.plan.expand import Plan, encodings
-from adaptstilts.plan.phases import RetrievePhase
+from adaptstilts.plan.phases import RetrievePhase, WeightsPhase, phase_of
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.formats.markdown import table_text
 from adaptstilts.reports.records import Record, records
 from adaptstilts.reports.tables import layers as layer_tables
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
-from adaptstilts.store.entries import Entry
 from adaptstilts.store.select import composition, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Part, Retrieve, Study
@@ -201,14 +200,17 @@ def expand(asked: Study, workspace: Workspace, adapters: Sequence[str] = ()) -> 
     bare = list(plan.cells)
     for name in adapters:
         entry = select(name, workspace.store)
-        check_same(plan.model.fingerprint.identity(), entry.spec.get("model", {}), f"adapter {entry.key[:12]}")
-        called = f"{entry.spec.get('task', entry.spec['kind'])}@{entry.key[:8]}"
+        base, stack = composition(entry)
+        adapter = phase_of(entry, WeightsPhase)
+        check_same(plan.model.fingerprint.identity(), adapter.model.identity(), f"adapter {entry.key[:12]}")
+        called = f"{adapter.task}@{entry.key[:8]}"
         if any(cell.over == called for cell in plan.cells):
             raise ConfigError(f"--adapter {name}: {called} is given twice")
         for cell in bare:
             phase = plan.phases[cell.phase]
             assert isinstance(phase, RetrievePhase)  # noqa: S101
-            own = replace(_over(phase, entry), title=f"retrieve {cell.task}, {called}")
+            title = f"retrieve {cell.task}, {called}"
+            own = replace(phase, method=adapter.method, base=base, stack=stack, title=title)
             plan.cells.append(replace(cell, trained_on=called, over=called, phase=plan.add(own)))
     return plan
 
@@ -221,11 +223,11 @@ def rows(plan: Plan, store: Store) -> list[Row]:
         entry = store.peek(key)
         scores = entries.SCORES.read(entry)
         layers = entries.LAYERS.read(entry) if entries.LAYERS.exists(entry) else {}
-        method = entry.spec.get("method")
+        method = phase_of(entry, RetrievePhase).method
         found.append(
             Row(
                 BASE if record.over == "none" else record.over,
-                methods.parse(method).label if method else None,
+                method.label if method else None,
                 next(iter(scores.values()))["layer"],
                 record,
                 {code: score["values"] for code, score in scores.items()},
@@ -253,12 +255,6 @@ def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
         return codes
     known = {code for name in names for code in tasks.get(name).languages}
     return tuple(code for code in tasks.get(whole[languages]).languages if code in known)
-
-
-def _over(phase: RetrievePhase, entry: Entry) -> RetrievePhase:
-    """A phase with what an entry holds instead of the base model."""
-    base, stack = composition(entry)
-    return replace(phase, method=methods.parse(entry.spec["method"]), base=base, stack=stack)
 
 
 def _scores(found: Sequence[Row]) -> Table:

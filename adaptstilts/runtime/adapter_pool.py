@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.kinds import heads
 from adaptstilts.methods import AdapterMethod
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, check_same
+from adaptstilts.plan.phases import TrainPhase, WeightsPhase, phase_of
 from adaptstilts.store import entries as files
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
@@ -53,7 +53,7 @@ class Resident:
             ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
         """
         own = [self.store.entry(key) for key in stack]
-        fused = {entry.key: [self.store.entry(key) for key in entry.spec.get("fuse", ())] for entry in own}
+        fused = {entry.key: [self.store.entry(key) for key in _fused(entry)] for entry in own}
         entries = [member for entry in own for member in fused[entry.key] or [entry]]
         entries += [self.store.entry(key) for key in beside]
         found = {entry.key: self._method(entry, base) for entry in entries}
@@ -83,11 +83,11 @@ class Resident:
 
     def _method(self, entry: Entry, base: str | None) -> AdapterMethod | None:
         """Return the method of an entry's adapter; None if the entry has only a head for this encoder."""
-        method = methods.parse(entry.spec["method"])
-        if isinstance(method, AdapterMethod):
-            return method
-        if method.trains_encoder:
-            raise ArtifactError(f"entry {entry.key[:12]} ({entry.spec['task']}) is a whole encoder, not an adapter")
+        phase = phase_of(entry, WeightsPhase)
+        if isinstance(phase.method, AdapterMethod):
+            return phase.method
+        if phase.method.trains_encoder:
+            raise ArtifactError(f"entry {entry.key[:12]} ({phase.task}) is a whole encoder, not an adapter")
         self._check_origin(entry, base)
         return None
 
@@ -121,7 +121,8 @@ class Resident:
         if base is None:
             return self.model.folder
         entry = self.store.entry(base)
-        check_same(self.model.fingerprint.identity(), entry.spec["model"], f"entry {base[:12]}")
+        found = phase_of(entry, WeightsPhase).model
+        check_same(self.model.fingerprint.identity(), found.identity(), f"entry {base[:12]}")
         return entry.folder / files.ENCODER
 
     def _attach(
@@ -138,10 +139,17 @@ class Resident:
         self.loads += 1
 
     def _check_origin(self, entry: Entry, base: str | None) -> None:
-        what = f"adapter {entry.key[:12]} ({entry.spec['task']})"
-        check_same(self.model.fingerprint.identity(), entry.spec["model"], what)
-        if entry.spec.get("base") != base:
+        phase = phase_of(entry, WeightsPhase)
+        what = f"adapter {entry.key[:12]} ({phase.task})"
+        check_same(self.model.fingerprint.identity(), phase.model.identity(), what)
+        if phase.base != base:
             raise ArtifactError(f"{what} was trained on another encoder than the one it is to be used with")
+
+
+def _fused(entry: Entry) -> tuple[str, ...]:
+    """Return the keys of the adapters that an entry's fusion is over; none if it has an adapter of its own."""
+    phase = phase_of(entry, WeightsPhase)
+    return phase.fuse if isinstance(phase, TrainPhase) else ()
 
 
 def adapter_name(key: str) -> str:

@@ -20,13 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adaptstilts import methods
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.errors import Interrupted
 from adaptstilts.io import hashing
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model
+from adaptstilts.plan.phases import TrainPhase, WeightsPhase, phase_of
 from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.store.cache import Remark, StateCache, StateWriter
 from adaptstilts.store.store import Store
@@ -220,10 +220,10 @@ def identity(entries: Store, model: Model, base: str | None, block: int) -> str:
         block: counted from 0, the embeddings being below block 0.
     """
     while base is not None:
-        spec = entries.entry(base).spec
-        method = methods.parse(spec["method"])
-        frozen = method.trains_encoder and spec["kind"] == "train"
-        if not frozen or method.lowest_block(model.shape["layers"]) < block:
+        phase = phase_of(entries.entry(base), WeightsPhase)
+        if not isinstance(phase, TrainPhase) or not phase.method.trains_encoder:
             return base
-        base = spec.get("init") or spec.get("base")
+        if phase.method.lowest_block(model.shape["layers"]) < block:
+            return base
+        base = phase.init or phase.base
     return hashing.of(model.fingerprint.identity())

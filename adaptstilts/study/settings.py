@@ -111,12 +111,14 @@ class Retrieve(Frozen):
 
     @field_validator("layers", mode="before")
     @classmethod
-    def _check_layers(cls, given: Any) -> Any:
-        """One message instead of one for each of the types."""
-        numbers = isinstance(given, tuple) and given and all(type(each) is int and each >= 0 for each in given)
-        if given not in (None, "all") and not numbers:
+    def _check_layers(cls, value: Any) -> Any:
+        """Raise one message instead of one for each of the types."""
+        if value in (None, "all"):
+            return value
+        is_list = isinstance(value, tuple | list) and len(value) > 0
+        if not is_list or not all(type(number) is int and number >= 0 for number in value):
             raise ValueError("expected all, or numbers of hidden states such as [4, 6, 8]")
-        return given
+        return tuple(value)
 
     def asked(self, depth: int) -> tuple[int, ...]:
         """Every hidden state of ``depth`` layers that ``layers`` names, ascending."""

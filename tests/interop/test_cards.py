@@ -17,8 +17,8 @@ from support.foreign_adapters import IDS, MASK, write
 from adaptstilts import cli, run, study
 from adaptstilts.interop import adapters, cards
 from adaptstilts.interop.cards import Facts, Score
-from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.plan.expand import expand
+from adaptstilts.plan.phases import TrainPhase, parse
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.workspace import Workspace
 
@@ -33,19 +33,23 @@ def front(text: str) -> dict[str, Any]:
     return dict(yaml.safe_load(head))
 
 
-def facts(**changed: Any) -> Facts:
-    spec = {
+def facts(spec: dict[str, Any] | None = None, **changed: Any) -> Facts:
+    whole = {
         "kind": "train",
+        "version": 1,
         "task": "xnli",
         "rows": "mnli",
         "data": {"train": "a" * 64, "dev": "b" * 64},
         "model": {"architecture": "xlm-roberta", "shape": "{}", "tokenizer": "c" * 64, "weights": "d" * 64},
+        "method": {"kind": "bottleneck"},
         "train": {"lr": 1e-4},
         "seed": 1,
-        **changed.pop("spec", {}),
+        **(spec or {}),
     }
-    held = {"key": "e" * 64, "method": Bottleneck(), "form": "adapterhub", "model": "owner/model", "result": {}}
-    return Facts(**{**held, "spec": spec, "sources": cards.sources(spec), **changed})
+    phase = parse({name: value for name, value in whole.items() if value is not None})
+    assert isinstance(phase, TrainPhase)
+    others = {"key": "e" * 64, "form": "adapterhub", "model": "owner/model", "result": {}}
+    return Facts(**{**others, "phase": phase, "sources": cards.sources(phase), **changed})
 
 
 def test_the_head_of_a_card() -> None:
@@ -73,7 +77,7 @@ def test_no_value_breaks_a_card(form: str) -> None:
     odd = facts(
         form=form,
         model=EVIL,
-        spec={"task": EVIL, "data": {EVIL: EVIL}, "train": {EVIL: EVIL}, "mixture": {"tasks": [EVIL]}},
+        spec={"task": EVIL, "data": {EVIL: EVIL}, "mixture": {"tasks": [EVIL, "mnli"]}},
         result={"dev": {EVIL: 1.0}, "trainable": EVIL, "format": EVIL},
         scores=[Score(EVIL, {EVIL: 1.0}, 3)],
         over=EVIL,

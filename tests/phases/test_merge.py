@@ -21,10 +21,11 @@ from adaptstilts.methods.full import Full
 from adaptstilts.models.encoder import Encoder, generator
 from adaptstilts.phases.merge import merge
 from adaptstilts.plan import expand
-from adaptstilts.plan.phases import MergePhase
+from adaptstilts.plan.phases import MergePhase, TrainPhase
 from adaptstilts.run import perform
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.entries import Entry
+from adaptstilts.study import Train
 from adaptstilts.workspace import Workspace
 
 SEQ = Bottleneck(reduction=4)
@@ -41,9 +42,17 @@ class Bench:
 
     def entry(self, task: str, method: Method = SEQ, head: bool = True, **changed: Any) -> str:
         """An entry as a training phase leaves it, its weights drawn from the task's name."""
-        spec = {"kind": "train", "version": 1, "task": task, "model": self.model.fingerprint.identity(), **changed}
-        spec["method"] = method.identity()
-        key = hashing.of(spec)
+        phase = TrainPhase(
+            task=task,
+            rows=task,
+            data={},
+            model=self.model.fingerprint,
+            method=method,
+            settings=Train(),
+            seed=1,
+            **changed,
+        )
+        spec, key = phase.spec, phase.key
         encoder = Encoder(self.model.folder, getattr(method, "backend", "plain"))
         with self.workspace.store.stage(key) as staging, generator(task):
             if isinstance(method, Full):

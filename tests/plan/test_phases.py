@@ -16,10 +16,11 @@ from adaptstilts import study
 from adaptstilts.errors import ArtifactError
 from adaptstilts.plan import phases
 from adaptstilts.plan.expand import Plan, expand
-from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase, parse
+from adaptstilts.plan.phases import EvaluatePhase, Phase, RetrievePhase, TrainPhase, parse
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.entries import parents
+from adaptstilts.study import Retrieve
 from adaptstilts.workspace import Workspace
 
 EARLIER = Path(__file__).resolve().parents[1] / "store" / "earlier" / "store"
@@ -85,6 +86,23 @@ def test_a_spec_that_is_none_is_refused(changes: dict[str, Any], message: str) -
     changed = {**spec_of("train"), **changes}
     with pytest.raises(ArtifactError, match=message):
         parse({name: value for name, value in changed.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Retrieve(layer=3, layers=(1, 2), max_length=32, centering=True, margin="distance", k=2),
+        Retrieve(layers="all", precision="fp32", pooling="idf", retrieval="forward"),
+        Retrieve(),
+    ],
+)
+def test_settings_are_read_back(settings: Retrieve) -> None:
+    phase = parse(spec_of("evaluate"))
+    assert isinstance(phase, EvaluatePhase)
+    retrieval = RetrievePhase(
+        task="tatoeba", data={}, model=phase.model, method=None, languages=("de", "fr"), settings=settings
+    )
+    assert read_back(retrieval) == retrieval
 
 
 def test_titles_are_not_part_of_a_phase() -> None:

@@ -13,16 +13,19 @@ from torch import Tensor
 
 from adaptstilts import tasks
 from adaptstilts.errors import ArtifactError
-from adaptstilts.io import hashing
 from adaptstilts.kinds import heads
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods.full import Full
+from adaptstilts.methods.head import Head
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, locate
+from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.runtime import adapter_pool
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.store.store import Store
+from adaptstilts.study import Train
 
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2]])
 SEQ, LORA = Bottleneck(reduction=4), Lora(rank=2)
@@ -43,9 +46,9 @@ def put(store: Store, model: Model) -> Callable[..., str]:
     """Commits an adapter (or, without a method, a trunk) as a training phase would; returns its key."""
 
     def write(name: str, method: Method | None = SEQ, **changed: Any) -> str:
-        identity = method.identity() if method else {"kind": "full"}
-        spec = {"task": "mnli", "model": model.fingerprint.identity(), "method": identity, "name": name, **changed}
-        key = hashing.of(spec)
+        fields = {"task": "mnli", "rows": "mnli", "data": {"train": name}, "model": model.fingerprint, **changed}
+        phase = TrainPhase(method=method or Full(), settings=Train(), seed=1, **fields)
+        key = phase.key
         with store.stage(key) as staging:
             encoder = Encoder(model.folder, method.backend if method else "plain")
             noise = torch.Generator().manual_seed(sum(map(ord, name)))
@@ -61,7 +64,7 @@ def put(store: Store, model: Model) -> Callable[..., str]:
                 encoder.save_trunk(staging / "encoder")
             task = tasks.get("mnli")
             heads.save(heads.new(encoder, task, name), encoder, task, staging / "head")
-            store.commit(key, spec, staging)
+            store.commit(key, phase.spec, staging)
         return key
 
     return write
@@ -137,10 +140,11 @@ def test_a_head_changes_nothing_of_what_it_stands_on(
     held: Resident, put: Callable[..., str], store: Store, model: Model
 ) -> None:
     def probe(**changed: Any) -> str:
-        spec = {"task": "mnli", "model": model.fingerprint.identity(), "method": {"kind": "head"}, **changed}
-        with store.stage(hashing.of(spec)) as staging:
-            store.commit(hashing.of(spec), spec, staging)
-        return hashing.of(spec)
+        fields = {"task": "mnli", "rows": "mnli", "data": {}, "model": model.fingerprint, **changed}
+        phase = TrainPhase(method=Head(), settings=Train(), seed=1, **fields)
+        with store.stage(phase.key) as staging:
+            store.commit(phase.key, phase.spec, staging)
+        return phase.key
 
     under, bare = put("a"), states(held.encoder(None, ()))
     expected = states(held.encoder(None, (under,)))
@@ -174,10 +178,10 @@ def test_adapter_of_another_model_is_refused(
     held: Resident, put: Callable[..., str], tmp_path: Path, store: Store
 ) -> None:
     other = locate(str(make_encoder(tmp_path / "other", seed=9)))
-    key = put("a", SEQ, model=other.fingerprint.identity())
+    key = put("a", SEQ, model=other.fingerprint)
     with pytest.raises(ArtifactError, match=r"another base model.*weights"):
         held.encoder(None, (key,))
-    full = put("b", None, model=other.fingerprint.identity())
+    full = put("b", None, model=other.fingerprint)
     with pytest.raises(ArtifactError, match="another base model"):
         held.encoder(full, ())
 
