@@ -37,7 +37,7 @@ class SpecField:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _WrittenField:
     """One field that is written."""
 
     field: str
@@ -81,17 +81,17 @@ def read(cls: type[T], spec: Mapping[str, Any]) -> T:
     return cls(**values)
 
 
-_PARTS: dict[type, tuple[_Part, ...]] = {}
+_PARTS: dict[type, tuple[_WrittenField, ...]] = {}
 
 
-def _parts(cls: type) -> tuple[_Part, ...]:
+def _parts(cls: type) -> tuple[_WrittenField, ...]:
     """Return the written fields of a dataclass, computed once."""
     if cls not in _PARTS:
         _PARTS[cls] = tuple(_list_parts(cls))
     return _PARTS[cls]
 
 
-def _list_parts(cls: Any) -> list[_Part]:
+def _list_parts(cls: Any) -> list[_WrittenField]:
     """Return the written fields of a dataclass; those that repeat another one come last."""
     hints = get_type_hints(cls, include_extras=True)
     parts = []
@@ -103,7 +103,7 @@ def _list_parts(cls: Any) -> list[_Part]:
         default = field.default
         if field.default_factory is not MISSING:
             default = field.default_factory()
-        parts.append(_Part(field.name, mark.name or field.name, hint, mark.same_as, default))
+        parts.append(_WrittenField(field.name, mark.name or field.name, hint, mark.same_as, default))
     return sorted(parts, key=lambda part: bool(part.same_as))
 
 

@@ -18,8 +18,8 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.study import (
     NAME,
     REPO,
-    Frozen,
     Precision,
+    StrictModel,
     as_tuples,
     explain,
     near,
@@ -34,7 +34,7 @@ LARGEST_VOCABULARY = 60_000
 EXCLUDED = "exclude {}"
 
 
-class Place(Frozen):
+class Place(StrictModel):
     """One split of a repository, as in a task's declaration."""
 
     repo: str = Field(pattern=REPO)
@@ -42,14 +42,14 @@ class Place(Frozen):
     split: str
 
 
-class Without(Frozen):
+class Without(StrictModel):
     """Rows to leave out: those whose ``column`` holds a value of the same column of another split."""
 
     column: str
     of: Place
 
 
-class Text(Frozen):
+class Text(StrictModel):
     """One collection of aligned text.
 
     Attributes:
@@ -80,7 +80,7 @@ class Text(Frozen):
         return configs
 
 
-class Vocabulary(Frozen):
+class Vocabulary(StrictModel):
     """The tokenizer: a sentencepiece unigram model.
 
     Attributes:
@@ -94,7 +94,7 @@ class Vocabulary(Frozen):
     coverage: float = Field(0.9995, gt=0.9, le=1)
 
 
-class Objectives(Frozen):
+class Objectives(StrictModel):
     """Share of the steps that each objective gets; they need not add up to one.
 
     Attributes:
@@ -114,7 +114,7 @@ class Objectives(Frozen):
         return self
 
 
-class Shape(Frozen):
+class Shape(StrictModel):
     """One encoder: its shape, budget and optimisation.
 
     Attributes:
@@ -178,7 +178,7 @@ class Shape(Frozen):
         return self
 
 
-class CorpusRecipe(Frozen):
+class CorpusRecipe(StrictModel):
     """What the corpus and the tokenizer of a family of encoders are made from.
 
     Attributes:

@@ -14,7 +14,7 @@ from adaptstilts.io import yaml
 from adaptstilts.methods import Method
 from adaptstilts.study.overrides import near, override_key, place, split_override
 from adaptstilts.study.schema import Arm, Study
-from adaptstilts.study.settings import Evaluate, Frozen, Train
+from adaptstilts.study.settings import Evaluate, StrictModel, Train
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -158,7 +158,7 @@ def _check_parts(data: dict[str, Any], note: Any) -> None:
             continue
         if path and path[0] != "methods" and isinstance(part.get("task"), str):
             _check_task(path, part, note)
-        settings: tuple[tuple[str, type[Frozen]], ...] = (("train", Train),)
+        settings: tuple[tuple[str, type[StrictModel]], ...] = (("train", Train),)
         if path and path[0] == "targets":
             settings += (("evaluate", Evaluate),)
         for key, model in settings:

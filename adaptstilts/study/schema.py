@@ -9,13 +9,13 @@ from pydantic import Field, SerializeAsAny
 from adaptstilts import tasks
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
-from adaptstilts.study.settings import Evaluate, Frozen, Retrieve, Train
+from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
 REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
-class Mixture(Frozen):
+class Mixture(StrictModel):
     """Several tasks in one training phase: every optimizer step is one task's, drawn at random.
 
     Attributes:
@@ -32,7 +32,7 @@ class Mixture(Frozen):
     temperature: float = Field(1.0, ge=1)
 
 
-class Text(Frozen):
+class TextSource(StrictModel):
     """A split whose text is read, on the hub or under the data root.
 
     Attributes:
@@ -45,7 +45,7 @@ class Text(Frozen):
     format: Literal["parquet", "text"] = "parquet"
 
 
-class Masked(Frozen):
+class Masked(StrictModel):
     """Masked language modelling beside a task, so that the encoder keeps what it was pretrained for.
 
     Attributes:
@@ -56,12 +56,12 @@ class Masked(Frozen):
     """
 
     ratio: float = Field(0.2, gt=0, lt=1)
-    text: tuple[Text, ...] = Field(min_length=1)
+    text: tuple[TextSource, ...] = Field(min_length=1)
     column: str = "text"
     examples: int | None = Field(None, ge=1)
 
 
-class Chain(Frozen):
+class Chain(StrictModel):
     """Intermediate tasks one after the other.
 
     Attributes:
@@ -74,7 +74,7 @@ class Chain(Frozen):
     composition: Literal["continue", "stack"] = "continue"
 
 
-class Merge(Frozen):
+class Merge(StrictModel):
     """A weighted sum of other intermediates' adapters (or, relative to the base model, encoders); nothing is trained.
 
     Attributes:
@@ -89,7 +89,7 @@ class Merge(Frozen):
     leave_out: tuple[int, ...] = ()
 
 
-class Composition(Frozen):
+class Composition(StrictModel):
     """How targets use their intermediates.
 
     Attributes:
@@ -107,7 +107,7 @@ class Composition(Frozen):
     weights: tuple[float, ...] | None = None
 
 
-class Part(Frozen):
+class Part(StrictModel):
     """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
 
     Attributes:
@@ -139,7 +139,7 @@ class Part(Frozen):
         return f"{self.task}+masked" if self.masked else self.task
 
 
-class Arm(Frozen):
+class Arm(StrictModel):
     """One method of a study, with training settings of its own.
 
     Attributes:
@@ -158,7 +158,7 @@ class Arm(Frozen):
         return self.method.label + (" on language adapters" if self.language_adapters else "")
 
 
-class LanguageAdapters(Frozen):
+class LanguageAdapters(StrictModel):
     """An adapter for each language, trained by masked language modelling on text in it alone (MAD-X: Pfeiffer et al.
     2020, arXiv 2005.00052). Task adapters are trained over that of English and evaluated over each language's own.
 
@@ -170,14 +170,14 @@ class LanguageAdapters(Frozen):
         train: settings for these phases.
     """
 
-    text: dict[str, tuple[Text, ...]] = Field(min_length=1)
+    text: dict[str, tuple[TextSource, ...]] = Field(min_length=1)
     method: Bottleneck = Bottleneck(reduction=2, invertible=True)
     column: str = "text"
     examples: int | None = Field(None, ge=1)
     train: dict[str, Any] = Field(default_factory=dict)
 
 
-class Study(Frozen):
+class Study(StrictModel):
     """One experiment: everything that expands into a plan.
 
     Attributes:

@@ -12,7 +12,7 @@ Margin = Literal["ratio", "distance", "absolute"]
 Retrieval = Literal["max", "intersect", "forward", "backward"]
 
 
-class Frozen(BaseModel):
+class StrictModel(BaseModel):
     """Immutable; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -22,7 +22,7 @@ class Frozen(BaseModel):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
-class Train(Frozen):
+class Train(StrictModel):
     """Budget and optimisation of one training phase.
 
     Attributes:
@@ -63,7 +63,7 @@ class Train(Frozen):
     cache: bool = False
 
 
-class Evaluate(Frozen):
+class Evaluate(StrictModel):
     """What an evaluate phase reads.
 
     Attributes:
@@ -79,7 +79,7 @@ class Evaluate(Frozen):
     precision: Precision = "fp32"
 
 
-class Retrieve(Frozen):
+class Retrieve(StrictModel):
     """How sentences are encoded for retrieval.
 
     Attributes:
@@ -125,7 +125,7 @@ class Retrieve(Frozen):
         return tuple(range(depth + 1)) if self.layers == "all" else tuple(sorted(set(self.layers or ())))
 
 
-class Foresee(Frozen):
+class Foresee(StrictModel):
     """What predictors of transfer look at.
 
     Attributes:

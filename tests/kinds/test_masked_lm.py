@@ -15,10 +15,10 @@ from adaptstilts.models.batching import IGNORE, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.study import Masked, Text, masked_text
+from adaptstilts.study import Masked, TextSource, masked_text
 
 KIND = kinds.get("masked")
-TASK = masked_text.of(Masked(text=(Text(repo="a/b"), Text(repo="c/d", format="text"))))
+TASK = masked_text.of(Masked(text=(TextSource(repo="a/b"), TextSource(repo="c/d", format="text"))))
 
 
 def rows(n: int) -> list[dict[str, str]]:

@@ -18,7 +18,7 @@ from adaptstilts.methods.full import Full
 from adaptstilts.models.locate import Fingerprint
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase, TrainPhase
-from adaptstilts.study import Evaluate, Frozen, Retrieve, Train
+from adaptstilts.study import Evaluate, Retrieve, StrictModel, Train
 from adaptstilts.workspace import Workspace
 
 Write = Callable[..., Path]
@@ -312,7 +312,7 @@ def test_the_version_of_a_task_is_in_the_key(make: Callable[..., Plan], monkeypa
     assert not set(there.phases) & set(here.phases)
 
 
-def defaults(model: type[Frozen] | type[methods.Method]) -> dict[str, Any]:
+def defaults(model: type[StrictModel] | type[methods.Method]) -> dict[str, Any]:
     """Default of every field, as JSON has it."""
     found: dict[str, Any] = {}
     for name, field in model.model_fields.items():
@@ -379,7 +379,7 @@ VERSIONS = {phase.kind: phase.version for phase in (TrainPhase, EvaluatePhase, R
 
 
 @pytest.mark.parametrize(("kind", "model"), [("train", Train), ("evaluate", Evaluate), ("retrieve", Retrieve)])
-def test_a_changed_default_needs_a_new_version(kind: str, model: type[Frozen]) -> None:
+def test_a_changed_default_needs_a_new_version(kind: str, model: type[StrictModel]) -> None:
     """Defaults are left out of keys, so an old key would mean something new.
 
     A new field belongs into the table above as it is; a changed default belongs there under a raised ``version``.
