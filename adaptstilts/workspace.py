@@ -19,17 +19,26 @@ class Workspace:
     """A store, a data root (or the hub) and the memory of file hashes.
 
     Args:
-        store: folder of the store; created by the first write.
+        store: the store, or its folder.
         data_root: local folder laid out like the hub, used instead of it.
         offline: open no socket.
+        create: let the first write create the store; otherwise nothing is written unless the store exists. What may
+            be written while a study is planned: hashes of input files, and what the data were when first loaded.
     """
 
-    def __init__(self, store: str | Path, data_root: str | Path | None = None, offline: bool = False) -> None:
-        self.store = Store(store)
+    def __init__(
+        self,
+        store: str | Path | Store,
+        data_root: str | Path | None = None,
+        offline: bool = False,
+        create: bool = True,
+    ) -> None:
+        self.store = store if isinstance(store, Store) else Store(store)
         self.offline = offline
-        self.memory = hashing.Digests(self.store.digests)
+        remembers = create or self.store.exists()
+        self.memory = hashing.Digests(self.store.digests if remembers else None)
         root = Path(data_root) if data_root is not None else None
-        self.sources = Sources(root, offline, self.store.pins, self.memory)
+        self.sources = Sources(root, offline, self.store.pins if remembers else None, self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}
         self._adapters: dict[tuple[str, models.Fingerprint], Adapter] = {}
 

@@ -39,7 +39,7 @@ def export_predictions(
     """Write the predictions of a finished study as XTREME's evaluate.py reads them."""
     from adaptstilts.interop.xtreme import scoring
 
-    workspace, found = open_plan(config, overrides, store, data_root, offline)
+    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
     scoring.check_empty(*filter(None, (out, labels)))
     written = [(out, scoring.export(found, workspace, out, method, trained_on, over, seed))]
     if labels is not None:
@@ -122,7 +122,7 @@ def export_adapter(
 
     if (task is None) == (intermediate is None):
         raise errors.ConfigError("give --task or --intermediate")
-    workspace, found = open_plan(config, overrides, store, data_root, offline)
+    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
     choice = adapters.Choice(task, intermediate, method, trained_on, seed)
     paths = adapters.export_adapter(found, workspace, choice, form, out)
     typer.echo(f"{out}: {', '.join(path.relative_to(out).as_posix() for path in paths)}")

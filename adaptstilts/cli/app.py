@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -80,11 +80,19 @@ def stopping() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def open_workspace(store: Path, data_root: Path | None, offline: bool) -> Workspace:
-    """Where a command works, from its options."""
+def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:
+    """Return the workspace of a command; with ``create`` off a store that does not exist is not created."""
     from adaptstilts.workspace import Workspace
 
-    return Workspace(store, data_root, offline)
+    return Workspace(store, data_root, offline, create)
+
+
+def open_existing(store: Path, data_root: Path | None, offline: bool) -> Workspace:
+    """Return the workspace of a command that reads a store, which must exist."""
+    from adaptstilts.store.store import Store
+    from adaptstilts.workspace import Workspace
+
+    return Workspace(Store.open_existing(store), data_root, offline)
 
 
 def open_plan(
@@ -93,15 +101,31 @@ def open_plan(
     store: Path,
     data_root: Path | None,
     offline: bool,
-    outline: bool = False,
+    mode: Literal["create", "existing", "preview", "outline"] = "create",
 ) -> tuple[Workspace, Plan]:
-    """A study file expanded where the options say; with ``outline`` without data and weights."""
+    """Return the workspace of a command and the plan of its study.
+
+    Args:
+        config: the study file.
+        overrides: ``key.path=value``.
+        store: folder of the store.
+        data_root: local folder with the data; None for the hub.
+        offline: open no network connection.
+        mode: ``create`` the store if it does not exist, require an ``existing`` one, write nothing unless it exists
+            (``preview``), or do without data and weights (``outline``).
+    """
     from adaptstilts import study as configs
     from adaptstilts.plan.expand import expand
     from adaptstilts.plan.outline import Outline
 
     study = configs.load(config, overrides or ())
-    workspace = Outline(store) if outline else open_workspace(store, data_root, offline)
+    workspace: Workspace
+    if mode == "outline":
+        workspace = Outline(store)
+    elif mode == "existing":
+        workspace = open_existing(store, data_root, offline)
+    else:
+        workspace = open_workspace(store, data_root, offline, create=mode == "create")
     return workspace, expand(study, workspace)
 
 

@@ -30,7 +30,7 @@ def tasks(
     """List the tasks."""
     from adaptstilts.cli.progress import holding_lines, task_lines
 
-    for line in holding_lines(open_workspace(store, data_root, offline)) if rows else task_lines():
+    for line in holding_lines(open_workspace(store, data_root, offline, create=False)) if rows else task_lines():
         typer.echo(line)
 
 
@@ -48,7 +48,7 @@ def verify(store: StoreOption = DEFAULT_STORE, debug: Debug = False) -> None:
     """Check every entry of a store against its sha256 sums; exit code 4 when one is damaged."""
     from adaptstilts.store.store import Store
 
-    found = list(Store(store).verify())
+    found = list(Store.open_existing(store).verify())
     damaged = [(key, problem) for key, problem in found if problem]
     for key, problem in damaged:
         typer.echo(f"{key[:12]} damaged: {problem}", err=True)
@@ -68,7 +68,7 @@ def gc(
 
     from adaptstilts.store.store import Store
 
-    for path in Store(store).garbage():
+    for path in Store.open_existing(store).garbage():
         typer.echo(f"{'removed' if yes else 'would remove'} {path}")
         if yes:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

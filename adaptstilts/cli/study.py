@@ -17,6 +17,7 @@ from adaptstilts.cli.app import (
     StoreOption,
     TrackOption,
     app,
+    open_existing,
     open_plan,
     open_workspace,
     print_results,
@@ -73,7 +74,7 @@ def plan(
     """Show what a study would do and cost, before anything is spent."""
     from adaptstilts.cli.progress import plan_lines
 
-    workspace, found = open_plan(config, overrides, store, data_root, offline, outline)
+    workspace, found = open_plan(config, overrides, store, data_root, offline, "outline" if outline else "preview")
     for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
         typer.echo(line)
 
@@ -90,7 +91,7 @@ def status(
     """Show how far a study is: done, running, begun, missing."""
     from adaptstilts.cli.progress import status_lines
 
-    workspace, found = open_plan(config, overrides, store, data_root, offline)
+    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
     for line in status_lines(found, workspace.store):
         typer.echo(line)
 
@@ -114,7 +115,7 @@ def results(
 
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
-    workspace, found = open_plan(config, overrides, store, data_root, offline)
+    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
     text = table_format.render(tables.document(records.records(found, workspace.store), found.study.name))
     if place is None:
         typer.echo(text, nl=False)
@@ -147,7 +148,7 @@ def swap(
     from adaptstilts.cli.progress import Progress
     from adaptstilts.plan import swap as swapping
 
-    workspace = open_workspace(store, data_root, offline)
+    workspace = open_existing(store, data_root, offline)
     study = configs.load(config, overrides or ())
     found = swapping.swap(study, workspace, target, method, trained_on, over or ())
     with Progress() as progress:

@@ -28,7 +28,7 @@ class Outline(Workspace):
     """A workspace in which every split is there and empty, and the models are those whose shapes are known."""
 
     def __init__(self, store: str | Path) -> None:
-        super().__init__(store, None, offline=True)
+        super().__init__(store, None, offline=True, create=False)
         self.sources = _Unseen(offline=True)
 
     def model(self, study: Study) -> Model:
