@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from adaptstilts.reports.records import Record, records
     from adaptstilts.reports.retrieval_sweep import retrieve
     from adaptstilts.reports.tables import render
-    from adaptstilts.retrieval.mine import Settings as MiningSettings
-    from adaptstilts.retrieval.mine import mine
+    from adaptstilts.retrieval.mine import MiningSettings, mine
     from adaptstilts.run import run_plan
     from adaptstilts.run import run_plan as execute
     from adaptstilts.store.store import Store
@@ -93,7 +92,7 @@ _MODULES = {  # module -> its public names
     "adaptstilts.reports.records": "Record records",
     "adaptstilts.reports.retrieval_sweep": "retrieve",
     "adaptstilts.reports.tables": "render",
-    "adaptstilts.retrieval.mine": "mine",
+    "adaptstilts.retrieval.mine": "MiningSettings mine",
     "adaptstilts.run": "run_plan",
     "adaptstilts.store.store": "Store",
     "adaptstilts.study": "Retrieve Study load",
@@ -101,7 +100,6 @@ _MODULES = {  # module -> its public names
     "adaptstilts.workspace": "Workspace",
 }
 _RENAMED = {  # public name -> module and its name there; load, execute and swaps are the names of 0.1.0
-    "MiningSettings": ("adaptstilts.retrieval.mine", "Settings"),
     "execute": ("adaptstilts.run", "run_plan"),
     "load_study": ("adaptstilts.study", "load"),
     "swaps": ("adaptstilts.plan.swap", "swap"),

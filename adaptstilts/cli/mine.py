@@ -44,20 +44,35 @@ def mine(
 ) -> None:
     """Mine translations from two text files. Continues where it was interrupted."""
     from adaptstilts.cli.progress import Progress
-    from adaptstilts.retrieval import mine as mining
+    from adaptstilts.io.wording import counted
+    from adaptstilts.retrieval.mine import MiningSettings
+    from adaptstilts.retrieval.mine import mine as mine_files
 
-    settings = mining.Settings(
-        model, adapter, layer, pooling, precision, max_length, margin, retrieval, k, threshold, index, shard, backend
+    settings = MiningSettings(
+        model=model,
+        adapter=adapter,
+        layer=layer,
+        pooling=pooling,
+        precision=precision,
+        max_length=max_length,
+        margin=margin,
+        retrieval=retrieval,
+        k=k,
+        threshold=threshold,
+        index=index,
+        shard=shard,
+        backend=backend,
     )
+    workspace = open_workspace(store, None, offline)
     with stopping(), Progress() as progress:
-        found = mining.mine(
-            foreign, english, out, settings, open_workspace(store, None, offline), ray, device, progress.progress
+        result = mine_files(
+            foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
     for i, path in enumerate((foreign, english)):
-        told = f"{found.empty[i]} empty, {found.repeated[i]} repeated"
-        cut = f"{found.truncated[i]} cut to {found.max_length} tokens"
-        typer.echo(f"{path}: {found.lines[i]} lines, {told}, {cut}")
-    if found.recall is not None:
-        typer.echo(f"index {index}: finds {100 * found.recall:.1f} % of the true neighbours (on a sample)")
-    told = f"layer {found.layer}, {found.precision}, {found.seconds:.1f} s"
-    typer.echo(f"{out}: {found.pairs} of {found.candidates} pairs, {told}")
+        skipped = f"{result.empty[i]} empty, {result.repeated[i]} repeated"
+        truncated = f"{result.truncated[i]} cut to {result.max_length} tokens"
+        typer.echo(f"{path}: {counted(result.lines[i], 'line')}, {skipped}, {truncated}")
+    if result.recall is not None:
+        typer.echo(f"index {index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
+    run = f"layer {result.layer}, {result.precision}, {result.seconds:.1f} s"
+    typer.echo(f"{out}: {result.pairs} of {counted(result.candidates, 'pair')}, {run}")

@@ -22,9 +22,9 @@ from adaptstilts.kinds.base import Searchable
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.phases.evaluate import scored, write
 from adaptstilts.plan.phases import RetrievePhase
-from adaptstilts.retrieval.encode import distinct
-from adaptstilts.retrieval.pooling import centred, default_layer
-from adaptstilts.retrieval.vector_cache import Encoded, Recipe, vectors
+from adaptstilts.retrieval.encode import deduplicate
+from adaptstilts.retrieval.pooling import default_layer, subtract_mean
+from adaptstilts.retrieval.vector_cache import CachedVectors, EncodingRecipe, encode_cached
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search import check_available
 from adaptstilts.search.products import normalize
@@ -95,7 +95,7 @@ def _rows(phase: RetrievePhase, runtime: Runtime, kind: Searchable, code: str) -
 class _Held:
     """The sentences of one side: where their vectors are, equal texts at equal places."""
 
-    encoded: Encoded
+    encoded: CachedVectors
     places: NDArray[np.int64]
 
     def side(self, layer: int, centering: bool) -> SentenceVectors:
@@ -103,7 +103,7 @@ class _Held:
         own, at, counts = np.unique(self.places, return_inverse=True, return_counts=True)
         found = self.encoded.at(layer, own)
         if centering:
-            found = centred(found, counts)
+            found = subtract_mean(found, counts)
         return SentenceVectors(normalize(found), at.reshape(-1).astype(np.int64), self.encoded.cut[self.places])
 
 
@@ -118,7 +118,7 @@ def _encode(
     Each distinct text is encoded once; with ``idf`` once for each side, whose texts the weights are made of.
     """
     settings = phase.settings
-    recipe = Recipe(
+    recipe = EncodingRecipe(
         layers,
         settings.pooling,
         settings.max_length,
@@ -131,9 +131,9 @@ def _encode(
     seconds, count = 0.0, 0
     groups = [[name] for name in sentences] if settings.pooling == "idf" else [list(sentences)]
     for names in groups:
-        texts, places = distinct([text for name in names for text in sentences[name]])
+        texts, places = deduplicate([text for name in names for text in sentences[name]])
         title = phase.title if len(groups) == 1 else f"{phase.title}, {' '.join(names[0])}"
-        encoded = vectors(texts, recipe, runtime, runtime.adapter_pool, title)
+        encoded = encode_cached(texts, recipe, runtime, title)
         ends = np.cumsum([len(sentences[name]) for name in names])
         parts = np.split(np.array(places, np.int64), ends[:-1])
         found |= {name: _Held(encoded, part) for name, part in zip(names, parts, strict=True)}

@@ -1,1 +1,1 @@
-"""Sentence retrieval: nearest neighbours and what is made of them."""
+"""Sentences in: encoding, pooling, the cache of sentence vectors, and mining of text files."""

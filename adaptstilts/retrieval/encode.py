@@ -1,4 +1,4 @@
-"""Sentences to vectors: the encoder cut off at the highest layer asked for, all layers from one pass."""
+"""Encode sentences: no layer above the highest that is asked for is computed, and all layers come from one pass."""
 
 from __future__ import annotations
 
@@ -15,46 +15,47 @@ from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import Interrupted
 from adaptstilts.models.batching import Batch, Feature, collate
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.retrieval.pooling import Pool
+from adaptstilts.retrieval.pooling import PoolingFunction
 
-TOKENS = {"cpu": 1024, "cuda": 2**15}  # padded tokens of a batch: on a CPU what stays in its cache is fastest
+# Padded tokens of a batch. On a CPU small batches are fastest, because their states stay in its cache.
+BATCH_TOKENS = {"cpu": 1024, "cuda": 2**15}
 
 
 def encode(
     encoder: Encoder,
     features: Sequence[Feature],
     layers: Sequence[int],
-    pool: Pool,
+    pool: PoolingFunction,
     pad: int,
     bf16: bool = False,
     tokens: int | None = None,
     stop: Callable[[], bool] = lambda: False,
-    done: Callable[[int], None] = lambda count: None,
+    report: Callable[[int], None] = lambda sentences: None,
 ) -> NDArray[np.float32]:
-    """Pooled hidden states of some layers, in float32.
+    """Encode sentences and pool the hidden states of some layers, in float32.
 
-    Every layer's states are pooled as soon as they are there, and no layer above the highest is computed.
+    The states of a layer are pooled as soon as they are computed.
 
     Args:
-        encoder: with the adapters that are to act.
-        features: one sequence each; batches are of like length if these are sorted by it.
-        layers: 0 the embeddings, n the output of layer n.
-        pool: what makes one vector of a sentence's states.
+        encoder: with the active adapters.
+        features: one sequence each. Sort them by length, so that batches need little padding.
+        layers: hidden states: 0 the embeddings, n the output of layer n.
+        pool: turns the states of a sentence into one vector.
         pad: token that fills a batch up.
-        bf16: autocast.
-        tokens: padded tokens of a batch; None for what is best on the device.
-        stop: asked before every batch.
-        done: told how many sentences a batch had.
+        bf16: use autocast to bfloat16.
+        tokens: padded tokens of a batch; None for the best on the device.
+        stop: called before every batch; True stops.
+        report: called with the number of sentences after every batch.
 
     Returns:
         (layers, sentences, hidden), in the order of both.
 
     Raises:
-        Interrupted: ``stop`` said so.
+        Interrupted: ``stop`` returned True.
     """
     lengths = [feature.length for feature in features]
-    budget = tokens or TOKENS.get(encoder.device.type, TOKENS["cuda"])
-    found = torch.empty((len(layers), len(features), encoder.hidden), device=encoder.device)
+    budget = tokens or BATCH_TOKENS.get(encoder.device.type, BATCH_TOKENS["cuda"])
+    vectors = torch.empty((len(layers), len(features), encoder.hidden), device=encoder.device)
     encoder.trunk.eval()
     with encoder.truncated(max(layers)), torch.inference_mode():
         for run in by_tokens(range(len(features)), [1] * len(features), lengths, budget):
@@ -62,53 +63,67 @@ def encode(
                 raise Interrupted("stopped while encoding")
             batch = collate([features[i] for i in run], pad, encoder.device)
             with torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
-                _pooled(encoder, batch, layers, pool, found[:, run[0] : run[-1] + 1])
-            done(len(run))
-    return found.cpu().numpy()
+                _encode_batch(encoder, batch, layers, pool, vectors[:, run[0] : run[-1] + 1])
+            report(len(run))
+    return vectors.cpu().numpy()
 
 
-def _pooled(encoder: Encoder, batch: Batch, layers: Sequence[int], pool: Pool, out: Tensor) -> None:
-    """Run a batch and fill ``out`` (layers, sequences, hidden)."""
+def _encode_batch(encoder: Encoder, batch: Batch, layers: Sequence[int], pool: PoolingFunction, out: Tensor) -> None:
+    """Run a batch and write its vectors.
+
+    Args:
+        encoder: truncated after the highest of the layers.
+        batch: sequences of about equal length.
+        layers: see :func:`encode`.
+        pool: see :func:`encode`.
+        out: (layers, sequences, hidden), written.
+    """
     filled = 0
 
-    def take(number: int, states: Tensor) -> None:
+    def take(position: int, states: Tensor) -> None:
         nonlocal filled
-        out[number] = pool(states, batch.ids, batch.mask)
+        out[position] = pool(states, batch.ids, batch.mask)
         filled += 1
 
-    with _tapped(encoder, layers, take):
+    with _hook_layers(encoder, layers, take):
         encoder.states(batch.ids, batch.mask)
     assert filled == len(layers)  # noqa: S101 (an encoder that does not call its layers would leave rows unset)
 
 
 @contextlib.contextmanager
-def _tapped(encoder: Encoder, layers: Sequence[int], take: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Within the block ``take`` is given the number and the states of every layer that is computed and wanted."""
+def _hook_layers(encoder: Encoder, layers: Sequence[int], take: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Pass hidden states on while the block runs.
+
+    Args:
+        encoder: its trunk gets the hooks.
+        layers: see :func:`encode`.
+        take: called with the position in ``layers`` and the states, as soon as they are computed.
+    """
     trunk, handles = encoder.trunk, []
 
-    def entering(number: int) -> Callable[..., None]:
-        return lambda module, given, named: take(number, given[0] if given else named["hidden_states"])
+    def hook_input(position: int) -> Callable[..., None]:
+        return lambda module, args, kwargs: take(position, args[0] if args else kwargs["hidden_states"])
 
-    def leaving(number: int) -> Callable[..., None]:
-        def hook(module: object, given: object, output: Any) -> None:
-            take(number, output[0] if isinstance(output, tuple) else output)
+    def hook_output(position: int) -> Callable[..., None]:
+        def hook(module: object, args: object, output: Any) -> None:
+            take(position, output[0] if isinstance(output, tuple) else output)
 
         return hook
 
     try:
-        for number, layer in enumerate(layers):
-            if layer == 0:  # what goes into the layers: an adapter may have changed the embeddings
-                handles.append(trunk.encoder.register_forward_pre_hook(entering(number), with_kwargs=True))
+        for position, layer in enumerate(layers):
+            if layer == 0:  # the input of the first layer, because an adapter may have changed the embeddings
+                handles.append(trunk.encoder.register_forward_pre_hook(hook_input(position), with_kwargs=True))
             else:
-                handles.append(trunk.encoder.layer[layer - 1].register_forward_hook(leaving(number)))
+                handles.append(trunk.encoder.layer[layer - 1].register_forward_hook(hook_output(position)))
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The distinct texts in order of appearance, and for every text its number among them."""
-    numbers: dict[str, int] = {}
-    places = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return list(numbers), places
+def deduplicate(texts: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return the distinct texts in order of appearance, and for every text its position among them."""
+    positions: dict[str, int] = {}
+    places = [positions.setdefault(text, len(positions)) for text in texts]
+    return list(positions), places

@@ -1,7 +1,7 @@
-"""Translations mined from two text files: encoded and searched shard by shard, scored by margin, written as a table.
+"""Mine translations from two text files: encode and search shard by shard, score by margin, write a table.
 
-Everything that took long is kept in the store's cache under a key of what it depends on, so that a command that was
-interrupted continues, and one with another margin or threshold searches nothing again. ``adaptstilts gc`` removes it.
+Vectors and neighbours stay in the store's cache under a key of everything that they depend on, so that an interrupted
+command continues, and one with another margin or threshold does not search again. ``adaptstilts gc`` removes them.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.io import hashed_arrays, hashing
 from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
+from adaptstilts.io.wording import counted
 from adaptstilts.models import locate as models
 from adaptstilts.retrieval.pooling import default_layer
-from adaptstilts.retrieval.text_file import Lines, scan
-from adaptstilts.retrieval.vector_cache import Recipe, identity, resolved, vectors
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.retrieval.text_file import SentenceFile, scan
+from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached, recipe_identity, with_precision
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.search import AUTO, bucc, check_available, sharded
-from adaptstilts.search import faiss as indexes
+from adaptstilts.search import AUTO, bucc, check_available, faiss
 from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.products import normalize
+from adaptstilts.search.sharded import ShardedNeighbours, search_shards
 from adaptstilts.search.workers import map_pieces
 from adaptstilts.store.select import composition, select
 from adaptstilts.store.store import Store
@@ -41,34 +41,38 @@ from adaptstilts.study import Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
 
 VERSION = 2
-SHARD = 2**17  # sentences that are encoded, kept and searched at a time
-SIDES = ("foreign", "english")
-_BLOCK = 4096  # pairs whose texts are read at once
-_BREAKS = re.compile("[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]")  # at which others may end a field or a line
-Report = Callable[[str, int, int], None]
+SHARD = 2**17  # sentences that are encoded, stored and searched at a time
+MAX_LENGTH = 256  # tokens, or what the model takes
+_BLOCK_PAIRS = 4096  # whose texts are read at once
+_BREAKS = re.compile("[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]")  # other programs may end a field or line there
+ReportProgress = Callable[[str, int, int], None]
+
+
+def _ignore_progress(line: str, done: int, total: int) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class MiningSettings:
     """How two files are mined.
 
     Attributes:
         model: built-in name, folder or hub id.
-        adapter: folder of an entry of any store, or the beginning of a key; None for the bare model.
+        adapter: folder of an entry of any store, or the beginning of a key; None for the model alone.
         layer: hidden state; None for two thirds of the depth.
-        pooling: of its tokens.
+        pooling: of the tokens of a sentence.
         precision: of the encoder.
-        max_length: tokens of a sentence; None for 256, or what the model has.
+        max_length: tokens of a sentence; None for 256, or what the model takes if that is less.
         margin: see :mod:`adaptstilts.search.margin`.
         retrieval: see :func:`adaptstilts.search.margin.best_pairs`.
-        k: neighbours that make a neighbourhood.
-        threshold: pairs must score at least so much; None keeps all that score above zero.
+        k: neighbours of a sentence that its margin is over.
+        threshold: minimum score of a pair; None for all that score above zero.
         index: factory string of an approximate index; None for an exact search.
-        shard: sentences that are encoded, kept and searched at a time.
-        backend: of an exact search, see :func:`adaptstilts.search.mutual_neighbours`.
+        shard: sentences that are encoded, stored and searched at a time.
+        backend: name of the search backend of an exact search.
     """
 
-    model: str
+    model: str = "builtin:small"
     adapter: str | None = None
     layer: int | None = None
     pooling: Pooling = "mean"
@@ -84,14 +88,16 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Mined:
-    """What was found.
+class MiningResult:
+    """What was mined, and from what.
 
     Attributes:
         pairs: written.
-        candidates: one-to-one pairs that score above zero; whatever they score where the threshold is not above it.
-        lines, empty, repeated, truncated: of both files: how many, without a sentence, with one of an earlier line,
-            and sentences cut to the maximum length.
+        candidates: one-to-one pairs that score above zero; with a threshold of zero or less, whatever they score.
+        lines: of the foreign and the English file.
+        empty: lines without a sentence, of both files.
+        repeated: lines whose sentence is on an earlier line, of both files.
+        truncated: sentences cut to the maximum length, of both files.
         layer: hidden state that was used.
         max_length: tokens of a sentence.
         precision: of the encoder.
@@ -113,213 +119,298 @@ class Mined:
 
 
 def mine(
-    foreign: Path,
-    english: Path,
-    out: Path,
-    settings: Settings,
+    foreign: str | Path,
+    english: str | Path,
+    out: str | Path,
+    settings: MiningSettings,
     workspace: Workspace,
+    *,
     ray: bool = False,
     device: str | None = None,
-    report: Report = lambda line, done, total: None,
-) -> Mined:
-    """Mine translations from two files of one sentence a line.
+    report: ReportProgress = _ignore_progress,
+) -> MiningResult:
+    """Mine translations from two text files of one sentence per line.
 
     Args:
         foreign: UTF-8 text.
         english: UTF-8 text.
-        out: gets one line a pair, the best first: score, line numbers, sentences; whole or not at all.
-        settings: how.
-        workspace: its store keeps what was made.
-        ray: see :func:`adaptstilts.search.workers.map_pieces`.
-        device: torch device; None for the GPU where there is one.
-        report: told how far it is.
+        out: gets one line per pair, the best first: score, line numbers and sentences, with tabs between them. It is
+            written completely or not at all.
+        settings: how to encode, search and score.
+        workspace: its store keeps vectors and neighbours.
+        ray: spread the work over a Ray cluster, see :func:`adaptstilts.search.workers.map_pieces`.
+        device: torch device; None for the GPU if there is one.
+        report: called with a line of progress, the finished pieces of work and all pieces.
 
     Raises:
-        ConfigError: an output that cannot be meant, no such layer, adapter or index.
+        ConfigError: invalid settings, or an output that cannot be a file.
         DataError: a file that cannot be read, is not UTF-8, or has no sentence.
         ArtifactError: a model or an adapter that fails verification.
         ResourceError: the store or the output cannot be written, or another process mines the same files.
     """
     start = time.monotonic()
-    place = resolve_output(out, foreign, english)
-    if settings.threshold is not None and not math.isfinite(settings.threshold):
-        raise ConfigError(f"--threshold {settings.threshold}: expected a score, such as 1.06 for the ratio margin")
-    job = _Job(settings, workspace, device)
-    files = [_scanned(path) for path in (foreign, english)]
-    key = hashing.of({"mine": VERSION, "files": [file.sha256 for file in files], **job.identity()})
-    with _kept(workspace.store, key) as folder:
-        left, right = (job.encoded(name, file, folder, ray, report) for name, file in zip(SIDES, files, strict=True))
-        found = job.searched(left, right, folder, ray, report)
-        least = settings.threshold
-        choices = best_pairs(found.forward, found.backward, settings.margin, settings.retrieval)
-        pairs = bucc.one_to_one(choices, 0.0 if least is None or least > 0 else -math.inf)
-        written = pairs if least is None else pairs.at(pairs.scores >= least)
-        _write(place, written, *files)
-    return Mined(
-        len(written),
-        len(pairs),
-        (files[0].total, files[1].total),
-        (files[0].empty, files[1].empty),
-        (files[0].repeated, files[1].repeated),
-        (left.cut, right.cut),
-        job.recipe.layers[0],
-        job.recipe.max_length,
-        job.recipe.precision,
-        found.recall,
-        time.monotonic() - start,
+    foreign, english = Path(foreign), Path(english)
+    place = resolve_output(Path(out), foreign, english)
+    _check_threshold(settings.threshold)
+    job = _Job(settings, workspace, device, ray, report)
+    left, right = _scan(foreign), _scan(english)
+    key = hashing.of({"mine": VERSION, "files": [left.sha256, right.sha256], **job.identity()})
+    with _locked_folder(workspace.store, key) as folder:
+        left_vectors, right_vectors = job.encode("foreign", left, folder), job.encode("english", right, folder)
+        neighbours = job.search(left_vectors, right_vectors, folder)
+        candidates, pairs = _select(neighbours, settings)
+        _write(place, pairs, left, right)
+    return MiningResult(
+        pairs=len(pairs),
+        candidates=len(candidates),
+        lines=(left.total, right.total),
+        empty=(left.empty, right.empty),
+        repeated=(left.repeated, right.repeated),
+        truncated=(left_vectors.truncated, right_vectors.truncated),
+        layer=job.recipe.layers[0],
+        max_length=job.recipe.max_length,
+        precision=job.recipe.precision,
+        recall=neighbours.recall,
+        seconds=time.monotonic() - start,
     )
 
 
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and not math.isfinite(threshold):
+        raise ConfigError(f"--threshold {threshold}: expected a score, such as 1.06 for the ratio margin")
+
+
+def _scan(path: Path) -> SentenceFile:
+    """Scan a file.
+
+    Raises:
+        DataError: it cannot be read or has no sentence.
+    """
+    file = scan(path)
+    if not len(file):
+        raise DataError(f"{path}: {counted(file.total, 'line')} and no sentence; expected one sentence per line")
+    return file
+
+
+def _select(neighbours: ShardedNeighbours, settings: MiningSettings) -> tuple[Pairs, Pairs]:
+    """Return the one-to-one pairs, and those of them that reach the threshold."""
+    threshold = settings.threshold
+    scored = best_pairs(neighbours.forward, neighbours.backward, settings.margin, settings.retrieval)
+    floor = 0.0 if threshold is None or threshold > 0 else -math.inf
+    candidates = bucc.one_to_one(scored, floor)
+    if threshold is None:
+        return candidates, candidates
+    return candidates, candidates.at(candidates.scores >= threshold)
+
+
 @dataclass(frozen=True)
-class _Side:
-    """The files of one side's vectors, in the order of its sentences, and how many of these were cut."""
+class _EncodedFile:
+    """Files of the vectors of a text file, in the order of its sentences, and how many of these were truncated."""
 
-    files: list[Path]
-    cut: int
+    shards: list[Path]
+    truncated: int
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """One shard to encode, as values that another process can be given."""
+class ShardJob:
+    """One shard to encode, as values that can be sent to another process."""
 
-    lines: Lines
+    sentences: SentenceFile
     out: str
     title: str
-    recipe: Recipe
+    recipe: EncodingRecipe
     model: str
     store: str
     offline: bool
     device: str | None
 
+    @property
+    def vectors(self) -> Path:
+        """File of the vectors, without the hash that its name gets."""
+        return Path(self.out)
 
-def encode(job: Encoding, report: Report = lambda line, done, total: None) -> None:
-    """Encode one shard and write its vectors, of unit length, and how many sentences were cut."""
-    runtime, resident = _prepared(job.model, job.store, job.offline, job.device)
+    @property
+    def truncated(self) -> Path:
+        """File of the number of truncated sentences, without the hash."""
+        return self.vectors.with_suffix(".cut")
+
+    def saved(self) -> tuple[Path, Path] | None:
+        """Return the verified files of vectors and of the number of truncated sentences; None if one is missing."""
+        vectors, truncated = hashed_arrays.find(self.vectors), hashed_arrays.find(self.truncated)
+        return (vectors, truncated) if vectors and truncated else None
+
+
+def encode_shard(job: ShardJob, report: ReportProgress = _ignore_progress) -> None:
+    """Encode one shard and write its vectors, of unit length, and how many sentences were truncated.
+
+    Args:
+        job: the shard.
+        report: see :func:`mine`.
+    """
+    runtime = _runtime(job.model, job.store, job.offline, job.device)
     runtime.report = report
-    made = vectors(list(job.lines.texts(slice(None))), job.recipe, runtime, resident, job.title)
-    hashed_arrays.save(_cut(Path(job.out)), _=np.array(made.cut.sum()))
-    hashed_arrays.save(Path(job.out), _=normalize(made.at(job.recipe.layers[0])))
+    vectors = encode_cached(list(job.sentences.texts(slice(None))), job.recipe, runtime, job.title)
+    hashed_arrays.save(job.truncated, _=np.array(vectors.cut.sum()))
+    hashed_arrays.save(job.vectors, _=normalize(vectors.at(job.recipe.layers[0])))
     failpoint("mine:after-shard")
 
 
 @lru_cache(maxsize=1)
-def _prepared(model: str, store: str, offline: bool, device: str | None) -> tuple[Runtime, Resident]:
-    """Once in a process."""
+def _runtime(model: str, store: str, offline: bool, device: str | None) -> Runtime:
+    """Return the runtime of a model, located once per process."""
     workspace = Workspace(store, None, offline)
-    base = models.locate(model, offline=offline, memory=workspace.memory)
-    runtime = Runtime(workspace, base, device=device)
-    return runtime, Resident(workspace.store, base, runtime.device)
+    return Runtime(workspace, models.locate(model, offline=offline, memory=workspace.memory), device=device)
 
 
 class _Job:
-    """What the options mean with this model and this store."""
+    """Encodes and searches with settings that were checked against the model and the store.
 
-    def __init__(self, settings: Settings, workspace: Workspace, device: str | None) -> None:
-        self.settings, self.workspace, self.device = settings, workspace, device
-        place = (settings.model, str(workspace.store.folder), workspace.offline, device)
-        self.place = place
-        self.runtime, _ = _prepared(*place)
-        shape = self.runtime.model.shape
-        layer = default_layer(shape["layers"]) if settings.layer is None else settings.layer
-        if not 0 <= layer <= shape["layers"]:
-            raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {shape['layers']}")
-        base, stack = (None, ()) if settings.adapter is None else composition(select(settings.adapter, workspace.store))
-        most = shape["positions"] - 2
-        length = min(256, most) if settings.max_length is None else settings.max_length
-        if length > most:
-            raise ConfigError(f"--max-length {length}: the model takes at most {most} tokens")
+    Raises:
+        ConfigError: no such layer, adapter, index or backend, or a length that the model does not take.
+        ResourceError: the search backend does not work here.
+    """
+
+    def __init__(
+        self, settings: MiningSettings, workspace: Workspace, device: str | None, ray: bool, report: ReportProgress
+    ) -> None:
+        self.settings, self.workspace, self.ray, self.report = settings, workspace, ray, report
+        self.place = settings.model, str(workspace.store.folder), workspace.offline, device
+        self.runtime = _runtime(*self.place)
+        base, stack = self._adapters()
+        layer, max_length = self._layer(), self._max_length()
         if settings.index is not None:
-            indexes.build_empty(settings.index, shape["hidden"])
+            faiss.build_empty(settings.index, self.runtime.model.shape["hidden"])
         check_available(settings.backend)
-        recipe = Recipe((layer,), settings.pooling, length, settings.precision, None, base, stack)
-        self.recipe = resolved(recipe, self.runtime)
+        recipe = EncodingRecipe((layer,), settings.pooling, max_length, settings.precision, None, base, stack)
+        self.recipe = with_precision(recipe, self.runtime)
+
+    def _adapters(self) -> tuple[str | None, tuple[str, ...]]:
+        """Return the keys of the encoder (None for the base model) and of the adapters on it."""
+        if self.settings.adapter is None:
+            return None, ()
+        return composition(select(self.settings.adapter, self.workspace.store))
+
+    def _layer(self) -> int:
+        depth = self.runtime.model.shape["layers"]
+        layer = self.settings.layer
+        if layer is None:
+            return default_layer(depth)
+        if not 0 <= layer <= depth:
+            raise ConfigError(f"--layer {layer}: the model has hidden states 0 to {depth}")
+        return layer
+
+    def _max_length(self) -> int:
+        limit = self.runtime.model.shape["positions"] - 2
+        length = self.settings.max_length
+        if length is None:
+            return min(MAX_LENGTH, limit)
+        if length > limit:
+            raise ConfigError(f"--max-length {length}: the model takes at most {limit} tokens")
+        return length
 
     def identity(self) -> dict[str, Any]:
-        """What vectors depend on, for a key; not the search, whose files have names of their own."""
-        return {**identity(self.recipe, self.runtime), "shard": self.settings.shard}
+        """Return what vectors depend on, for a key; neighbours are in folders named by what they depend on."""
+        return {**recipe_identity(self.recipe, self.runtime), "shard": self.settings.shard}
 
-    def encoded(self, name: str, file: Lines, folder: Path, ray: bool, report: Report) -> _Side:
-        """The vectors of one side; what is not there, or damaged, is made, and what was searched before is void then.
+    def encode(self, side: str, file: SentenceFile, folder: Path) -> _EncodedFile:
+        """Encode the shards of one file that are missing or damaged; their neighbours are then searched again.
+
+        Args:
+            side: begins the names of its shards.
+            file: the sentences.
+            folder: gets the shards.
 
         Raises:
-            ResourceError: what was just written is not there, or not what it was.
+            ResourceError: a shard is missing or damaged just after it was written.
         """
+        jobs = self._shard_jobs(side, file, folder)
+        saved = [job.saved() for job in jobs]
+        missing = [number for number, paths in enumerate(saved) if paths is None]
+        if missing:
+            _remove_neighbours(folder)
+        work = encode_shard if self.ray else partial(encode_shard, report=self.report)
+        for done, _ in enumerate(map_pieces(work, [jobs[number] for number in missing], self.ray), 1):
+            self.report(f"{file.path.name}: {done} of {len(missing)} shards encoded", done, len(missing))
+        for number in missing:
+            saved[number] = jobs[number].saved()
+        complete = [paths for paths in saved if paths is not None]
+        if len(complete) < len(saved):
+            raise ResourceError(f"{folder}: missing or damaged files just after they were written; check the disk")
+        return _EncodedFile([vectors for vectors, _ in complete], sum(int(np.load(cut)) for _, cut in complete))
+
+    def _shard_jobs(self, side: str, file: SentenceFile, folder: Path) -> list[ShardJob]:
         size = self.settings.shard
-        paths = [folder / f"{name}-{number:06d}.npy" for number in range(-(-len(file) // size))]
-        held = {path: (hashed_arrays.find(path), hashed_arrays.find(_cut(path))) for path in paths}
-        model, store, offline, device = self.place
+        starts = range(0, len(file), size)
         jobs = []
-        for number, path in enumerate(paths):
-            at = slice(number * size, (number + 1) * size)
-            own = replace(file, numbers=file.numbers[at], offsets=file.offsets[at])
-            title = f"{file.path.name}, {number + 1} of {len(paths)}"
-            if None in held[path]:
-                jobs.append(Encoding(own, str(path), title, self.recipe, model, store, offline, device))
-        if jobs:
-            with disk_faults(folder):
-                for searched in (path for path in folder.iterdir() if path.is_dir()):
-                    shutil.rmtree(searched)
-        for done, _ in enumerate(map_pieces(encode if ray else partial(encode, report=report), jobs, ray), 1):
-            report(f"{file.path.name}: {done} of {len(jobs)} shards encoded", done, len(jobs))
-        made = {
-            path: (hashed_arrays.find(path), hashed_arrays.find(_cut(path)))
-            for path in map(Path, (job.out for job in jobs))
-        }
-        found = [(vectors, cut) for vectors, cut in {**held, **made}.values() if vectors and cut]
-        if len(found) < len(paths):
-            raise ResourceError(f"{folder}: does not hold what was just written; check the disk")
-        return _Side([vectors for vectors, _ in found], sum(int(np.load(cut)) for _, cut in found))
+        for number, start in enumerate(starts):
+            part = slice(start, start + size)
+            sentences = replace(file, numbers=file.numbers[part], offsets=file.offsets[part])
+            title = f"{file.path.name}, {number + 1} of {len(starts)}"
+            out = str(folder / f"{side}-{number:06d}.npy")
+            jobs.append(ShardJob(sentences, out, title, self.recipe, *self.place))
+        return jobs
 
-    def searched(self, left: _Side, right: _Side, folder: Path, ray: bool, report: Report) -> sharded.ShardedNeighbours:
-        """The neighbours of both sides; what was searched before is not searched again."""
-        asked = self.settings
-        near = folder / (f"k{asked.k}" if asked.index is None else hashing.of([asked.index, asked.k]))
+    def search(self, foreign: _EncodedFile, english: _EncodedFile, folder: Path) -> ShardedNeighbours:
+        """Find the neighbours of both sides; those that were found before are read."""
+        settings = self.settings
+        name = f"k{settings.k}" if settings.index is None else hashing.of([settings.index, settings.k])
 
-        def told(done: int, total: int) -> None:
-            report(f"search: {done} of {total} pieces", done, total)
+        def report(done: int, total: int) -> None:
+            self.report(f"search: {done} of {total} pieces", done, total)
 
-        return sharded.search_shards(left.files, right.files, asked.k, near, asked.index, ray, told, asked.backend)
+        return search_shards(
+            foreign.shards,
+            english.shards,
+            settings.k,
+            folder / name,
+            settings.index,
+            self.ray,
+            report,
+            settings.backend,
+        )
 
 
-def _scanned(path: Path) -> Lines:
-    found = scan(path)
-    if not len(found):
-        raise DataError(f"{path}: {found.total} lines and no sentence; expected one sentence a line")
-    return found
+def _remove_neighbours(folder: Path) -> None:
+    """Remove the neighbours of vectors that are about to be encoded again."""
+    with disk_faults(folder):
+        for path in list(folder.iterdir()):
+            if path.is_dir():
+                shutil.rmtree(path)
 
 
 @contextlib.contextmanager
-def _kept(store: Store, key: str) -> Iterator[Path]:
-    """The folder of what is made for a key, which is neither forgotten nor collected while it is held."""
-    done = store.vectors / key
-    folder = done.with_name(f"{key}.part")
-    with store.lease(f"vectors.{key}") as own:
-        if not own:
-            raise ResourceError(f"{store.folder}: {store.holder(f'vectors.{key}')} mines the same files; wait for it")
+def _locked_folder(store: Store, key: str) -> Iterator[Path]:
+    """Yield the folder of a key, which nobody else changes or removes while the block runs.
+
+    Raises:
+        ResourceError: another process works in it.
+    """
+    finished = store.vectors / key
+    folder = finished.with_name(f"{key}.part")
+    with store.lease(f"vectors.{key}") as is_ours:
+        if not is_ours:
+            holder = store.holder(f"vectors.{key}")
+            raise ResourceError(f"{store.folder}: {holder} is mining the same files; wait until it is done")
         with disk_faults(folder):
-            if done.is_dir() and not folder.exists():
-                done.rename(folder)
+            if finished.is_dir() and not folder.exists():
+                finished.rename(folder)
             folder.mkdir(parents=True, exist_ok=True)
             hashed_arrays.sweep(folder)
         yield folder
         with disk_faults(folder):
             os.utime(folder)
-            folder.rename(done)
+            folder.rename(finished)
 
 
-def _cut(path: Path) -> Path:
-    return path.with_suffix(".cut")
-
-
-def _write(out: Path, pairs: Pairs, foreign: Lines, english: Lines) -> None:
-    """Score, line numbers and sentences, with tabs; a tab or line end within a sentence becomes a space."""
+def _write(out: Path, pairs: Pairs, foreign: SentenceFile, english: SentenceFile) -> None:
+    """Write a line per pair: score, line numbers and sentences; tabs and line ends in a sentence become spaces."""
     order = np.lexsort((pairs.english, pairs.foreign, -pairs.scores))
     with replacing(out) as file:
-        for start in range(0, len(order), _BLOCK):
-            block = pairs.at(order[start : start + _BLOCK])
-            left, right = foreign.texts(block.foreign), english.texts(block.english)
-            lines = zip(block.scores, foreign.numbers[block.foreign], english.numbers[block.english], strict=True)
-            for (score, i, j), *texts in zip(lines, left, right, strict=True):
-                plain = (_BREAKS.sub(" ", text) for text in texts)
-                file.write("\t".join([f"{score:.6f}", str(i), str(j), *plain]) + "\n")
+        for start in range(0, len(order), _BLOCK_PAIRS):
+            block = pairs.at(order[start : start + _BLOCK_PAIRS])
+            numbers = foreign.numbers[block.foreign], english.numbers[block.english]
+            texts = foreign.texts(block.foreign), english.texts(block.english)
+            for score, i, j, left, right in zip(block.scores, *numbers, *texts, strict=True):
+                fields = f"{score:.6f}", str(i), str(j), _BREAKS.sub(" ", left), _BREAKS.sub(" ", right)
+                file.write("\t".join(fields) + "\n")
         failpoint("mine:before-rename")

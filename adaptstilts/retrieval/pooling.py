@@ -1,4 +1,4 @@
-"""From the hidden states of a sentence's tokens to one vector: mean, first token, maximum, or weighted by rarity."""
+"""Pooling: from the hidden states of a sentence's tokens to one vector."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from adaptstilts.search.base import Vectors
 from adaptstilts.study import Pooling
 
 # states (sequences, tokens, hidden), ids and mask (sequences, tokens) -> (sequences, hidden) float32
-Pool = Callable[[Tensor, Tensor, Tensor], Tensor]
+PoolingFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def make(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, device: torch.device) -> Pool:
-    """A pooling by its name.
+def select(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, device: torch.device) -> PoolingFunction:
+    """Return the pooling function of a name.
 
     Args:
         name: ``mean``, ``cls``, ``max`` or ``idf``.
@@ -31,58 +31,58 @@ def make(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, devic
         device: where the hidden states are.
     """
     if name == "idf":
-        return _by_rarity(idf(features, tokenizer).to(device))
+        return _weighted_mean(idf(features, tokenizer).to(device))
     return {"mean": mean, "cls": first, "max": largest}[name]
 
 
 def mean(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Mean over all tokens, special tokens included, as XTREME's scripts have it."""
+    """Take the mean over all tokens, special tokens included, as XTREME's scripts do."""
     return masked_mean(states, mask)
 
 
 def first(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """The first token, ``<s>``."""
+    """Take the first token, which begins every sequence."""
     return states[:, 0].float()
 
 
 def largest(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Maximum over all tokens, special tokens included, of every dimension (as LASER's encoder pools)."""
-    found: Tensor = states.float().masked_fill(mask[:, :, None] == 0, -torch.inf).amax(1)
-    return found
+    """Take the maximum of every dimension over all tokens, special tokens included (as LASER's encoder does)."""
+    pooled: Tensor = states.float().masked_fill(mask[:, :, None] == 0, -torch.inf).amax(1)
+    return pooled
 
 
 def idf(features: Sequence[Feature], tokenizer: Tokenizer) -> Tensor:
-    """Inverse document frequency of every token: (vocabulary,) float32.
+    """Compute the inverse document frequency of every token: (vocabulary,) float32.
 
-    ``log((N + 1) / (df + 1))`` with N texts, of which df hold the token (Spärck Jones 1972, smoothed as in BERTScore:
-    Zhang et al. 2020, arXiv 1904.09675). Special tokens have weight 0, as there.
+    ``log((N + 1) / (df + 1))`` with N texts, of which df contain the token (Spärck Jones 1972, smoothed as in
+    BERTScore: Zhang et al. 2020, arXiv 1904.09675). Special tokens have weight 0, as there.
 
     Args:
         features: one sequence for each distinct text of the collection, as the encoder sees it.
         tokenizer: of the encoder.
     """
-    held = Counter(token for feature in features for token in set(feature.sequences[0]))
+    texts_with = Counter(token for feature in features for token in set(feature.sequences[0]))
     weights = torch.full((tokenizer.size,), math.log(len(features) + 1))
-    for token, count in held.items():
+    for token, count in texts_with.items():
         weights[token] = math.log((len(features) + 1) / (count + 1))
     weights[[tokenizer.begin, tokenizer.end, tokenizer.pad]] = 0.0
     return weights
 
 
-def _by_rarity(weights: Tensor) -> Pool:
-    """Mean over tokens by weight: ``sum w h / sum w``; the plain mean where no token of a text has any."""
+def _weighted_mean(token_weights: Tensor) -> PoolingFunction:
+    """Return the mean over tokens by weight, ``sum w h / sum w``; the plain mean if no token of a text has any."""
 
     def pool(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        own = weights[ids] * mask
-        own = torch.where(own.sum(1, keepdim=True) > 0, own, mask.float())
-        found: Tensor = (states.float() * own[:, :, None]).sum(1) / own.sum(1, keepdim=True)
-        return found
+        weights = token_weights[ids] * mask
+        weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, mask.float())
+        pooled: Tensor = (states.float() * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True)
+        return pooled
 
     return pool
 
 
-def centred(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
-    """Vectors of a collection minus their mean: what all sentences of a language have in common is taken away.
+def subtract_mean(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
+    """Subtract the mean of a collection, which is what all sentences of a language have in common.
 
     Libovický, Rosa and Fraser 2020 (arXiv 2004.05160, section 4); vectors are centred as they are pooled, before they
     are scaled to length one.
@@ -91,11 +91,11 @@ def centred(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
         vectors: (n, hidden) of distinct texts.
         counts: (n,) how often each of them is in the collection.
     """
-    middle = np.average(vectors.astype(np.float64), axis=0, weights=counts)
-    found: Vectors = (vectors - middle).astype(np.float32)
-    return found
+    centre = np.average(vectors.astype(np.float64), axis=0, weights=counts)
+    centred: Vectors = (vectors - centre).astype(np.float32)
+    return centred
 
 
 def default_layer(depth: int) -> int:
-    """Two thirds of the depth: 8 of 12 layers, as XTREME takes for models of that size."""
+    """Return the layer at two thirds of the depth: 8 of 12, as XTREME takes for models of that size."""
     return round(depth * 2 / 3)

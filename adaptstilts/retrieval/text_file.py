@@ -1,4 +1,4 @@
-"""Text files of one sentence a line, of any length: where the distinct sentences are, without keeping them."""
+"""Text files of one sentence per line, of any length: positions of the distinct sentences, without their text."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
 
-Rows = NDArray[np.int64]
-_BYTES = 16  # of a sentence's digest
+Int64 = NDArray[np.int64]
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The distinct sentences of a file, in its order; of equal ones the first.
+class SentenceFile:
+    """The distinct sentences of a file, in its order: the first of equal ones.
 
     Attributes:
         path: the file.
         sha256: of its content.
-        numbers: (n,) line of each sentence, from 1.
-        offsets: (n,) first byte of that line.
-        stamp: size and time of the file when it was read.
+        numbers: (n,) line number of each sentence, from 1.
+        offsets: (n,) position of the first byte of that line.
+        stamp: size and modification time of the file when it was read.
         total: lines of the file.
         empty: lines without a sentence.
         repeated: lines whose sentence is on an earlier line.
@@ -35,8 +35,8 @@ class Lines:
 
     path: Path
     sha256: str
-    numbers: Rows
-    offsets: Rows
+    numbers: Int64
+    offsets: Int64
     stamp: tuple[int, int]
     total: int
     empty: int
@@ -45,17 +45,20 @@ class Lines:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def texts(self, which: slice | Sequence[int] | Rows) -> Iterator[str]:
-        """Some of the sentences, one after the other.
+    def texts(self, which: slice | Sequence[int] | Int64) -> Iterator[str]:
+        """Read some of the sentences.
+
+        Args:
+            which: their positions among the distinct sentences.
 
         Raises:
-            DataError: the file is no longer what it was, or cannot be read.
+            DataError: the file changed since it was scanned, or cannot be read.
         """
         if not len(self):
             return
         try:
             if _stamp(self.path) != self.stamp:
-                raise DataError(f"{self.path}: changed while it was mined; give the same command again")
+                raise DataError(f"{self.path}: changed while it was mined; run the same command again")
             with open(self.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 for offset in self.offsets[which].tolist():
                     end = content.find(b"\n", offset)
@@ -64,64 +67,86 @@ class Lines:
             raise DataError(f"{self.path}: can no longer be read ({error.strerror})") from None
 
 
-def scan(path: Path) -> Lines:
-    """Read a file once: 32 bytes of memory a line.
+def scan(path: Path) -> SentenceFile:
+    """Read a file once and remember where its distinct sentences are, in 32 bytes of memory per line.
 
-    A sentence is a line without white space around it; a byte order mark is none of it.
+    A sentence is a line without the white space around it and without a byte order mark.
 
     Raises:
         DataError: no such file, or a line that is not UTF-8.
     """
-    content, numbers, offsets, digests = hashlib.sha256(), array("q"), array("q"), bytearray()
-    number = empty = offset = 0
+    scanner = _Scanner(path)
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"{path}: not a regular file; expected a text file, one sentence a line")
+            raise DataError(f"{path}: not a regular file; expected a text file, one sentence per line")
         stamp = _stamp(path)
         with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                content.update(line)
-                sentence = _decoded(path, number, line)
-                if sentence:
-                    numbers.append(number)
-                    offsets.append(offset)
-                    digests += hashlib.blake2b(sentence.encode(), digest_size=_BYTES).digest()
-                else:
-                    empty += 1
-                offset += len(line)
+            for line in file:
+                scanner.add(line)
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be read ({error.strerror}); expected a text file, one sentence a line"
+            f"{path}: cannot be read ({error.strerror}); expected a text file, one sentence per line"
         ) from None
-    first = _first(np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2))
-    held = np.frombuffer(numbers, np.int64), np.frombuffer(offsets, np.int64)
-    repeated = len(numbers) - len(first)
-    return Lines(path, content.hexdigest(), held[0][first], held[1][first], stamp, number, empty, repeated)
+    return scanner.result(stamp)
+
+
+class _Scanner:
+    """Collects the positions and digests of sentences, line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._content = path, hashlib.sha256()
+        self._numbers, self._offsets, self._digests = array("q"), array("q"), bytearray()
+        self._lines = self._empty = self._offset = 0
+
+    def add(self, line: bytes) -> None:
+        """Add the next line.
+
+        Raises:
+            DataError: it is not UTF-8.
+        """
+        self._lines += 1
+        self._content.update(line)
+        sentence = self._decode(line)
+        if sentence:
+            self._numbers.append(self._lines)
+            self._offsets.append(self._offset)
+            self._digests += hashlib.blake2b(sentence.encode(), digest_size=_DIGEST_BYTES).digest()
+        else:
+            self._empty += 1
+        self._offset += len(line)
+
+    def result(self, stamp: tuple[int, int]) -> SentenceFile:
+        """Return the distinct sentences of a file with this size and modification time."""
+        first = _first_of_equal(np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2))
+        numbers = np.frombuffer(self._numbers, np.int64)[first]
+        offsets = np.frombuffer(self._offsets, np.int64)[first]
+        repeated = len(self._numbers) - len(first)
+        digest = self._content.hexdigest()
+        return SentenceFile(self._path, digest, numbers, offsets, stamp, self._lines, self._empty, repeated)
+
+    def _decode(self, line: bytes) -> str:
+        try:
+            return _sentence(line)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self._path}:{self._lines}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
+            ) from None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-def _decoded(path: Path, number: int, line: bytes) -> str:
-    try:
-        return _sentence(line)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}:{number}: not UTF-8 (byte {error.start + 1} of the line); convert the file to UTF-8"
-        ) from None
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _sentence(line: bytes) -> str:
     return line.decode("utf-8").removeprefix("\ufeff").strip()
 
 
-def _first(digests: NDArray[np.uint64]) -> Rows:
-    """The first row of each distinct digest, ascending."""
+def _first_of_equal(digests: NDArray[np.uint64]) -> Int64:
+    """Return the first row of each distinct digest, ascending."""
     order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: of equal ones the first comes first
-    ranked = digests[order]
-    new = np.ones(len(order), bool)
-    new[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
-    first: Rows = np.sort(order[new])
+    ordered = digests[order]
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first: Int64 = np.sort(order[is_new])
     return first

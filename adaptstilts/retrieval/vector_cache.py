@@ -1,8 +1,9 @@
-"""Sentence vectors on disk: made once, memory-mapped, named by what they were made from.
+"""Sentence vectors on disk: computed once, memory-mapped, and keyed by everything that they depend on.
 
-``store/cache/vectors/<key>/`` holds them in shards, sealed and renamed like an entry: whole or absent. While they are
-made the shards lie in ``<key>.part``, each named by its own sha256, so that after a kill the whole ones are kept. What
-does not verify is made anew. The folders used last stay within :data:`KEPT` bytes; ``adaptstilts gc`` removes all.
+``store/cache/vectors/<key>/`` has them in shards, sealed and renamed like an entry: complete or absent. Until they are
+complete the shards are in ``<key>.part``, each named by its own sha256, so that those that were finished survive a
+kill. A folder that fails verification is computed again. The folders used last stay within :data:`MAX_BYTES`;
+``adaptstilts gc`` removes all.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from adaptstilts.kinds.sentence_search import sentence_features
 from adaptstilts.models.batching import Feature, Features
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime, half_precision
 from adaptstilts.search.base import Vectors
 from adaptstilts.store.store import Store
@@ -35,13 +35,13 @@ from adaptstilts.study import Pooling, Precision
 
 VERSION = 1
 SHARD = 2048  # sentences
-KEPT = 2**33
-POLL = 1.0
-TOLD_SECONDS = 10.0  # encoding that took longer is told in a line of its own
+MAX_BYTES = 2**33
+POLL_SECONDS = 1.0
+REPORT_SECONDS = 10.0  # encoding that took longer is reported in a line of its own
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EncodingRecipe:
     """How texts become vectors.
 
     Attributes:
@@ -49,9 +49,9 @@ class Recipe:
         pooling: see :mod:`adaptstilts.retrieval.pooling`.
         max_length: tokens of a sentence, special tokens included.
         precision: of the encoder.
-        batch_tokens: padded tokens of a batch; None for what is best on the device.
-        base: key of a full fine-tuning phase whose encoder is used instead of the base model's.
-        stack: keys of the adapters that act, the lowest first.
+        batch_tokens: padded tokens of a batch; None for the best on the device.
+        base: key of a full fine-tuning phase whose encoder replaces the base model's.
+        stack: keys of the active adapters, the lowest first.
     """
 
     layers: tuple[int, ...]
@@ -64,16 +64,16 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Vectors of distinct texts at one or more layers; they stay on disk until they are asked for.
+class CachedVectors:
+    """Vectors of distinct texts at one or more layers; they are read from disk when they are used.
 
     Attributes:
         layers: hidden states, ascending.
         cut: (n,) whether a text lost tokens to the maximum length.
-        rows: (n,) where a text's vectors are in the shards, one after the other.
+        rows: (n,) row of each text in the shards, one after the other.
         shards: (layers, texts, hidden) float32 each; all but the last are of one size.
-        encoded: texts that were encoded just now; those that were there are not.
-        seconds: that it took.
+        encoded: texts that were encoded just now and not found in the cache.
+        seconds: that this took.
     """
 
     layers: tuple[int, ...]
@@ -84,59 +84,63 @@ class Encoded:
     seconds: float = 0.0
 
     def at(self, layer: int, which: NDArray[np.int64] | None = None) -> Vectors:
-        """Vectors of some texts, or of all, at one layer, as they were pooled: (m, hidden)."""
+        """Return vectors of one layer, as they were pooled: (m, hidden).
+
+        Args:
+            layer: one of ``layers``.
+            which: (m,) positions of texts; None for all.
+        """
         rows = self.rows if which is None else self.rows[which]
         number, size = self.layers.index(layer), self.shards[0].shape[1]
-        found = np.empty((len(rows), self.shards[0].shape[2]), np.float32)
+        vectors = np.empty((len(rows), self.shards[0].shape[2]), np.float32)
         for shard in np.unique(rows // size):
             here = np.flatnonzero(rows // size == shard)
-            found[here] = self.shards[shard][number, rows[here] - shard * size]
-        return found
+            vectors[here] = self.shards[shard][number, rows[here] - shard * size]
+        return vectors
 
 
-def vectors(texts: Sequence[str], recipe: Recipe, runtime: Runtime, resident: Resident, title: str = "") -> Encoded:
-    """The vectors of distinct texts, from the cache or by encoding them.
+def encode_cached(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str = "") -> CachedVectors:
+    """Return the vectors of distinct texts, from the cache or by encoding them.
 
     Args:
         texts: distinct; with the pooling ``idf`` they are the collection.
-        recipe: how.
-        runtime: store, tokenizer, device, and how to report.
-        resident: gives the encoder when it is needed.
-        title: what progress lines say.
+        recipe: how to encode them.
+        runtime: gives store, tokenizer and encoder, and receives progress.
+        title: begins the progress lines.
 
     Raises:
-        DataError: there are no texts, or an encoder of them gives values that are not finite.
+        DataError: there are no texts, or the encoder returns values that are not finite.
         ArtifactError: an adapter is damaged or belongs to another base model.
-        ResourceError: the disk has no room for them.
-        Interrupted: asked to stop; whole shards are kept.
+        ResourceError: the disk has no room for the vectors.
+        Interrupted: the runtime asked to stop; complete shards are kept.
     """
     if not texts:
         raise DataError(f"{title or 'encode'}: no texts to encode; expected at least one")
     key = _key(texts, recipe, runtime)
     folder = runtime.workspace.store.vectors / key
     while True:
-        with runtime.workspace.store.lease(f"vectors.{key}") as mine:
-            found = _opened(folder, recipe, runtime)
-            if found is None and mine:
-                found = _Making(texts, recipe, runtime, resident, title, folder).run()
-        if found is not None:
-            return found
+        with runtime.workspace.store.lease(f"vectors.{key}") as is_ours:
+            cached = _open(folder, recipe, runtime)
+            if cached is None and is_ours:
+                cached = _Build(texts, recipe, runtime, title, folder).run()
+        if cached is not None:
+            return cached
         if runtime.stop():
             raise Interrupted(f"{title}: stopped while another process encodes the same sentences")
-        time.sleep(POLL)
+        time.sleep(POLL_SECONDS)
 
 
-def _key(texts: Sequence[str], recipe: Recipe, runtime: Runtime) -> str:
-    """Digest of everything that the vectors depend on; other batches change no more than the last bits."""
+def _key(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime) -> str:
+    """Return the digest of everything that vectors depend on; batch sizes change no more than the last bits."""
     hashed = hashlib.sha256()
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")
         hashed.update(f"{len(content)}:".encode() + content)
-    return hashing.of({**identity(recipe, runtime), "texts": hashed.hexdigest()})
+    return hashing.of({**recipe_identity(recipe, runtime), "texts": hashed.hexdigest()})
 
 
-def identity(recipe: Recipe, runtime: Runtime) -> dict[str, Any]:
-    """Everything beside the texts that vectors depend on, for a key."""
+def recipe_identity(recipe: EncodingRecipe, runtime: Runtime) -> dict[str, Any]:
+    """Return everything that vectors depend on beside the texts, for a key."""
     return {
         "vectors": VERSION,
         "model": runtime.model.fingerprint.identity(),
@@ -144,19 +148,30 @@ def identity(recipe: Recipe, runtime: Runtime) -> dict[str, Any]:
         "stack": list(recipe.stack),
         "layers": list(recipe.layers),
         "pooling": recipe.pooling,
-        "precision": resolved(recipe, runtime).precision,
+        "precision": with_precision(recipe, runtime).precision,
         "max_length": recipe.max_length,
         "on": [torch.__version__, runtime.device.type],
     }
 
 
-def resolved(recipe: Recipe, runtime: Runtime) -> Recipe:
-    """The recipe with the precision that ``auto`` is on this device."""
-    return replace(recipe, precision="bf16" if half_precision(recipe.precision, runtime.device) else "fp32")
+def with_precision(recipe: EncodingRecipe, runtime: Runtime) -> EncodingRecipe:
+    """Replace the precision ``auto`` by what it means on this device."""
+    half = half_precision(recipe.precision, runtime.device)
+    return replace(recipe, precision="bf16" if half else "fp32")
 
 
-def _opened(folder: Path, recipe: Recipe, runtime: Runtime, hashes: bool = True) -> Encoded | None:
-    """What is in a finished folder; None where there is none, or a damaged one, which is removed."""
+def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool = True) -> CachedVectors | None:
+    """Open a finished folder.
+
+    Args:
+        folder: removed if it fails verification.
+        recipe: of its vectors.
+        runtime: is told of a removal.
+        hashes: whether to hash the files again.
+
+    Returns:
+        Its vectors; None if there is no valid folder.
+    """
     if not folder.is_dir():
         return None
     try:
@@ -165,67 +180,58 @@ def _opened(folder: Path, recipe: Recipe, runtime: Runtime, hashes: bool = True)
         rows, cut = np.load(folder / "rows.npy"), np.load(folder / "cut.npy")
         os.utime(folder)
     except (ArtifactError, OSError, ValueError) as error:
-        runtime.report(f"sentence vectors are made anew: {error}", 0, 0)
+        runtime.report(f"sentence vectors are computed again: {error}", 0, 0)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return Encoded(recipe.layers, cut, rows, shards)
+    return CachedVectors(recipe.layers, cut, rows, shards)
 
 
-class _Making:
-    """Makes the vectors of one folder, shard by shard."""
+class _Build:
+    """Encodes the texts of one folder, shard by shard."""
 
     def __init__(
-        self,
-        texts: Sequence[str],
-        recipe: Recipe,
-        runtime: Runtime,
-        resident: Resident,
-        title: str,
-        folder: Path,
+        self, texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path
     ) -> None:
-        self.recipe, self.runtime, self.resident = recipe, runtime, resident
-        self.title, self.folder = title, folder
+        self.recipe, self.runtime, self.title, self.folder = recipe, runtime, title, folder
         self.part = folder.with_name(f"{folder.name}.part")
         self.features: Features = sentence_features(texts, runtime.tokenizer, recipe.max_length)
         lengths = self.features.lengths
         # longest first, so that a batch has sentences of one length and memory runs out at once or never
         self.order = sorted(range(len(texts)), key=lambda row: (-lengths[row], row))
-        self.done = self.before = 0
+        self.done = self.before = 0  # sentences encoded by this run, and by an earlier one
         self.start = time.monotonic()
 
-    def run(self) -> Encoded:
-        """Make what is missing and publish the folder."""
-        held = self._held()
-        self._check_space(len(held))
+    def run(self) -> CachedVectors:
+        """Encode what is missing and publish the folder."""
         shards = [self.order[i : i + SHARD] for i in range(0, len(self.order), SHARD)]
-        self.before = sum(len(shards[number]) for number in held)
-        missing = [number for number in range(len(shards)) if number not in held]
+        complete = self._complete_shards()
+        self._check_space(len(complete))
+        self.before = sum(len(shards[number]) for number in complete)
+        missing = {number: self._features_of(rows) for number, rows in enumerate(shards) if number not in complete}
         if missing:
-            self._encode({number: [self.features.items[row] for row in shards[number]] for number in missing})
-        rows = np.empty(len(self.order), np.int64)
-        rows[self.order] = np.arange(len(self.order))
-        np.save(self.part / "rows.npy", rows)
-        np.save(self.part / "cut.npy", np.array([item.place for item in self.features.items], bool))
-        folders.seal(self.part, {"key": self.folder.name})
-        folders.publish(self.part, self.folder)
-        _forget(self.folder, self.runtime.workspace.store)
+            self._encode(missing)
+        self._publish()
         seconds = time.monotonic() - self.start
-        if seconds > TOLD_SECONDS and self.done:
-            self.runtime.report(f"{self.title}: {self._told()}", 0, 0)
-        found = _opened(self.folder, self.recipe, self.runtime, hashes=False)
-        if found is None:
-            raise ResourceError(f"{self.folder}: does not hold what was just written; check the disk")
-        return replace(found, encoded=self.done, seconds=seconds)
+        if seconds > REPORT_SECONDS and self.done:
+            self.runtime.report(f"{self.title}: {self._progress()}", 0, 0)
+        cached = _open(self.folder, self.recipe, self.runtime, hashes=False)
+        if cached is None:
+            raise ResourceError(f"{self.folder}: missing or damaged just after it was written; check the disk")
+        return replace(cached, encoded=self.done, seconds=seconds)
+
+    def _features_of(self, rows: Sequence[int]) -> list[Feature]:
+        return [self.features.items[row] for row in rows]
 
     def _encode(self, shards: dict[int, list[Feature]]) -> None:
+        """Encode shards and write each when it is complete."""
         recipe, runtime, loading = self.recipe, self.runtime, time.monotonic()
-        encoder = self.resident.encoder(recipe.base, recipe.stack)
-        self.start += time.monotonic() - loading  # which says nothing of how fast sentences are encoded
-        pool = pooling.make(recipe.pooling, self.features.items, runtime.tokenizer, encoder.device)
+        encoder = runtime.adapter_pool.encoder(recipe.base, recipe.stack)
+        self.start += time.monotonic() - loading  # loading says nothing about how fast sentences are encoded
+        pool = pooling.select(recipe.pooling, self.features.items, runtime.tokenizer, encoder.device)
         bf16 = half_precision(recipe.precision, runtime.device)
         for number, features in shards.items():
             try:
-                made = encode(
+                vectors = encode(
                     encoder,
                     features,
                     recipe.layers,
@@ -234,60 +240,75 @@ class _Making:
                     bf16,
                     recipe.batch_tokens,
                     runtime.stop,
-                    self._count,
+                    self._report,
                 )
             except Interrupted:
-                raise Interrupted(f"{self.title}: stopped after {self._told()}; whole shards are kept") from None
-            if not np.isfinite(made).all():
-                raise DataError(f"{self.title}: the encoder gives sentence vectors that are not finite")
-            hashed_arrays.save(self.part / f"{number:08d}.npy", "vectors", _=made)
+                message = f"{self.title}: stopped after {self._progress()}; complete shards are kept"
+                raise Interrupted(message) from None
+            if not np.isfinite(vectors).all():
+                raise DataError(f"{self.title}: the encoder returns sentence vectors that are not finite")
+            hashed_arrays.save(self.part / f"{number:08d}.npy", "vectors", _=vectors)
 
-    def _held(self) -> set[int]:
-        """The numbers of the shards that an earlier run left whole; everything else in the folder is removed."""
+    def _publish(self) -> None:
+        """Add the order of the texts to the shards, seal the folder and move it to its place."""
+        rows = np.empty(len(self.order), np.int64)
+        rows[self.order] = np.arange(len(self.order))
+        np.save(self.part / "rows.npy", rows)
+        np.save(self.part / "cut.npy", np.array([item.place for item in self.features.items], bool))
+        folders.seal(self.part, {"key": self.folder.name})
+        folders.publish(self.part, self.folder)
+        _evict(self.folder, self.runtime.workspace.store)
+
+    def _complete_shards(self) -> set[int]:
+        """Return the numbers of the shards that an earlier run completed; remove everything else in the folder."""
         self.part.mkdir(parents=True, exist_ok=True)
-        shape = (len(self.recipe.layers), SHARD, int(self.runtime.model.shape["hidden"]))
-        whole, rest = divmod(len(self.order), SHARD)
-        held = {}
-        for number in range(whole + bool(rest)):
+        layers, hidden = len(self.recipe.layers), int(self.runtime.model.shape["hidden"])
+        complete = {}
+        for number, start in enumerate(range(0, len(self.order), SHARD)):
             path = hashed_arrays.find(self.part / f"{number:08d}.npy")
-            expected = shape if number < whole else (shape[0], rest, shape[2])
+            expected = layers, min(SHARD, len(self.order) - start), hidden
             if path is not None and np.load(path, mmap_mode="r").shape == expected:
-                held[number] = path
-        for path in set(self.part.iterdir()) - set(held.values()):
+                complete[number] = path
+        for path in set(self.part.iterdir()) - set(complete.values()):
             path.unlink()
-        return set(held)
+        return set(complete)
 
-    def _check_space(self, held: int) -> None:
-        """Refuse before anything is encoded when the disk cannot hold it."""
-        rows = max(len(self.order) - held * SHARD, 0)
+    def _check_space(self, complete: int) -> None:
+        """Raise before anything is encoded if the disk has no room for the missing shards."""
+        rows = max(len(self.order) - complete * SHARD, 0)
         needed = 4 * rows * len(self.recipe.layers) * int(self.runtime.model.shape["hidden"])
         free = shutil.disk_usage(self.part).free
         if needed > free:
             raise ResourceError(
-                f"{self.part}: sentence vectors need about {needed // 2**20} MiB and {free // 2**20} MiB are free; ask"
-                f" for fewer layers (retrieve.layers), or remove what `adaptstilts gc` lists"
+                f"{self.part}: sentence vectors need about {needed // 2**20} MiB and {free // 2**20} MiB are free;"
+                f" score fewer layers, or remove what `adaptstilts gc` lists"
             )
 
-    def _count(self, sentences: int) -> None:
+    def _report(self, sentences: int) -> None:
         self.done += sentences
-        self.runtime.report(f"{self.title}: {self._told()}", self.before + self.done, len(self.order))
+        self.runtime.report(f"{self.title}: {self._progress()}", self.before + self.done, len(self.order))
 
-    def _told(self) -> str:
+    def _progress(self) -> str:
         rate = self.done / max(time.monotonic() - self.start, 1e-9)
         return f"{self.before + self.done:,} of {len(self.order):,} sentences, {rate:,.0f} a second"
 
 
-def _forget(newest: Path, kept: Store) -> None:
-    """Remove the folders that were not used for longest, until the rest fits; not what others are at work on."""
-    left = KEPT - _size(newest)
+def _evict(newest: Path, store: Store) -> None:
+    """Remove the folders that were not used for longest until the rest fits, but none that is in use.
+
+    Args:
+        newest: folder that stays.
+        store: knows which folders other processes use.
+    """
+    left = MAX_BYTES - _size(newest)
     others = [path for path in newest.parent.iterdir() if path.suffix != ".part" and path != newest]
-    for folder in sorted(others, key=_used, reverse=True):
+    for folder in sorted(others, key=_last_use, reverse=True):
         left -= _size(folder)
-        if left < 0 and not kept.holder(f"vectors.{folder.name}"):
+        if left < 0 and not store.holder(f"vectors.{folder.name}"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _used(folder: Path) -> float:
+def _last_use(folder: Path) -> float:
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
     return 0.0  # renamed or removed just now

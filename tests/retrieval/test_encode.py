@@ -18,7 +18,7 @@ from adaptstilts.models.batching import Feature, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.retrieval import pooling
-from adaptstilts.retrieval.encode import distinct, encode
+from adaptstilts.retrieval.encode import deduplicate, encode
 
 CPU = torch.device("cpu")
 TEXTS = [" ".join(WORDS[:n]) for n in (9, 7, 7, 4, 2, 1)] + [""]
@@ -112,7 +112,7 @@ def by_hand(name: str, states: np.ndarray, ids: list[int], tokenizer: Tokenizer)
 @pytest.mark.parametrize("layer", [0, 3])
 def test_poolings(tiny: Path, tokenizer: Tokenizer, features: list[Feature], name: Any, layer: int) -> None:
     encoder = Encoder(tiny)
-    pool = pooling.make(name, features, tokenizer, CPU)
+    pool = pooling.select(name, features, tokenizer, CPU)
     found = encode(encoder, features, (layer,), pool, 1, tokens=24)[0]
     for feature, vector in zip(features, found, strict=True):
         states = hidden(encoder, [feature])[layer][0].numpy()
@@ -121,7 +121,7 @@ def test_poolings(tiny: Path, tokenizer: Tokenizer, features: list[Feature], nam
     assert np.isfinite(found).all(), "also of the empty text"
     others = [n for n in ("mean", "max", "cls", "idf") if n != name]
     for other in others:
-        made = encode(encoder, features, (layer,), pooling.make(other, features, tokenizer, CPU), 1)[0]
+        made = encode(encoder, features, (layer,), pooling.select(other, features, tokenizer, CPU), 1)[0]
         assert not np.allclose(made[0], found[0], atol=1e-3), other
 
 
@@ -139,13 +139,13 @@ def test_rare_tokens_weigh_more(tokenizer: Tokenizer) -> None:
 def test_where_every_token_is_everywhere_the_mean_is_plain(tiny: Path, tokenizer: Tokenizer) -> None:
     items = sentence_features(["the cat"], tokenizer, 48).items
     encoder = Encoder(tiny)
-    made = [encode(encoder, items, (4,), pooling.make(n, items, tokenizer, CPU), 1) for n in ("idf", "mean")]
+    made = [encode(encoder, items, (4,), pooling.select(n, items, tokenizer, CPU), 1) for n in ("idf", "mean")]
     assert np.allclose(*made, atol=1e-6)
 
 
 def test_centred() -> None:
     vectors = np.array([[1, 2], [3, 8]], np.float32)
-    found = pooling.centred(vectors, np.array([3, 1]))
+    found = pooling.subtract_mean(vectors, np.array([3, 1]))
     assert found.tolist() == [[-0.5, -1.5], [1.5, 4.5]]
     assert found.dtype == np.float32
 
@@ -153,7 +153,7 @@ def test_centred() -> None:
 @pytest.mark.parametrize("tokens", [8, 40, 10_000])
 def test_batches_do_not_matter(tiny: Path, features: list[Feature], tokens: int) -> None:
     counted: list[int] = []
-    found = encode(Encoder(tiny), features, (2, 4), pooling.mean, 1, tokens=tokens, done=counted.append)
+    found = encode(Encoder(tiny), features, (2, 4), pooling.mean, 1, tokens=tokens, report=counted.append)
     whole = encode(Encoder(tiny), features, (2, 4), pooling.mean, 1, tokens=10_000)
     assert np.allclose(found, whole, atol=1e-5)
     assert sum(counted) == len(TEXTS)
@@ -176,5 +176,5 @@ def test_a_stop_is_heard_before_the_next_batch(tiny: Path, features: list[Featur
 
 
 def test_distinct() -> None:
-    assert distinct(["b", "a", "b", ""]) == (["b", "a", ""], [0, 1, 0, 2])
-    assert distinct([]) == ([], [])
+    assert deduplicate(["b", "a", "b", ""]) == (["b", "a", ""], [0, 1, 0, 2])
+    assert deduplicate([]) == ([], [])

@@ -20,14 +20,13 @@ from support.inputs import WORDS, make_encoder
 from adaptstilts import study as config
 from adaptstilts.errors import DataError, Interrupted, ResourceError
 from adaptstilts.retrieval import vector_cache as module
-from adaptstilts.retrieval.vector_cache import Recipe, vectors
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 TEXTS = [f"{a} {b} {c}" for a in WORDS[:5] for b in WORDS[5:9] for c in ("", "tree river stone bird")]
-RECIPE = Recipe((1, 4), max_length=48, precision="fp32")
+RECIPE = EncodingRecipe((1, 4), max_length=48, precision="fp32")
 
 
 class Bench:
@@ -40,13 +39,12 @@ class Bench:
         self.told: list[str] = []
         self.stop: Callable[[], bool] = lambda: False
         self.runtime = Runtime(self.workspace, self.model, self.report, lambda: self.stop(), device="cpu")
-        self.resident = Resident(self.workspace.store, self.model, self.runtime.device)
 
     def report(self, line: str, done: int, total: int) -> None:
         self.told.append(line)
 
-    def vectors(self, recipe: Recipe = RECIPE, texts: list[str] = TEXTS) -> module.Encoded:
-        return vectors(texts, recipe, self.runtime, self.resident, "t")
+    def vectors(self, recipe: EncodingRecipe = RECIPE, texts: list[str] = TEXTS) -> module.CachedVectors:
+        return encode_cached(texts, recipe, self.runtime, "t")
 
     @property
     def folders(self) -> list[Path]:
@@ -97,7 +95,7 @@ def test_twice_is_once_also_for_another_process(bench: Bench, tiny: Path, encode
     other = Bench(bench.workspace.store.folder, tiny)
     again = other.vectors()
     assert len(encoded) == 5
-    assert other.resident._encoder is None, "the encoder is not even loaded"
+    assert other.runtime.adapter_pool._encoder is None, "the encoder is not even loaded"
     assert (first.encoded, again.encoded) == (len(TEXTS), 0)
     assert again.seconds == 0.0 < first.seconds
     assert all(np.array_equal(first.at(layer), again.at(layer)) for layer in (1, 4))
@@ -214,7 +212,7 @@ def test_a_damaged_folder_is_made_anew(bench: Bench, encoded: list[int], what: s
     encoded.clear()
     again = bench.vectors()
     assert len(encoded) == 5
-    assert any("made anew" in line for line in bench.told)
+    assert any("computed again" in line for line in bench.told)
     assert all(np.array_equal(again.at(layer), expected[layer]) for layer in (1, 4))
 
 
@@ -231,7 +229,7 @@ def test_an_adapter_has_vectors_of_its_own_and_a_full_disk_is_told(
 ) -> None:
     usage = shutil.disk_usage(".")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
-    with pytest.raises(ResourceError, match="sentence vectors need about 0 MiB and 0 MiB are free; ask for fewer"):
+    with pytest.raises(ResourceError, match="sentence vectors need about 0 MiB and 0 MiB are free; score fewer layers"):
         bench.vectors()
 
 
@@ -244,11 +242,11 @@ def test_the_least_used_go_when_there_are_too_many(bench: Bench, monkeypatch: py
         os.utime(folder, (moment, moment))
     bench.vectors()  # the first is now the one used last
     size = sum(path.stat().st_size for path in first.iterdir())
-    monkeypatch.setattr(module, "KEPT", int(2.5 * size))
+    monkeypatch.setattr(module, "MAX_BYTES", int(2.5 * size))
     bench.vectors(dataclasses.replace(RECIPE, pooling="cls"))
     assert first in bench.folders
     assert second not in bench.folders
-    monkeypatch.setattr(module, "KEPT", 1)
+    monkeypatch.setattr(module, "MAX_BYTES", 1)
     bench.vectors(dataclasses.replace(RECIPE, pooling="idf"))
     assert len(bench.folders) == 1
 

@@ -21,10 +21,9 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.retrieval import vector_cache as vectors_module
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.retrieval.mine import Settings, mine
-from adaptstilts.retrieval.vector_cache import Recipe, vectors
+from adaptstilts.retrieval.mine import MiningSettings, mine
+from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached
 from adaptstilts.run import run_plan
-from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.bucc import one_to_one
 from adaptstilts.search.margin import candidate_pairs
@@ -47,8 +46,8 @@ def texts(tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-def settings(tiny: Path, **changed: object) -> Settings:
-    return Settings(**{"model": str(tiny), "layer": 2, "precision": "fp32", "shard": 16, **changed})  # type: ignore[arg-type]
+def settings(tiny: Path, **changed: object) -> MiningSettings:
+    return MiningSettings(**{"model": str(tiny), "layer": 2, "precision": "fp32", "shard": 16, **changed})  # type: ignore[arg-type]
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -60,11 +59,10 @@ def test_pairs_are_those_of_a_plain_search(texts: tuple[Path, Path], tiny: Path,
     found = mine(*texts, tmp_path / "out.tsv", settings(tiny), workspace, device="cpu")
     model = models.locate(str(tiny))
     runtime = Runtime(workspace, model, device="cpu")
-    resident = Resident(workspace.store, model, runtime.device)
     lines = [path.read_text(encoding="utf-8").split("\n")[:-1] for path in texts]
     kept = [list(dict.fromkeys(line.strip() for line in side if line.strip())) for side in lines]
-    recipe = Recipe((2,), precision="fp32", max_length=128)
-    sides = [normalize(vectors(side, recipe, runtime, resident).at(2)) for side in kept]
+    recipe = EncodingRecipe((2,), precision="fp32", max_length=128)
+    sides = [normalize(encode_cached(side, recipe, runtime).at(2)) for side in kept]
     expected = one_to_one(candidate_pairs(sides[0], sides[1], 4, "numpy"))
     written = rows(tmp_path / "out.tsv")
     assert len(written) == found.pairs == found.candidates == len(expected) > 15
@@ -87,7 +85,7 @@ def test_settings_change_what_is_written_and_nothing_is_made_again(
     out = tmp_path / "out.tsv"
     mine(*texts, out, settings(tiny), workspace, device="cpu")
     every = rows(out)
-    monkeypatch.setattr("adaptstilts.retrieval.mine.encode", lambda *given, **named: pytest.fail("encoded again"))
+    monkeypatch.setattr("adaptstilts.retrieval.mine.encode_shard", lambda *given, **named: pytest.fail("encoded again"))
     monkeypatch.setattr("adaptstilts.search.sharded.search_piece", lambda piece: pytest.fail("searched again"))
     middle = float(every[len(every) // 2][0])
     found = mine(*texts, out, settings(tiny, threshold=middle), workspace, device="cpu")

@@ -57,7 +57,7 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(DataError, match="not a regular file; expected a text file, one sentence a line"):
+        with pytest.raises(DataError, match="not a regular file; expected a text file, one sentence per line"):
             scan(path)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError, ResourceError
-from adaptstilts.retrieval.encode import distinct
+from adaptstilts.retrieval.encode import deduplicate
 from adaptstilts.search import neighbours
 from adaptstilts.search.products import normalize
 
@@ -179,5 +179,5 @@ def test_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_distinct_texts() -> None:
-    assert distinct(["b", "a", "b", "", "a"]) == (["b", "a", ""], [0, 1, 0, 2, 1])
-    assert distinct([]) == ([], [])
+    assert deduplicate(["b", "a", "b", "", "a"]) == (["b", "a", ""], [0, 1, 0, 2, 1])
+    assert deduplicate([]) == ([], [])
