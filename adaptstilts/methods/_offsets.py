@@ -1,131 +1,148 @@
-"""What methods that move weights the encoder has share: offsets under names, and files of our own.
+"""Methods that add offsets to weights of the encoder, and the files of such adapters.
 
-A weight ``w`` acts as ``w + sum over active names of d``, so two stacked ones are the sum of their offsets, in any
-order, and without an active name the weight itself is used. No library has such a format: a folder holds
-``adapter_config.json``, the method, and ``adapter_model.safetensors``, the offsets (not the moved weights) by the name
-of the weight in the encoder.
+A weight ``w`` acts as ``w`` plus the offsets of the active adapters. So stacked adapters are summed, in any order, and
+without an active one the weight itself is used, to the bit. No library has this format: a folder has
+``adapter_config.json``, which is the method's identity, and ``adapter_model.safetensors``, the offsets (not the sums)
+by the name of their weight in the encoder.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ValidationError
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import AdapterMethod, read_json, write_files
+from adaptstilts.methods.base import AdapterMethod, LayerIndices, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
-    Moved = Callable[[nn.Module], Sequence[str]]
 
-Known = TypeVar("Known", bound=AdapterMethod)
+class OffsetMethod(AdapterMethod):
+    """Offsets of some weights in every layer of a frozen encoder.
 
-
-def attach(trunk: XLMRobertaModel, name: str, layers: Iterable[int], moved: Moved) -> None:
-    """Give the weights that ``moved`` names in each module of these layers an offset called ``name``, zero at first."""
-    import torch
-    from torch import nn
-    from torch.nn.utils import parametrize
-
-    for index in layers:
-        for module in list(trunk.encoder.layer[index].modules()):
-            for weight in moved(module):
-                if not parametrize.is_parametrized(module, weight):
-                    parametrize.register_parametrization(module, weight, _sums()())
-                offsets = module.parametrizations[weight][0].offsets
-                offsets[name] = nn.Parameter(torch.zeros_like(module.parametrizations[weight].original))
-
-
-def activate(trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-    """Add the offsets of ``names``, wherever they are, to the weights."""
-    for _, _, held in _places(trunk):
-        held.acting = [name for name in names if name in held.offsets]
-
-
-def remove(trunk: XLMRobertaModel, name: str) -> None:
-    """Detach what is called ``name``."""
-    for _, _, held in _places(trunk):
-        if name in held.offsets:
-            del held.offsets[name]
-
-
-def tensors(trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-    """The offsets by the name of their weight in a plain encoder."""
-    return {key: held.offsets[name] for _, key, held in _places(trunk) if name in held.offsets}
-
-
-def attached_layers(trunk: XLMRobertaModel, name: str, places: int) -> set[int]:
-    """Layers in which ``places`` weights have an offset of this name."""
-    count: dict[int, int] = {}
-    for index, _, held in _places(trunk):
-        count[index] = count.get(index, 0) + (name in held.offsets)
-    return {index for index, n in count.items() if n == places}
-
-
-def active(trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-    """``names``, unless some weight has one of them and does not use it, or uses another one."""
-    for _, _, held in _places(trunk):
-        if held.acting != [name for name in names if name in held.offsets]:
-            return tuple(held.acting)
-    return tuple(names)
-
-
-def save(method: AdapterMethod, offsets: Mapping[str, nn.Parameter], folder: Path) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
-    write_files(folder, json.dumps(method.identity(), indent=1), "adapter_model.safetensors", offsets)
-
-
-def read_config(method: type[Known], folder: Path) -> Known:
-    """The method that a folder was written by.
-
-    Raises:
-        ArtifactError: it was not written by this one.
+    Attributes:
+        leave_out: indices of layers whose weights stay as they are, 0 the lowest.
+        weights_per_layer: how many weights of a layer have an offset.
     """
-    path = folder / "adapter_config.json"
-    held = read_json(path)
-    kind = method.model_fields["kind"].default
-    try:
-        if held.get("kind") != kind:
-            raise ArtifactError(f"{path}: of kind {held.get('kind')!r}, expected {kind!r}")
-        return method.model_validate(held)
-    except ValidationError as error:
-        first = error.errors()[0]
-        told = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise ArtifactError(f"{path}: not the config of {kind} ({told})") from None
+
+    leave_out: LayerIndices = ()
+    weights_per_layer: ClassVar[int]
+
+    @classmethod
+    @abstractmethod
+    def offset_weights(cls, module: nn.Module) -> tuple[str, ...]:
+        """Return the names of a module's own weights that get an offset."""
+
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Attach new offsets, all zero."""
+        import torch
+        from torch import nn
+        from torch.nn.utils import parametrize
+
+        for index in self.layers(len(trunk.encoder.layer)):
+            for module in list(trunk.encoder.layer[index].modules()):
+                for weight in self.offset_weights(module):
+                    if not parametrize.is_parametrized(module, weight):
+                        parametrize.register_parametrization(module, weight, _sum_class()())
+                    parametrization = module.parametrizations[weight]
+                    parametrization[0].offsets[name] = nn.Parameter(torch.zeros_like(parametrization.original))
+
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        """Add the offsets of ``names`` to the weights."""
+        for _, _, place in _places(trunk):
+            place.active = place.present(names)
+
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Detach an adapter's offsets."""
+        for _, _, place in _places(trunk):
+            if name in place.offsets:
+                del place.offsets[name]
+
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        """Return the offsets by the name of their weight in a plain encoder."""
+        return {key: place.offsets[name] for _, key, place in _places(trunk) if name in place.offsets}
+
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        """Return the layers in which every weight that should have an offset of this name has one."""
+        counts = Counter(layer for layer, _, place in _places(trunk) if name in place.offsets)
+        return {layer for layer, count in counts.items() if count == self.weights_per_layer}
+
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """Return ``names``, or what the first weight uses that has another selection of them."""
+        for _, _, place in _places(trunk):
+            if place.active != place.present(names):
+                return tuple(place.active)
+        return tuple(names)
+
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        config = json.dumps(self.identity(), indent=1)
+        write_adapter(folder, config, self.tensors(trunk, name), "adapter_model.safetensors")
+
+    @classmethod
+    def read_config(cls, folder: Path, depth: int) -> Self:
+        """Return the method that wrote a folder.
+
+        Raises:
+            ArtifactError: another method did, or the settings are not valid.
+        """
+        path = folder / "adapter_config.json"
+        config = read_json(path)
+        kind = cls.model_fields["kind"].default
+        if config.get("kind") != kind:
+            raise ArtifactError(f"{path}: of kind {config.get('kind')!r}, expected {kind!r}")
+        try:
+            return cls.model_validate(config)
+        except ValidationError as error:
+            first = error.errors()[0]
+            problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ArtifactError(f"{path}: not the config of {kind} ({problem})") from None
 
 
 def _places(trunk: XLMRobertaModel) -> Iterator[tuple[int, str, Any]]:
-    """(layer, name of the weight, its offsets) of every weight that has any."""
+    """Yield (layer, name of the weight, its sum) for every weight that has offsets."""
     for index, layer in enumerate(trunk.encoder.layer):
         for path, module in layer.named_modules():
-            if isinstance(module, _sums()):
+            if isinstance(module, _sum_class()):
                 owner, _, rest = path.partition(".parametrizations.")
                 yield index, f"encoder.layer.{index}.{owner}.{rest.partition('.')[0]}", module
 
 
 @functools.cache
-def _sums() -> Any:
-    """The class of a weight's offsets; made on first use, because methods are known without importing torch."""
+def _sum_class() -> Any:
+    """Return the class of a weight's parametrization; defined on first use, so that importing needs no torch."""
     from torch import Tensor, nn
 
-    class Offsets(nn.Module):
-        """A parametrization of one weight: the offsets by name, and the names that act."""
+    class WeightWithOffsets(nn.Module):
+        """The sum of a weight and its active offsets.
+
+        Attributes:
+            offsets: by adapter.
+            active: names of the offsets that are added, in this order.
+        """
 
         def __init__(self) -> None:
             super().__init__()
             self.offsets = nn.ParameterDict()
-            self.acting: list[str] = []
+            self.active: list[str] = []
+
+        def present(self, names: Sequence[str]) -> list[str]:
+            """Return those of ``names`` that have an offset here."""
+            return [name for name in names if name in self.offsets]
 
         def forward(self, weight: Tensor) -> Tensor:
-            for name in self.acting:
+            """Return the weight plus its active offsets."""
+            for name in self.active:
                 weight = weight + self.offsets[name]
             return weight
 
-    return Offsets
+    return WeightWithOffsets

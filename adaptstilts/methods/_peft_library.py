@@ -1,25 +1,28 @@
-"""What methods that work through ``peft`` share: finding its layers on a bare encoder, switching them, its files.
+"""Methods that work through ``peft`` on the bare encoder, and the files of such adapters.
 
-A trunk is never wrapped in a ``PeftModel``: its ``set_adapter`` unfreezes what is frozen, accepts unknown names, and
-knows no two adapters at once. The layers that ``inject_adapter_in_model`` leaves in the trunk are switched here.
+The encoder is never wrapped in a ``PeftModel``: its ``set_adapter`` unfreezes what is frozen, accepts unknown names,
+and cannot activate two adapters at once. ``inject_adapter_in_model`` puts peft's layers into the encoder, and they are
+switched here.
 """
 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import write_files
+from adaptstilts.methods.base import AdapterMethod, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
-PREFIX = "base_model.model."
+_PREFIX = "base_model.model."
 _NOT_COMPARED = {
     "auto_mapping",
     "base_model_name_or_path",
@@ -28,93 +31,155 @@ _NOT_COMPARED = {
     "revision",
     "task_type",
 }
-_MODULES: WeakKeyDictionary[Any, list[tuple[int, Any]]] = WeakKeyDictionary()
+_TUNED_MODULES: WeakKeyDictionary[Any, list[tuple[int, Any]]] = WeakKeyDictionary()
 
 
-def modules(trunk: XLMRobertaModel) -> list[tuple[int, Any]]:
-    """(layer, module) of every place with adapters; walking the trunk again is what swapping would pay."""
-    if trunk not in _MODULES:
+class PeftMethod(AdapterMethod):
+    """A method whose modules are those of the ``peft`` library.
+
+    Attributes:
+        noun: what messages call such an adapter.
+    """
+
+    backend: ClassVar[str] = "peft"
+    noun: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """Return the attributes of a peft layer that keep the parameters of an adapter."""
+
+    @property
+    @abstractmethod
+    def modules_per_layer(self) -> int:
+        """Return how many modules of a layer are adapted."""
+
+    @abstractmethod
+    def library_config(self, depth: int) -> Any:
+        """Return peft's config for an encoder of ``depth`` layers."""
+
+    @classmethod
+    @abstractmethod
+    def from_library(cls, config: Mapping[str, Any], depth: int) -> Self:
+        """Return the method that a config describes; KeyError, TypeError or ValueError if it describes none.
+
+        Args:
+            config: a file's settings. What this ignores is compared with :meth:`library_config` afterwards.
+            depth: number of layers of the encoder.
+        """
+
+    @property
+    def variant(self) -> str:
+        """Return what messages call an adapter of exactly these settings."""
+        return self.noun
+
+    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Attach new modules where peft's config says."""
+        from peft import inject_adapter_in_model
+
+        inject_adapter_in_model(self.library_config(len(trunk.encoder.layer)), trunk, adapter_name=name)
+        _TUNED_MODULES.pop(trunk, None)
+
+    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+        """Let ``names`` act wherever they have modules."""
+        for _, module in _tuned_modules(trunk):
+            present = [name for name in names if name in _adapters(module)]
+            # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
+            module._disable_adapters = not present
+            module._active_adapter = present
+
+    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+        """Detach an adapter."""
+        for _, module in _tuned_modules(trunk):
+            if name in _adapters(module):
+                module.delete_adapter(name)
+
+    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+        """Return the parameters by the names that a saved ``PeftModel`` gives them."""
+        tensors = {}
+        for key, value in trunk.named_parameters():
+            for part in self.parts:
+                owner, found, rest = f"{key}.".partition(f".{part}.{name}.")
+                if found:
+                    stored = f"{owner}.{part}.{rest}".removesuffix(".")
+                    # peft writes magnitudes without .weight
+                    tensors[_PREFIX + stored.replace("_vector.weight", "_vector")] = value
+        return tensors
+
+    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+        """Return the layers in which every adapted module has all parts of this name."""
+        counts = Counter(
+            layer
+            for layer, module in _tuned_modules(trunk)
+            if all(name in getattr(module, part, ()) for part in self.parts)
+        )
+        return {layer for layer, count in counts.items() if count == self.modules_per_layer}
+
+    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+        """Return ``names``, or what acts in the first module that uses another selection of them."""
+        for _, module in _tuned_modules(trunk):
+            is_off = module.disable_adapters or module.merged
+            acting = () if is_off else tuple(module.active_adapters)
+            if acting != tuple(name for name in names if name in _adapters(module)):
+                return acting
+        return tuple(names)
+
+    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
+        config = self.library_config(len(trunk.encoder.layer))
+        config.inference_mode = True
+        config.base_model_name_or_path = trunk.config._name_or_path or None
+        fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
+        text = json.dumps(fields, indent=2, sort_keys=True)
+        write_adapter(folder, text, self.tensors(trunk, name), "adapter_model.safetensors")
+
+    @classmethod
+    def read_config(cls, folder: Path, depth: int) -> Self:
+        """Return the method of a folder; anything that this class would compute otherwise is refused.
+
+        Raises:
+            ArtifactError: see above.
+        """
+        path = folder / "adapter_config.json"
+        config = read_json(path)
+        try:
+            method = cls.from_library(config, depth)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(f"{path}: not the config of {cls.noun} ({error})") from None
+        method._check_config(config, depth, path)
+        return method
+
+    def _check_config(self, config: Mapping[str, Any], depth: int, path: Path) -> None:
+        """Raise if a file says anything else than this method would write."""
+        expected = self.library_config(depth).to_dict()
+        compared = {key: value for key, value in config.items() if key not in _NOT_COMPARED}
+        wrong = sorted(key for key, value in compared.items() if _plain(expected.get(key)) != _plain(value))
+        if wrong:
+            settings = ", ".join(f"{key}={config.get(key)!r}" for key in wrong)
+            raise ArtifactError(f"{path}: {settings} is not what {self.variant} has; other variants are not read")
+
+
+def _tuned_modules(trunk: XLMRobertaModel) -> list[tuple[int, Any]]:
+    """Return (layer, module) of every module of peft's; cached, because swapping would pay for the walk."""
+    if trunk not in _TUNED_MODULES:
         from peft.tuners.tuners_utils import BaseTunerLayer
 
-        _MODULES[trunk] = [
+        _TUNED_MODULES[trunk] = [
             (index, module)
             for index, layer in enumerate(trunk.encoder.layer)
             for module in layer.modules()
             if isinstance(module, BaseTunerLayer)
         ]
-    return _MODULES[trunk]
+    return _TUNED_MODULES[trunk]
 
 
-def attach(trunk: XLMRobertaModel, name: str, config: Any) -> None:
-    """Put new modules called ``name`` where a peft config says."""
-    from peft import inject_adapter_in_model
-
-    inject_adapter_in_model(config, trunk, adapter_name=name)
-    _MODULES.pop(trunk, None)
-
-
-def activate(trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-    """Make ``names`` act wherever they have modules."""
-    for _, module in modules(trunk):
-        here = [name for name in names if name in _held(module)]
-        # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
-        module._disable_adapters = not here
-        module._active_adapter = here
-
-
-def remove(trunk: XLMRobertaModel, name: str) -> None:
-    """Detach what is called ``name``."""
-    for _, module in modules(trunk):
-        if name in _held(module):
-            module.delete_adapter(name)
-
-
-def attached_layers(trunk: XLMRobertaModel, name: str, parts: Sequence[str], places: int) -> set[int]:
-    """Layers in which ``places`` modules have ``name`` in every one of their ``parts``."""
-    count: dict[int, int] = {}
-    for index, module in modules(trunk):
-        count[index] = count.get(index, 0) + all(name in getattr(module, part) for part in parts)
-    return {index for index, n in count.items() if n == places}
-
-
-def active(trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-    """``names``, unless some module has one of them and does not use it, or uses another one."""
-    for _, module in modules(trunk):
-        off = module.disable_adapters or module.merged
-        acting = () if off else tuple(module.active_adapters)
-        if acting != tuple(name for name in names if name in _held(module)):
-            return acting
-    return tuple(names)
-
-
-def save(trunk: XLMRobertaModel, config: Any, tensors: Mapping[str, nn.Parameter], folder: Path) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
-    config.inference_mode = True
-    config.base_model_name_or_path = trunk.config._name_or_path or None
-    fields = {k: sorted(v) if isinstance(v, set) else v for k, v in config.to_dict().items()}
-    write_files(folder, json.dumps(fields, indent=2, sort_keys=True), "adapter_model.safetensors", tensors)
-
-
-def check_config(held: Mapping[str, Any], expected: Any, path: Path, what: str) -> None:
-    """Compare a file's config with the one that a method would write.
-
-    Raises:
-        ArtifactError: a key says something else, so the library would compute something else.
-    """
-    wanted = expected.to_dict()
-    given = {key: value for key, value in held.items() if key not in _NOT_COMPARED}
-    wrong = sorted(key for key, value in given.items() if _plain(wanted.get(key)) != _plain(value))
-    if wrong:
-        told = ", ".join(f"{key}={held.get(key)!r}" for key in wrong)
-        raise ArtifactError(f"{path}: {told} is not what {what} has; other variants are not read")
-
-
-def _held(module: Any) -> Any:
-    """What a module holds, by name: peft keeps the parts of a layer in dictionaries that it lists by attribute."""
+def _adapters(module: Any) -> Any:
+    """Return the first part of every adapter of a peft layer, by adapter."""
     return getattr(module, module.adapter_layer_names[0])
 
 
 def _plain(value: Any) -> Any:
+    """Return a value so that equal settings are equal: sets and lists sorted, and {} for None."""
     if isinstance(value, set | tuple | list):
         return sorted(value, key=str)
     return {} if value is None else value

@@ -12,15 +12,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from adaptstilts.io.json import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import XLMRobertaModel
+
+
+def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
+    """Return layer indices in the one order that content keys have, each once."""
+    return tuple(sorted(set(indices)))
+
+
+LayerIndices = Annotated[tuple[int, ...], Field(strict=False), AfterValidator(ascending)]
 
 
 class Method(BaseModel):
@@ -241,26 +249,33 @@ class AdapterMethod(Method):
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of an adapter's folder.
+    """Return the JSON object in a config file of an adapter.
 
     Raises:
-        ArtifactError: missing, unreadable or something else than an object.
+        ArtifactError: the file is missing, unreadable, or holds anything but an object.
     """
     return read_object(path, "adapter config")
 
 
-def write_files(
-    folder: Path, config: str, name: str, tensors: Mapping[str, Tensor], config_name: str = "adapter_config.json"
+def write_adapter(
+    folder: Path,
+    config: str,
+    tensors: Mapping[str, Tensor],
+    weights_name: str,
+    config_name: str = "adapter_config.json",
 ) -> None:
-    """Write an adapter's folder: its config, and the tensors under ``name``."""
+    """Write an adapter's folder.
+
+    Args:
+        folder: created if missing.
+        config: text of the config file.
+        tensors: by key.
+        weights_name: of the safetensors file.
+        config_name: of the config file.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / config_name).write_text(config, encoding="utf-8")
-    held = {key: value.detach().contiguous() for key, value in tensors.items()}
-    save_file(held, str(folder / name), metadata={"format": "pt"})
-
-
-def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
-    """Layer indices in the one order that files keep, each once."""
-    return tuple(sorted(set(indices)))
+    contiguous = {key: value.detach().contiguous() for key, value in tensors.items()}
+    save_file(contiguous, str(folder / weights_name), metadata={"format": "pt"})

@@ -12,22 +12,21 @@ An invertible part (MAD-X: Pfeiffer et al. 2020, arXiv 2005.00052) changes the e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from adaptstilts.errors import ArtifactError
-from adaptstilts.methods import _adapters_library as with_adapters
-from adaptstilts.methods.base import AdapterMethod, ascending
+from adaptstilts.methods._adapters_library import AdaptersMethod, layers_with_bottleneck, named_tensors
+from adaptstilts.methods.base import LayerIndices
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import XLMRobertaModel
 
 
-class Bottleneck(AdapterMethod):
+class Bottleneck(AdaptersMethod):
     """A small two-layer network in every layer of a frozen encoder.
 
     Attributes:
@@ -41,10 +40,10 @@ class Bottleneck(AdapterMethod):
     kind: Literal["bottleneck"] = "bottleneck"
     placement: Literal["seq", "double", "parallel"] = "seq"
     reduction: int = Field(16, ge=1, le=1024)
-    leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
+    leave_out: LayerIndices = ()
     invertible: bool = False
-    backend: ClassVar[str] = "adapters"
     default_lr: ClassVar[float] = 1e-4
+    noun: ClassVar[str] = "a bottleneck adapter"
 
     def why_not_on(self, shape: Mapping[str, int]) -> str | None:
         """Refuse a reduction to less than one unit."""
@@ -69,84 +68,70 @@ class Bottleneck(AdapterMethod):
 
     @property
     def spares_attention(self) -> bool:
-        """The feed-forward block alone has an adapter, but in placement ``double``."""
+        """Return whether nothing is after the attention block or at the embeddings."""
         return self.placement != "double" and not self.invertible
 
     def lowest(self, depth: int) -> int:
-        """The first layer, because an invertible part changes the embeddings; else the lowest one with an adapter."""
+        """Return the first layer for an invertible part, which changes the embeddings; else the lowest adapted one."""
         return 0 if self.invertible else super().lowest(depth)
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, one at least.
+        """Return ``layers * modules * (2 h b + b + h)`` with ``b = h // reduction``, but at least one.
 
         An invertible part has two networks from one half ``n`` of the hidden size to the other ``m``, with ``n // 2``
         units between: ``n u + u + u m + m``.
         """
-        hidden, bottleneck = shape["hidden"], max(shape["hidden"] // self.reduction, 1)
-        one = 2 * hidden * bottleneck + bottleneck + hidden
-        low, high = hidden // 2, hidden - hidden // 2
-        invertible = sum(n * (n // 2) + n // 2 + (n // 2) * m + m for n, m in ((low, high), (high, low)))
-        layers = len(self.layers(shape["layers"])) * one * (2 if self.placement == "double" else 1)
-        return layers + (invertible if self.invertible else 0)
-
-    def prepare(self, trunk: XLMRobertaModel) -> None:
-        """Give every layer the places where adapters go."""
-        with_adapters.prepare(trunk)
-
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Attach a new adapter."""
-        trunk.add_adapter(name, config=self._library_config())
-
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        """Stack ``names``, the first lowest."""
-        with_adapters.activate(trunk, names)
-
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Detach an adapter; nothing is active afterwards."""
-        with_adapters.remove(trunk, name)
+        hidden = shape["hidden"]
+        bottleneck = max(hidden // self.reduction, 1)
+        one_module = 2 * hidden * bottleneck + bottleneck + hidden
+        modules = len(self.layers(shape["layers"])) * (2 if self.placement == "double" else 1)
+        return modules * one_module + (_invertible_size(hidden) if self.invertible else 0)
 
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """Parameters by the names the library gives them in its files."""
-        return with_adapters.tensors(trunk, f".adapters.{name}.", f"invertible_adapters.{name}.")
+        """Return the parameters by the names that the library gives them in its files."""
+        return named_tensors(trunk, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
     def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Layers whose slots hold this name at every place the placement asks for; none if the invertible part is not
-        as the settings say."""
+        """Return the layers with a module at every place of the placement; none if the invertible part is wrong."""
         if (name in trunk.invertible_adapters) != self.invertible:
             return set()
-        return with_adapters.attached_layers(trunk, name, self.placement)
-
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """The members of the active stack."""
-        return with_adapters.active(trunk)
+        return layers_with_bottleneck(trunk, name, self.placement)
 
     def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors``, as the library does."""
+        """Write ``adapter_config.json`` and ``adapter.safetensors`` by the library itself."""
         folder.mkdir(parents=True, exist_ok=True)
         trunk.save_adapter(str(folder), name, with_head=False, use_safetensors=True)
 
-    @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Bottleneck:
-        """Recognise a bottleneck adapter; anything this class would compute otherwise is refused."""
-        held = with_adapters.read(folder, "a bottleneck adapter")
-        try:
-            beside: Literal["seq", "parallel"] = "parallel" if held["is_parallel"] else "seq"
-            method = cls(
-                placement="double" if held["mh_adapter"] else beside,
-                reduction=int(held["reduction_factor"]),
-                leave_out=tuple(held["leave_out"]),
-                invertible=held["inv_adapter"] is not None,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            path = folder / "adapter_config.json"
-            raise ArtifactError(f"{path}: not the config of a bottleneck adapter ({error})") from None
-        what = f"a bottleneck adapter of placement {method.placement}"
-        with_adapters.check_config(held, method._library_config(), folder, what)
-        return method
+    @property
+    def variant(self) -> str:
+        """Return where it is placed."""
+        return f"a bottleneck adapter of placement {self.placement}"
 
-    def _library_config(self) -> Any:
+    def library_config(self) -> Any:
+        """Return the library's config of this placement."""
         from adapters import DoubleSeqBnConfig, ParBnConfig, SeqBnConfig
 
         config = {"seq": SeqBnConfig, "double": DoubleSeqBnConfig, "parallel": ParBnConfig}[self.placement]
         invertible = {"inv_adapter": "nice", "inv_adapter_reduction_factor": 2} if self.invertible else {}
         return config(reduction_factor=self.reduction, leave_out=list(self.leave_out), **invertible)
+
+    @classmethod
+    def from_library(cls, config: Mapping[str, Any]) -> Bottleneck:
+        """Return the bottleneck adapter of a config."""
+        placement: Literal["seq", "double", "parallel"] = "parallel" if config["is_parallel"] else "seq"
+        return cls(
+            placement="double" if config["mh_adapter"] else placement,
+            reduction=int(config["reduction_factor"]),
+            leave_out=tuple(config["leave_out"]),
+            invertible=config["inv_adapter"] is not None,
+        )
+
+
+def _invertible_size(hidden: int) -> int:
+    """Return the number of parameters of both networks of an invertible part."""
+    low, high = hidden // 2, hidden - hidden // 2
+    size = 0
+    for inputs, outputs in ((low, high), (high, low)):
+        units = inputs // 2
+        size += inputs * units + units + units * outputs + outputs
+    return size

@@ -1,4 +1,4 @@
-"""Full fine-tuning: every weight of the encoder is trained. The reference that adapters are compared with."""
+"""Full fine-tuning: the encoder's own weights are trained. Adapters are compared with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Full(Method):
-    """Train the whole encoder. An intermediate phase then gives a new encoder, on which the target phase starts.
+    """Train the whole encoder. An intermediate phase then leaves a new encoder, on which the target phase starts.
 
     Attributes:
         freeze_embeddings: leave the embeddings (of words and positions, and their normalisation) as they are.
@@ -35,30 +35,31 @@ class Full(Method):
         return self == Full()
 
     def why_not_on(self, shape: Mapping[str, int]) -> str | None:
-        """Refuse to freeze more layers than there are, or all of them."""
+        """Refuse to freeze every layer, or more layers than there are."""
         depth = shape["layers"]
         if self.freeze_layers < depth:
             return None
         return f"freeze_layers {self.freeze_layers} leaves no layer to train; the model has {depth}, give fewer"
 
     def layers(self, depth: int) -> tuple[int, ...]:
-        """The layers that are trained."""
+        """Return the layers that are trained."""
         return tuple(range(self.freeze_layers, depth))
 
     def lowest(self, depth: int) -> int:
-        """The lowest layer that is trained, if the embeddings below it are not."""
+        """Return the lowest trained layer: the first one if the embeddings are trained."""
         return min(self.freeze_layers, depth) if self.freeze_embeddings else 0
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """All parameters of the encoder, embeddings included, but those that stay as they are."""
+        """Return the number of all parameters, those of the embeddings included, without the frozen ones."""
         hidden, inner = shape["hidden"], shape["intermediate"]
         # four projections of the attention block, two of the feed-forward block, two normalisations
         layer = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden
-        layers = shape["layers"] * layer
-        embeddings = 0 if self.freeze_embeddings else shape["parameters"] - layers
-        return embeddings + len(self.layers(shape["layers"])) * layer
+        trained_layers = len(self.layers(shape["layers"])) * layer
+        if self.freeze_embeddings:
+            return trained_layers
+        return trained_layers + shape["parameters"] - shape["layers"] * layer
 
     def frozen_modules(self, trunk: XLMRobertaModel) -> list[nn.Module]:
-        """Return the embeddings and the lowest layers, as far as they stay as they are."""
-        embeddings = [trunk.embeddings] if self.freeze_embeddings else []
-        return [*embeddings, *trunk.encoder.layer[: self.freeze_layers]]
+        """Return the embeddings and the lowest layers, as far as they are frozen."""
+        frozen: list[nn.Module] = [trunk.embeddings] if self.freeze_embeddings else []
+        return [*frozen, *trunk.encoder.layer[: self.freeze_layers]]

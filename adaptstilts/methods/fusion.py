@@ -6,7 +6,7 @@ has. Of placement ``double`` the same is done after the attention block, and ``q
 biases, ``V`` has none, starts at the identity and is held near it by ``0.01 |V - 1|^2`` in the loss. Through the
 ``adapters`` library.
 
-A fusion is no method of its own: it is what a target phase trains over intermediate adapters of a method that has it.
+A fusion is not a method of its own: a target phase trains it over intermediate adapters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import Method, read_json, write_files
+from adaptstilts.methods.base import Method, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,23 +50,35 @@ def trainable(method: Method, shape: Mapping[str, int]) -> int:
 
 
 def add(trunk: XLMRobertaModel, members: tuple[str, ...]) -> None:
-    """Attach a new fusion of adapters, initialised from torch's global generator."""
+    """Attach a new fusion of adapters, initialised from torch's global generator.
+
+    Args:
+        trunk: the encoder.
+        members: names of the adapters.
+    """
     trunk.add_adapter_fusion(list(members), "dynamic")
     for slot in _slots(trunk):
-        slot.compose_fuse = functools.partial(_compose, slot)
-        if _name(members) in slot.adapter_fusion_layer and not any(name in slot.adapters for name in members):
-            del slot.adapter_fusion_layer[_name(members)]  # left out by all: it would never be used
+        slot.compose_fuse = functools.partial(_fuse_present, slot)
+        is_used = any(name in slot.adapters for name in members)
+        if not is_used and _name(members) in slot.adapter_fusion_layer:
+            del slot.adapter_fusion_layer[_name(members)]
 
 
 def activate(trunk: XLMRobertaModel, places: Sequence[Place]) -> None:
-    """Stack adapters and fusions, the first lowest."""
+    """Stack adapters and fusions.
+
+    Args:
+        trunk: the encoder.
+        places: names of adapters, or of those fused in one place, the first lowest.
+    """
     from adapters.composition import Fuse, Stack
 
-    trunk.set_active_adapters(Stack(*(Fuse(*place) if isinstance(place, tuple) else place for place in places)))
+    members = [Fuse(*place) if isinstance(place, tuple) else place for place in places]
+    trunk.set_active_adapters(Stack(*members))
 
 
 def active(trunk: XLMRobertaModel) -> tuple[Place, ...]:
-    """The members of the active stack; any other setup by its own notation."""
+    """Return the members of the active stack, or any other setup as its ``repr``."""
     from adapters.composition import Fuse, Stack
 
     setup = trunk.adapters_config.active_setup
@@ -76,13 +88,23 @@ def active(trunk: XLMRobertaModel) -> tuple[Place, ...]:
 
 
 def remove(trunk: XLMRobertaModel, members: tuple[str, ...]) -> None:
-    """Detach a fusion; nothing is active afterwards."""
+    """Detach a fusion and activate nothing.
+
+    Args:
+        trunk: the encoder.
+        members: names of the fused adapters.
+    """
     trunk.set_active_adapters(None)
     trunk.delete_adapter_fusion(list(members))
 
 
 def tensors(trunk: XLMRobertaModel, members: tuple[str, ...]) -> dict[str, nn.Parameter]:
-    """Parameters by the names that the library gives them, without the members'."""
+    """Return the parameters by the names that the library gives them, without the members'.
+
+    Args:
+        trunk: the encoder.
+        members: names of the fused adapters.
+    """
     mark = f".adapter_fusion_layer.{_name(members)}."
     return {
         key.replace(mark, ".adapter_fusion_layer."): value for key, value in trunk.named_parameters() if mark in key
@@ -90,50 +112,77 @@ def tensors(trunk: XLMRobertaModel, members: tuple[str, ...]) -> dict[str, nn.Pa
 
 
 def penalty(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """What is added to the loss: ``0.01 |V - 1|^2`` over all ``V``, the weights of a fusion that have no bias."""
+    """Return ``0.01 |V - 1|^2`` summed over matrices ``V``, which is added to the loss."""
     import torch
 
     total = torch.zeros(())
     for value in parameters:
-        total = total.to(value.device) + 0.01 * (torch.eye(len(value), device=value.device) - value).pow(2).sum()
+        identity = torch.eye(len(value), device=value.device)
+        total = total.to(value.device) + 0.01 * (identity - value).pow(2).sum()
     return total
 
 
-def values(held: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
-    """The ``V`` among a fusion's parameters."""
-    return [value for key, value in held.items() if key.endswith(".value.weight")]
+def value_matrices(parameters: Mapping[str, nn.Parameter]) -> list[nn.Parameter]:
+    """Return the matrices ``V`` among a fusion's parameters."""
+    return [value for key, value in parameters.items() if key.endswith(".value.weight")]
 
 
-def save(held: Mapping[str, nn.Parameter], members: int, folder: Path) -> None:
-    """Write a fusion: how many adapters it is over, and its tensors."""
-    write_files(folder, json.dumps({"config": "dynamic", "members": members}), WEIGHTS, held, CONFIG)
+def save(parameters: Mapping[str, nn.Parameter], members: int, folder: Path) -> None:
+    """Write a fusion.
+
+    Args:
+        parameters: its tensors by key.
+        members: number of fused adapters.
+        folder: where the files go; created if missing.
+    """
+    write_adapter(folder, json.dumps(_config(members)), parameters, WEIGHTS, CONFIG)
 
 
 def check(folder: Path, members: int) -> None:
-    """Refuse a folder that is not one of a fusion of so many adapters.
+    """Raise if a folder is not that of a fusion.
+
+    Args:
+        folder: as :func:`save` wrote it.
+        members: number of adapters that it must be over.
 
     Raises:
         ArtifactError: it is not.
     """
     path = folder / CONFIG
-    wanted: dict[str, Any] = {"config": "dynamic", "members": members}
-    if (found := read_json(path)) != wanted:
-        raise ArtifactError(f"{path}: expected the config of a fusion of {members} adapters, found {found!r}")
+    config = read_json(path)
+    if config != _config(members):
+        raise ArtifactError(f"{path}: expected the config of a fusion of {members} adapters, found {config!r}")
 
 
-def _compose(slot: Any, setup: Any, state: Any, lvl: int = 0) -> Any:
-    """A fusion of the members that a place has: the library itself fails where it does not have the last one."""
+def _config(members: int) -> dict[str, Any]:
+    return {"config": "dynamic", "members": members}
+
+
+def _fuse_present(slot: Any, setup: Any, state: Any, lvl: int = 0) -> Any:
+    """Fuse only the members that a slot has; the library crashes if it lacks the last one.
+
+    Args:
+        slot: a place for adapters.
+        setup: the library's ``Fuse``.
+        state: of the forward pass.
+        lvl: depth of the setup, passed on.
+    """
     from adapters.composition import Fuse
 
-    here = [name for name in setup if name in slot.adapters]
-    if not here:
+    present = [name for name in setup if name in slot.adapters]
+    if not present:
         return state
-    return type(slot).compose_fuse(slot, Fuse(*here, name=setup.name), state, lvl=lvl)
+    return type(slot).compose_fuse(slot, Fuse(*present, name=setup.name), state, lvl=lvl)
 
 
 def _slots(trunk: XLMRobertaModel) -> list[Any]:
-    return [slot for layer in trunk.encoder.layer for slot in (layer.output, layer.attention.output)]
+    """Return the places for adapters of every layer."""
+    slots: list[Any] = []
+    for layer in trunk.encoder.layer:
+        slots += [layer.output, layer.attention.output]
+    return slots
 
 
 def _name(members: Sequence[str]) -> str:
+    """Return what the library calls a fusion."""
     return ",".join(members)

@@ -1,6 +1,6 @@
-"""Head only: the linear probe. Nothing of the encoder is trained, whatever encoder the target phase stands on.
+"""Head only, the linear probe: nothing of the encoder is trained.
 
-A head on the bare encoder is the weakest baseline; a head on what an intermediate phase left shows what is in it
+A head on the bare encoder is the weakest baseline. A head on an intermediate phase shows what the encoder knows then,
 without further training (as the probing tasks of Pruksachatkun et al. 2020, arXiv 2005.00628).
 """
 
@@ -14,8 +14,12 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from adaptstilts.methods.base import Method
 
 
-def _method(value: Any) -> Any:
-    """A method as study files write it: its kind, or a mapping with it."""
+def _read_method(value: Any) -> Any:
+    """Return the method that a study file writes as its kind, or as a mapping with the kind.
+
+    Raises:
+        ValueError: a setting is not valid.
+    """
     from adaptstilts import methods
 
     fields = {"kind": value} if isinstance(value, str) else value
@@ -24,8 +28,8 @@ def _method(value: Any) -> Any:
     try:
         return methods.get(fields["kind"]).model_validate(fields)
     except ValidationError as error:
-        told = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ValueError("; ".join(told)) from None
+        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+        raise ValueError("; ".join(problems)) from None
 
 
 class Head(Method):
@@ -34,32 +38,32 @@ class Head(Method):
     It can stand on an intermediate adapter or a fine-tuned encoder, changes neither, and can be swapped.
 
     Attributes:
-        over: the method of the intermediate phases, a kind or a mapping; needed where a study has any.
+        over: the method of the intermediate phases, a kind or a mapping; required if a study has such phases.
     """
 
     kind: Literal["head"] = "head"
-    over: Annotated[SerializeAsAny[Method] | None, BeforeValidator(_method)] = None
+    over: Annotated[SerializeAsAny[Method] | None, BeforeValidator(_read_method)] = None
     default_lr: ClassVar[float] = 1e-3
     flops_per_weight: ClassVar[int] = 2
 
     def identity(self) -> dict[str, Any]:
-        """The kind alone: what a target phase stands on is in its own content key."""
+        """Return the kind alone, because the parents of a phase are in its content key already."""
         return {"kind": self.kind}
 
     @property
     def label(self) -> str:
-        """``head``, and what it is on."""
+        """Return ``head``, and the method of the intermediate phases."""
         return f"head over {self.over.label}" if self.over else "head"
 
     @property
     def below(self) -> Method:
-        """The method of the intermediate phases."""
+        """Return the method of the intermediate phases."""
         return self.over or self
 
     def layers(self, depth: int) -> tuple[int, ...]:
-        """None has a module."""
+        """Return no layer."""
         return ()
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """Nothing of the encoder."""
+        """Return zero."""
         return 0

@@ -1,77 +1,38 @@
 """LN-tuning (Qi et al. 2022, arXiv 2211.08682): only the layer normalisations are trained.
 
-Gain ``g`` and bias ``b`` of the two layer normalisations of a layer act as ``g + sum over active names of d`` and
-likewise ``b``. The normalisation of the embeddings stays as it is.
+The gain and the bias of the two layer normalisations of a layer act as themselves plus the offsets of the active
+adapters. The normalisation of the embeddings stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
-
-from adaptstilts.methods import _offsets as with_offsets
-from adaptstilts.methods.base import AdapterMethod, ascending
+from adaptstilts.methods._offsets import OffsetMethod
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
-
-_PLACES = 4
 
 
-class LayerNorm(AdapterMethod):
+class LayerNorm(OffsetMethod):
     """Offsets of the gains and biases of the layer normalisations of a frozen encoder.
 
     Attributes:
-        leave_out: indices of layers whose normalisations stay, 0 the lowest.
+        leave_out: indices of layers whose normalisations stay as they are, 0 the lowest.
     """
 
     kind: Literal["layernorm"] = "layernorm"
-    leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
     default_lr: ClassVar[float] = 1e-3
+    weights_per_layer: ClassVar[int] = 4
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``4 h`` a layer."""
+        """Return ``4 h`` for every layer."""
         return len(self.layers(shape["layers"])) * 4 * shape["hidden"]
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Attach new offsets, all zero."""
-        with_offsets.attach(trunk, name, self.layers(len(trunk.encoder.layer)), _moved)
-
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        """Add up the offsets of ``names``."""
-        with_offsets.activate(trunk, names)
-
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Detach offsets."""
-        with_offsets.remove(trunk, name)
-
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """Offsets by the name of their weight in a plain encoder."""
-        return with_offsets.tensors(trunk, name)
-
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Layers in which every gain and bias has an offset of this name."""
-        return with_offsets.attached_layers(trunk, name, _PLACES)
-
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """``names``, unless some weight has one of them and does not use it, or uses another one."""
-        return with_offsets.active(trunk, names)
-
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
-        with_offsets.save(self, self.tensors(trunk, name), folder)
-
     @classmethod
-    def read_config(cls, folder: Path, depth: int) -> LayerNorm:
-        """Recognise offsets of layer normalisations."""
-        return with_offsets.read_config(cls, folder)
+    def offset_weights(cls, module: nn.Module) -> tuple[str, ...]:
+        """Return gain and bias of a normalisation."""
+        from torch import nn
 
-
-def _moved(module: nn.Module) -> tuple[str, ...]:
-    from torch import nn
-
-    return ("weight", "bias") if isinstance(module, nn.LayerNorm) else ()
+        return ("weight", "bias") if isinstance(module, nn.LayerNorm) else ()

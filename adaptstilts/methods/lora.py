@@ -1,7 +1,7 @@
 """Low-rank adaptation (Hu et al. 2022, arXiv 2106.09685) and two variants, through ``peft`` on the bare encoder.
 
-A target linear layer computes ``W x + b + sum over active names of s B A x``: two stacked LoRA adapters act as the sum
-of their deltas, in any order. The scale ``s`` is ``alpha / rank``, rank-stabilized ``alpha / sqrt(rank)``
+A target linear layer computes ``W x + b`` plus ``s B A x`` for every active adapter: stacked LoRA adapters act as the
+sum of their updates, in any order. The scale ``s`` is ``alpha / rank``, rank-stabilized ``alpha / sqrt(rank)``
 (Kalajdzievski 2023, arXiv 2312.03732). DoRA (Liu et al. 2024, arXiv 2402.09353) has a magnitude ``m`` for every output:
 ``m / |W + s B A| (W + s B A) x + b``, the norm taken by row and constant in the gradient.
 """
@@ -9,18 +9,16 @@ of their deltas, in any order. The scale ``s`` is ``alpha / rank``, rank-stabili
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from adaptstilts.errors import ArtifactError, ConfigError
-from adaptstilts.methods import _peft_library as with_peft
-from adaptstilts.methods.base import AdapterMethod, Method, ascending, read_json
+from adaptstilts.errors import ConfigError
+from adaptstilts.methods._peft_library import PeftMethod
+from adaptstilts.methods.base import LayerIndices, Method
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from transformers import XLMRobertaModel
+    from torch import Tensor
 
 Linear = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 _LARGEST_RANK = 1024
@@ -34,11 +32,12 @@ _MODULE: dict[Linear, str] = {
 }
 
 
-def _ordered(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
+def _in_order(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
+    """Return targets in the one order that content keys have, each once."""
     return tuple(name for name in _MODULE if name in targets)
 
 
-class Lora(AdapterMethod):
+class Lora(PeftMethod):
     """Low-rank updates of the linear layers of a frozen encoder.
 
     Attributes:
@@ -54,14 +53,19 @@ class Lora(AdapterMethod):
     kind: Literal["lora"] = "lora"
     rank: int = Field(8, ge=1, le=_LARGEST_RANK)
     alpha: float = Field(16.0, gt=0)
-    targets: Annotated[tuple[Linear, ...], AfterValidator(_ordered)] = Field(
+    targets: Annotated[tuple[Linear, ...], AfterValidator(_in_order)] = Field(
         ("query", "value"), strict=False, min_length=1
     )
     rank_stabilized: bool = False
     dora: bool = False
-    leave_out: Annotated[tuple[int, ...], AfterValidator(ascending)] = Field((), strict=False)
-    backend: ClassVar[str] = "peft"
+    leave_out: LayerIndices = ()
     default_lr: ClassVar[float] = 3e-4
+    noun: ClassVar[str] = "a LoRA adapter"
+
+    @property
+    def scale(self) -> float:
+        """Return the factor of the update."""
+        return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
 
     def why_not_on(self, shape: Mapping[str, int]) -> str | None:
         """Refuse a rank above that of the weights themselves."""
@@ -80,17 +84,19 @@ class Lora(AdapterMethod):
 
     @property
     def merge_settings(self) -> dict[str, Any]:
-        """Return the linear layers: updates of any ranks and scales have a sum."""
+        """Return the targets alone: updates of any ranks and scales have a sum."""
         return {"kind": self.kind, "targets": self.targets}
-
-    @property
-    def scale(self) -> float:
-        """What an update is multiplied by."""
-        return self.alpha / (self.rank**0.5 if self.rank_stabilized else self.rank)
 
     @classmethod
     def merged_method(cls, methods: Sequence[Method]) -> Method:
-        """Ranks add up, and the scale is one."""
+        """Return a LoRA whose rank is the sum of all ranks and whose scale is one.
+
+        Args:
+            methods: of the adapters.
+
+        Raises:
+            ConfigError: the rank would be too large.
+        """
         first = super().merged_method(methods)
         rank = sum(getattr(method, "rank", 0) for method in methods)
         if rank > _LARGEST_RANK:
@@ -105,122 +111,128 @@ class Lora(AdapterMethod):
     def merged_tensors(
         cls, parts: Sequence[tuple[Method, Mapping[str, Tensor]]], weights: Sequence[float]
     ) -> dict[str, Tensor]:
-        """The exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
+        """Return the exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
 
-        Averaging ``A`` and ``B`` one by one is something else.
+        Averaging ``A`` and ``B`` one by one would be something else.
+
+        Args:
+            parts: method and tensors of each adapter.
+            weights: one for each.
         """
         import torch
 
         updates = [(method, tensors) for method, tensors in parts if isinstance(method, Lora)]
-        total = {}
-        for key in dict.fromkeys(key for _, tensors in updates for key in tensors):
-            down, like = "lora_A" in key, next(tensors[key] for _, tensors in updates if key in tensors)
-            blocks = []
-            for (method, tensors), weight in zip(updates, weights, strict=True):
-                size = (method.rank, like.shape[1]) if down else (like.shape[0], method.rank)
-                own = tensors.get(key, like.new_zeros(size))
-                blocks.append(weight * method.scale * own if down else own)
-            total[key] = torch.cat(blocks, 0 if down else 1)
-        return total
+        keys = dict.fromkeys(key for _, tensors in updates for key in tensors)
+        return {key: torch.cat(_blocks(updates, weights, key), 0 if _is_down(key) else 1) for key in keys}
 
     @property
     def spares_attention(self) -> bool:
-        """All targets are of the feed-forward block."""
+        """Return whether all targets are of the feed-forward block."""
         return set(self.targets) <= {"intermediate", "output"}
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """``layers * sum over targets of rank (in + out)``, and ``out`` more for each with DoRA."""
+        """Return ``layers * sum over targets of rank (in + out)``, and ``out`` more for each with DoRA."""
         one_layer = 0
         for target in self.targets:
             inputs, outputs = _sides(target, shape)
             one_layer += self.rank * (inputs + outputs) + self.dora * outputs
         return len(self.layers(shape["layers"])) * one_layer
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Attach a new update to every target."""
-        with_peft.attach(trunk, name, self._library_config(len(trunk.encoder.layer)))
-
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        """Sum the updates of ``names``."""
-        with_peft.activate(trunk, names)
-
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        """Detach an update."""
-        with_peft.remove(trunk, name)
-
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        """Parameters by the names that a saved ``PeftModel`` gives them; it writes magnitudes without ``.weight``."""
-        own = {
-            key.replace(f".{name}.", "."): value
-            for key, value in trunk.named_parameters()
-            if any(f".{part}.{name}." in key for part in self._parts)
-        }
-        return {with_peft.PREFIX + key.replace("_vector.weight", "_vector"): value for key, value in own.items()}
-
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        """Layers in which every target has this name."""
-        return with_peft.attached_layers(trunk, name, self._parts, len(self.targets))
-
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        """``names``, unless some target has one of them and does not use it, or uses another one."""
-        return with_peft.active(trunk, names)
-
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
-        config = self._library_config(len(trunk.encoder.layer))
-        with_peft.save(trunk, config, self.tensors(trunk, name), folder)
-
-    @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Lora:
-        """Recognise a LoRA; any variant this class would compute otherwise is refused."""
-        path = folder / "adapter_config.json"
-        held = read_json(path)
-        try:
-            kept = held["layers_to_transform"]
-            method = cls(
-                rank=held["r"],
-                alpha=held["lora_alpha"],
-                targets=_targets(held["target_modules"], held.get("exclude_modules")),
-                rank_stabilized=held.get("use_rslora", False),
-                dora=held.get("use_dora", False),
-                leave_out=() if kept is None else tuple(i for i in range(depth) if i not in kept),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ArtifactError(f"{path}: not the config of a LoRA adapter ({error})") from None
-        with_peft.check_config(held, method._library_config(depth), path, "a LoRA on these linear layers")
-        return method
+    @property
+    def variant(self) -> str:
+        """Return which linear layers it updates."""
+        return "a LoRA on these linear layers"
 
     @property
-    def _parts(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:
+        """Return both matrices, and the magnitudes of DoRA."""
         return ("lora_A", "lora_B", "lora_magnitude_vector") if self.dora else ("lora_A", "lora_B")
 
-    def _library_config(self, depth: int) -> Any:
+    @property
+    def modules_per_layer(self) -> int:
+        """Return the number of targets."""
+        return len(self.targets)
+
+    def library_config(self, depth: int) -> Any:
+        """Return peft's config for an encoder of ``depth`` layers."""
         from peft import LoraConfig
 
-        kept = list(self.layers(depth)) if self.leave_out else None
-        # peft goes by the end of a module's name, and the attention block's ends like the feed-forward block's
-        alone = "output" in self.targets and "attention_output" not in self.targets
+        layers = list(self.layers(depth)) if self.leave_out else None
+        # peft goes by the end of a module's name, and attention.output.dense ends like output.dense
+        only_feedforward = "output" in self.targets and "attention_output" not in self.targets
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             target_modules=sorted(_MODULE[name] for name in self.targets),
-            exclude_modules=[_MODULE["attention_output"]] if alone else None,
+            exclude_modules=[_MODULE["attention_output"]] if only_feedforward else None,
             lora_dropout=0.0,
             bias="none",
             use_rslora=self.rank_stabilized,
             use_dora=self.dora,
-            layers_to_transform=kept,
-            layers_pattern="layer" if kept is not None else None,
+            layers_to_transform=layers,
+            layers_pattern=None if layers is None else "layer",
+        )
+
+    @classmethod
+    def from_library(cls, config: Mapping[str, Any], depth: int) -> Lora:
+        """Return the LoRA of a config.
+
+        Args:
+            config: a file's settings.
+            depth: number of layers of the encoder.
+        """
+        layers = config["layers_to_transform"]
+        left_out = () if layers is None else tuple(i for i in range(depth) if i not in layers)
+        return cls(
+            rank=config["r"],
+            alpha=config["lora_alpha"],
+            targets=_targets(config["target_modules"], config.get("exclude_modules")),
+            rank_stabilized=config.get("use_rslora", False),
+            dora=config.get("use_dora", False),
+            leave_out=left_out,
         )
 
 
+def _is_down(key: str) -> bool:
+    """Return whether a tensor is the matrix ``A`` that maps to the rank."""
+    return "lora_A" in key
+
+
+def _blocks(updates: Sequence[tuple[Lora, Mapping[str, Tensor]]], weights: Sequence[float], key: str) -> list[Tensor]:
+    """Return every update's share of one matrix of the sum; zeros if it has no such matrix.
+
+    Args:
+        updates: settings and tensors of each.
+        weights: one for each; they are part of ``A``, and ``B`` stays as it is.
+        key: of the matrix.
+    """
+    like = next(tensors[key] for _, tensors in updates if key in tensors)
+    blocks = []
+    for (method, tensors), weight in zip(updates, weights, strict=True):
+        size = (method.rank, like.shape[1]) if _is_down(key) else (like.shape[0], method.rank)
+        block = tensors.get(key, like.new_zeros(size))
+        blocks.append(weight * method.scale * block if _is_down(key) else block)
+    return blocks
+
+
 def _sides(target: Linear, shape: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many inputs and outputs a target has."""
+    """Return how many inputs and outputs a target has.
+
+    Args:
+        target: a linear layer.
+        shape: sizes of the encoder.
+    """
     hidden, inner = shape["hidden"], shape["intermediate"]
-    sides: dict[Linear, tuple[int, int]] = {"intermediate": (hidden, inner), "output": (inner, hidden)}
-    return sides.get(target, (hidden, hidden))
+    if target == "intermediate":
+        return hidden, inner
+    return (inner, hidden) if target == "output" else (hidden, hidden)
 
 
 def _targets(modules: Any, excluded: Any) -> tuple[Linear, ...]:
-    """Our names of peft's target modules; what they leave unsaid the comparison with our own config finds."""
+    """Return our names of peft's target modules, as far as it has any.
+
+    Args:
+        modules: ``target_modules`` of a config.
+        excluded: its ``exclude_modules``.
+    """
     return tuple(name for name, module in _MODULE.items() if module in modules and module not in (excluded or ()))

@@ -74,7 +74,7 @@ class Trainer:
         self.meter = Meter(runtime.device)
         self.encoder = build_encoder(phase, runtime, self.streams)
         self.parameters = trained_parameters(self.encoder, self.streams)
-        self.fusion_values = fusion.values(self.encoder.delta(adapter_place(phase)) if phase.fuse else {})
+        self.fusion_values = fusion.value_matrices(self.encoder.delta(adapter_place(phase)) if phase.fuse else {})
         self.frozen = self._frozen_layers() if self.settings.cache else None
         self.optimizer = make_optimizer(self.parameters, self.settings, phase.method)
         total = len(self.turns)

@@ -15,7 +15,7 @@ from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.full import Full
-from adaptstilts.methods.fusion import Place, penalty, values
+from adaptstilts.methods.fusion import Place, penalty, value_matrices
 from adaptstilts.methods.head import Head
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.layernorm import LayerNorm
@@ -248,7 +248,7 @@ def test_only_the_fusion_trains_and_is_held_at_the_identity(tiny: Path, method: 
     encoder = make(tiny, method, "a", "b")
     encoder.fuse(("a", "b"), 1)
     held = encoder.delta(("a", "b"))
-    assert float(penalty(values(held)).detach()) < 1e-6
+    assert float(penalty(value_matrices(held)).detach()) < 1e-6
     encoder.compose([("a", "b")], train=("a", "b"))
     encoder.trunk.train()
     encoder.states(torch.tensor([[0, 10, 11, 2]]), torch.ones(1, 4).long()).square().sum().backward()
@@ -257,8 +257,8 @@ def test_only_the_fusion_trains_and_is_held_at_the_identity(tiny: Path, method: 
     assert sum(value.numel() for value in held.values()) == fusion.trainable(method, locate(str(tiny)).shape)
     perturb(encoder, ("a", "b"))
     eye = torch.eye(32)
-    expected = sum(0.01 * float((value.detach() - eye).square().sum()) for value in values(held))
-    assert float(penalty(values(held)).detach()) == pytest.approx(expected)
+    expected = sum(0.01 * float((value.detach() - eye).square().sum()) for value in value_matrices(held))
+    assert float(penalty(value_matrices(held)).detach()) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,19 @@ def test_save_and_load_is_the_identity_to_the_bit(tiny: Path, tmp_path: Path, me
     assert {key.replace(".b.", ".a.") for key in again} == set(original)
 
 
+@pytest.mark.parametrize("case", ["seq", "compacter", "lora-six", "dora-six", "ia3", "bitfit", "prefix"])
+@pytest.mark.parametrize("name", ["output", "layer"])
+def test_an_adapter_may_be_called_like_a_module(tiny: Path, tmp_path: Path, case: str, name: str) -> None:
+    encoder = make(tiny, CASES[case], name)
+    encoder.compose([name])
+    expected = states(encoder)
+    encoder.save(name, tmp_path / name)
+    other = Encoder(tiny, CASES[case].backend)
+    other.load("b", CASES[case], tmp_path / name)
+    other.compose(["b"])
+    assert torch.equal(states(other), expected)
+
+
 @method_cases
 def test_config_survives_the_disk(tiny: Path, tmp_path: Path, method: Method) -> None:
     make(tiny, method, "a").save("a", tmp_path)
