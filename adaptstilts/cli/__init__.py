@@ -1,57 +1,57 @@
-"""The command line: verbs to functions. Heavy imports happen inside the verbs that need them."""
+"""The command line. Heavy imports happen inside the verbs that need them."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import typer
 
 from adaptstilts import errors
 from adaptstilts.cli.app import app
 
-# in the order of the help:
-# isort: off
-from adaptstilts.cli import study, retrieve, mine, adapters, pretrain, info
-# isort: on
+__all__ = ["app", "main"]
 
 INTERRUPTED = "interrupted; the same command continues"
+BROKEN_PIPE = 1
 
-__all__ = ["adapters", "app", "info", "main", "mine", "pretrain", "retrieve", "study"]
 
-
-def main() -> None:
-    """Entry point: errors become one line and an exit code."""
-    arguments = sys.argv[1:]
+def main() -> NoReturn:
+    """Run the command line of this process and exit; an error becomes one line and its exit code."""
+    arguments = sys.argv[1:] or ["--help"]
     debug = "--debug" in arguments
     if "--offline" in arguments:
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
     try:
         code = app(args=arguments, prog_name="adaptstilts", standalone_mode=False)
-    except errors.AdaptstiltsError as error:
-        _fail(str(error), error.exit_code, debug)
     except typer.Exit as done:
         sys.exit(done.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail(INTERRUPTED, 130, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(BROKEN_PIPE)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail(INTERRUPTED, errors.Interrupted.exit_code, debug)
+    except errors.AdaptstiltsError as error:
+        _fail(str(error), error.exit_code, debug)
     except MemoryError:
-        _fail("out of memory; lower train.micro_tokens or train.batch_size", 5, debug)
+        message = "out of memory; lower train.micro_tokens or train.batch_size"
+        _fail(message, errors.ResourceError.exit_code, debug)
     except Exception as error:
-        if hasattr(error, "format_message"):
-            _fail(f"{error.format_message()} See --help.", 2, debug)
-        told = str(error).splitlines()
-        line = f"{type(error).__name__}: {told[0] if told else ''}"
-        _fail(f"internal error: {line}; run again with --debug for the traceback", 1, debug)
-    else:
-        if code == 130:  # typer keeps Ctrl-C to itself
-            _fail(INTERRUPTED, 130, debug)
-        sys.exit(code if isinstance(code, int) else 0)
+        if hasattr(error, "format_message"):  # a usage error of typer
+            _fail(f"{error.format_message()} See --help.", errors.ConfigError.exit_code, debug)
+        _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
+    if code == errors.Interrupted.exit_code:  # typer turns Ctrl-C into a return value
+        _fail(INTERRUPTED, code, debug)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int, debug: bool) -> None:
+def _internal(error: Exception) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"internal error: {type(error).__name__}: {lines[0]}; run again with --debug for the traceback"
+
+
+def _fail(message: str, code: int, debug: bool) -> NoReturn:
     if debug and sys.exc_info()[0]:
         import traceback
 

@@ -1,23 +1,57 @@
-"""The application object, the options that verbs share, and the way from a command line to a plan."""
+"""The application: its verbs in the order of the help. A new verb is one function and one line here."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-if TYPE_CHECKING:
-    from adaptstilts.plan.expand import Plan
-    from adaptstilts.workspace import Workspace
+from adaptstilts.cli import adapters, info, mine, pretrain, retrieve, study, xtreme
+from adaptstilts.cli.options import with_shared_options
+
+VERBS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Studies": (study.run, study.plan, study.status, study.results, study.swap, study.choose),
+    "Sentences": (retrieve.retrieve, mine.mine),
+    "Adapters of other programs": (adapters.import_adapter, adapters.export_adapter, adapters.push_adapter),
+    "XTREME": (xtreme.export_predictions, xtreme.score),
+    "Encoders": (pretrain.pretrain, info.models),
+    "What is available": (info.tasks, info.methods),
+    "Store and installation": (info.verify, info.gc, info.doctor),
+}
+
+
+class _Group(TyperGroup):
+    """Lists the verbs under the headings of :data:`VERBS`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per heading."""
+        width = max(map(len, self.commands))
+        limit = formatter.width - 6 - width
+        for heading, verbs in VERBS.items():
+            names = [command_name(verb) for verb in verbs]
+            rows = [(name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def command_name(verb: Callable[..., None]) -> str:
+    """Return what the command line calls a verb."""
+    return verb.__name__.replace("_", "-")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from adaptstilts import __version__
+
+        typer.echo(f"adaptstilts {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="adaptstilts",
-    help="Intermediate-task training with adapters: train, transfer zero-shot, swap, retrieve, compare.",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -25,130 +59,18 @@ app = typer.Typer(
 )
 
 
-def check_backend(name: str) -> str:
-    """Return the name of a search backend.
-
-    Raises:
-        typer.BadParameter: no backend has it.
-    """
-    from adaptstilts import search
-
-    if reason := search.why_not_known(name):
-        raise typer.BadParameter(reason)
-    return name
-
-
-Config = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Overrides: key.path=value.", show_default=False)]
-StoreOption = Annotated[Path, typer.Option("--store", envvar="ADAPTSTILTS_STORE", help="Folder of results.")]
-RootOption = Annotated[
-    Path | None,
-    typer.Option("--data-root", envvar="ADAPTSTILTS_DATA_ROOT", help="Local folder laid out like the hub."),
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        "--backend",
-        callback=check_backend,
-        help="Search backend: auto (the fastest), numpy, faiss, faiss-float16, one-pass, or that of a plug-in."
-        " It changes no result.",
-    ),
-]
-TrackOption = Annotated[
-    list[str] | None,
-    typer.Option("--track", help="Logger that receives training curves too; may be repeated. log.jsonl is always on."),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-DEFAULT_STORE = Path("store")
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[None]:
-    """Within the block SIGTERM stops like Ctrl-C, so that what is held is let go."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:
-    """Return the workspace of a command; with ``create`` off a store that does not exist is not created."""
-    from adaptstilts.workspace import Workspace
-
-    return Workspace(store, data_root, offline, create)
-
-
-def open_existing(store: Path, data_root: Path | None, offline: bool) -> Workspace:
-    """Return the workspace of a command that reads a store, which must exist."""
-    from adaptstilts.store.store import Store
-    from adaptstilts.workspace import Workspace
-
-    return Workspace(Store.open_existing(store), data_root, offline)
-
-
-def open_plan(
-    config: Path,
-    overrides: list[str] | None,
-    store: Path,
-    data_root: Path | None,
-    offline: bool,
-    mode: Literal["create", "existing", "preview", "outline"] = "create",
-) -> tuple[Workspace, Plan]:
-    """Return the workspace of a command and the plan of its study.
-
-    Args:
-        config: the study file.
-        overrides: ``key.path=value``.
-        store: folder of the store.
-        data_root: local folder with the data; None for the hub.
-        offline: open no network connection.
-        mode: ``create`` the store if it does not exist, require an ``existing`` one, write nothing unless it exists
-            (``preview``), or do without data and weights (``outline``).
-    """
-    from adaptstilts import study as configs
-    from adaptstilts.plan.expand import expand
-    from adaptstilts.plan.outline import Outline
-
-    study = configs.load(config, overrides or ())
-    workspace: Workspace
-    if mode == "outline":
-        workspace = Outline(store)
-    elif mode == "existing":
-        workspace = open_existing(store, data_root, offline)
-    else:
-        workspace = open_workspace(store, data_root, offline, create=mode == "create")
-    return workspace, expand(study, workspace)
-
-
-def print_results(found: Any, workspace: Workspace) -> None:
-    """Every table of a plan, as Markdown."""
-    from adaptstilts.reports import records, tables
-
-    typer.echo(tables.render(records.records(found, workspace.store), "md", found.study.name), nl=False)
-
-
-def _print_version(wanted: bool) -> None:
-    """Print the version and stop, if ``--version`` was given."""
-    from adaptstilts import __version__
-
-    if wanted:
-        typer.echo(f"adaptstilts {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Take the options that come before a verb."""
+    """Train adapters on intermediate tasks, transfer them to other languages, swap them, and compare.
+
+    `adaptstilts VERB --help` explains a verb.
+    """
+
+
+for _verbs in VERBS.values():
+    for _verb in _verbs:
+        app.command(command_name(_verb))(with_shared_options(_verb))

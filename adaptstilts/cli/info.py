@@ -1,4 +1,4 @@
-"""Verbs that tell what there is: models, tasks, methods, a store, the installation."""
+"""Verbs that show what is available: models, tasks, methods, a store, the installation."""
 
 from __future__ import annotations
 
@@ -7,76 +7,79 @@ from typing import Annotated
 import typer
 
 from adaptstilts import errors
-from adaptstilts.cli.app import DEFAULT_STORE, Debug, Offline, RootOption, StoreOption, app, open_workspace
+from adaptstilts.cli.options import DEFAULT_STORE, StoreOption, WorkspaceOptions
 
 
-@app.command()
-def models(debug: Debug = False) -> None:
-    """List the built-in encoders."""
+def models() -> None:
+    """List the built-in encoders with their sizes."""
     from adaptstilts.cli.progress import model_lines
 
     for line in model_lines():
         typer.echo(line)
 
 
-@app.command()
 def tasks(
-    rows: Annotated[bool, typer.Option("--rows", help="Count the rows that the data at hand has of each.")] = False,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
+    places: WorkspaceOptions,
+    rows: Annotated[
+        bool,
+        typer.Option("--rows", help="Count the rows of each in the available data."),
+    ] = False,
 ) -> None:
-    """List the tasks."""
+    """List the tasks, their languages and their rows."""
     from adaptstilts.cli.progress import holding_lines, task_lines
 
-    for line in holding_lines(open_workspace(store, data_root, offline, create=False)) if rows else task_lines():
+    for line in holding_lines(places.open(create=False)) if rows else task_lines():
         typer.echo(line)
 
 
-@app.command()
-def methods(debug: Debug = False) -> None:
-    """List the methods with their settings."""
+def methods() -> None:
+    """List the methods with their settings and defaults."""
     from adaptstilts.cli.progress import method_lines
 
     for line in method_lines():
         typer.echo(line)
 
 
-@app.command()
-def verify(store: StoreOption = DEFAULT_STORE, debug: Debug = False) -> None:
-    """Check every entry of a store against its sha256 sums; exit code 4 when one is damaged."""
+def verify(store: StoreOption = DEFAULT_STORE) -> None:
+    """Check every entry of a store against its checksums.
+
+    Damaged entries are set aside, and the exit code is 4.
+    """
+    from adaptstilts.io.wording import counted
     from adaptstilts.store.store import Store
 
-    found = list(Store.open_existing(store).verify())
-    damaged = [(key, problem) for key, problem in found if problem]
+    checked = list(Store.open_existing(store).verify())
+    damaged = [(key, problem) for key, problem in checked if problem]
     for key, problem in damaged:
         typer.echo(f"{key[:12]} damaged: {problem}", err=True)
-    typer.echo(f"{len(found) - len(damaged)} of {len(found)} entries verified")
+    typer.echo(f"{len(checked) - len(damaged)} of {counted(len(checked), 'entry', 'entries')} verified")
     if damaged:
-        raise errors.ArtifactError(f"{len(damaged)} entries were damaged; the next `adaptstilts run` makes them anew")
+        entries = counted(len(damaged), "damaged entry", "damaged entries")
+        raise errors.ArtifactError(f"{store}: {entries} set aside; the next `adaptstilts run` computes them again")
 
 
-@app.command()
 def gc(
     store: StoreOption = DEFAULT_STORE,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
-    debug: Debug = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False,
 ) -> None:
-    """List what a store no longer needs (leftovers of killed runs); remove it with --yes."""
+    """List or remove what a store no longer needs.
+
+    That is what killed runs left behind, and caches that would be computed again.
+    """
     import shutil
 
     from adaptstilts.store.store import Store
 
     for path in Store.open_existing(store).garbage():
         typer.echo(f"{'removed' if yes else 'would remove'} {path}")
-        if yes:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if yes and path.is_dir():
+            shutil.rmtree(path)
+        elif yes:
+            path.unlink(missing_ok=True)
 
 
-@app.command()
-def doctor(store: StoreOption = DEFAULT_STORE, debug: Debug = False) -> None:
-    """Show what this installation has: versions, device, precision, search backend, disk."""
+def doctor(store: StoreOption = DEFAULT_STORE) -> None:
+    """Show versions, device, search backend and disk space."""
     from adaptstilts.cli.progress import doctor_lines
 
     for line in doctor_lines(store):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from adaptstilts.cli.app import DEFAULT_STORE, BackendOption, Debug, Offline, StoreOption, app, open_workspace, stopping
+from adaptstilts.cli.options import (
+    DEFAULT_STORE,
+    BackendOption,
+    DeviceOption,
+    OfflineOption,
+    StoreOption,
+    open_workspace,
+)
 
 
-@app.command()
 def mine(
     foreign: Annotated[Path, typer.Argument(help="Text, UTF-8, one sentence a line.", show_default=False)],
     english: Annotated[Path, typer.Argument(help="The same in another language.", show_default=False)],
@@ -38,11 +48,13 @@ def mine(
     backend: BackendOption = "auto",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
-    offline: Offline = False,
-    debug: Debug = False,
-    device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    offline: OfflineOption = False,
+    device: DeviceOption = None,
 ) -> None:
-    """Mine translations from two text files. Continues where it was interrupted."""
+    """Mine translations from two text files.
+
+    The same command continues where it was interrupted.
+    """
     from adaptstilts.cli.progress import Progress
     from adaptstilts.io.wording import counted
     from adaptstilts.retrieval.mine import MiningSettings
@@ -64,7 +76,7 @@ def mine(
         backend=backend,
     )
     workspace = open_workspace(store, None, offline)
-    with stopping(), Progress() as progress:
+    with _interrupted_by_sigterm(), Progress() as progress:
         result = mine_files(
             foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
@@ -76,3 +88,20 @@ def mine(
         typer.echo(f"index {index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
     run = f"layer {result.layer}, {result.precision}, {result.seconds:.1f} s"
     typer.echo(f"{out}: {result.pairs} of {counted(result.candidates, 'pair')}, {run}")
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C within the block, so that leases are released."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

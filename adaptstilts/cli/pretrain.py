@@ -1,4 +1,4 @@
-"""The verb that makes encoders."""
+"""The verb that pretrains encoders."""
 
 from __future__ import annotations
 
@@ -7,52 +7,45 @@ from typing import Annotated
 
 import typer
 
-from adaptstilts.cli.app import (
-    DEFAULT_STORE,
-    Debug,
-    Offline,
-    Overrides,
-    RootOption,
-    StoreOption,
-    TrackOption,
-    app,
-    open_workspace,
-)
+from adaptstilts.cli.options import CheckpointOption, DeviceOption, OverridesArgument, TrackOption, WorkspaceOptions
 
 
-@app.command()
 def pretrain(
+    places: WorkspaceOptions,
     config: Annotated[Path, typer.Argument(help="Pretraining file (YAML).", show_default=False)],
-    overrides: Overrides = None,
-    only: Annotated[list[str] | None, typer.Option(help="Only this encoder; may be repeated.")] = None,
+    overrides: OverridesArgument = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this encoder of the file. May be repeated.", show_default="all")
+    ] = None,
     export: Annotated[
-        Path | None, typer.Option(help="Folder that gets one folder for each encoder: half-precision weights, card.")
+        Path | None,
+        typer.Option(
+            help="Folder to export to: a folder per encoder with half-precision weights and a card.",
+            show_default="no export",
+        ),
     ] = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-    checkpoint_every: Annotated[
-        int | None, typer.Option(help="Steps between checkpoints; one every two minutes when not given.", min=1)
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    checkpoint_every: CheckpointOption = None,
+    device: DeviceOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Make small multilingual encoders from aligned text: tokenizer, starting vectors, training."""
-    from adaptstilts import run as runner
+    """Pretrain small multilingual encoders on aligned text.
+
+    Trains a tokenizer, computes initial token vectors and trains the encoders of a pretraining file.
+    """
     from adaptstilts.cli.progress import Progress, pretrain_lines
     from adaptstilts.pretrain import recipe as recipes
+    from adaptstilts.run import run_plan
     from adaptstilts.runtime.loggers import select
 
     loggers = select(track or ())
-    workspace = open_workspace(store, data_root, offline)
-    found = recipes.expand(recipes.load(config, overrides or ()), workspace, only or ())
+    workspace = places.open()
+    plan = recipes.expand(recipes.load(config, overrides or ()), workspace, only or ())
     with Progress() as progress:
-        runner.run_plan(found, workspace, progress, checkpoint_every, device, loggers)
-    for line in pretrain_lines(found, workspace.store):
+        run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
+    for line in pretrain_lines(plan, workspace.store):
         typer.echo(line)
     if export is not None:
-        from adaptstilts.pretrain.export import export as write
+        from adaptstilts.pretrain.export import export as write_encoders
 
-        for path in write(found, workspace.store, export):
+        for path in write_encoders(plan, workspace.store, export):
             typer.echo(f"written: {path}")

@@ -8,23 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adaptstilts.cli.app import (
-    DEFAULT_STORE,
-    BackendOption,
-    Debug,
-    Offline,
-    RootOption,
-    StoreOption,
-    app,
-    open_workspace,
-)
+from adaptstilts.cli.options import BackendOption, DeviceOption, WorkspaceOptions
 
 if TYPE_CHECKING:
     from adaptstilts.study import Retrieve
 
 
-@app.command()
 def retrieve(
+    places: WorkspaceOptions,
     model: Annotated[str, typer.Option(help="builtin:NAME, a folder, or a hub id.")],
     task: Annotated[list[str], typer.Option(help="Retrieval tasks, with commas between them; may be repeated.")],
     adapter: Annotated[
@@ -51,13 +42,12 @@ def retrieve(
     batch_tokens: Annotated[int | None, typer.Option(help="Padded tokens of a batch.", min=64)] = None,
     backend: BackendOption = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file that gets every number.")] = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-    device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    device: DeviceOption = None,
 ) -> None:
-    """Search translations with a model and adapters, layer by layer. Nothing is trained, nothing is done twice."""
+    """Search translations with a model and adapters.
+
+    Every layer can be searched. Nothing is trained, and nothing is computed twice.
+    """
     from adaptstilts import run as runner
     from adaptstilts.cli.progress import Progress
     from adaptstilts.io.files import replacing, resolve_output
@@ -65,7 +55,7 @@ def retrieve(
     from adaptstilts.study import Retrieve
 
     place = out and resolve_output(out)
-    workspace = open_workspace(store, data_root, offline)
+    workspace = places.open()
     settings = Retrieve(
         layer=layer,
         layers=_layers(layers),

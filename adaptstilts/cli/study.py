@@ -1,122 +1,105 @@
-"""Verbs on a study: run, plan, status, results, swap."""
+"""Verbs on a study: run, plan, status, results, swap, choose."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptstilts.cli.app import (
-    DEFAULT_STORE,
-    Config,
-    Debug,
-    Offline,
-    Overrides,
-    RootOption,
-    StoreOption,
+from adaptstilts.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    FormatOption,
+    MethodOption,
+    StudyOptions,
     TrackOption,
-    app,
-    open_existing,
-    open_plan,
-    open_workspace,
-    print_results,
+    TrainedOnOption,
 )
 
-FORMAT_HELP = "md, csv, latex, json, or a format of a plug-in. Default: by the ending of --out, else md."
+if TYPE_CHECKING:
+    from adaptstilts.plan.expand import Plan
+    from adaptstilts.workspace import Workspace
 
 
-@app.command()
 def run(
-    config: Config,
-    overrides: Overrides = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-    checkpoint_every: Annotated[
-        int | None, typer.Option(help="Training steps between checkpoints; once a minute when not given.", min=1)
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device; the GPU where there is one.")] = None,
+    study: StudyOptions,
+    checkpoint_every: CheckpointOption = None,
+    device: DeviceOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Run a study: what is done is skipped, what was begun continues. Ends with the results."""
-    from adaptstilts import run as runner
+    """Run a study and print its results.
+
+    Finished phases are skipped; an interrupted one continues from its last checkpoint.
+    """
     from adaptstilts.cli.progress import Progress
+    from adaptstilts.io.wording import counted
+    from adaptstilts.run import run_plan
     from adaptstilts.runtime.loggers import select
 
     loggers = select(track or ())
-    workspace, plan = open_plan(config, overrides, store, data_root, offline)
+    workspace, plan = study.plan()
     missing = len(plan.missing(workspace.store))
-    typer.echo(f"{plan.study.name}: {len(plan.phases)} phases, {missing} to do, store {workspace.store.folder}")
+    phases = counted(len(plan.phases), "phase")
+    typer.echo(f"{plan.study.name}: {phases}, {missing} to do, store {workspace.store.folder}")
     with Progress() as progress:
-        outcome = runner.run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
-    typer.echo(f"{len(outcome.done)} phases done now, {len(outcome.skipped)} were done before\n")
-    print_results(plan, workspace)
+        outcome = run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
+    typer.echo(f"{counted(len(outcome.done), 'phase')} done now, {len(outcome.skipped)} done before\n")
+    _print_results(plan, workspace)
 
 
-@app.command()
 def plan(
-    config: Config,
-    overrides: Overrides = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-    every: Annotated[bool, typer.Option("--all", help="List evaluate and retrieve phases too.")] = False,
+    study: StudyOptions,
+    every: Annotated[bool, typer.Option("--all", help="List every phase, not only those that train.")] = False,
     gflops: Annotated[
-        float | None, typer.Option(help="Speed to reckon with; else what finished phases had.", min=1e-3)
+        float | None,
+        typer.Option(help="Speed to estimate times with, in GFLOP/s.", min=1e-3, show_default="as measured"),
     ] = None,
     outline: Annotated[
-        bool, typer.Option("--outline", help="Without data and weights: sizes as published, and nothing is fetched.")
+        bool,
+        typer.Option(
+            "--outline",
+            help="Plan from published sizes, without data and weights; nothing is fetched.",
+        ),
     ] = False,
 ) -> None:
-    """Show what a study would do and cost, before anything is spent."""
+    """Show the phases of a study and what they would cost."""
     from adaptstilts.cli.progress import plan_lines
 
-    workspace, found = open_plan(config, overrides, store, data_root, offline, "outline" if outline else "preview")
+    workspace, found = study.plan("outline" if outline else "preview")
     for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
         typer.echo(line)
 
 
-@app.command()
-def status(
-    config: Config,
-    overrides: Overrides = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-) -> None:
-    """Show how far a study is: done, running, begun, missing."""
+def status(study: StudyOptions) -> None:
+    """Show which phases of a study are done."""
     from adaptstilts.cli.progress import status_lines
 
-    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
+    workspace, found = study.plan("existing")
     for line in status_lines(found, workspace.store):
         typer.echo(line)
 
 
-@app.command()
 def results(
-    config: Config,
-    overrides: Overrides = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
-    form: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
+    study: StudyOptions,
+    form: FormatOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; its ending chooses the format. Default: print to the terminal.")
+        Path | None,
+        typer.Option(help="File to write; its ending chooses the format.", show_default="print to the terminal"),
     ] = None,
 ) -> None:
-    """Print the scores, costs, differences and swap tables of a study."""
+    """Print the result tables of a study.
+
+    Scores per target with differences and 95 % intervals, benchmark means, costs, and matrices of swapped adapters.
+    """
     from adaptstilts.io.files import replacing, resolve_output
     from adaptstilts.reports import formats, records, tables
 
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
-    workspace, found = open_plan(config, overrides, store, data_root, offline, "existing")
-    text = table_format.render(tables.document(records.records(found, workspace.store), found.study.name))
+    workspace, plan = study.plan("existing")
+    document = tables.document(records.records(plan, workspace.store), plan.study.name)
+    text = table_format.render(document)
     if place is None:
         typer.echo(text, nl=False)
     else:
@@ -124,64 +107,67 @@ def results(
             file.write(text)
 
 
-@app.command()
 def swap(
-    config: Config,
-    overrides: Overrides = None,
-    target: Annotated[str | None, typer.Option(help="Only this target task.")] = None,
-    method: Annotated[str | None, typer.Option(help="Only this method.")] = None,
-    trained_on: Annotated[str | None, typer.Option(help="Only targets trained on this intermediate task.")] = None,
+    study: StudyOptions,
+    target: Annotated[str | None, typer.Option(help="Only this target task.", show_default="all")] = None,
+    method: MethodOption = None,
+    trained_on: TrainedOnOption = None,
     over: Annotated[
         list[str] | None,
         typer.Option(
-            help="Intermediate task, `none`, folder of an entry, or folder or hub id of an adapter; may be repeated."
+            help="What to swap in: an intermediate task, none, a folder of an entry, or a folder or hub id of an"
+            " adapter. May be repeated.",
+            show_default="every other intermediate",
         ),
     ] = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
 ) -> None:
-    """Evaluate trained targets over other intermediate adapters. Nothing is trained."""
-    from adaptstilts import run as runner
-    from adaptstilts import study as configs
-    from adaptstilts.cli.progress import Progress
-    from adaptstilts.plan import swap as swapping
+    """Evaluate trained targets over other intermediates.
 
-    workspace = open_existing(store, data_root, offline)
-    study = configs.load(config, overrides or ())
-    found = swapping.swap(study, workspace, target, method, trained_on, over or ())
+    Nothing is trained: only the intermediate adapter below a trained target is exchanged.
+    """
+    from adaptstilts.cli.progress import Progress
+    from adaptstilts.io.wording import counted
+    from adaptstilts.plan.swap import swap as swap_plan
+    from adaptstilts.run import run_plan
+
+    workspace = study.open_existing()
+    plan = swap_plan(study.load(), workspace, target, method, trained_on, over or ())
     with Progress() as progress:
-        outcome = runner.run_plan(found, workspace, progress)
-    done = [found.phases[key].kind for key in outcome.done]
-    told = f"0 training phases, {done.count('evaluate')} evaluate phases done now, {len(outcome.skipped)} before"
-    typer.echo(told + (f", {done.count('import')} adapters imported\n" if "import" in done else "\n"))
-    print_results(found, workspace)
+        outcome = run_plan(plan, workspace, progress)
+    done = [plan.phases[key].kind for key in outcome.done]
+    evaluated = counted(done.count("evaluate"), "evaluate phase")
+    line = f"0 training phases, {evaluated} done now, {len(outcome.skipped)} done before"
+    if "import" in done:
+        line += f", {counted(done.count('import'), 'adapter')} imported"
+    typer.echo(f"{line}\n")
+    _print_results(plan, workspace)
 
 
-@app.command()
 def choose(
-    config: Config,
-    target: Annotated[str, typer.Option(help="Trained target task of the study.")],
-    overrides: Overrides = None,
-    method: Annotated[str | None, typer.Option(help="Only this method.")] = None,
-    rows: Annotated[int, typer.Option(help="Training rows of each task that predictors look at.", min=16)] = 512,
-    form: Annotated[str | None, typer.Option("--format", help=FORMAT_HELP)] = None,
-    store: StoreOption = DEFAULT_STORE,
-    data_root: RootOption = None,
-    offline: Offline = False,
-    debug: Debug = False,
+    study: StudyOptions,
+    target: Annotated[str, typer.Option(help="Target task of the study; one that is trained.", show_default=False)],
+    method: MethodOption = None,
+    rows: Annotated[int, typer.Option(help="Training rows of each task that the predictors read.", min=16)] = 512,
+    form: FormatOption = None,
 ) -> None:
-    """Rank a study's intermediates for a target by cheap predictors, before the target is trained on them."""
-    from adaptstilts import study as configs
+    """Rank the intermediate tasks of a study for a target.
+
+    Cheap predictors judge every intermediate task of the study; where the study has trained the target already, its
+    scores judge the predictors.
+    """
     from adaptstilts.cli.progress import Progress
-    from adaptstilts.reports import choose as choosing
+    from adaptstilts.reports import choose as predictors
     from adaptstilts.reports import formats
     from adaptstilts.reports.tables import rankings
 
     table_format = formats.for_output(form)
-    workspace = open_workspace(store, data_root, offline)
-    study = configs.load(config, overrides or ())
+    workspace = study.open()
     with Progress() as progress:
-        ranked = choosing.choose(study, workspace, target, method, rows, progress)
+        ranked = predictors.choose(study.load(), workspace, target, method, rows, progress)
     typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)
+
+
+def _print_results(plan: Plan, workspace: Workspace) -> None:
+    from adaptstilts.reports import formats, records, tables
+
+    typer.echo(tables.render(records.records(plan, workspace.store), formats.DEFAULT, plan.study.name), nl=False)

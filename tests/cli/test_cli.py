@@ -157,7 +157,7 @@ def test_swap_over_an_entry_of_another_store(
     assert call("swap", config, "--trained-on", "none", "--over", mnli.folder, *options) == 0
     told = capsys.readouterr().out
     assert f"mnli@{mnli.key[:8]}" in told
-    assert "0 training phases, 1 evaluate phases done now" in told
+    assert "0 training phases, 1 evaluate phase done now" in told
 
 
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,7 +142,7 @@ def test_export_then_score(
     assert call("export-predictions", config, "--out", out, "--labels", labels, "--method", "full", *options) == 0
     assert capsys.readouterr().out == (
         f"{out}: 4 files of xcopa, tatoeba\n{labels}: 4 files of xcopa, tatoeba\n"
-        "not tasks of XTREME, left out: sample_retrieval\n"
+        "left out, not tasks of XTREME: sample_retrieval\n"
     )
     assert call("score", out, "--labels", labels, "--format", "json") == 0
     scored = json.loads(capsys.readouterr().out)["benchmarks"]["XTREME-R"]["tasks"]

@@ -132,7 +132,7 @@ def test_verify_finds_a_flipped_bit(trained: tuple[Path, Path], tmp_path: Path) 
     content = bytearray(path.read_bytes())
     content[-1] ^= 128
     path.write_bytes(content)
-    one_line(adaptstilts("verify", "--store", store.folder), 4, "1 entries were damaged")
+    one_line(adaptstilts("verify", "--store", store.folder), 4, "1 damaged entry set aside")
 
 
 class Marker:

@@ -151,7 +151,7 @@ def test_the_command_line(
     assert "None were measured" in text
     assert call("swap", path, "--trained-on", "none", "--over", path.parent / "theirs", *options) == 0
     told = capsys.readouterr().out
-    assert "0 training phases, 1 evaluate phases done now, 1 before, 1 adapters imported" in told
+    assert "0 training phases, 1 evaluate phase done now, 1 done before, 1 adapter imported" in told
     assert call("swap", path, "--over", "no-such-thing", *options) == 2
     assert "nor a folder or hub id of an adapter" in capsys.readouterr().err
 

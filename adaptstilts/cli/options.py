@@ -1,0 +1,213 @@
+"""Options that several verbs share, each with one help text, and how they become a workspace and a plan.
+
+A verb is a plain function. Options that go together are a dataclass: a verb that has a parameter of such a type gets
+all its options, and :func:`with_shared_options` hands them over as one value.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from adaptstilts.plan.expand import Plan
+    from adaptstilts.study import Study
+    from adaptstilts.workspace import Workspace
+
+DEFAULT_STORE = Path("store")
+Mode = Literal["create", "existing", "preview", "outline"]
+
+
+def _check_backend(name: str) -> str:
+    """Return the name of a search backend.
+
+    Raises:
+        typer.BadParameter: no backend has it.
+    """
+    from adaptstilts import search
+
+    if reason := search.why_not_known(name):
+        raise typer.BadParameter(reason)
+    return name
+
+
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="ADAPTSTILTS_STORE", help="Folder with everything that was computed.")
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        envvar="ADAPTSTILTS_DATA_ROOT",
+        help="Local folder with the data sets, laid out like the Hugging Face hub.",
+        show_default="the hub itself",
+    ),
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Open no network connection.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="Torch device, such as cpu or cuda:1.", show_default="the GPU if there is one"),
+]
+CheckpointOption = Annotated[
+    int | None,
+    typer.Option(
+        "--checkpoint-every", help="Training steps between checkpoints.", min=1, show_default="one every minute"
+    ),
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        callback=_check_backend,
+        help="Search backend: auto (the fastest), numpy, faiss, faiss-float16, one-pass, or that of a plug-in. All give"
+        " the same results.",
+    ),
+]
+TrackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        help="Logger that also receives the training curves. May be repeated.",
+        show_default="log.jsonl alone",
+    ),
+]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format", help="md, csv, latex, json, or a format that a plug-in adds.", show_default="by --out, else md"
+    ),
+]
+MethodOption = Annotated[
+    str | None, typer.Option("--method", help="Only this method, by its kind or its label.", show_default="all")
+]
+TrainedOnOption = Annotated[
+    str | None,
+    typer.Option("--trained-on", help="Only targets that were trained on this intermediate task.", show_default="all"),
+]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Only this seed.", show_default="all")]
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Changes to keys of the file, as key.path=value.", show_default="the file as it is"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceOptions:
+    """Where a verb finds its store and its data."""
+
+    store: StoreOption = DEFAULT_STORE
+    data_root: RootOption = None
+    offline: OfflineOption = False
+
+    def open(self, create: bool = True) -> Workspace:
+        """Return the workspace; with ``create`` off a store that does not exist is not created."""
+        return open_workspace(self.store, self.data_root, self.offline, create)
+
+    def open_existing(self) -> Workspace:
+        """Return the workspace of a verb that reads a store.
+
+        Raises:
+            ConfigError: there is no store in the folder.
+        """
+        from adaptstilts.store.store import Store
+        from adaptstilts.workspace import Workspace
+
+        return Workspace(Store.open_existing(self.store), self.data_root, self.offline)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions(WorkspaceOptions):
+    """A study file, what is changed in it, and where it is run."""
+
+    config: Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
+    overrides: OverridesArgument = None
+
+    def load(self) -> Study:
+        """Return the study with its overrides applied."""
+        from adaptstilts import study
+
+        return study.load(self.config, self.overrides or ())
+
+    def plan(self, mode: Mode = "create") -> tuple[Workspace, Plan]:
+        """Return the workspace, and the plan of the study.
+
+        Args:
+            mode: ``create`` the store if it does not exist, require an ``existing`` one, write nothing unless it
+                exists (``preview``), or do without data and weights (``outline``).
+        """
+        from adaptstilts.plan.expand import expand
+
+        study = self.load()
+        workspace = self._workspace(mode)
+        return workspace, expand(study, workspace)
+
+    def _workspace(self, mode: Mode) -> Workspace:
+        from adaptstilts.plan.outline import Outline
+
+        if mode == "outline":
+            return Outline(self.store)
+        if mode == "existing":
+            return self.open_existing()
+        return self.open(create=mode == "create")
+
+
+def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:
+    """Return the workspace of a verb that has not all of :class:`WorkspaceOptions`.
+
+    Args:
+        store: folder of the store.
+        data_root: local folder with the data; None for the hub.
+        offline: open no network connection.
+        create: create the store if it does not exist.
+    """
+    from adaptstilts.workspace import Workspace
+
+    return Workspace(store, data_root, offline, create)
+
+
+def with_shared_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Return a verb as the command line calls it: groups of options spelled out, and ``--debug`` added.
+
+    Arguments come first, then the options of the verb itself, then those that it shares with others.
+    """
+    types = get_type_hints(verb, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in types.items() if is_dataclass(kind)}
+    own = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=types[name])
+        for name, parameter in inspect.signature(verb).parameters.items()
+        if name not in groups
+    ]
+    shared = [option for group in groups.values() for option in _options(group)]
+    shared.append(_parameter("debug", DebugOption, False))
+
+    @functools.wraps(verb)
+    def command(debug: bool, **values: Any) -> None:  # debug is for main(), which reports errors
+        for name, group in groups.items():
+            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+        verb(**values)
+
+    parameters = sorted([*own, *shared], key=lambda option: not _is_argument(option))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    return command
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    types = get_type_hints(group, include_extras=True)
+    signature = inspect.signature(group)
+    return [_parameter(name, types[name], option.default) for name, option in signature.parameters.items()]
+
+
+def _parameter(name: str, annotation: Any, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _is_argument(option: inspect.Parameter) -> bool:
+    return any(isinstance(part, typer.models.ArgumentInfo) for part in getattr(option.annotation, "__metadata__", ()))
