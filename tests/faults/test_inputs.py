@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -208,7 +209,7 @@ def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_r
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     told = [run.communicate(timeout=300) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], told
-    done = [int(out.split(" phases done now")[0].rpartition("\n")[2]) for out, _ in told]
+    done = [int(re.search(r"^(\d+) phases? done now", out, re.MULTILINE)[1]) for out, _ in told]  # type: ignore[index]
     assert sum(done) == 5
     assert all(problem is None for _, problem in Store(tmp_path / "s").verify())
 
