@@ -293,6 +293,8 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _T
         wanted = [code for code in every if code in asked]
     if not wanted:
         raise ConfigError(f"{task.name} has none of the languages {', '.join(sorted(asked))}")
+    if reason := task.why_not_evaluated(split, wanted):
+        raise ConfigError(reason)
     reads = {code: task.reads(split, languages.resolve(code)) for code in wanted}
     own = {code: [source for name, source in held.items() if name != POOL] for code, held in reads.items()}
     missing = [code for code, held in own.items() if not any(map(workspace.sources.find, held))]

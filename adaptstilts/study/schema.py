@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, ValidationError
 
 from adaptstilts import tasks
+from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
-
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
-REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
+from adaptstilts.tasks.base import NAME as NAME
+from adaptstilts.tasks.base import REPO as REPO
 
 
 class Mixture(StrictModel):
@@ -210,11 +210,26 @@ class Study(StrictModel):
 
 
 def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
-    """The settings of one training phase: task defaults, then study, method and part, the last one winning."""
-    defaults = tasks.get(task).training_defaults if task else {}
+    """Return the settings of one training phase: task defaults, then study, method and part, the last one winning.
+
+    Raises:
+        ConfigError: the defaults that the task declares are no training settings.
+    """
+    defaults = _task_defaults(task) if task else {}
     merged = {**defaults, **study.train, **arm.train, **part.train}
     settings = Train.model_validate(merged)
     return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})
+
+
+def _task_defaults(name: str) -> dict[str, Any]:
+    defaults = dict(tasks.get(name).training_defaults)
+    try:
+        Train.model_validate(defaults)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"task {name!r}: defaults: {key}: {first['msg'].lower()}, found {first['input']!r}") from None
+    return defaults
 
 
 def evaluate_settings(study: Study, part: Part) -> Evaluate:

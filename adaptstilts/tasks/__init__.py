@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adaptstilts.registry import Registry
+from adaptstilts.tasks import declaration
 from adaptstilts.tasks.base import Source, Task
 
 __all__ = ["REGISTRY", "Source", "Task", "add", "get", "known"]
@@ -20,6 +21,28 @@ REGISTRY: Registry[Task] = Registry(
     package=__name__,
     hint="`adaptstilts tasks` lists them",
 )
-add = REGISTRY.add
-get = REGISTRY.get
 known = REGISTRY.known
+_checked: dict[str, Task] = {}
+
+
+def add(task: Task) -> None:
+    """Make a task known for the rest of this process.
+
+    Raises:
+        ConfigError: its declaration has a mistake; one line for each.
+    """
+    declaration.check(task, known(), complete=False)
+    REGISTRY.add(task)
+
+
+def get(name: str) -> Task:
+    """Return the task of a name.
+
+    Raises:
+        ConfigError: there is none, or its declaration has a mistake.
+    """
+    task = REGISTRY.get(name)
+    if _checked.get(name) is not task:
+        declaration.check(task, known())
+        _checked[name] = task
+    return task

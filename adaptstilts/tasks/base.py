@@ -13,7 +13,11 @@ from adaptstilts.tasks import kind_specs
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Any]
+Format = Literal["parquet", "tsv", "text", "jsonl", "squad", "parallel"]
+Answers = Literal["squad", "mlqa"]
 POOL = "pool"  # name, in content keys, of the candidates that all languages share
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"  # of a task, a study or an adapter
+REPO = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 NOT_STATED = "not stated"
 
 
@@ -59,7 +63,7 @@ class Source:
     where: tuple[str, str] | None = None
     revision: str | None = None
     more: tuple[Source, ...] = ()
-    format: Literal["parquet", "tsv", "text", "jsonl", "squad", "parallel"] = "parquet"
+    format: Format = "parquet"
 
     def at(self, language: Language, row_set: str = "") -> Source:
         """Return this source with its placeholders replaced.
@@ -142,7 +146,7 @@ class Task:
     pool: Source | None = None
     sets: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-    answers: Literal["squad", "mlqa"] = "squad"
+    answers: Answers = "squad"
     unanswerable: bool = False
     query_length: int | None = None
     open_labels: bool = False
@@ -241,6 +245,21 @@ class Task:
         if self.pool and split == "test":
             sources[POOL] = self.pool
         return sources
+
+    def why_not_evaluated(self, split: str, codes: Iterable[str]) -> str | None:
+        """Return why a split cannot give scores in some languages; None if it can.
+
+        Args:
+            split: ``dev`` or ``test``.
+            codes: codes of the languages.
+        """
+        if split != "dev" or self.dev is None or self.sets:
+            return None
+        english = self.fill(self.dev)
+        others = [code for code in codes if code != "en" and self.fill(self.dev, code) == english]
+        if not others:
+            return None
+        return f"{self.name}: its dev rows are English only, not {', '.join(others)}; evaluate its test split instead"
 
 
 def _codes(declared: Any, spellings: dict[str, str]) -> Any:

@@ -13,7 +13,7 @@ Specs come from this module, from entry points of the group ``adaptstilts.kinds`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,9 @@ class KindSpec:
         implementation: ``module:attribute`` of the kind's object, or of a class that takes no arguments.
         headline: metrics whose mean is a task's score, unless the task names others.
         metrics: every metric that the kind may compute; empty to allow any name in ``Task.metrics``.
+        metrics_of: returns the metrics of one task, if they depend on its declaration.
         fields: fields of an example that a task's columns must give.
+        optional: fields that the columns may give as well; None to allow any.
         row_sets: fields by row set, for kinds whose splits are several tables; empty where a split is one table.
         label_field: the field that holds a label, or a list of labels, of the task; None where there is none.
         named_labels: whether a task must declare its labels, or take those of its rows (``open_labels``).
@@ -40,6 +42,7 @@ class KindSpec:
             never trained (their object is a ``Searchable``); all others are (a ``Trainable``).
         shares_pool: whether the languages of an evaluation are scored together, their queries against one pool of
             candidates (the object is a ``PoolRanker``).
+        declared: whether tasks of this kind are declared; False for text that a study names.
         defaults: training settings that differ from the package's, before those of the task.
     """
 
@@ -47,12 +50,15 @@ class KindSpec:
     implementation: str
     headline: tuple[str, ...]
     metrics: tuple[str, ...] = ()
+    metrics_of: Callable[[Task], tuple[str, ...]] | None = None
     fields: tuple[str, ...] = ()
+    optional: tuple[str, ...] | None = None
     row_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     label_field: str | None = None
     named_labels: bool = False
     searches: bool = False
     shares_pool: bool = False
+    declared: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -65,13 +71,9 @@ class KindSpec:
 
     def problems(self, task: Task) -> list[str]:
         """Return what is wrong with a task's declaration; empty if it can be used."""
-        problems = []
-        missing = [name for name in self.required_fields if name not in task.columns]
-        if missing:
-            problems.append(f"columns: the kind {self.name} needs {', '.join(missing)} as well")
-        unknown = [name for name in task.metrics if self.metrics and name not in self.metrics]
-        if unknown:
-            problems.append(f"metrics: {unknown[0]!r} is unknown; the kind {self.name} has {', '.join(self.metrics)}")
+        problems = [*self._column_problems(task), *self._metric_problems(task)]
+        if not self.declared:
+            problems.append(f"kind: tasks of the kind {self.name} are not declared; a study names their text")
         if self.named_labels and not task.labels and not task.open_labels:
             problems.append("labels: expected the names of the labels, or open_labels=True to take those of the rows")
         if set(task.sets) != set(self.row_sets):
@@ -79,13 +81,44 @@ class KindSpec:
             problems.append(f"sets: the row sets of the kind {self.name} are {expected}")
         return problems
 
+    def _column_problems(self, task: Task) -> Iterator[str]:
+        required, optional = self.required_fields, self.optional
+        missing = [name for name in required if name not in task.columns]
+        if missing:
+            yield f"columns: the kind {self.name} needs {', '.join(missing)} as well"
+        unknown = [name for name in task.columns if optional is not None and name not in (*required, *optional)]
+        if unknown:
+            fields = ", ".join((*required, *(optional or ())))
+            yield f"columns: {unknown[0]!r} is not a field of the kind {self.name}, which has {fields}"
+
+    def _metric_problems(self, task: Task) -> Iterator[str]:
+        unknown = [name for name in task.metrics if self.metrics and name not in self.metrics]
+        if unknown:
+            yield f"metrics: {unknown[0]!r} is unknown; the kind {self.name} has {', '.join(self.metrics)}"
+            return
+        computed = self.metrics_of(task) if self.metrics_of else ()
+        absent = [name for name in task.metrics or self.headline if computed and name not in computed]
+        if absent:
+            yield f"metrics: {absent[0]!r} is not computed for this task, which has {', '.join(computed)}"
+
+
+def _of_classification(task: Task) -> tuple[str, ...]:
+    return ("accuracy", "f1", "matthews") if len(task.labels) == 2 else ("accuracy",)
+
+
+def _of_mining(task: Task) -> tuple[str, ...]:
+    names = ("f1", "precision", "recall")
+    return names if task.dev is not None else tuple(f"oracle_{name}" for name in names)
+
 
 CLASSIFICATION = KindSpec(
     "classification",
     "adaptstilts.kinds.classification:KIND",
     headline=("accuracy",),
     metrics=("accuracy", "f1", "matthews"),
+    metrics_of=_of_classification,
     fields=("text_a", "label"),
+    optional=("text_b",),
     label_field="label",
     named_labels=True,
 )
@@ -95,6 +128,7 @@ REGRESSION = KindSpec(
     headline=("pearson", "spearman"),
     metrics=("pearson", "spearman"),
     fields=("text_a", "label"),
+    optional=("text_b",),
     label_field="label",
 )
 CHOICE = KindSpec(
@@ -103,6 +137,7 @@ CHOICE = KindSpec(
     headline=("accuracy",),
     metrics=("accuracy",),
     fields=("context", "choices", "label"),
+    optional=(),
     label_field="label",
 )
 TAGGING = KindSpec(
@@ -111,6 +146,7 @@ TAGGING = KindSpec(
     headline=("f1",),
     metrics=("f1", "token_accuracy"),
     fields=("tokens", "tags"),
+    optional=(),
     label_field="tags",
     named_labels=True,
 )
@@ -120,6 +156,7 @@ SPAN = KindSpec(
     headline=("f1", "exact_match"),
     metrics=("f1", "exact_match"),
     fields=("id", "question", "context", "answers"),
+    optional=(),
 )
 BITEXT = KindSpec(
     "bitext",
@@ -127,6 +164,7 @@ BITEXT = KindSpec(
     headline=("accuracy",),
     metrics=("accuracy", "xsim"),
     fields=("foreign", "english"),
+    optional=(),
     searches=True,
 )
 MINING = KindSpec(
@@ -134,6 +172,8 @@ MINING = KindSpec(
     "adaptstilts.kinds.mining:KIND",
     headline=("f1",),
     metrics=("f1", "precision", "recall", "oracle_f1", "oracle_precision", "oracle_recall"),
+    metrics_of=_of_mining,
+    optional=(),
     row_sets={"foreign": ("id", "text"), "english": ("id", "text"), "gold": ("foreign", "english")},
     searches=True,
 )
@@ -143,6 +183,7 @@ RANKING = KindSpec(
     headline=("map",),
     metrics=("map",),
     fields=("id", "query", "candidate", "text"),
+    optional=("context",),
     shares_pool=True,
 )
 MASKED = KindSpec(
@@ -151,6 +192,7 @@ MASKED = KindSpec(
     headline=("accuracy",),
     metrics=("accuracy",),
     fields=("text",),
+    declared=False,
 )
 
 

@@ -148,7 +148,7 @@ def test_an_unknown_task_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["absent", "os", "../x", "base.__class__", ""])
 def test_an_unknown_kind(name: str) -> None:
-    with pytest.raises(ConfigError, match="unknown task kind"):
+    with pytest.raises(ConfigError, match="unknown kind"):
         kinds.get(name)
 
 
@@ -159,7 +159,8 @@ def test_declarations_cannot_be_changed() -> None:
 
 def test_a_task_from_outside_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.REGISTRY, "_added", {})
-    mine = dataclasses.replace(tasks.get("mnli"), name="mine", languages=("en", "de"))
+    test = Source("someone/mine", "{code}", "test")
+    mine = dataclasses.replace(tasks.get("mnli"), name="mine", languages=("en", "de"), test=test)
     tasks.add(mine)
     assert tasks.get("mine") is mine
     study = config.parse("name: a\nmodel: m\nintermediates: [mine]\ntargets: [mine]\nmethod: lora\n")
