@@ -18,7 +18,10 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.study import (
     NAME,
     REPO,
+    Origin,
+    Place,
     Precision,
+    Problems,
     StrictModel,
     as_tuples,
     explain,
@@ -34,7 +37,7 @@ LARGEST_VOCABULARY = 60_000
 EXCLUDED = "exclude {}"
 
 
-class Place(StrictModel):
+class SplitPlace(StrictModel):
     """One split of a repository, as in a task's declaration."""
 
     repo: str = Field(pattern=REPO)
@@ -46,7 +49,7 @@ class Without(StrictModel):
     """Rows to leave out: those whose ``column`` holds a value of the same column of another split."""
 
     column: str
-    of: Place
+    of: SplitPlace
 
 
 class Text(StrictModel):
@@ -349,22 +352,18 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         ConfigError: names file, line and key of every mistake found.
     """
     document = yaml.parse(read_text(path, "pretraining"), str(path))
+    origin, problems = Origin(str(path), document.lines), Problems()
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}")
     for override in overrides:
-        override_key(data, *split_override(override), override, Recipe.model_fields)
-    problems: list[str] = []
-
-    def note(at: yaml.Path, message: str) -> None:
-        line = document.line(at)
-        problems.append(f"{path}:{line}: {'.'.join(map(str, at))}: {message}" if line else f"{path}: {message}")
-
+        keys = override_key(data, *split_override(override), override, Recipe.model_fields)
+        origin.overrides.append((keys, override))
     try:
         return Recipe.model_validate(as_tuples(data))
     except ValidationError as error:
-        explain(error, Recipe, (), note)
-    raise ConfigError("\n".join(problems))
+        explain(error, Recipe, Place(origin), problems)
+    raise ConfigError("\n".join(problems.lines()))
 
 
 def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> PretrainPlan:

@@ -1,10 +1,10 @@
 """What a study file says: pydantic models, read from strict YAML, with dotted overrides from the command line."""
 
-from adaptstilts.study.loading import as_tuples, explain, load, parse, read_text
-from adaptstilts.study.overrides import near, override_key, split_override
+from adaptstilts.study.loading import Draft, as_tuples, draft, load, parse, read_text
+from adaptstilts.study.messages import explain, near
+from adaptstilts.study.overrides import override_key, split_override
+from adaptstilts.study.places import FollowUp, Origin, Place, Problems, StudyError
 from adaptstilts.study.schema import (
-    NAME,
-    REPO,
     Arm,
     Chain,
     Composition,
@@ -29,6 +29,7 @@ from adaptstilts.study.settings import (
     StrictModel,
     Train,
 )
+from adaptstilts.tasks.base import NAME, REPO
 
 __all__ = [
     "NAME",
@@ -36,23 +37,30 @@ __all__ = [
     "Arm",
     "Chain",
     "Composition",
+    "Draft",
     "Evaluate",
+    "FollowUp",
     "Foresee",
     "LanguageAdapters",
     "Margin",
     "Masked",
     "Merge",
     "Mixture",
+    "Origin",
     "Part",
+    "Place",
     "Pooling",
     "Precision",
+    "Problems",
     "Retrieval",
     "Retrieve",
     "StrictModel",
     "Study",
+    "StudyError",
     "TextSource",
     "Train",
     "as_tuples",
+    "draft",
     "evaluate_settings",
     "explain",
     "load",

@@ -1,255 +1,94 @@
-"""Study files: strict YAML with overrides, every mistake told at once, with file, line and key."""
+"""Study files: strict YAML with overrides; every mistake is reported at once, with file, line and key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from adaptstilts import methods, tasks
+from adaptstilts import methods
 from adaptstilts.errors import ConfigError
 from adaptstilts.io import yaml
-from adaptstilts.methods import Method
-from adaptstilts.study.overrides import near, override_key, place, split_override
+from adaptstilts.methods.full import Full
+from adaptstilts.study.messages import explain, near, shown
+from adaptstilts.study.overrides import override_key, set_value, split_override
+from adaptstilts.study.parts import check_parts
+from adaptstilts.study.places import Keys, Origin, Place, Problems
 from adaptstilts.study.schema import Arm, Study
-from adaptstilts.study.settings import Evaluate, StrictModel, Train
+from adaptstilts.study.settings import StrictModel
+
+_SECTIONS = ("intermediates", "targets", "methods", "compositions")
+_WHOLE_MEMBER = ("task", "kind", "mixture", "chain", "merge", "masked", "adapter")  # a member is nothing without these
+_STAND_INS = {"name": "study", "model": "unknown"}
+_ANY_METHOD = Full()  # stands in for a wrong method, so that the rest is still checked
+
+
+@dataclass
+class Draft:
+    """A study file as far as it can be read.
+
+    Attributes:
+        study: all that is right in the file; None if that is too little.
+        problems: all that is wrong in it.
+        incomplete: the keys at the top of the file under which something is wrong.
+    """
+
+    study: Study | None
+    problems: Problems
+    incomplete: frozenset[str] = frozenset()
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
-    """Read a study file and apply ``key.path=value`` overrides.
+    """Read a study file.
+
+    Args:
+        path: a YAML file.
+        overrides: ``key.path=value``, applied in order.
 
     Raises:
-        ConfigError: names file, line and key of *every* mistake found, with a suggestion where one is near.
+        ConfigError: file, line and key of *every* wrong key and value, with a suggestion if a known word is near.
     """
-    return parse(read_text(path, "study"), str(path), overrides)
-
-
-def read_text(path: str | Path, what: str) -> str:
-    """The text of a config file.
-
-    Raises:
-        ConfigError: it is not there, or not UTF-8.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such {what} file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    return _finish(draft(path, overrides))
 
 
 def parse(text: str, name: str = "study", overrides: Sequence[str] = ()) -> Study:
     """Read a study from text; see :func:`load`."""
-    document = yaml.parse(text, name)
-    if not isinstance(document.data, dict):
-        raise ConfigError(f"{name}: expected a mapping with the keys of a study, found {_kind(document.data)}")
-    data = _lists(document.data)
-    for override in overrides:
-        _apply(data, override)
-    return _study(data, document, name)
+    return _finish(_Reader(text, name, overrides).read())
 
 
-def _lists(data: dict[str, Any]) -> dict[str, Any]:
-    """The shorthands of a study file, written out: ``method: x``, bare task and method names."""
-    data = dict(data)
-    if "method" in data and "methods" not in data:
-        data["methods"] = [data.pop("method")]
-    for key in ("intermediates", "targets"):
-        if isinstance(data.get(key), list):
-            data[key] = [{"task": part} if isinstance(part, str) else part for part in data[key]]
-    if isinstance(data.get("methods"), list):
-        arms = [{"kind": arm} if isinstance(arm, str) else arm for arm in data["methods"]]
-        data["methods"] = [_compositions(arm) if isinstance(arm, dict) else arm for arm in arms]
-    return _compositions(data)
+def draft(path: str | Path, overrides: Sequence[str] = ()) -> Draft:
+    """Read what is right in a study file, and collect what is wrong; see :func:`load`.
+
+    Raises:
+        ConfigError: the file is no YAML mapping.
+    """
+    return _Reader(read_text(path, "study"), str(path), overrides).read()
 
 
-def _compositions(data: dict[str, Any]) -> dict[str, Any]:
-    held = data.get("compositions")
-    if not isinstance(held, list):
-        return data
-    return {**data, "compositions": [{"kind": kind} if isinstance(kind, str) else kind for kind in held]}
+def read_text(path: str | Path, noun: str) -> str:
+    """Return the text of a config file.
 
+    Args:
+        path: the file.
+        noun: what kind of file it is, for messages.
 
-def _apply(data: dict[str, Any], override: str) -> None:
-    keys, value = split_override(override)
-    if keys[0] == "method" and "methods" in data:
-        _apply_to_methods(data["methods"], keys[1:], value, override)
-        return
-    override_key(data, keys, value, override, Study.model_fields)
-    data.update(_lists(data))
-
-
-def _apply_to_methods(arms: Any, keys: list[str], value: Any, override: str) -> None:
-    """``method.x=v`` sets x of every method of the study that has it."""
-    arms = [arm for arm in arms if isinstance(arm, dict)] if isinstance(arms, list) else []
-    fields = {id(arm): methods.get(str(arm.get("kind", ""))).model_fields for arm in arms}
-    fitting = [arm for arm in arms if keys and keys[0] in {**fields.get(id(arm), {}), **Arm.model_fields}]
-    if not fitting:
-        names = {name for known in fields.values() for name in known}
-        raise ConfigError(f"override {override!r}: no method of this study has that key{near('.'.join(keys), names)}")
-    for arm in fitting:
-        place(arm, keys, value, override)
-
-
-def _study(data: dict[str, Any], document: yaml.Document, name: str) -> Study:
-    problems: list[str] = []
-
-    def note(path: yaml.Path, message: str) -> None:
-        if path[:2] == ("methods", 0) and isinstance(document.data, dict) and "methods" not in document.data:
-            line = document.line(("method", *path[2:]))
-        else:
-            line = document.line(path)
-        where = f"{name}:{line}" if line and _given(document.data, path) else name
-        dotted = ".".join(map(str, path))
-        problems.append(f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}")
-
-    arms = _arms(data.get("methods"), note)
-    study = None
+    Raises:
+        ConfigError: the file does not exist, or is not UTF-8.
+    """
     try:
-        known = {key: value for key, value in data.items() if key != "methods"}
-        study = Study.model_validate(
-            {**as_tuples(known), "methods": arms or (Arm(method=methods.parse({"kind": "full"})),)}
-        )
-    except ValidationError as error:
-        explain(error, Study, (), note)
-    if not data.get("methods") and not isinstance(data.get("methods"), int | float | bool | str):
-        note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
-    _check_parts(data, note)
-    if problems or study is None:
-        raise ConfigError("\n".join(problems))
-    return study
-
-
-def _arms(entries: Any, note: Any) -> tuple[Arm, ...]:
-    found = []
-    for i, entry in enumerate(entries if isinstance(entries, list) else []):
-        path: yaml.Path = ("methods", i)
-        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
-            note(path, "expected the name of a method, or a mapping with `kind:`")
-            continue
-        cls: type[Method] = Method
-        try:
-            cls = methods.get(entry["kind"])
-            own = {key: as_tuples(entry[key]) for key in Arm.model_fields if key in entry and key != "method"}
-            fields = {key: value for key, value in entry.items() if key not in own}
-            found.append(Arm.model_validate({"method": cls.model_validate(fields), **own}))
-        except ValidationError as error:
-            explain(error, cls, path, note)
-        except ConfigError as error:
-            note((*path, "kind"), str(error))
-    if entries is not None and not isinstance(entries, list):
-        note(("methods",), f"expected a list of methods, found {_kind(entries)}")
-    return tuple(found)
-
-
-def _check_parts(data: dict[str, Any], note: Any) -> None:
-    """What no single field shows: unknown tasks, tasks in the wrong role, partial training settings."""
-    places: list[yaml.Path] = [()]
-    for key in ("methods", "intermediates", "targets"):
-        parts = data.get(key)
-        places += [(key, i) for i in range(len(parts) if isinstance(parts, list) else 0)]
-    for path in places:
-        part: Any = data
-        for step in path:
-            part = part[step]
-        if not isinstance(part, dict):
-            continue
-        if path and path[0] != "methods" and isinstance(part.get("task"), str):
-            _check_task(path, part, note)
-        settings: tuple[tuple[str, type[StrictModel]], ...] = (("train", Train),)
-        if path and path[0] == "targets":
-            settings += (("evaluate", Evaluate),)
-        for key, model in settings:
-            try:
-                if isinstance(part.get(key), dict):
-                    model.model_validate(part[key])
-            except ValidationError as error:
-                explain(error, model, (*path, key), note)
-
-
-_MADE = ("mixture", "chain", "merge")
-
-
-def _check_task(path: yaml.Path, part: Mapping[str, Any], note: Any) -> None:
-    """The task of a part, or the tasks of its mixture."""
-    if part.get("adapter") is not None:
-        _check_adapter(path, part, note)
-        return
-    made = [key for key in _MADE if isinstance(part.get(key), dict)]
-    for key in (*_MADE, "masked", "swap_only"):
-        if part.get(key) and (path[0] != "intermediates" or part["task"] == "none"):
-            note((*path, key), "only an intermediate task can have it")
-    if made == ["merge"] and part.get("train"):
-        note((*path, "train"), "cannot be together with merge, of which nothing is trained")
-    if len(made) > 1 or (made and made != ["mixture"] and part.get("masked") is not None):
-        note((*path, made[-1]), f"cannot be together with {made[0] if len(made) > 1 else 'masked'}")
-    if part.get("evaluate") is not None and path[0] != "targets":
-        note((*path, "evaluate"), "only a target can have it")
-    place: yaml.Path = (*path, made[0], "tasks") if made else (*path, "task")
-    named = part[made[0]].get("tasks") if made else [part["task"]]
-    if made and (part["task"] in tasks.known() or part["task"] == "none"):
-        note((*path, "task"), f"{part['task']} is a task; give the {made[0]} a name of its own")
-    for name in named if isinstance(named, list) else ():
-        try:
-            if isinstance(name, str):
-                _check_role(str(path[0]), name, bool(made))
-        except ConfigError as error:
-            note(place, str(error))
-    if made and isinstance(named, list) and len({str(name) for name in named}) != len(named):
-        note(place, "holds the same task twice")
-
-
-def _check_adapter(path: yaml.Path, part: Mapping[str, Any], note: Any) -> None:
-    """A part that is somebody else's adapter: it has a name of its own, and nothing of it is trained here."""
-    if path[0] != "intermediates":
-        note((*path, "adapter"), "only an intermediate can be an adapter that somebody else trained")
-    if part["task"] in tasks.known() or part["task"] == "none":
-        note((*path, "task"), f"{part['task']} is a task; give the adapter a name of its own")
-    for key in (*_MADE, "masked", "train", "evaluate"):
-        if part.get(key):
-            note((*path, key), "cannot be together with adapter, of which nothing is trained here")
-
-
-def _check_role(key: str, name: str, mixed: bool = False) -> None:
-    if name == "none":
-        if key == "targets" or mixed:
-            raise ConfigError(f"none is not a {'target task' if key == 'targets' else 'task to mix'}")
-        return
-    task = tasks.get(name)
-    if key == "intermediates" and not task.intermediate:
-        raise ConfigError(f"{task.name} ({task.kind}) cannot be an intermediate task: it has no training set")
-
-
-def explain(error: ValidationError, model: type[BaseModel], prefix: yaml.Path, note: Any) -> None:
-    """Tell ``note(path, message)`` every mistake that pydantic found."""
-    for item in error.errors(include_url=False):
-        path = (*prefix, *item["loc"])
-        if item["type"] == "too_short" and item["ctx"]["actual_length"] < len(item["input"]):
-            continue  # members that are wrong are told of, and not that they are none
-        if item["type"] == "extra_forbidden":
-            fields = _fields(model, item["loc"][:-1])
-            note(path, f"unknown key{near(str(item['loc'][-1]), fields)}")
-        elif item["type"] == "missing":
-            note(path, f"is required; give it in the file or as {'.'.join(map(str, path))}=VALUE")
-        else:
-            told = item["msg"].removeprefix("Value error, ")
-            note(path, f"{told.lower()}, found {item['input']!r}")
-
-
-def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> Iterable[str]:
-    found: type[BaseModel] | None = model
-    for step in loc:
-        if isinstance(step, str) and found is not None:
-            inner = found.model_fields.get(step)
-            args = (inner.annotation, *getattr(inner.annotation, "__args__", ())) if inner else ()
-            found = next((a for a in args if isinstance(a, type) and issubclass(a, BaseModel)), None)
-    return found.model_fields if found else ()
+        return Path(path).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such {noun} file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
 
 
 def as_tuples(value: Any) -> Any:
-    """Lists as tuples: the strict models hold tuples, YAML gives lists."""
+    """Return a value with tuples for lists: the strict models have tuples, YAML gives lists."""
     if isinstance(value, list):
         return tuple(as_tuples(item) for item in value)
     if isinstance(value, Mapping):
@@ -257,12 +96,222 @@ def as_tuples(value: Any) -> Any:
     return value
 
 
-def _given(data: Any, path: yaml.Path) -> bool:
-    if not path:
-        return True
-    first = path[0]
-    return isinstance(data, Mapping) and (first in data or (first == "methods" and "method" in data))
+def _finish(result: Draft) -> Study:
+    result.problems.raise_all()
+    assert result.study is not None  # noqa: S101
+    return result.study
 
 
-def _kind(value: Any) -> str:
+class _Reader:
+    """Reads one study file; mistakes are noted and do not stop it."""
+
+    def __init__(self, text: str, name: str, overrides: Sequence[str]) -> None:
+        document = yaml.parse(text, name)
+        if not isinstance(document.data, dict):
+            raise ConfigError(f"{name}: expected a mapping with the keys of a study, found {_type(document.data)}")
+        self.origin = Origin(name, document.lines)
+        if "method" in document.data and "methods" not in document.data:
+            self.origin.spellings["methods", 0] = ("method",)
+        self.problems = Problems()
+        self.wrong: list[Keys] = []
+        self.data = _without_shorthands(document.data)
+        for override in overrides:
+            try:
+                self._apply(override)
+            except ConfigError as error:
+                self.problems.add(Place(), str(error))
+
+    def read(self) -> Draft:
+        """Return the study, or what is left of it without its mistakes."""
+        study = self._study()
+        if not self.problems:
+            assert study is not None  # noqa: S101
+            _set_places(study, Place(self.origin))
+            return Draft(study, self.problems)
+        incomplete = frozenset(str(keys[0]) for keys in self.wrong)
+        return Draft(self._rest(), self.problems, incomplete)
+
+    def note(self, keys: Keys, message: str) -> None:
+        """Note a mistake."""
+        self.problems.add(Place(self.origin, keys), message)
+        self.wrong.append(keys)
+
+    def explain(self, error: ValidationError, cls: type[BaseModel], keys: Keys) -> None:
+        """Note the mistakes that pydantic found in a part of the file."""
+        wrong = explain(error, cls, Place(self.origin, keys), self.problems)
+        self.wrong += [(*keys, *inner) for inner in wrong]
+
+    def _apply(self, override: str) -> None:
+        keys, value = split_override(override)
+        if keys[0] == "method" and "methods" in self.data:
+            self._apply_to_methods(keys[1:], value, override)
+            return
+        path = override_key(self.data, keys, value, override, Study.model_fields)
+        self.origin.overrides.append((path, override))
+        self.data = _without_shorthands(self.data)
+
+    def _apply_to_methods(self, keys: list[str], value: Any, override: str) -> None:
+        """Apply ``method.x=v``, which sets x of every method of the study that has it."""
+        entries = self.data["methods"] if isinstance(self.data["methods"], list) else []
+        known: set[str] = set()
+        fitting = []
+        for number, entry in enumerate(entries):
+            if isinstance(entry, dict):
+                fields = {*methods.get(str(entry.get("kind", ""))).model_fields, *Arm.model_fields}
+                known |= fields - {"method"}
+                if keys and keys[0] in fields:
+                    fitting.append(number)
+        if not fitting:
+            hint = near(".".join(keys), known)
+            raise ConfigError(f"override {override!r}: no method of this study has that key{hint}")
+        for number in fitting:
+            path = set_value(entries[number], keys, value, override)
+            self.origin.overrides.append((("methods", number, *path), override))
+
+    def _study(self) -> Study | None:
+        """Return the study; note what is wrong with it."""
+        entries = self.data.get("methods")
+        arms = self._arms(entries)
+        fields = {key: value for key, value in self.data.items() if key != "methods"}
+        study = None
+        try:
+            study = Study.model_validate({**as_tuples(fields), "methods": arms or (Arm(method=_ANY_METHOD),)})
+        except ValidationError as error:
+            self.explain(error, Study, ())
+        if not entries and not isinstance(entries, int | float | str):
+            self.note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
+        check_parts(self.data, self.note, self.explain)
+        return study
+
+    def _arms(self, entries: Any) -> tuple[Arm, ...]:
+        if entries is not None and not isinstance(entries, list):
+            self.note(("methods",), f"expected a list of methods, found {shown(entries)}")
+            return ()
+        arms = (self._arm(("methods", number), entry) for number, entry in enumerate(entries or ()))
+        return tuple(arm for arm in arms if arm is not None)
+
+    def _arm(self, keys: Keys, entry: Any) -> Arm | None:
+        """Return one method with its settings; None if something is wrong with it."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+            self.note(keys, "expected the name of a method, or a mapping with `kind:`")
+            return None
+        outer, inner = _split_arm(entry)
+        arm = None
+        try:
+            arm = Arm.model_validate({"method": _ANY_METHOD, **outer})
+        except ValidationError as error:
+            self.explain(error, Arm, keys)
+        try:
+            cls = methods.get(entry["kind"])
+        except ConfigError as error:
+            self.note((*keys, "kind"), str(error))
+            return None
+        try:
+            method = cls.model_validate(inner)
+        except ValidationError as error:
+            self.explain(error, cls, keys)
+            return None
+        return arm and arm.model_copy(update={"method": method})
+
+    def _rest(self) -> Study | None:
+        """Return the study without what is wrong; None if that is none."""
+        origin = Origin(self.origin.file, self.origin.lines, self.origin.overrides, self.origin.spellings)
+        data = _without(self.data, self.wrong, origin)
+        data = {**_STAND_INS, **data}
+        try:
+            arms = []
+            for entry in data.pop("methods", ()):
+                outer, inner = _split_arm(entry)
+                method = methods.get(entry["kind"]).model_validate(inner)
+                arms.append(Arm.model_validate({"method": method, **outer}))
+            study = Study.model_validate({**as_tuples(data), "methods": tuple(arms)})
+        except (ValidationError, ConfigError, KeyError, TypeError):
+            return None
+        _set_places(study, Place(origin))
+        return study
+
+
+def _without_shorthands(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a study file with its shorthands written out: ``method: x``, bare task and method names."""
+    data = dict(data)
+    if "method" in data and "methods" not in data:
+        data["methods"] = [data.pop("method")]
+    for section, name in (("intermediates", "task"), ("targets", "task"), ("methods", "kind")):
+        data |= _named_members(data, section, name)
+    if isinstance(data.get("methods"), list):
+        data["methods"] = [
+            entry | _named_members(entry, "compositions", "kind") if isinstance(entry, dict) else entry
+            for entry in data["methods"]
+        ]
+    return data | _named_members(data, "compositions", "kind")
+
+
+def _named_members(data: dict[str, Any], section: str, name: str) -> dict[str, Any]:
+    """Return a section whose members may be names with a mapping for each name."""
+    members = data.get(section)
+    if not isinstance(members, list):
+        return {}
+    return {section: [{name: member} if isinstance(member, str) else member for member in members]}
+
+
+def _split_arm(entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what an entry of ``methods`` says for :class:`Arm`, and what it says for the method itself."""
+    outer = {key: as_tuples(entry[key]) for key in Arm.model_fields if key in entry and key != "method"}
+    inner = {key: value for key, value in entry.items() if key not in outer}
+    return outer, inner
+
+
+def _without(data: Mapping[str, Any], wrong: Sequence[Keys], origin: Origin) -> dict[str, Any]:
+    """Return the data of a study file without wrong values, and without members that are nothing without them.
+
+    Args:
+        data: of the file.
+        wrong: paths of the values.
+        origin: is told which members of lists are left.
+    """
+    rest: dict[str, Any] = copy.deepcopy(dict(data))
+    lost: dict[str, set[int]] = {section: set() for section in _SECTIONS}
+    for keys in wrong:
+        in_section = len(keys) > 1 and keys[0] in _SECTIONS and isinstance(keys[1], int)
+        if not in_section:
+            _remove(rest, keys)
+            continue
+        section, number = str(keys[0]), int(keys[1])
+        if len(keys) == 2 or keys[2] in _WHOLE_MEMBER or section == "compositions":
+            lost[section].add(number)
+        else:
+            _remove(rest[section][number], keys[2:])
+    for section, numbers in lost.items():
+        if numbers:
+            left = [number for number in range(len(rest[section])) if number not in numbers]
+            rest[section] = [rest[section][number] for number in left]
+            origin.members[section,] = left
+    return rest
+
+
+def _remove(part: Any, keys: Keys) -> None:
+    """Remove a value from a mapping; instead of a member of a list, remove the list."""
+    if not isinstance(part, dict) or keys[0] not in part:
+        return
+    if len(keys) == 1 or isinstance(keys[1], int):
+        del part[keys[0]]
+    else:
+        _remove(part[keys[0]], keys[1:])
+
+
+def _set_places(model: BaseModel, place: Place) -> None:
+    """Tell the parts of a study where they were written; those at their default have no place."""
+    if isinstance(model, StrictModel):
+        model.set_place(place)
+    for name in model.model_fields_set:
+        value = getattr(model, name)
+        if isinstance(value, StrictModel):
+            _set_places(value, place.at(name))
+        elif isinstance(value, tuple):
+            for number, member in enumerate(value):
+                if isinstance(member, StrictModel):
+                    _set_places(member, place.at(name, number))
+
+
+def _type(value: Any) -> str:
     return "nothing" if value is None else type(value).__name__

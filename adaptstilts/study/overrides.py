@@ -1,4 +1,4 @@
-"""Dotted overrides of a config file's values, and the nearest known word for a wrong one."""
+"""Dotted overrides of the values of a config file, such as ``train.lr=1e-4`` or ``targets.udpos.train.epochs=9``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.io import yaml
-from adaptstilts.registry import nearest
+from adaptstilts.study.messages import near
+from adaptstilts.study.places import Keys
 
 
 def split_override(override: str) -> tuple[list[str], Any]:
-    """``key.path=value`` as keys and value.
+    """Split ``key.path=value`` into keys and value.
 
     Raises:
-        ConfigError: it has another form.
+        ConfigError: the override has another form.
     """
     path, sign, text = override.partition("=")
     if not sign or not path:
@@ -22,46 +23,55 @@ def split_override(override: str) -> tuple[list[str], Any]:
     return path.split("."), yaml.parse(text, f"override {override!r}").data
 
 
-def override_key(data: dict[str, Any], keys: list[str], value: Any, override: str, fields: Iterable[str]) -> None:
-    """Set one value in the data of a config file; ``fields`` are its top-level keys.
+def override_key(data: dict[str, Any], keys: list[str], value: Any, override: str, fields: Iterable[str]) -> Keys:
+    """Set one value in the data of a config file.
+
+    Args:
+        data: changed in place.
+        keys: path to the value; members of lists are named by their number, kind or task.
+        value: the new value.
+        override: the whole override, for messages.
+        fields: the keys that the file may have.
+
+    Returns:
+        The path to the value, with the numbers of members.
 
     Raises:
         ConfigError: there is no such key.
     """
     if keys[0] not in fields:
         raise ConfigError(f"override {override!r}: no key {keys[0]!r}{near(keys[0], fields)}")
-    place(data, keys, value, override)
+    return set_value(data, keys, value, override)
 
 
-def place(data: Any, keys: list[str], value: Any, override: str) -> None:
-    """Put a value where the keys lead; a member of a list is named by its number, kind or task."""
+def set_value(data: Any, keys: list[str], value: Any, override: str) -> Keys:
+    """Set the value to which the keys lead; see :func:`override_key`."""
+    path: list[str | int] = []
     for key in keys[:-1]:
-        data = member(data, key, override) if isinstance(data, list) else data.setdefault(key, {})
+        if isinstance(data, list):
+            number = member(data, key, override)
+            path.append(number)
+            data = data[number]
+        else:
+            path.append(key)
+            data = data.setdefault(key, {})
         if not isinstance(data, dict | list):
-            raise ConfigError(f"override {override!r}: {key!r} is a value, not a part that has keys")
-    if isinstance(data, list):
-        wanted = member(data, keys[-1], override)
-        at = int(keys[-1]) if keys[-1].isdecimal() else next(i for i, item in enumerate(data) if item is wanted)
-        data[at] = value
-    else:
-        data[keys[-1]] = value
+            raise ConfigError(f"override {override!r}: {key!r} is a value, it has no keys")
+    last: str | int = member(data, keys[-1], override) if isinstance(data, list) else keys[-1]
+    data[last] = value
+    return (*path, last)
 
 
-def member(items: list[Any], key: str, override: str) -> Any:
-    """One member of a list by its number, kind or task.
+def member(items: list[Any], key: str, override: str) -> int:
+    """Return the number of the member of a list that a key names: by number, kind or task.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no member has that name.
     """
-    names = {str(i): item for i, item in enumerate(items)}
-    names |= {str(item.get("kind", item.get("task"))): item for item in items if isinstance(item, dict)}
-    if key not in names:
-        raise ConfigError(f"override {override!r}: no member {key!r}{near(key, names)}")
-    return names[key]
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The end of an error line: the known words like this one, else all of them."""
-    known = list(known)
-    similar = nearest(word, known)
-    return f"; did you mean {' or '.join(similar)}?" if similar else f"; known here: {', '.join(sorted(known))}"
+    numbers = {str(number): number for number in range(len(items))}
+    for number, item in enumerate(items):
+        if isinstance(item, dict):
+            numbers[str(item.get("kind", item.get("task")))] = number
+    if key not in numbers:
+        raise ConfigError(f"override {override!r}: no member {key!r}{near(key, numbers)}")
+    return numbers[key]

@@ -11,8 +11,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
-from adaptstilts.tasks.base import NAME as NAME
-from adaptstilts.tasks.base import REPO as REPO
+from adaptstilts.tasks.base import NAME, REPO
 
 
 class Mixture(StrictModel):

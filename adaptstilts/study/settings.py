@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+
+from adaptstilts.study.places import Place
 
 Precision = Literal["auto", "bf16", "fp32"]
 Pooling = Literal["mean", "max", "idf", "cls"]
@@ -16,6 +18,16 @@ class StrictModel(BaseModel):
     """Immutable; unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    _place: Place = PrivateAttr(default_factory=Place)
+
+    @property
+    def place(self) -> Place:
+        """Where it was written; no part of what it is equal to. Without keys for a default."""
+        return self._place
+
+    def set_place(self, place: Place) -> None:
+        """Remember where it was written."""
+        self._place = place
 
     def identity(self) -> dict[str, Any]:
         """The fields that differ from their defaults: a new field leaves old content keys unchanged."""

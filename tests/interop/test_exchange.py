@@ -335,8 +335,8 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
     [
         ({"task": "mnli"}, "mnli is a task; give the adapter a name of its own"),
         ({"task": "none"}, "none is a task"),
-        ({"train": {"epochs": 2}}, "train: cannot be together with adapter"),
-        ({"mixture": {"tasks": ["mnli", "squad"]}}, "mixture: cannot be together with adapter"),
+        ({"train": {"epochs": 2}}, "train: cannot be combined with adapter"),
+        ({"mixture": {"tasks": ["mnli", "squad"]}}, "mixture: cannot be combined with adapter"),
         ({"adapter": 5}, "valid string"),
     ],
 )

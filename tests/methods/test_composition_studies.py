@@ -299,7 +299,7 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"compositions": ["stak"]}, "compositions.0.kind: input should be"),
+        ({"compositions": ["stak"]}, "compositions.0.kind: expected one of"),
         ({"compositions": [{"kind": "stack", "off": []}]}, "unknown key; did you mean of"),
         ({"compositions": [{"kind": "stack", "of": ["mnlj"]}]}, r"mnlj is no intermediate.*did you mean mnli"),
         ({"compositions": [{"kind": "merge", "of": ["mnlj"]}]}, "mnlj is no intermediate of this study"),
@@ -367,14 +367,14 @@ MIXED = {"tasks": BOTH}
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ({"task": "x", "mixture": MIXED, "chain": MIXED}, "chain: cannot be together with mixture"),
-        ({"task": "x", "chain": MIXED, "merge": {"of": ["mnli"]}}, "merge: cannot be together with chain"),
-        ({"task": "x", "chain": MIXED, "masked": {"text": TEXT["en"]}}, "chain: cannot be together with masked"),
-        ({"task": "x", "merge": {"of": ["mnli"]}, "masked": {"text": TEXT["en"]}}, "cannot be together with masked"),
+        ({"task": "x", "mixture": MIXED, "chain": MIXED}, "chain: cannot be combined with mixture"),
+        ({"task": "x", "chain": MIXED, "merge": {"of": ["mnli"]}}, "merge: cannot be combined with chain"),
+        ({"task": "x", "chain": MIXED, "masked": {"text": TEXT["en"]}}, "chain: cannot be combined with masked"),
+        ({"task": "x", "merge": {"of": ["mnli"]}, "masked": {"text": TEXT["en"]}}, "cannot be combined with masked"),
         ({"task": "mnli", "chain": MIXED}, "mnli is a task; give the chain a name of its own"),
         ({"task": "mnli", "merge": {"of": ["squad"]}}, "mnli is a task; give the merge a name of its own"),
         ({"task": "x", "chain": {"tasks": ["mnli"]}}, "chain.tasks"),
-        ({"task": "x", "chain": {"tasks": ["mnli", "mnli"]}}, "holds the same task twice"),
+        ({"task": "x", "chain": {"tasks": ["mnli", "mnli"]}}, "has the same task twice"),
         ({"task": "x", "chain": {"tasks": ["mnli", "none"]}}, "none is not a task"),
         ({"task": "x", "chain": {"tasks": ["mnli", "tatoeba"]}}, "tatoeba .*cannot be an intermediate task"),
         ({"task": "x", "chain": {**MIXED, "composition": "fuse"}}, "chain.composition"),

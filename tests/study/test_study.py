@@ -121,7 +121,7 @@ evaluate: {split: tst}
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("train: {lr: -1}", "s.yaml:13: train.lr: input should be greater than 0, found -1"),
+        ("train: {lr: -1}", "s.yaml:13: train.lr: must be greater than 0, found -1"),
         ("train: {lr: true}", "s.yaml:13: train.lr: "),
         ("train: {lr: inf}", "s.yaml:13: train.lr: "),
         ("train: {lr: 1e999}", "s.yaml:13: train.lr: "),
@@ -237,7 +237,7 @@ def test_an_override_reaches_the_member_it_names() -> None:
         ("seeds=!!python/name:os.system x", "tag"),
         ("model=\udcff", "not valid YAML"),
         ("train.=3", "train."),
-        ("compositions=[fused]", "compositions.0.kind: input should be 'none', 'stack', "),
+        ("compositions=[fused]", "compositions.0.kind: expected one of none, stack, "),
     ],
 )
 def test_overrides_that_cannot_be_meant(override: str, words: str) -> None:
