@@ -22,29 +22,41 @@ from adaptstilts.cli.options import (
 
 
 def mine(
-    foreign: Annotated[Path, typer.Argument(help="Text, UTF-8, one sentence a line.", show_default=False)],
+    foreign: Annotated[Path, typer.Argument(help="UTF-8 text, one sentence per line.", show_default=False)],
     english: Annotated[Path, typer.Argument(help="The same in another language.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Gets score, lines and sentences of every pair (TSV).")],
-    model: Annotated[str, typer.Option(help="builtin:NAME, a folder, or a hub id.")] = "builtin:small",
-    adapter: Annotated[str | None, typer.Option(help="Folder of an entry, or the beginning of a key.")] = None,
-    layer: Annotated[int | None, typer.Option(help="Hidden state; two thirds of the depth.", min=0)] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write (TSV): score, line numbers and sentences of every pair.")
+    ],
+    model: Annotated[str, typer.Option(help="Base model: builtin:NAME, a folder, or a hub id.")] = "builtin:small",
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="Folder of an entry in any store, or the beginning of a key.", show_default="none"),
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Hidden state to pool.", min=0, show_default="two thirds of the depth")
+    ] = None,
     pooling: Annotated[Literal["mean", "max", "idf", "cls"], typer.Option(help="mean, max, idf or cls.")] = "mean",
     precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="auto, bf16 or fp32.")] = "auto",
     max_length: Annotated[
-        int | None, typer.Option(help="Tokens of a sentence; 256, or what the model has.", min=8)
+        int | None,
+        typer.Option(help="Maximum tokens of a sentence.", min=8, show_default="256, or what the model takes"),
     ] = None,
     margin: Annotated[
         Literal["ratio", "distance", "absolute"], typer.Option(help="ratio, distance or absolute.")
     ] = "ratio",
-    k: Annotated[int, typer.Option("--k", help="Neighbours that make a neighbourhood.", min=1)] = 4,
+    k: Annotated[int, typer.Option("--k", help="Neighbours of a sentence that the margin is over.", min=1)] = 4,
     retrieval: Annotated[
-        Literal["max", "intersect", "forward", "backward"], typer.Option(help="max, intersect, forward or backward.")
+        Literal["max", "intersect", "forward", "backward"],
+        typer.Option(help="Whose choices are taken: max, intersect, forward or backward."),
     ] = "max",
-    threshold: Annotated[float | None, typer.Option(help="Least score; all above zero when not given.")] = None,
-    index: Annotated[
-        str | None, typer.Option(help="Approximate search: IVF1024,PQ64 or HNSW32, ...; exact when not given.")
+    threshold: Annotated[
+        float | None, typer.Option(help="Minimum score of a pair.", show_default="all above zero")
     ] = None,
-    shard: Annotated[int, typer.Option(help="Sentences encoded and searched at a time.", min=1)] = 2**17,
+    index: Annotated[
+        str | None,
+        typer.Option(help="Approximate FAISS index: IVF1024,PQ64 or HNSW32, for example.", show_default="exact search"),
+    ] = None,
+    shard: Annotated[int, typer.Option(help="Sentences to encode and search at a time.", min=1)] = 2**17,
     backend: BackendOption = "auto",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,

@@ -20,6 +20,8 @@ from adaptstilts.workspace import Workspace
 
 __all__ = ["Cell", "Cost", "Plan", "expand"]
 
+REMEDY = "add the data, name the languages to evaluate (languages=[...]) or give missing=skip"
+
 
 def expand(study: Study, workspace: Workspace) -> Plan:
     """Expand a study.
@@ -39,8 +41,13 @@ def expand(study: Study, workspace: Workspace) -> Plan:
     return plan
 
 
-def encodings(study: Study, workspace: Workspace) -> Plan:
-    """The retrieval targets of a study with the base model as it is, one phase each; nothing is trained.
+def encodings(study: Study, workspace: Workspace, remedy: str = "") -> Plan:
+    """Plan the retrieval targets of a study with the base model as it is, one phase each; nothing is trained.
+
+    Args:
+        study: of which only the retrieval targets count.
+        workspace: store and data.
+        remedy: what to do about missing data, for a command without a study file; empty for :data:`REMEDY`.
 
     Raises:
         ConfigError, DataError: as :func:`expand`.
@@ -48,7 +55,7 @@ def encodings(study: Study, workspace: Workspace) -> Plan:
     model = workspace.model(study)
     check(study, model)
     plan = Plan(study, model)
-    builder = _Builder(plan, workspace)
+    builder = _Builder(plan, workspace, remedy or REMEDY)
     for part in study.targets:
         builder.retrieve(part, study.methods[0], NOTHING, NOTHING, study.seeds[0])
     workspace.memory.save()
@@ -82,8 +89,8 @@ class _Trained:
 
 
 class _Builder:
-    def __init__(self, plan: Plan, workspace: Workspace) -> None:
-        self.plan, self.study, self.workspace = plan, plan.study, workspace
+    def __init__(self, plan: Plan, workspace: Workspace, remedy: str = REMEDY) -> None:
+        self.plan, self.study, self.workspace, self.remedy = plan, plan.study, workspace, remedy
         self.trainings = Trainings(plan, workspace)
         self._tests: dict[tuple[str, str], _Test] = {}
 
@@ -272,7 +279,7 @@ class _Builder:
 
     def _test(self, name: str, split: str) -> _Test:
         if (name, split) not in self._tests:
-            self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace)
+            self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace, self.remedy)
         return self._tests[name, split]
 
 
@@ -284,7 +291,7 @@ def _named_layers(settings: Retrieve, depth: int) -> Retrieve:
     return settings.model_copy(update={"layers": asked or None})
 
 
-def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _Test:
+def _languages(task: Task, split: str, study: Study, workspace: Workspace, remedy: str) -> _Test:
     every = (*task.languages, *task.more_languages)
     if isinstance(study.languages, str):
         wanted = list(every if study.languages == "xtreme-r" else task.languages)
@@ -301,8 +308,8 @@ def _languages(task: Task, split: str, study: Study, workspace: Workspace) -> _T
     if missing and (study.missing == "error" or len(missing) == len(wanted)):
         repo = next(iter(reads[missing[0]].values())).repo
         raise DataError(
-            f"{task.name}: no {split} rows for {', '.join(missing)} in {repo}; add the data, name the"
-            f" languages to evaluate (languages=[...]) or give missing=skip{f'. {task.hint}' if task.hint else ''}"
+            f"{task.name}: no {split} rows for {', '.join(missing)} in {repo}; {remedy}"
+            f"{f'. {task.hint}' if task.hint else ''}"
         )
     found = tuple(code for code in wanted if code not in missing)
     data = {

@@ -1,4 +1,4 @@
-"""Retrieval tasks with a base model and any adapters, one after the other, at any layers; nothing is trained."""
+"""Score retrieval tasks with a base model and with adapters on it, at one or more layers; nothing is trained."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from typing import Any
 
 import numpy as np
 
+from adaptstilts import languages as known_languages
 from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods.full import Full
-from adaptstilts.models.locate import check_same
+from adaptstilts.models.locate import Model, check_same
 from adaptstilts.plan.expand import Plan, encodings
 from adaptstilts.plan.phases import RetrievePhase, WeightsPhase, phase_of
-from adaptstilts.reports.formats import Table
-from adaptstilts.reports.formats.markdown import table_text
 from adaptstilts.reports.records import Record, records
-from adaptstilts.reports.tables import layers as layer_tables
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.select import composition, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Part, Retrieve, Study
+from adaptstilts.tasks import Task
 from adaptstilts.workspace import Workspace
 
 BASE = "base model"
 ORACLE = "best layer, chosen on test: oracle"
-CHOSEN = "best layer, chosen on dev"
 DEV = "dev_f1"  # a layer's score on dev, for tasks that have one
+BENCHMARKS = {"xtreme": "tatoeba", "xtreme-r": "tatoeba_r"}  # -> task that has the benchmark's languages
+ADD_DATA = "add the data, or give its folder with --data-root"
+OTHER_LANGUAGES = "add the data, or name languages that it has with --languages"
 Values = Mapping[str, Mapping[str, float]]  # language -> metric -> value
 
 
 @dataclass(frozen=True)
-class Row:
-    """One adapter on one task.
+class SweepResult:
+    """Scores of one adapter, or of the base model alone, on one task.
 
     Attributes:
-        adapter: what it is called; :data:`BASE` for none.
+        adapter: its name; :data:`BASE` for the model alone.
         method: of the adapter; None for none.
-        layer: the one that ``record`` is of: the one asked for, or two thirds of the depth.
-        record: its scores, and the difference to the base model.
+        layer: the layer of ``record``: the requested one, or two thirds of the depth.
+        record: scores, and the difference to the base model.
+        unsupported: requested languages that the task does not have.
         languages: language -> metric -> value, at that layer.
-        layers: the same at every layer that was asked for.
-        cost: seconds of encoding, sentences a second; none where the vectors were there already.
+        layers: the same at every layer that was requested in addition.
+        cost: seconds of encoding, sentences a second; empty if the vectors were in the cache.
         seconds: of the whole phase.
     """
 
@@ -51,6 +53,7 @@ class Row:
     method: str | None
     layer: int
     record: Record
+    unsupported: tuple[str, ...]
     languages: Values
     layers: Mapping[int, Values]
     cost: Mapping[str, Any]
@@ -62,24 +65,23 @@ class Row:
         return self.record.task
 
     def means(self) -> dict[int, float]:
-        """Mean score over languages at every layer."""
-        names = tasks.get(self.task).headline
-        return {layer: _mean(values, names) for layer, values in self.layers.items()}
+        """Return the mean score over languages at every layer."""
+        metrics = tasks.get(self.task).headline
+        return {layer: _mean(values, metrics) for layer, values in self.layers.items()}
 
     def best_on_dev(self) -> int | None:
-        """The layer with the best mean score on dev; None for a task without."""
-        found = {layer: _mean(values, (DEV,)) for layer, values in self.layers.items() if _has(values, DEV)}
-        return max(found, key=lambda layer: found[layer]) if found else None
+        """Return the layer with the best mean score on dev; None for a task without dev."""
+        on_dev = {layer: _mean(values, (DEV,)) for layer, values in self.layers.items() if _has(values, DEV)}
+        return _best(on_dev)
 
     def best_on_test(self) -> int | None:
-        """The layer with the best mean score on the test rows themselves: an oracle, no result."""
-        found = self.means()
-        return max(found, key=lambda layer: found[layer]) if found else None
+        """Return the layer with the best mean score on the test rows themselves: an oracle, not a result."""
+        return _best(self.means())
 
     def json(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
-        means, dev, test = self.means(), self.best_on_dev(), self.best_on_test()
-        against = self.record.vs_none
+        """Return everything as plain JSON values."""
+        means = self.means()
+        versus_base = self.record.vs_none
         return {
             "adapter": self.adapter,
             "method": self.method,
@@ -88,238 +90,239 @@ class Row:
             "layer": self.layer,
             "mean": self.record.mean,
             "metrics": self.record.metrics,
-            "vs_base": vars(against) if against else None,
+            "vs_base": None if versus_base is None else vars(versus_base),
             "rows_per_language": self.record.n,
             "truncated": self.record.truncated,
             "missing": list(self.record.missing),
+            "unsupported": list(self.unsupported),
             "languages": {code: dict(values) for code, values in self.languages.items()},
             "layers": {str(layer): {"mean": means[layer], "languages": self.layers[layer]} for layer in self.layers},
-            "best layer on dev": None if dev is None else {"layer": dev, "mean": means[dev]},
-            ORACLE: None if test is None else {"layer": test, "mean": means[test]},
+            "best layer on dev": _layer_and_mean(self.best_on_dev(), means),
+            ORACLE: _layer_and_mean(self.best_on_test(), means),
             "seconds": self.seconds,
             **self.cost,
         }
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Scores of retrieval tasks with a base model and with adapters.
+
+    Attributes:
+        model: the base model, as it was named.
+        settings: how sentences were encoded and searched.
+        results: one for each adapter and task, the base model first.
+        computed: phases that were run now.
+        reused: phases that were in the store.
+    """
+
+    model: str
+    settings: Retrieve
+    results: list[SweepResult]
+    computed: int
+    reused: int
+
+    def render(self) -> str:
+        """Return the tables as Markdown: scores at the reported layer, and means at every layer."""
+        from adaptstilts.reports.tables import sweeps
+
+        return sweeps.text(self.results)
+
+    def json(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        results = [result.json() for result in self.results]
+        return {"model": self.model, "settings": self.settings.model_dump(mode="json"), "results": results}
 
 
 def retrieve(
     model: str,
     names: Sequence[str],
     workspace: Workspace,
+    *,
     adapters: Sequence[str] = (),
-    settings: Retrieve | None = None,
     languages: str = "all",
-    max_length: int | None = None,
+    settings: Retrieve | None = None,
     listener: Listener | None = None,
     device: str | None = None,
-) -> list[Row]:
-    """Score retrieval tasks with a base model, and with each of some adapters; nothing is trained.
+) -> Sweep:
+    """Score retrieval tasks with a base model, and with each of some adapters on it; nothing is trained.
+
+    What the store has is not computed again.
 
     Args:
         model: built-in name, folder or hub id.
         names: retrieval tasks.
         workspace: store and data.
-        adapters: see :func:`expand`.
-        settings: how sentences are encoded and searched; None for the defaults.
-        languages: see :func:`study`.
-        max_length: maximum tokens of a sentence; None for the settings' or, if smaller, what the model has.
+        adapters: folders of entries in any store, or beginnings of keys of entries in this one. Such an entry was
+            written by a training phase: an adapter, which is used with those below it, or a fine-tuned encoder.
+        languages: ``all`` that a task has, ``xtreme`` for XTREME's of Tatoeba, ``xtreme-r`` for XTREME-R's, or codes
+            with commas between them.
+        settings: how to encode and search; None for the defaults. A ``max_length`` that is not set is at most what the
+            model takes.
         listener: receives the progress of the phases.
         device: torch device; None for the GPU if there is one.
 
-    Returns:
-        One row for each task and adapter, the base model first.
-
     Raises:
-        ConfigError, DataError, ArtifactError: see :func:`study` and :func:`expand`.
+        ConfigError: an unknown task or one that is not of retrieval; no such language, layer or adapter; a length that
+            the model does not take.
+        DataError: data that is missing or unreadable.
+        ArtifactError: an entry is damaged, not an adapter, or belongs to another base model.
     """
-    plan = prepare(model, names, workspace, adapters, settings or Retrieve(), languages, max_length)
-    run_plan(plan, workspace, listener, device=device)
-    return rows(plan, workspace.store)
+    study = _study(model, names, languages, settings or Retrieve())
+    study = _fit_to_model(study, workspace.model(study))
+    plan = _expand(study, workspace, adapters, OTHER_LANGUAGES if study.missing == "error" else ADD_DATA)
+    outcome = run_plan(plan, workspace, listener, device=device)
+    results = _results(plan, workspace.store)
+    return Sweep(model, study.retrieve, results, len(outcome.done), len(outcome.skipped))
 
 
-def prepare(
-    model: str,
-    names: Sequence[str],
-    workspace: Workspace,
-    adapters: Sequence[str],
-    settings: Retrieve,
-    languages: str,
-    max_length: int | None,
-) -> Plan:
-    """Return the plan that :func:`retrieve` runs; it has the same arguments."""
-    asked = study(model, names, settings, languages)
-    length = max_length or min(settings.max_length, workspace.model(asked).shape["positions"] - 2)
-    clipped = settings.model_copy(update={"max_length": length})
-    return expand(asked.model_copy(update={"retrieve": clipped}), workspace, adapters)
-
-
-def study(model: str, names: Sequence[str], settings: Retrieve, languages: str = "all") -> Study:
-    """A study of retrieval tasks alone.
-
-    Args:
-        model: built-in name, folder or hub id.
-        names: of the tasks.
-        settings: how sentences are encoded, and which layers are scored.
-        languages: ``all`` that a task has, ``xtreme`` for XTREME's of Tatoeba, ``xtreme-r`` for XTREME-R's, or codes
-            with commas between them.
-
-    Raises:
-        ConfigError: an unknown task, one that is not of retrieval, or a task twice.
-    """
-    known = ", ".join(sorted(task.name for task in tasks.known().values() if task.retrieval))
-    if not names:
-        raise ConfigError(f"--task: expected a retrieval task; those are {known}")
-    for name in names:
-        if not tasks.get(name).retrieval:
-            raise ConfigError(f"--task {name}: not a retrieval task; those are {known}")
+def _study(model: str, names: Sequence[str], languages: str, settings: Retrieve) -> Study:
+    """Return a study of retrieval tasks alone; see :func:`retrieve` for the arguments."""
+    codes = _codes(languages, _check_tasks(names))
     return Study(
         name="retrieve",
         model=model,
         targets=tuple(Part(task=name) for name in names),
         methods=(Arm(method=Full(kind="full")),),
-        languages=_codes(languages, names),
-        missing="skip" if languages in ("all", "xtreme", "xtreme-r") else "error",
+        languages=codes,
+        missing="skip" if languages in ("all", *BENCHMARKS) else "error",
         retrieve=settings,
     )
 
 
-def expand(asked: Study, workspace: Workspace, adapters: Sequence[str] = ()) -> Plan:
-    """The plan: every task with the base model, then with each adapter.
-
-    Args:
-        asked: see :func:`study`.
-        workspace: store and data.
-        adapters: folders of entries from any store, or beginnings of keys of entries in this one. Such an entry is
-            what a training phase left: an adapter with those that it stands on, or a fine-tuned encoder.
+def _check_tasks(names: Sequence[str]) -> list[Task]:
+    """Return the tasks.
 
     Raises:
-        ConfigError: no such adapter or layer, or the same adapter twice.
-        DataError: data that is missing or unreadable.
-        ArtifactError: an entry is damaged, no adapter, or belongs to another base model.
+        ConfigError: none, an unknown one, one that is not of retrieval, or one twice.
     """
-    plan = encodings(asked, workspace)
-    bare = list(plan.cells)
+    known = ", ".join(sorted(task.name for task in tasks.known().values() if task.retrieval))
+    if not names:
+        raise ConfigError(f"--task: expected a retrieval task; those are {known}")
+    for number, name in enumerate(names):
+        if not tasks.get(name).retrieval:
+            raise ConfigError(f"--task {name}: not a retrieval task; those are {known}")
+        if name in names[:number]:
+            raise ConfigError(f"--task {name}: given twice")
+    return [tasks.get(name) for name in names]
+
+
+def _codes(languages: str, targets: Sequence[Task]) -> tuple[str, ...] | None:
+    """Return the languages that are requested; None for all.
+
+    Raises:
+        ConfigError: an unknown language, or one that no task has.
+    """
+    if languages == "all":
+        return None
+    if languages in BENCHMARKS:
+        known = {code for task in targets for code in task.languages}
+        return tuple(code for code in tasks.get(BENCHMARKS[languages]).languages if code in known)
+    codes = tuple(code.strip() for code in languages.split(",") if code.strip())
+    if not codes:
+        raise ConfigError("--languages: expected all, xtreme, xtreme-r, or codes with commas between them")
+    for code in codes:
+        if all(known_languages.resolve(code).code not in _languages_of(task) for task in targets):
+            raise ConfigError(f"--languages: no data for {code!r} in {', '.join(task.name for task in targets)}")
+    return codes
+
+
+def _languages_of(task: Task) -> tuple[str, ...]:
+    return *task.languages, *task.more_languages
+
+
+def _fit_to_model(study: Study, model: Model) -> Study:
+    """Limit the default maximum length to what the model takes.
+
+    Raises:
+        ConfigError: the model does not have a layer, or does not take the length.
+    """
+    settings, depth = study.retrieve, model.shape["layers"]
+    if settings.layer is not None and settings.layer > depth:
+        raise ConfigError(f"--layer {settings.layer}: the model has hidden states 0 to {depth}")
+    for layer in settings.asked(depth):
+        if layer > depth:
+            raise ConfigError(f"--layers: no layer {layer}; the model has hidden states 0 to {depth}")
+    limit = model.shape["positions"] - 2
+    if "max_length" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"max_length": min(settings.max_length, limit)})
+    if settings.max_length > limit:
+        raise ConfigError(f"--max-length {settings.max_length}: the model takes at most {limit} tokens")
+    return study.model_copy(update={"retrieve": settings})
+
+
+def _expand(study: Study, workspace: Workspace, adapters: Sequence[str], remedy: str) -> Plan:
+    """Plan every task with the base model, then with each adapter.
+
+    Args:
+        study: see :func:`_study`.
+        workspace: store and data.
+        adapters: see :func:`retrieve`.
+        remedy: what to do about missing data.
+    """
+    plan = encodings(study, workspace, remedy)
+    with_base_model = list(plan.cells)
     for name in adapters:
         entry = select(name, workspace.store)
         base, stack = composition(entry)
         adapter = phase_of(entry, WeightsPhase)
         check_same(plan.model.fingerprint.identity(), adapter.model.identity(), f"adapter {entry.key[:12]}")
-        called = f"{adapter.task}@{entry.key[:8]}"
-        if any(cell.over == called for cell in plan.cells):
-            raise ConfigError(f"--adapter {name}: {called} is given twice")
-        for cell in bare:
+        label = f"{adapter.task}@{entry.key[:8]}"
+        if any(cell.over == label for cell in plan.cells):
+            raise ConfigError(f"--adapter {name}: {label} is given twice")
+        for cell in with_base_model:
             phase = plan.phases[cell.phase]
             assert isinstance(phase, RetrievePhase)  # noqa: S101
-            title = f"retrieve {cell.task}, {called}"
-            own = replace(phase, method=adapter.method, base=base, stack=stack, title=title)
-            plan.cells.append(replace(cell, trained_on=called, over=called, phase=plan.add(own)))
+            title = f"retrieve {cell.task}, {label}"
+            adapted = replace(phase, method=adapter.method, base=base, stack=stack, title=title)
+            plan.cells.append(replace(cell, trained_on=label, over=label, phase=plan.add(adapted)))
     return plan
 
 
-def rows(plan: Plan, store: Store) -> list[Row]:
-    """What a plan that was executed gave, in its order."""
-    found = []
-    for record in records(plan, store):
-        (key,) = record.phases
-        entry = store.peek(key)
-        scores = entries.SCORES.read(entry)
-        layers = entries.LAYERS.read(entry) if entries.LAYERS.exists(entry) else {}
-        method = phase_of(entry, RetrievePhase).method
-        found.append(
-            Row(
-                BASE if record.over == "none" else record.over,
-                method.label if method else None,
-                next(iter(scores.values()))["layer"],
-                record,
-                {code: score["values"] for code, score in scores.items()},
-                {int(layer): values for layer, values in layers.items()},
-                {**entries.ENCODING_COST.read(entry)} if entries.ENCODING_COST.exists(entry) else {},
-                float(entry.manifest.get("seconds", 0.0)),
-            )
-        )
-    return found
+def _results(plan: Plan, store: Store) -> list[SweepResult]:
+    """Read the results of a plan that was run, in its order."""
+    return [_result(record, plan.study, store) for record in records(plan, store)]
 
 
-def render(found: Sequence[Row]) -> str:
-    """Both tables as Markdown: scores at the reported layer, and means at every layer."""
-    return "\n\n".join(map(table_text, [_scores(found), *_layers(found)])) + "\n"
-
-
-def _codes(languages: str, names: Sequence[str]) -> tuple[str, ...] | None:
-    if languages == "all":
-        return None
-    whole = {"xtreme": "tatoeba", "xtreme-r": "tatoeba_r"}
-    if languages not in whole:
-        codes = tuple(code.strip() for code in languages.split(",") if code.strip())
-        if not codes:
-            raise ConfigError("--languages: expected all, xtreme, xtreme-r, or codes with commas between them")
-        return codes
-    known = {code for name in names for code in tasks.get(name).languages}
-    return tuple(code for code in tasks.get(whole[languages]).languages if code in known)
-
-
-def _scores(found: Sequence[Row]) -> Table:
-    header = (
-        "adapter",
-        "task",
-        "layer",
-        "mean",
-        "vs base",
-        "xsim",
-        "languages",
-        CHOSEN,
-        ORACLE,
-        "sentences/s",
+def _result(record: Record, study: Study, store: Store) -> SweepResult:
+    (key,) = record.phases
+    entry = store.peek(key)
+    scores = entries.SCORES.read(entry)
+    layers = entries.LAYERS.read(entry) if entries.LAYERS.exists(entry) else {}
+    cost = entries.ENCODING_COST.read(entry) if entries.ENCODING_COST.exists(entry) else None
+    method = phase_of(entry, RetrievePhase).method
+    return SweepResult(
+        adapter=BASE if record.over == "none" else record.over,
+        method=method.label if method else None,
+        layer=next(iter(scores.values()))["layer"],
+        record=record,
+        unsupported=_unsupported(study, tasks.get(record.task)),
+        languages={code: score["values"] for code, score in scores.items()},
+        layers={int(layer): values for layer, values in layers.items()},
+        cost={**cost} if cost else {},
+        seconds=float(entry.manifest.get("seconds", 0.0)),
     )
-    body = []
-    for row in found:
-        means, dev, test = row.means(), row.best_on_dev(), row.best_on_test()
-        rate = row.cost.get("sentences_per_second")
-        against = row.record.vs_none
-        body.append(
-            (
-                row.adapter,
-                row.task,
-                str(row.layer),
-                f"{row.record.mean:.1f}",
-                f"{against.value:+.1f} [{against.low:+.1f}, {against.high:+.1f}]" if against else "-",
-                f"{row.record.metrics['xsim']:.1f}" if "xsim" in row.record.metrics else "-",
-                str(len(row.languages)),
-                "-" if dev is None else f"{means[dev]:.1f} at {dev}",
-                "-" if test is None else f"{means[test]:.1f} at {test}",
-                f"{rate:,.0f}" if rate else "-",
-            )
-        )
-    return Table("retrieval: means over languages", header, tuple(body), _notes(found))
 
 
-def _notes(found: Sequence[Row]) -> tuple[str, ...]:
-    told = []
-    for name in dict.fromkeys(row.task for row in found):
-        task = tasks.get(name)
-        record = next(row.record for row in found if row.task == name)
-        told.append(f"{name}: {' and '.join(task.headline).replace('_', ' ')}")
-        if record.missing:
-            told.append(f"{name}: not in the data, not in the mean: {' '.join(record.missing)}")
-        if record.truncated > 0.01:
-            told.append(f"{name}: {100 * record.truncated:.1f} % of the sentences were cut to the maximum length")
-        if task.train_from:
-            told.append(f"{name}: its benchmark encodes with a model trained on {' and '.join(task.train_from)}")
-    if any("xsim" in row.record.metrics for row in found):
-        told.append("xsim is an error rate: lower is better")
-    if any(row.cost.get("sentences_per_second") for row in found):
-        told.append("sentences/s: as they were encoded, once for all phases that share them")
-    return tuple(told)
+def _unsupported(study: Study, task: Task) -> tuple[str, ...]:
+    """Return the requested languages that a task does not have."""
+    codes = study.languages if isinstance(study.languages, tuple) else ()
+    requested = [known_languages.resolve(code).code for code in codes]
+    return tuple(code for code in requested if code not in _languages_of(task))
 
 
-def _layers(found: Sequence[Row]) -> list[Table]:
-    """Means at every layer."""
-    swept = [((row.adapter, row.task), row.means(), row.layer) for row in found if row.layers]
-    return [layer_tables.table("means over languages by hidden state", ("adapter", "task"), swept)] if swept else []
+def _layer_and_mean(layer: int | None, means: Mapping[int, float]) -> dict[str, Any] | None:
+    return None if layer is None else {"layer": layer, "mean": means[layer]}
 
 
-def _has(values: Values, name: str) -> bool:
-    return all(name in held for held in values.values())
+def _best(means: Mapping[int, float]) -> int | None:
+    return max(means, key=lambda layer: means[layer], default=None)
 
 
-def _mean(values: Values, names: Sequence[str]) -> float:
-    return float(np.mean([held[name] for held in values.values() for name in names]))
+def _has(values: Values, metric: str) -> bool:
+    return all(metric in of_language for of_language in values.values())
+
+
+def _mean(values: Values, metrics: Sequence[str]) -> float:
+    scores = [of_language[metric] for of_language in values.values() for metric in metrics]
+    return float(np.mean(scores))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 from support.inputs import make_encoder
 
-from adaptstilts import cli
+import adaptstilts
+from adaptstilts import cli, tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.reports import retrieval_sweep
 from adaptstilts.search import int8
 from adaptstilts.store.select import select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Retrieve
+from adaptstilts.workspace import Workspace
 
 STUDY: dict[str, Any] = {
     "name": "toy",
@@ -90,7 +92,7 @@ def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: 
     told = capsys.readouterr()
     assert "3 retrieve phases done now, 0 before" in told.out
     assert retrieval_sweep.ORACLE in told.out
-    assert "not in the data, not in the mean: ar he" in told.out
+    assert "not in the data, not in the mean: ar, he" in told.out
     held = read(out)
     names = [result["adapter"] for result in held["results"]]
     assert names == [retrieval_sweep.BASE, f"mnli@{mnli.name[:8]}", f"social_i_qa@{siqa.name[:8]}"]
@@ -127,7 +129,7 @@ def test_what_a_study_computed_is_not_computed_again(trained: Trained, capsys: p
     keys = [trained.keys["mnli", "bottleneck"][:12], trained.keys["mnli", "full"]]
     assert trained.retrieve(trained.store, "--adapter", keys[0], "--adapter", keys[1]) == 0
     told = capsys.readouterr().out
-    assert "1 retrieve phases done now, 2 before" in told
+    assert "1 retrieve phase done now, 2 before" in told
     assert told.count("| mnli@") == 2
 
 
@@ -186,6 +188,37 @@ def test_several_tasks_and_the_length_that_a_model_has(
     assert lengths == {128}
 
 
+def test_languages_that_one_of_two_tasks_lacks_are_named(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    tasks.add(replace(tasks.get("sample_mining"), name="small_mining", languages=("de",)))
+    try:
+        more = ("--task", "sample_mining,small_mining", "--languages", "de,fr", "--out", out)
+        assert trained.retrieve(tmp_path / "s", *more) == 0
+    finally:
+        tasks.REGISTRY.remove("small_mining")
+    told = capsys.readouterr().out
+    assert "small_mining: the task does not have fr; not in the mean" in told
+    assert "sample_mining: the task does not have" not in told
+    results = {result["task"]: result for result in read(out)["results"]}
+    assert results["small_mining"]["unsupported"] == ["fr"]
+    assert results["sample_mining"]["unsupported"] == []
+    assert list(results["sample_mining"]["languages"]) == ["de", "fr"]
+
+
+def test_the_python_function_gives_what_the_command_writes(trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    assert trained.retrieve(tmp_path / "s", "--languages", "de", "--layers", "2", "--out", out) == 0
+    workspace = Workspace(tmp_path / "s", trained.data)
+    settings = Retrieve(layers=(2,), max_length=48)
+    sweep = adaptstilts.retrieve(str(trained.model), ["tatoeba"], workspace, languages="de", settings=settings)
+    assert (sweep.computed, sweep.reused) == (0, 1)
+    assert json.loads(json.dumps(sweep.json())) == read(out)
+    with pytest.raises(ConfigError, match="--max-length 500: the model takes at most 128 tokens"):
+        adaptstilts.retrieve(str(trained.model), ["tatoeba"], workspace, settings=Retrieve(max_length=500))
+
+
 def test_tatoeba_of_xtreme_r_needs_no_training_here(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,20 +272,22 @@ def test_what_searches_changes_nothing(
 @pytest.mark.parametrize(
     ("more", "code", "told"),
     [
-        (("--layers", "5"), 2, "retrieve.layers: no layer 5; the model has hidden states 0 to 4"),
+        (("--layers", "5"), 2, "--layers: no layer 5; the model has hidden states 0 to 4"),
         (("--layers", "two"), 2, "--layers 'two': expected all, or numbers of hidden states such as 4,6,8"),
-        (("--layer", "9"), 2, "hidden states 0 to 4"),
+        (("--layer", "9"), 2, "--layer 9: the model has hidden states 0 to 4"),
         (("--layer", "-1"), 2, "Invalid value for '--layer'"),
         (("--pooling", "sum"), 2, "Invalid value for '--pooling'"),
         (("--task", "xnli"), 2, "--task xnli: not a retrieval task; those are bucc, "),
         (("--task", "tatoba"), 2, "unknown task 'tatoba'; did you mean tatoeba"),
-        (("--task", "tatoeba,tatoeba"), 2, "holds the same one twice"),
+        (("--task", "tatoeba,tatoeba"), 2, "--task tatoeba: given twice"),
         (("--languages", "fr"), 3, "tatoeba: no test rows for fr"),
+        (("--languages", "fr"), 3, "; add the data, or name languages that it has with --languages"),
+        (("--languages", "en"), 2, "--languages: no data for 'en' in tatoeba"),
         (("--languages", "xx"), 2, "unknown language 'xx'"),
         (("--adapter", "no/such/folder"), 2, "--adapter 'no/such/folder': no such entry; expected the folder of an"),
         (("--adapter", "feed"), 2, "--adapter 'feed': no such entry"),
         (("--adapter", ""), 2, "--adapter '': no such entry"),
-        (("--max-length", "500"), 2, "max_length 500 is more than the 128 positions"),
+        (("--max-length", "500"), 2, "--max-length 500: the model takes at most 128 tokens"),
         (("--out", "no/such/folder/x.json"), 2, "expected a file name in an existing folder"),
         (("--out", "/"), 2, "expected a file name in an existing folder"),
         (("--task", ","), 2, "--task: expected a retrieval task; those are bucc, "),
@@ -316,14 +351,16 @@ def test_no_data(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "empty").mkdir()
     options = ("--model", trained.model, "--store", tmp_path / "s", "--data-root", tmp_path / "empty")
     assert call("retrieve", *options, "--task", "tatoeba", "--max-length", 48) == 3
-    assert "tatoeba: no test rows for ar, he" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "tatoeba: no test rows for ar, he" in told
+    assert "; add the data, or give its folder with --data-root" in told
+    assert "missing" not in told
+    assert "=[" not in told
 
 
 def test_languages_of_the_benchmarks() -> None:
     def codes(languages: str, *names: str) -> tuple[str, ...] | None:
-        found = retrieval_sweep.study("m", names, Retrieve(), languages).languages
-        assert found is None or isinstance(found, tuple)
-        return found
+        return retrieval_sweep._codes(languages, [tasks.get(name) for name in names])
 
     assert codes("all", "tatoeba_laser") is None
     assert len(codes("xtreme", "tatoeba_laser") or ()) == 36
