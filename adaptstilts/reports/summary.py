@@ -1,74 +1,97 @@
-"""What a study shows, in one sentence made from its records."""
+"""One sentence that says what a study shows, written from its records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from adaptstilts.io.wording import counted, joined
+from adaptstilts.metrics.bootstrap import Difference
 from adaptstilts.reports.records import Record
+
+NO_INTERMEDIATE = "none"
 
 
 def sentence(records: Sequence[Record]) -> str:
-    """One sentence for the reader of the tables; empty when nothing is computed that it could speak of.
+    """Return one sentence for the reader of the tables; empty if nothing that it reports is computed yet.
 
     It compares methods by their mean outside English over the trained targets without an intermediate task, counts the
-    scores that an intermediate task moves (95 % intervals that do not hold 0), and says what swapping did.
+    scores that an intermediate task changes (those whose 95 % interval excludes 0), and says what swapping did.
     """
-    done = [r for r in records if r.complete]
-    parts = [part for part in (_methods(done), _intermediates(done), _retrieval(done), _swaps(done)) if part]
-    return f"What it shows: {'; '.join(parts)}." if parts else ""
+    done = [record for record in records if record.complete]
+    clauses = [_methods(done), _intermediates(done), _swaps(done)]
+    text = "; ".join(clause for clause in clauses if clause)
+    return f"What it shows: {text}." if text else ""
 
 
 def _methods(records: Sequence[Record]) -> str:
-    alone = [
-        r for r in records if r.trainable is not None and r.trained_on == r.over == "none" and r.others is not None
-    ]
-    tasks = {r.task for r in alone}
-    held = {r.method: [x for x in alone if x.method == r.method] for r in alone}
-    held = {method: found for method, found in held.items() if {r.task for r in found} == tasks}
-    if not held:
+    """Compare the methods that have trained every target."""
+    alone = [record for record in records if _is_alone(record)]
+    tasks = list(dict.fromkeys(record.task for record in alone))
+    by_method: dict[str, list[Record]] = {}
+    for record in alone:
+        by_method.setdefault(record.method, []).append(record)
+    compared = {method: group for method, group in by_method.items() if {record.task for record in group} == set(tasks)}
+    if not compared:
         return ""
-    largest = max(held, key=lambda method: _mean([r.trainable or 0 for r in held[method]]))
-    told = []
-    for method, found in sorted(held.items(), key=lambda item: item[0] != largest):
-        share = _mean([r.trainable or 0 for r in found]) / _mean([r.trainable or 0 for r in held[largest]])
-        size = "" if method == largest else f" with {_percent(share)} of the trained parameters"
-        told.append(f"{method} scores {_mean([r.others or 0.0 for r in found]):.1f}{size}")
-    some = "its target" if len(tasks) == 1 else f"its {len(tasks)} targets"
-    return f"trained on English alone, on average over {some} in the other languages, {_and(told)}"
+    sizes = {method: _mean([record.trainable or 0 for record in group]) for method, group in compared.items()}
+    largest = max(sizes, key=lambda method: sizes[method])
+    methods = sorted(compared, key=lambda method: method != largest)
+    scores = {method: _mean([record.others or 0.0 for record in group]) for method, group in compared.items()}
+    first, *rest = [f"{method} scores {scores[method]:.1f}{_size(sizes[method], sizes[largest])}" for method in methods]
+    place = f"on {tasks[0]}" if len(tasks) == 1 else f"on average over {len(tasks)} targets"
+    begin = f"without an intermediate task, {first} {place} in the languages other than English"
+    return joined([begin, *rest])
+
+
+def _is_alone(record: Record) -> bool:
+    """Tell whether a record is of a trained target without an intermediate, in more languages than English."""
+    trained = record.trainable is not None and record.others is not None
+    return trained and record.trained_on == record.over == NO_INTERMEDIATE
+
+
+def _size(trained: float, most: float) -> str:
+    """Say how many parameters a method trains, compared with the one that trains most."""
+    if trained == most:
+        return ""
+    if trained == 0:
+        return " without training the encoder"
+    percent = 100 * trained / most
+    share = f"{percent:.2g}" if percent < 10 else f"{percent:.0f}"
+    return f" with {share} % as many trained parameters"
 
 
 def _intermediates(records: Sequence[Record]) -> str:
-    return _moved([r for r in records if r.trainable is not None and r.over == r.trained_on], "target score")
+    """Count the scores that an intermediate task improves and lowers."""
+    plain = [record for record in records if record.over == record.trained_on]
+    targets = [record.vs_none for record in plain if record.trainable is not None and record.vs_none]
+    retrieval = [record.vs_none for record in plain if record.trainable is None and record.vs_none]
+    changes = [_changes(targets, "target score"), _changes(retrieval, "retrieval score")]
+    text = ", and ".join(change for change in changes if change)
+    return f"an intermediate task {text} (95 % intervals)" if text else ""
 
 
-def _retrieval(records: Sequence[Record]) -> str:
-    return _moved([r for r in records if r.trainable is None and r.over == r.trained_on], "retrieval score")
-
-
-def _moved(records: Sequence[Record], what: str) -> str:
-    found = [r.vs_none for r in records if r.vs_none is not None]
-    if not found:
+def _changes(differences: Sequence[Difference], noun: str) -> str:
+    better = sum(difference.low > 0 for difference in differences)
+    worse = sum(difference.high < 0 for difference in differences)
+    if len(differences) > 1:
+        return f"improves {better or 'none'} of {len(differences)} {noun}s and lowers {worse or 'none'}"
+    if not differences:
         return ""
-    better, worse = sum(d.low > 0 for d in found), sum(d.high < 0 for d in found)
-    some = f"{len(found)} {what}{'s' if len(found) > 1 else ''}"
-    return f"an intermediate task first makes {better} of {some} better and {worse} worse (95 % intervals)"
+    if better:
+        return f"improves the {noun}"
+    return f"lowers the {noun}" if worse else f"does not clearly change the {noun}"
 
 
 def _swaps(records: Sequence[Record]) -> str:
-    found = [r.vs_trained for r in records if r.vs_trained is not None]
-    if not found:
+    changes = [record.vs_trained.value for record in records if record.vs_trained is not None]
+    if not changes:
         return ""
-    mean = _mean([d.value for d in found])
-    return f"{len(found)} swaps of the intermediate adapter, without training, change scores by {mean:+.1f} on average"
+    average = " on average" if len(changes) > 1 else ""
+    swaps = counted(len(changes), "score")
+    return (
+        f"swapping the intermediate adapter without retraining changes {swaps} by {_mean(changes):+.1f} points{average}"
+    )
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
-def _and(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -136,6 +136,25 @@ def test_an_unknown_format_is_refused(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("options", [(), ("methods=[head, full]",)])
+def test_a_study_of_a_head_alone(
+    options: tuple[str, ...],
+    study_file: Callable[..., Path],
+    data_root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing of the encoder is trained, and nothing is compared: no count that results divide by may be zero."""
+    train = {"max_steps": 2, "batch_size": 8, "max_length": 48}
+    path = study_file(methods=["head"], targets=["xnli"], intermediates=["none"], swap="off", train=train)
+    places = ("--store", tmp_path / "s", "--data-root", data_root)
+    for verb in ("plan", "run", "plan", "status", "results"):
+        assert call(verb, path, *options, *places) == 0
+    printed = capsys.readouterr().out
+    assert "What it shows: without an intermediate task, " in printed
+    assert "head scores" in printed
+
+
 def test_swap_trains_nothing(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     config, options = finished
     assert call("swap", config, "--target", "xnli", "--over", "mnli", *options) == 0
