@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.metrics.scores import CONSTANT
+from adaptstilts.metrics.scores import CONSTANT, StoredMetric
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
-# What a phase stores of its test sets: language -> metric -> {"measure": name, "stats": one row per example}.
-LanguageStats = Mapping[str, Mapping[str, Any]]
+LanguageStats = Mapping[str, Mapping[str, StoredMetric]]  # language -> metric: what a phase stores of its test sets
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def same_examples(ours: LanguageStats, theirs: LanguageStats) -> bool:
 
 
 def weighted_scores(
-    weights: NDArray[np.float32], metrics: Mapping[str, Any], names: Sequence[str]
+    weights: NDArray[np.float32], metrics: Mapping[str, StoredMetric], names: Sequence[str]
 ) -> NDArray[np.float64]:
     """Return the score of one language under several weightings of its examples: (weightings,).
 

@@ -1,6 +1,6 @@
-"""Metrics as their benchmarks compute them, as sufficient statistics per example so that intervals can be bootstrapped.
+"""Metrics as their benchmarks compute them, stored as statistics of every example so that they can be resampled.
 
-A metric of a test set is a measure of the *summed* statistics of its examples:
+A metric of a test set is a function (the *measure*) of the summed statistics of its examples:
 
 ========  ==========================================  =====================================
 measure   statistics of one example                   value
@@ -21,23 +21,34 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 from adaptstilts.metrics.answer_text import SQUAD, Rules
-from adaptstilts.metrics.answer_text import normalize_answer as normalize_answer
 
-Stats = list[tuple[float, ...]]
+ExampleStats = list[tuple[float, ...]]
 Measure = Literal["ratio", "f1", "matthews", "pearson"]
 Chunk = tuple[str, int, int]
-CONSTANT = 1e-12  # a variance below this share of the mean square is rounding: the values are all the same
+CONSTANT = 1e-12  # a variance below this share of the mean square is rounding: all values are the same
+
+
+class StoredMetric(TypedDict):
+    """A :class:`Metric` as JSON holds it."""
+
+    measure: Measure
+    stats: list[list[float]]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Statistics of one metric, one tuple per example."""
+    """One metric on a test set.
+
+    Attributes:
+        measure: the function of the summed statistics.
+        stats: the statistics of every example.
+    """
 
     measure: Measure
-    stats: Stats
+    stats: ExampleStats
 
     @property
     def value(self) -> float:
@@ -47,14 +58,24 @@ class Metric:
 
 
 def measure(name: Measure, sums: Sequence[float]) -> float:
-    """A measure of summed statistics, times 100; 0 where nothing could be counted or a side is constant."""
+    """Compute a metric from summed statistics.
+
+    Args:
+        name: the measure.
+        sums: the sum of every statistic, in the order of the table above.
+
+    Returns:
+        The value times 100; 0 if nothing was counted or one side is constant.
+    """
     if name == "pearson":
         return _pearson(*sums)
     if name == "matthews":
         tp, fp, fn, tn = sums
         top, bottom = tp * tn - fp * fn, math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    elif name == "ratio":
+        top, bottom = sums
     else:
-        top, bottom = (sums[0], sums[1]) if name == "ratio" else (2 * sums[0], sums[1] + sums[2])
+        top, bottom = 2 * sums[0], sums[1] + sums[2]
     return 100.0 * top / bottom if bottom else 0.0
 
 
@@ -67,33 +88,38 @@ def _pearson(n: float, x: float, y: float, xx: float, yy: float, xy: float) -> f
 
 
 def accuracy(predicted: Sequence[object], gold: Sequence[object]) -> Metric:
-    """Share of examples whose prediction equals the gold label."""
+    """Compute the share of examples whose prediction equals the gold label."""
     return Metric("ratio", [(float(p == g), 1.0) for p, g in zip(predicted, gold, strict=True)])
 
 
 def chunks(tags: Sequence[str]) -> list[Chunk]:
-    """Chunks (type, first, last) of a tag sequence, by the rules of conlleval in its lenient reading.
+    """Return the chunks (type, first, last) of a tag sequence, by the rules of conlleval in its lenient reading.
 
     The first character of a tag is its position (B, I, O, E, S), the part after the last hyphen its type. Raw part
     of speech tags are read by the same rules, as XTREME does: runs of one tag fuse into one chunk, ``SCONJ`` and
     ``SYM`` begin with S and are chunks of their own, and ``X`` counts. Equal to seqeval 0.0.12.
     """
-    found: list[Chunk] = []
+    result: list[Chunk] = []
     previous, previous_type, begin = "O", "", 0
     for i, tag in enumerate([*tags, "O"]):
         position, kind = tag[0], tag.split("-")[-1]
         changed = kind != previous_type
         if previous in "ES" or (previous in "BI" and position in "BSO") or (previous not in "O." and changed):
-            found.append((previous_type, begin, i - 1))
+            result.append((previous_type, begin, i - 1))
         if position in "BS" or (previous in "ESO" and position in "EI") or (position not in "O." and changed):
             begin = i
         previous, previous_type = position, kind
-    return found
+    return result
 
 
 def chunk_f1(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> Metric:
-    """Micro F1 over chunks (PAN-X, UD-POS); one example is one sentence."""
-    stats: Stats = []
+    """Compute micro F1 over chunks (PAN-X, UD-POS).
+
+    Args:
+        predicted: the tags of each sentence; one example is one sentence.
+        gold: the same.
+    """
+    stats: ExampleStats = []
     for p, g in zip(predicted, gold, strict=True):
         have, want = set(chunks(p)), set(chunks(g))
         stats.append((float(len(have & want)), float(len(have)), float(len(want))))
@@ -101,28 +127,34 @@ def chunk_f1(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) 
 
 
 def token_accuracy(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> Metric:
-    """Share of tokens whose tag is right; one example is one sentence."""
-    pairs = zip(predicted, gold, strict=True)
-    hits = [(float(sum(a == b for a, b in zip(p, g, strict=True))), float(len(g))) for p, g in pairs]
-    return Metric("ratio", [(hit, total) for hit, total in hits])
+    """Compute the share of tokens whose tag is right.
+
+    Args:
+        predicted: the tags of each sentence; one example is one sentence.
+        gold: the same.
+    """
+    stats: ExampleStats = []
+    for p, g in zip(predicted, gold, strict=True):
+        hits = sum(a == b for a, b in zip(p, g, strict=True))
+        stats.append((float(hits), float(len(g))))
+    return Metric("ratio", stats)
 
 
 def exact_match(
     predicted: Sequence[str], gold: Sequence[Sequence[str]], rules: Rules = SQUAD, unanswerable: bool = False
 ) -> Metric:
-    """Share of questions whose normalised answer equals one of the references.
+    """Compute the share of questions whose normalized answer equals one of the references.
 
     Args:
         predicted: one answer for each question.
         gold: the references of each question.
-        rules: how answers are normalised.
-        unanswerable: score as SQuAD 2.0: with no reference (or none that normalises to anything) the only right
-            answer is the empty one. Otherwise no reference means that nothing is right.
+        rules: how answers are normalized.
+        unanswerable: score as SQuAD 2.0: without a reference (or with none that normalizes to anything) the only
+            right answer is the empty one. Otherwise no answer is right without a reference.
     """
-    stats: Stats = []
+    stats: ExampleStats = []
     for p, references in zip(predicted, gold, strict=True):
-        answer = rules.normalize(p)
-        right = any(answer == reference for reference in _references(references, rules, unanswerable))
+        right = rules.normalize(p) in _references(references, rules, unanswerable)
         stats.append((float(right), 1.0))
     return Metric("ratio", stats)
 
@@ -130,25 +162,35 @@ def exact_match(
 def answer_f1(
     predicted: Sequence[str], gold: Sequence[Sequence[str]], rules: Rules = SQUAD, unanswerable: bool = False
 ) -> Metric:
-    """Token F1 of the normalised answer, the best over the references; arguments as of :func:`exact_match`.
+    """Compute the token F1 of the normalized answers, each against its best reference.
 
-    Where a side has no tokens it is 0; with ``unanswerable`` it is 1 when neither side has any.
+    If one side has no tokens the F1 is 0; with ``unanswerable`` it is 1 if neither side has any.
+
+    Args:
+        predicted: one answer for each question.
+        gold: the references of each question.
+        rules: how answers are normalized.
+        unanswerable: as in :func:`exact_match`.
     """
-    stats: Stats = []
+    stats: ExampleStats = []
     for p, references in zip(predicted, gold, strict=True):
         have = rules.tokens(p)
-        wanted = [reference.split() for reference in _references(references, rules, unanswerable)]
-        stats.append((max((_overlap(have, want, unanswerable) for want in wanted), default=0.0), 1.0))
+        best = 0.0
+        for reference in _references(references, rules, unanswerable):
+            best = max(best, _token_f1(have, reference.split(), unanswerable))
+        stats.append((best, 1.0))
     return Metric("ratio", stats)
 
 
 def _references(references: Sequence[str], rules: Rules, unanswerable: bool) -> list[str]:
-    """Normalised; with ``unanswerable`` those that are not empty, or the empty one alone."""
-    found = [rules.normalize(reference) for reference in references]
-    return ([text for text in found if text] or [""]) if unanswerable else found
+    """Return the normalized references; with ``unanswerable`` the non-empty ones, or else one empty reference."""
+    texts = [rules.normalize(reference) for reference in references]
+    if unanswerable:
+        return [text for text in texts if text] or [""]
+    return texts
 
 
-def _overlap(have: Sequence[str], want: Sequence[str], unanswerable: bool) -> float:
+def _token_f1(have: Sequence[str], want: Sequence[str], unanswerable: bool) -> float:
     if unanswerable and not (have and want):
         return float(not have and not want)
     same = sum((Counter(have) & Counter(want)).values())
@@ -159,50 +201,50 @@ def _overlap(have: Sequence[str], want: Sequence[str], unanswerable: bool) -> fl
 
 
 def binary_f1(predicted: Sequence[object], gold: Sequence[object], positive: object) -> Metric:
-    """F1 of one of two labels (GLUE reports it for QQP and MRPC)."""
+    """Compute the F1 of one of two labels (GLUE reports it for QQP and MRPC)."""
     sides = [(p == positive, g == positive) for p, g in zip(predicted, gold, strict=True)]
     return Metric("f1", [(float(p and g), float(p), float(g)) for p, g in sides])
 
 
 def matthews(predicted: Sequence[object], gold: Sequence[object], positive: object) -> Metric:
-    """Matthews correlation of one label against the rest (Matthews 1975; CoLA); 0 when a side is constant."""
-    sides = [(p == positive, g == positive) for p, g in zip(predicted, gold, strict=True)]
-    return Metric(
-        "matthews",
-        [(float(p and g), float(p and not g), float(g and not p), float(not (p or g))) for p, g in sides],
-    )
+    """Compute the Matthews correlation of one label against the rest (Matthews 1975; CoLA); 0 if a side is constant."""
+    stats: ExampleStats = []
+    for label, gold_label in zip(predicted, gold, strict=True):
+        p, g = label == positive, gold_label == positive
+        stats.append((float(p and g), float(p and not g), float(g and not p), float(not (p or g))))
+    return Metric("matthews", stats)
 
 
 def pearson(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
-    """Product-moment correlation; 0 when a side is constant.
+    """Compute the product-moment correlation; 0 if a side is constant.
 
-    Both sides are centred on their mean over the whole set and scaled to at most 1 first. That changes no
-    correlation, not that of a subset either, and keeps the differences of products in :func:`measure` exact enough.
+    Both sides are first centred on their mean over the whole set and scaled to at most 1. That changes no
+    correlation, not even that of a subset, and keeps the differences of products in :func:`measure` exact enough.
     """
     pairs = zip(_centred(predicted), _centred(gold), strict=True)
     return Metric("pearson", [(1.0, x, y, x * x, y * y, x * y) for x, y in pairs])
 
 
 def spearman(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
-    """Rank correlation: that of the average ranks, ties having the same (Spearman 1904).
+    """Compute the rank correlation, equal values having their mean rank (Spearman 1904).
 
-    Ranks are those in the whole set. A bootstrap that sums these statistics resamples ranked examples and does not
-    rank every resample anew.
+    Ranks are those in the whole set: a bootstrap over these statistics resamples ranked examples and does not rank
+    every resample again.
     """
-    return pearson(_ranks(predicted), _ranks(gold))
+    return pearson(mean_ranks(predicted), mean_ranks(gold))
 
 
 def _centred(values: Sequence[float]) -> list[float]:
     if not values or min(values) == max(values):
         return [0.0] * len(values)
     mean = math.fsum(values) / len(values)
-    away = [value - mean for value in values]
-    scale = max(map(abs, away))
-    return [value / scale for value in away] if scale else away
+    offsets = [value - mean for value in values]
+    scale = max(map(abs, offsets))
+    return [value / scale for value in offsets] if scale else offsets
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values get the mean of theirs."""
+def mean_ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of every value, counted from 1; equal values get the mean of their ranks."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
     first = 0
@@ -217,32 +259,37 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def average_precision(rankings: Sequence[Sequence[object]], gold: Sequence[Collection[object]], k: int = 20) -> Metric:
-    """Mean average precision at ``k`` (LAReQA in XTREME-R): precision at each target found, over min(targets, k).
+    """Compute mean average precision at ``k`` (LAReQA in XTREME-R).
+
+    The average precision of a query is the sum of the precisions at each retrieved target, divided by min(targets, k).
 
     Args:
-        rankings: what was found for each query, the best first; an item that comes again is no second hit.
-        gold: the targets of each query. A query without targets counts 0.
+        rankings: the ranked items of each query, the best first; a repeated item is no second hit.
+        gold: the targets of each query. A query without targets counts as 0.
         k: how far a ranking is read.
     """
-    stats: Stats = []
+    stats: ExampleStats = []
     for ranking, targets in zip(rankings, gold, strict=True):
-        wanted, found, total = set(targets), 0, 0.0
-        most = min(len(wanted), k)
+        remaining, hits, total = set(targets), 0, 0.0
+        most = min(len(remaining), k)
         for place, item in enumerate(ranking[:k], start=1):
-            if item in wanted:
-                wanted.remove(item)
-                found += 1
-                total += found / place
+            if item in remaining:
+                remaining.remove(item)
+                hits += 1
+                total += hits / place
         stats.append((total / most if most else 0.0, 1.0))
     return Metric("ratio", stats)
 
 
 def reciprocal_rank(rankings: Sequence[Sequence[object]], gold: Sequence[Collection[object]], k: int = 20) -> Metric:
-    """Mean reciprocal rank of the first target within ``k``, else 0 (Mewsli-X, where it is called MAP@20).
+    """Compute the mean reciprocal rank of the first target within ``k`` (Mewsli-X, which calls it MAP@20).
 
-    Arguments are those of :func:`average_precision`.
+    Args:
+        rankings: the ranked items of each query, the best first.
+        gold: the targets of each query. A query without a target among its first ``k`` items counts as 0.
+        k: how far a ranking is read.
     """
-    stats: Stats = []
+    stats: ExampleStats = []
     for ranking, targets in zip(rankings, gold, strict=True):
         places = (1 / place for place, item in enumerate(ranking[:k], start=1) if item in targets)
         stats.append((next(places, 0.0), 1.0))
@@ -250,15 +297,24 @@ def reciprocal_rank(rankings: Sequence[Sequence[object]], gold: Sequence[Collect
 
 
 def pair_metrics(predicted: Sequence[object], gold: Sequence[Collection[object]]) -> dict[str, Metric]:
-    """F1, precision and recall of extracted pairs (bitext mining); one example is one sentence of one side.
+    """Compute F1, precision and recall of extracted pairs (bitext mining); one example is one sentence of one side.
 
     Args:
-        predicted: the partner given to each sentence; None where it has none.
+        predicted: the partner of each sentence; None if it has none.
         gold: the true partners of each sentence, mostly none.
     """
-    sums = [(float(p in g), float(p is not None), float(len(g))) for p, g in zip(predicted, gold, strict=True)]
+    counts = [(float(p in g), float(p is not None), float(len(g))) for p, g in zip(predicted, gold, strict=True)]
+    return f1_precision_recall(counts)
+
+
+def f1_precision_recall(counts: Sequence[tuple[float, ...]]) -> dict[str, Metric]:
+    """Return the three metrics of the same counts.
+
+    Args:
+        counts: true positives, predicted and gold, of every example.
+    """
     return {
-        "f1": Metric("f1", list(sums)),
-        "precision": Metric("ratio", [(right, given) for right, given, _ in sums]),
-        "recall": Metric("ratio", [(right, wanted) for right, _, wanted in sums]),
+        "f1": Metric("f1", list(counts)),
+        "precision": Metric("ratio", [(right, predicted) for right, predicted, _ in counts]),
+        "recall": Metric("ratio", [(right, gold) for right, _, gold in counts]),
     }

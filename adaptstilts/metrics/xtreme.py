@@ -1,20 +1,20 @@
-"""What XTREME and XTREME-R are made of: tasks, their files and languages, groups; and how scores are aggregated.
+"""XTREME and XTREME-R: their tasks, files, languages and groups, and how they aggregate scores.
 
-From ``evaluate.py`` of google-research/xtreme (2023-01). Where that script leaves XTREME-R unfinished, the paper is
-followed (Ruder et al. 2021, arXiv 2104.07412): LAReQA has the eleven languages of XQuAD-R and counts as retrieval,
-and XCOPA counts once, beside XNLI. A task is the plain mean over its languages, English included, a group and a
-benchmark the plain mean over its tasks. A mean over fewer languages or tasks than the benchmark has says so; a total
-over fewer tasks is not made.
+From ``evaluate.py`` of google-research/xtreme (2023-01). Where that script leaves XTREME-R unfinished, this follows
+the paper (Ruder et al. 2021, arXiv 2104.07412): LAReQA has the eleven languages of XQuAD-R and counts as retrieval,
+and XCOPA counts once, beside XNLI. The score of a task is the plain mean over its languages, English included; that
+of a group or a benchmark is the plain mean over its tasks. A mean over fewer languages or tasks than the benchmark
+has is marked, and a benchmark without all its tasks has no total.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Form = Literal["labels", "tags", "pairs", "places", "answers", "choices", "rankings"]
-SUFFIX: dict[Form, str] = {
+FileForm = Literal["labels", "tags", "pairs", "places", "answers", "choices", "rankings"]
+SUFFIX: dict[FileForm, str] = {
     "labels": "tsv",
     "tags": "tsv",
     "pairs": "tsv",
@@ -26,37 +26,37 @@ SUFFIX: dict[Form, str] = {
 
 
 @dataclass(frozen=True)
-class Format:
-    """How one task is written down and scored.
+class TaskFormat:
+    """The files of one task, and the metrics that score them.
 
     Attributes:
-        name: the folder of its files.
-        form: what a file holds.
-        headline: metrics whose mean is the task's score.
+        name: name of the folder.
+        form: what a file contains.
+        headline: metrics whose mean is the score of the task.
         languages: codes in the order of XTREME, then those that only XTREME-R has.
-        labels: what a line may be, for the forms that have a fixed set.
+        labels: the lines that are allowed, for forms with a fixed set.
     """
 
     name: str
-    form: Form
+    form: FileForm
     headline: tuple[str, ...]
     languages: tuple[str, ...]
     labels: tuple[str, ...] = ()
 
     def file(self, code: str) -> str:
-        """The name of a language's file in the task's folder."""
+        """Return the name of the file of a language."""
         return f"test-{code}.{SUFFIX[self.form]}"
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean that knows what it is over.
+    """A mean over languages or tasks, of which some may be missing.
 
     Attributes:
-        value: in points; None where something is missing that it cannot be made without.
-        have: languages or tasks that are in it.
-        of: how many the benchmark has.
-        missing: names of those that are not in it.
+        value: in points; None if it cannot be computed without what is missing.
+        have: number of languages or tasks in it.
+        of: number that the benchmark has.
+        missing: names of the missing ones.
         partial: tasks in it that lack languages, as ``xnli 7/15``.
     """
 
@@ -68,21 +68,29 @@ class Mean:
 
     @property
     def marked(self) -> str:
-        """The value, with what it is over unless that is everything."""
+        """The value as text, followed by how much it covers unless it covers everything."""
         if self.value is None:
             return f"- (without {', '.join(self.missing)})" if self.have else "-"
-        marks = [f"{self.have}/{self.of}"] * (self.have < self.of) + list(self.partial)
-        return f"{self.value:.1f}" + (f" ({', '.join(marks)})" if marks else "")
+        marks = list(self.partial)
+        if self.have < self.of:
+            marks.insert(0, f"{self.have}/{self.of}")
+        return f"{self.value:.1f} ({', '.join(marks)})" if marks else f"{self.value:.1f}"
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing is missing, in any task."""
+    def is_complete(self) -> bool:
+        """Whether no language and no task is missing."""
         return self.have == self.of and not self.partial
 
 
 @dataclass(frozen=True)
-class Means:
-    """The means of one benchmark: of its tasks over languages, of its groups and of all over tasks."""
+class BenchmarkMeans:
+    """The means of one benchmark.
+
+    Attributes:
+        tasks: task -> mean over its languages.
+        groups: group -> mean over its tasks.
+        total: mean over all tasks.
+    """
 
     tasks: Mapping[str, Mean]
     groups: Mapping[str, Mean]
@@ -91,7 +99,7 @@ class Means:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark: its tasks with their languages, and the groups that its tables have."""
+    """A benchmark: the languages of its tasks, and the tasks of its groups."""
 
     name: str
     languages: Mapping[str, tuple[str, ...]]
@@ -119,37 +127,46 @@ _RENAMED = {"paws_x": "pawsx", "bucc": "bucc2018", "mewsli_x": "mewslix", "tatoe
 _UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X _"  # _: a word without a tag
 
 
-def _format(name: str, form: Form, headline: str, labels: str = "") -> Format:
+def _formats(*formats: TaskFormat) -> dict[str, TaskFormat]:
+    return {task_format.name: task_format for task_format in formats}
+
+
+def _format(name: str, form: FileForm, headline: str, labels: str = "") -> TaskFormat:
     codes = f"{_LANGUAGES[name]} {_MORE.get(name, '')}".split()
-    return Format(name, form, tuple(headline.split()), tuple(codes), tuple(labels.split()))
+    return TaskFormat(name, form, tuple(headline.split()), tuple(codes), tuple(labels.split()))
 
 
-FORMATS: dict[str, Format] = {
-    held.name: held
-    for held in (
-        _format("xnli", "labels", "accuracy", "entailment neutral contradiction"),
-        _format("pawsx", "labels", "accuracy", "0 1"),
-        _format("xcopa", "choices", "accuracy"),
-        _format("udpos", "tags", "f1", _UPOS),
-        _format("panx", "tags", "f1", "O B-PER I-PER B-ORG I-ORG B-LOC I-LOC"),
-        _format("xquad", "answers", "f1 exact_match"),
-        _format("mlqa", "answers", "f1 exact_match"),
-        _format("tydiqa", "answers", "f1 exact_match"),
-        _format("bucc2018", "pairs", "f1"),
-        _format("tatoeba", "places", "accuracy"),
-        _format("lareqa", "rankings", "map@20"),
-        _format("mewslix", "rankings", "map@20"),
-    )
-}
-
+FORMATS = _formats(
+    _format("xnli", "labels", "accuracy", "entailment neutral contradiction"),
+    _format("pawsx", "labels", "accuracy", "0 1"),
+    _format("xcopa", "choices", "accuracy"),
+    _format("udpos", "tags", "f1", _UPOS),
+    _format("panx", "tags", "f1", "O B-PER I-PER B-ORG I-ORG B-LOC I-LOC"),
+    _format("xquad", "answers", "f1 exact_match"),
+    _format("mlqa", "answers", "f1 exact_match"),
+    _format("tydiqa", "answers", "f1 exact_match"),
+    _format("bucc2018", "pairs", "f1"),
+    _format("tatoeba", "places", "accuracy"),
+    _format("lareqa", "rankings", "map@20"),
+    _format("mewslix", "rankings", "map@20"),
+)
 
 FOLDERS = {name: name for name in FORMATS} | _RENAMED  # task of this package -> folder
 
 
 def _benchmark(name: str, groups: Mapping[str, str], more: Mapping[str, str]) -> Benchmark:
+    """Return a benchmark.
+
+    Args:
+        name: its name.
+        groups: group -> its tasks.
+        more: task -> languages that XTREME does not have.
+    """
     members = {group: tuple(tasks.split()) for group, tasks in groups.items()}
-    of = {task: tuple(f"{_LANGUAGES[task]} {more.get(task, '')}".split()) for held in members.values() for task in held}
-    return Benchmark(name, of, members)
+    languages = {}
+    for task in " ".join(groups.values()).split():
+        languages[task] = tuple(f"{_LANGUAGES[task]} {more.get(task, '')}".split())
+    return Benchmark(name, languages, members)
 
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -176,29 +193,40 @@ BENCHMARKS: tuple[Benchmark, ...] = (
 )
 
 
-def means(benchmark: Benchmark, scores: Mapping[str, Mapping[str, float]]) -> Means:
-    """Aggregate scores as the benchmark does.
+def means(benchmark: Benchmark, scores: Mapping[str, Mapping[str, float]]) -> BenchmarkMeans:
+    """Aggregate scores as a benchmark does.
 
     Args:
-        benchmark: which.
-        scores: task (by its folder's name) -> language -> points.
+        benchmark: the benchmark.
+        scores: task (by the name of its folder) -> language -> points.
     """
     tasks = {name: _over_languages(scores.get(name, {}), codes) for name, codes in benchmark.languages.items()}
     groups = {group: _over_tasks(members, tasks) for group, members in benchmark.groups.items()}
     total = _over_tasks(tasks, tasks)
-    return Means(tasks, groups, replace(total, value=None) if total.missing else total)
+    if total.missing:
+        total = replace(total, value=None)
+    return BenchmarkMeans(tasks, groups, total)
 
 
-def _over_languages(scores: Mapping[str, float], codes: Iterable[str]) -> Mean:
-    codes = tuple(codes)
-    held = [scores[code] for code in codes if code in scores]
-    absent = tuple(code for code in codes if code not in scores)
-    return Mean(sum(held) / len(held) if held else None, len(held), len(codes), absent)
+def _over_languages(scores: Mapping[str, float], codes: Sequence[str]) -> Mean:
+    values = [scores[code] for code in codes if code in scores]
+    missing = tuple(code for code in codes if code not in scores)
+    return Mean(_average(values), len(values), len(codes), missing)
 
 
-def _over_tasks(members: Iterable[str], tasks: Mapping[str, Mean]) -> Mean:
-    held = {name: tasks[name] for name in members}
-    values = [mean.value for mean in held.values() if mean.value is not None]
-    absent = tuple(name for name, mean in held.items() if mean.value is None)
-    partial = tuple(f"{name} {m.have}/{m.of}" for name, m in held.items() if m.value is not None and m.have < m.of)
-    return Mean(sum(values) / len(values) if values else None, len(values), len(held), absent, partial)
+def _over_tasks(names: Iterable[str], tasks: Mapping[str, Mean]) -> Mean:
+    values: list[float] = []
+    missing, partial = [], []
+    for name in names:
+        mean = tasks[name]
+        if mean.value is None:
+            missing.append(name)
+            continue
+        values.append(mean.value)
+        if mean.have < mean.of:
+            partial.append(f"{name} {mean.have}/{mean.of}")
+    return Mean(_average(values), len(values), len(values) + len(missing), tuple(missing), tuple(partial))
+
+
+def _average(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -38,7 +38,7 @@ from adaptstilts.runtime.layer_cache import Frozen, Lower, identity
 from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
-from adaptstilts.store.entries import Cost, TrainResult
+from adaptstilts.store.entries import MeasuredCost, TrainResult
 
 
 def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
@@ -260,7 +260,7 @@ class Trainer:
         """Return how many numbers are trained in the parameters whose names begin so."""
         return sum(value.numel() for key, value in self.parameters.items() if key.startswith(prefix))
 
-    def _cost(self, steps: int) -> Cost:
+    def _cost(self, steps: int) -> MeasuredCost:
         seconds = self.meter.seconds
         examples = sum(len(self.batch(step)[1]) for step in range(steps))
         return {

@@ -18,7 +18,7 @@ from adaptstilts.plan.phases import RetrievePhase, WeightsPhase, phase_of
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
-from adaptstilts.store.select import composition, select
+from adaptstilts.store.select import encoder_stack, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Arm, Part, Retrieve, Study
 from adaptstilts.tasks import Task
@@ -264,7 +264,7 @@ def _expand(study: Study, workspace: Workspace, adapters: Sequence[str], remedy:
     with_base_model = list(plan.cells)
     for name in adapters:
         entry = select(name, workspace.store)
-        base, stack = composition(entry)
+        base, stack = encoder_stack(entry)
         adapter = phase_of(entry, WeightsPhase)
         check_same(plan.model.fingerprint.identity(), adapter.model.identity(), f"adapter {entry.key[:12]}")
         label = f"{adapter.task}@{entry.key[:8]}"

@@ -35,7 +35,7 @@ from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.products import normalize
 from adaptstilts.search.sharded import ShardedNeighbours, search_shards
 from adaptstilts.search.workers import map_pieces
-from adaptstilts.store.select import composition, select
+from adaptstilts.store.select import encoder_stack, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
@@ -288,7 +288,7 @@ class _Job:
         """Return the keys of the encoder (None for the base model) and of the adapters on it."""
         if self.settings.adapter is None:
             return None, ()
-        return composition(select(self.settings.adapter, self.workspace.store))
+        return encoder_stack(select(self.settings.adapter, self.workspace.store))
 
     def _layer(self) -> int:
         depth = self.runtime.model.shape["layers"]

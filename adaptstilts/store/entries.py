@@ -16,6 +16,7 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io.json import to_text, write_json
+from adaptstilts.metrics.bootstrap import LanguageStats
 
 T = TypeVar("T")
 
@@ -218,7 +219,7 @@ class PretrainResult(TypedDict):
     held_out: dict[str, Any]
 
 
-class Cost(TypedDict):
+class MeasuredCost(TypedDict):
     """What a phase took: seconds, and for training also speed, peak memory in bytes and precision."""
 
     seconds: float
@@ -267,13 +268,6 @@ class LanguageScores(TypedDict):
     pool: NotRequired[dict[str, int]]
 
 
-class MetricStats(TypedDict):
-    """The statistics of every example, of whose sums a metric is a function (see ``metrics.scores.measure``)."""
-
-    measure: str
-    stats: list[list[float]]
-
-
 class Predictions(TypedDict):
     """Numbers of the examples of one language, and a prediction for each."""
 
@@ -282,8 +276,7 @@ class Predictions(TypedDict):
 
 
 Scores = dict[str, LanguageScores]  # by language
-Stats = dict[str, dict[str, MetricStats]]  # language -> metric
-LayerScores = dict[str, dict[str, dict[str, float]]]  # hidden state -> language -> metric -> points
+ScoresByLayer = dict[str, dict[str, dict[str, float]]]  # hidden state -> language -> metric -> points
 Predictors = dict[str, float | None]  # None if a predictor does not apply
 
 
@@ -328,12 +321,12 @@ MERGE_RESULT: JsonFile[MergeResult] = JsonFile("result.json", ascii_only=True)
 IMPORT_RESULT: JsonFile[ImportResult] = JsonFile("result.json", indent=1)
 CORPUS_RESULT: JsonFile[CorpusResult] = JsonFile("result.json", indent=1)
 PRETRAIN_RESULT: JsonFile[PretrainResult] = JsonFile("result.json", indent=1, allow_nan=True)
-COST: JsonFile[Cost] = JsonFile("cost.json", indent=1)
-MERGE_COST: JsonFile[Cost] = JsonFile("cost.json")
+COST: JsonFile[MeasuredCost] = JsonFile("cost.json", indent=1)
+MERGE_COST: JsonFile[MeasuredCost] = JsonFile("cost.json")
 ENCODING_COST: JsonFile[EncodingCost] = JsonFile("cost.json", indent=1)
 SCORES: JsonFile[Scores] = JsonFile("scores.json", ascii_only=True)
-STATS: JsonFile[Stats] = JsonFile("stats.json", ascii_only=True)
-LAYERS: JsonFile[LayerScores] = JsonFile("layers.json", ascii_only=True)
+STATS: JsonFile[LanguageStats] = JsonFile("stats.json", ascii_only=True)
+LAYERS: JsonFile[ScoresByLayer] = JsonFile("layers.json", ascii_only=True)
 PREDICTORS: JsonFile[Predictors] = JsonFile("predictors.json", ascii_only=True)
 
 

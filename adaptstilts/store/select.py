@@ -11,7 +11,7 @@ from adaptstilts.store.entries import ENCODER, WEIGHT_FOLDERS, Entry, components
 from adaptstilts.store.store import Store
 
 
-class Composition(NamedTuple):
+class EncoderStack(NamedTuple):
     """The encoder that an entry stands for.
 
     Attributes:
@@ -82,7 +82,7 @@ def _missing(name: str, key: str, store: Store) -> ConfigError:
     return ConfigError(f"--adapter {name!r}: depends on the entry {key[:12]}, which is not in {store.folder}")
 
 
-def composition(entry: Entry) -> Composition:
+def encoder_stack(entry: Entry) -> EncoderStack:
     """Return the encoder and the stack of adapters that an entry stands for.
 
     Raises:
@@ -91,5 +91,5 @@ def composition(entry: Entry) -> Composition:
     if "method" not in entry.spec or not any(map(entry.has_folder, WEIGHT_FOLDERS)):
         raise ArtifactError(f"entry {entry.key[:12]}: has neither an adapter nor a fine-tuned encoder")
     if entry.has_folder(ENCODER):
-        return Composition(entry.key, ())
-    return Composition(entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key))
+        return EncoderStack(entry.key, ())
+    return EncoderStack(entry.spec.get("base"), (*entry.spec.get("stack", ()), entry.key))

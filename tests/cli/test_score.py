@@ -76,7 +76,9 @@ def test_missing_languages(sides: tuple[Path, Path], capsys: pytest.CaptureFixtu
     (predicted / "xnli/test-en.tsv").unlink()
     assert call("score", predicted, "--labels", labels) == 3
     told = f"{predicted}/xnli: no test-<language>.tsv for en"
-    assert capsys.readouterr().err == (f"error: {told}; add them, or give --missing skip to average over the others\n")
+    assert capsys.readouterr().err == (
+        f"error: {told}; add these files, or use --missing skip to average over the other languages\n"
+    )
     assert call("score", predicted, "--labels", labels, "--missing", "skip") == 0
     printed = capsys.readouterr().out
     assert "| **XTREME**   | 50.0 (1/15) |" in printed
@@ -169,8 +171,10 @@ def test_refusals_of_an_export(
     assert call(*export, "seeds=[5]", "--method", "full", *options) == 2
     assert capsys.readouterr().err.endswith("not computed yet; run the study first: adaptstilts run\n")
     assert call(*export, "--labels", tmp_path / "p", "--method", "full", *options) == 2
-    assert capsys.readouterr().err.endswith(f"error: {tmp_path}/p: predictions and labels need a folder each\n")
+    assert capsys.readouterr().err.endswith(f"error: {tmp_path}/p: predictions and labels need different folders\n")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "p/x").mkdir(parents=True)
     assert call(*export, "--method", "full", *options) == 2
-    assert capsys.readouterr().err.endswith(f"error: {tmp_path}/p: already there; choose another folder or remove it\n")
+    assert capsys.readouterr().err.endswith(
+        f"error: {tmp_path}/p: already exists; choose another folder or remove it\n"
+    )

@@ -361,7 +361,7 @@ def test_what_cannot_be_exported(tiny: Path, root: Path, done: Done, tmp_path: P
     told = refused(missing, tmp_path / "p")
     assert told == "evaluate xnli (full) over none, seed 9: not computed yet; run the study first: adaptstilts run"
     dev = study(tiny, root, done, evaluate={"split": "dev"})
-    told = "xnli: evaluate.split is 'dev'; XTREME has predictions of test"
+    told = "xnli: evaluate.split is 'dev'; XTREME needs predictions on test"
     assert refused(dev, tmp_path / "p") == told
     with pytest.raises(ConfigError, match=re.escape(told)):
         scoring.export_labels(dev.plan, dev.workspace, tmp_path / "l")
@@ -392,7 +392,7 @@ def test_rows_without_a_label_are_refused(tiny: Path, done: Done, root: Path, tm
     put(copy, tasks.get("paws_x").test, "de", rows)
     held = Done(tiny, copy, tmp_path / "store", targets=["paws_x"], languages=["de"])
     run_plan(held.plan, held.workspace, device="cpu")
-    with pytest.raises(DataError, match=r"^paws_x: de: 1 rows have no gold label and so no prediction$"):
+    with pytest.raises(DataError, match=r"^paws_x: de: 1 row without a gold label, hence without a prediction$"):
         scoring.export(held.plan, held.workspace, tmp_path / "p")
 
 
@@ -414,7 +414,7 @@ def test_question_ids_must_differ(tiny: Path, done: Done, root: Path, tmp_path: 
     rows = questions(random.Random(1), 4, "m")
     put(copy, tasks.get("mlqa").test, "de", [*rows, rows[0]])
     held = Done(tiny, copy, tmp_path / "store", targets=["mlqa"], languages=["de"])
-    told = r"^mlqa: the ids of its questions are not distinct; XTREME's files go by them$"
+    told = r"^mlqa: two questions have the same id; XTREME's files need distinct ids$"
     with pytest.raises(DataError, match=told):
         scoring.export_labels(held.plan, held.workspace, tmp_path / "l")
 
@@ -422,14 +422,14 @@ def test_question_ids_must_differ(tiny: Path, done: Done, root: Path, tmp_path: 
 def test_folders_in_the_way(done: Done, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/x").touch()
-    told = f"{tmp_path}/p: already there; choose another folder or remove it"
+    told = f"{tmp_path}/p: already exists; choose another folder or remove it"
     assert refused(done, tmp_path / "p") == told
     (tmp_path / "p/x").unlink()
     written = scoring.export(done.plan, done.workspace, tmp_path / "p")
     assert all(path.is_file() for path in written)
     assert refused(done, tmp_path / "p") == told
-    assert refused(done, written[0]) == f"{written[0]}: already there; choose another folder or remove it"
-    with pytest.raises(ConfigError, match="predictions and labels need a folder each"):
+    assert refused(done, written[0]) == f"{written[0]}: already exists; choose another folder or remove it"
+    with pytest.raises(ConfigError, match="predictions and labels need different folders"):
         scoring.check_empty(tmp_path / "a", tmp_path / "b/../a")
     with pytest.raises(ResourceError, match="cannot be written: Not a directory"):
         scoring.export(done.plan, done.workspace, written[0] / "p")

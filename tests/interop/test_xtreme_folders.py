@@ -222,8 +222,8 @@ def test_unanswered_questions_count_zero_and_are_told(sides: Sides) -> None:
     assert report.tasks["xquad"].metrics["f1"]["en"] == pytest.approx(100 / 3)
     assert report.tasks["mewslix"].metrics == {"map@20": {"ar": 0.0}}
     assert report.notes == (
-        f"{sides.predicted}/xquad/test-en.json: 2 of 3 ids have no prediction, counted as 0",
-        f"{sides.predicted}/mewslix/test-ar.json: 1 of 1 ids have no prediction, counted as 0",
+        f"{sides.predicted}/xquad/test-en.json: 2 of 3 ids without a prediction, counted as 0",
+        f"{sides.predicted}/mewslix/test-ar.json: 1 of 1 id without a prediction, counted as 0",
     )
 
 
@@ -241,7 +241,7 @@ def test_repeated_pairs_count_once_and_are_told(sides: Sides) -> None:
     sides.put("bucc2018", "de", "de-1\ten-1\nde-1\ten-1\nde-1\ten-2\n", "de-1\ten-1\n")
     report = sides.score()
     assert report.tasks["bucc2018"].metrics["precision"] == {"de": 50.0}
-    assert report.notes == (f"{sides.predicted}/bucc2018/test-de.tsv: 1 pairs are there twice, counted once",)
+    assert report.notes == (f"{sides.predicted}/bucc2018/test-de.tsv: 1 repeated pair, counted once",)
     put(sides.predicted, "bucc2018", "de", "")
     assert sides.score().tasks["bucc2018"].metrics["f1"] == {"de": 0.0}
 
@@ -264,7 +264,7 @@ def test_files_that_belong_nowhere_are_told(sides: Sides) -> None:
     (sides.gold / "xnli" / "readme").touch()
     assert sides.score().notes == (
         f"{sides.predicted}/logs: not a task of XTREME, not scored",
-        f"{sides.predicted}/paws-x: not a task of XTREME, not scored; is it pawsx?",
+        f"{sides.predicted}/paws-x: not a task of XTREME, not scored; did you mean pawsx?",
         f"{sides.gold}/xnli/readme: not a file of xnli, not scored",
         f"{sides.predicted}/xnli/test-de.txt: not a file of xnli, not scored",
         f"{sides.predicted}/xnli/test-xx.tsv: not a file of xnli, not scored",
@@ -278,9 +278,9 @@ DEFECTS: list[tuple[str, str, str, str | bytes, str | bytes, str]] = [
     ("too few lines", "xnli", "en", lines(MANY[1:]), lines(MANY),
      "P/xnli/test-en.tsv: expected 50 lines, as many as L/xnli/test-en.tsv, found 49"),
     ("too many lines", "xnli", "en", "neutral\n\n", "neutral\n",
-     "P/xnli/test-en.tsv: expected 1 lines, as many as L/xnli/test-en.tsv, found 2"),
+     "P/xnli/test-en.tsv: expected 1 line, as many as L/xnli/test-en.tsv, found 2"),
     ("empty file", "xnli", "en", "", "neutral\n",
-     "P/xnli/test-en.tsv: expected 1 lines, as many as L/xnli/test-en.tsv, found 0"),
+     "P/xnli/test-en.tsv: expected 1 line, as many as L/xnli/test-en.tsv, found 0"),
     ("unknown label", "xnli", "en", "neutral\nNeutral \n", "neutral\nneutral\n",
      f"P/xnli/test-en.tsv:2: expected one of {LABELS3}, found 'Neutral '"),
     ("quoted label", "pawsx", "en", '"1"\n', "1\n", "P/pawsx/test-en.tsv:1: expected one of 0, 1, found '\"1\"'"),
@@ -300,7 +300,7 @@ DEFECTS: list[tuple[str, str, str, str | bytes, str | bytes, str]] = [
     ("sentence of another length", "udpos", "en", "X\nX\n\nX\nX\nX\n", "X\nX\n\nX\nX\n\nX\n",
      "P/udpos/test-en.tsv:4: expected a sentence of 2 tags, as at L/udpos/test-en.tsv:4, found 3"),
     ("an empty sentence", "udpos", "en", "X\n\n\nX\n", "X\n\nX\n",
-     "P/udpos/test-en.tsv:3: expected a sentence of 1 tags, as at L/udpos/test-en.tsv:3, found 0"),
+     "P/udpos/test-en.tsv:3: expected a sentence of 1 tag, as at L/udpos/test-en.tsv:3, found 0"),
     ("a sentence too few", "udpos", "en", "X\n\nX\n", "X\n\nX\n\nX\n",
      "P/udpos/test-en.tsv: expected 3 sentences, as many as L/udpos/test-en.tsv, found 2"),
     ("no sentence", "udpos", "en", "X\n", "\n\n",
@@ -337,16 +337,16 @@ DEFECTS: list[tuple[str, str, str, str | bytes, str | bytes, str]] = [
     ("unknown ids", "xquad", "en", '{"a": "x", "z": "y", "w": "y"}', '{"a": ["x"]}',
      "P/xquad/test-en.json: expected ids of L/xquad/test-en.json, found 'z' (2 such ids)"),
     ("an id twice", "xquad", "en", '{"a": "x", "a": "y"}', '{"a": ["x"]}',
-     "P/xquad/test-en.json: 'a' is there twice; keep one"),
+     "P/xquad/test-en.json: 'a' occurs twice; keep one"),
     ("half a SQuAD file", "xquad", "en", "{}", '{"data": [{"paragraphs": [{"context": "x"}]}]}',
      "L/xquad/test-en.json: expected data, paragraphs, qas, id and answers as in SQuAD (KeyError('qas'))"),
     ("a question twice", "xquad", "en", "{}",
      json.dumps({"data": [{"paragraphs": [{"qas": [{"id": "a", "answers": [{"text": "x"}]}]}] * 2}]}),
-     "L/xquad/test-en.json: the question 'a' is there twice; keep one"),
+     "L/xquad/test-en.json: the question 'a' occurs twice; keep one"),
     ("a question without an answer", "xquad", "en", "{}", '{"a": []}',
      "L/xquad/test-en.json: 'a': expected one or more answers, found []"),
     ("withheld answers", "xquad", "en", '{"a": "x"}', '{"a": [""]}',
-     "L/xquad/test-en.json: no answer but empty ones; the labels look withheld"),
+     "L/xquad/test-en.json: only empty answers; the labels look withheld"),
     ("a line that is not JSON", "xcopa", "et", '{"label": 0}\nlabel 1\n', '{"label": 0}\n{"label": 1}\n',
      "P/xcopa/test-et.jsonl:2: not JSON (Expecting value, column 1)"),
     ("no label", "xcopa", "et", '{"labels": 0}\n', '{"label": 0}\n',
@@ -424,7 +424,7 @@ def test_missing_languages(sides: Sides) -> None:
     put(sides.gold, "xnli", "fr", "neutral\n")
     shutil.move(sides.predicted / "xnli/test-de.tsv", sides.predicted / "xnli/test-de.tsv.bak")
     told = "P/xnli: no test-<language>.tsv for de, fr"
-    assert sides.refused() == f"{told}; add them, or give --missing skip to average over the others"
+    assert sides.refused() == f"{told}; add these files, or use --missing skip to average over the other languages"
     report = sides.score(missing="skip")
     assert [note.replace(str(sides.predicted), "P") for note in report.notes] == [
         "P/xnli/test-de.tsv.bak: not a file of xnli, not scored",
@@ -437,8 +437,8 @@ def test_missing_labels(sides: Sides) -> None:
     sides.put("xnli", "en", "neutral\n", "neutral\n")
     put(sides.predicted, "xnli", "de", "neutral\n")
     put(sides.predicted, "pawsx", "de", "0\n")
-    told = "L/xnli: no test-<language>.tsv for de; add them, or give --missing skip to average over the others"
-    assert sides.refused() == told
+    todo = "add these files, or use --missing skip to average over the other languages"
+    assert sides.refused() == f"L/xnli: no test-<language>.tsv for de; {todo}"
     report = sides.score(missing="skip")
     assert list(report.tasks) == ["xnli"]
     assert [note.replace(str(sides.gold), "L") for note in report.notes] == [
@@ -489,5 +489,5 @@ def test_a_report_reads_well(sides: Sides) -> None:
         "- XTREME: no total without pawsx, udpos, panx, mlqa, tydiqa, bucc2018, tatoeba\n"
         "- XTREME-R: no total without xcopa, udpos, panx, mlqa, tydiqa, tatoeba, lareqa, mewslix\n"
         "- questions: F1 / exact match; the score is the mean of both\n"
-        "- P/xquad/test-en.json: 1 of 2 ids have no prediction, counted as 0\n"
+        "- P/xquad/test-en.json: 1 of 2 ids without a prediction, counted as 0\n"
     )

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptstilts.metrics import bootstrap
-from adaptstilts.metrics.answer_text import rules
+from adaptstilts.metrics.answer_text import SQUAD, rules
 from adaptstilts.metrics.scores import (
     Metric,
     accuracy,
@@ -26,7 +26,6 @@ from adaptstilts.metrics.scores import (
     exact_match,
     matthews,
     measure,
-    normalize_answer,
     pair_metrics,
     pearson,
     reciprocal_rank,
@@ -164,7 +163,7 @@ def test_lengths_must_agree() -> None:
     ],
 )
 def test_normalisation_of_answers(text: str, expected: str) -> None:
-    assert normalize_answer(text) == expected
+    assert SQUAD.normalize(text) == expected
 
 
 @pytest.mark.parametrize(

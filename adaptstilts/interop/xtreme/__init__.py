@@ -1,1 +1,1 @@
-"""XTREME's folders of predictions: scored, written and read."""
+"""Prediction folders in the layout of XTREME: written from a finished study, and scored as its script does."""

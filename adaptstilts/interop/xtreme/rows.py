@@ -1,123 +1,147 @@
-"""Rows with predictions or labels as the text of XTREME's files."""
+"""Rows with predictions or labels, as the text of XTREME's files."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from adaptstilts.data.examples import Examples
 from adaptstilts.errors import DataError
-from adaptstilts.metrics.xtreme import FOLDERS, FORMATS, Form, Format
+from adaptstilts.io.json import to_text
+from adaptstilts.metrics.xtreme import FOLDERS, FORMATS, FileForm, TaskFormat
 from adaptstilts.tasks import Task
 
 LINED = ("labels", "tags", "choices", "places")  # forms whose files have one line or sentence for every row
-Rows = Mapping[str, Examples]
 
 
-def format_of(task: Task) -> Format:
-    """How XTREME writes a task down; ``FOLDERS`` has the names of those that it has."""
+@dataclass(frozen=True)
+class TaskRows:
+    """The test rows of a task in one language.
+
+    Attributes:
+        task: a task that XTREME has.
+        sets: row set -> rows; the only row set of a task whose splits are one table is called ``""``.
+    """
+
+    task: Task
+    sets: Mapping[str, Examples]
+
+    @property
+    def predicted(self) -> Examples:
+        """The rows that have predictions: the only ones, or the foreign sentences of mining."""
+        return self.sets[""] if "" in self.sets else self.sets["foreign"]
+
+    def ids(self) -> list[str]:
+        """Return the ids of the rows that have predictions.
+
+        Raises:
+            DataError: an id occurs twice.
+        """
+        ids = [str(row["id"]) for row in self.predicted.rows]
+        if len(set(ids)) < len(ids):
+            raise DataError(f"{self.task.name}: two questions have the same id; XTREME's files need distinct ids")
+        return ids
+
+
+def format_of(task: Task) -> TaskFormat:
+    """Return the format of a task that XTREME has (see :data:`adaptstilts.metrics.xtreme.FOLDERS`)."""
     return FORMATS[FOLDERS[task.name]]
 
 
-def examined(rows: Rows) -> Examples:
-    """The rows that predictions are for: the only ones, or the foreign sentences of mining."""
-    return rows[""] if "" in rows else rows["foreign"]
-
-
-def predicted_text(task: Task, rows: Rows, predictions: Sequence[Any]) -> str:
-    """A prediction file.
+def prediction_text(rows: TaskRows, predictions: Sequence[Any]) -> str:
+    """Return the content of a prediction file.
 
     Args:
-        task: one that XTREME has.
-        rows: its test rows in one language, by row set; ``""`` where a split is one table.
-        predictions: of :func:`examined`, in the form of the task's kind.
+        rows: the test rows of one language.
+        predictions: one for each of ``rows.predicted``, in the form of the kind of the task.
     """
-    return _TEXTS[format_of(task).form](task, rows, predictions)
+    return _WRITERS[format_of(rows.task).form](rows, predictions)
 
 
-def gold_text(task: Task, rows: Rows, gold: Sequence[Any]) -> str:
-    """A label file; ``gold`` is in the form of predictions, and not used where rows have more to say."""
-    form = format_of(task).form
+def label_text(rows: TaskRows, gold: Sequence[Any]) -> str:
+    """Return the content of a label file.
+
+    Args:
+        rows: the test rows of one language.
+        gold: one label for each of ``rows.predicted``, in the form of predictions; not used for answers and pairs,
+            which are written from the rows.
+    """
+    form = format_of(rows.task).form
     if form == "answers":
-        return _squad(task, rows)
+        return _squad_file(rows)
     if form == "pairs":
         return _gold_pairs(rows)
-    return predicted_text(task, rows, gold)
+    return prediction_text(rows, gold)
 
 
-def _label_lines(task: Task, rows: Rows, labels: Sequence[str]) -> str:
-    known = format_of(task).labels
-    return _lines(known[task.labels.index(label)] for label in labels)
+def _label_lines(rows: TaskRows, labels: Sequence[str]) -> str:
+    names = format_of(rows.task).labels
+    return _lines(names[rows.task.labels.index(label)] for label in labels)
 
 
-def _tag_lines(task: Task, rows: Rows, sentences: Sequence[Sequence[str]]) -> str:
+def _tag_lines(rows: TaskRows, sentences: Sequence[Sequence[str]]) -> str:
     return "\n".join(_lines(tags) for tags in sentences)
 
 
-def _choice_lines(task: Task, rows: Rows, chosen: Sequence[int]) -> str:
-    return _lines(json.dumps({"label": label}) for label in chosen)
+def _choice_lines(rows: TaskRows, choices: Sequence[int]) -> str:
+    return _lines(to_text({"label": label}) for label in choices)
 
 
-def _answer_map(task: Task, rows: Rows, texts: Sequence[Any]) -> str:
-    return _json(dict(zip(_ids(task, rows), texts, strict=True)))
+def _by_id(rows: TaskRows, values: Sequence[Any]) -> str:
+    return _json_file(dict(zip(rows.ids(), values, strict=True)))
 
 
-def _place_lines(task: Task, rows: Rows, found: Sequence[int]) -> str:
-    """For each English sentence in alphabetical order the row of the foreign one: XTREME sorts the English file."""
-    english = [row["english"].strip() for row in rows[""].rows]
-    return _lines(str(found[i]) for i in sorted(range(len(english)), key=english.__getitem__))
+def _place_lines(rows: TaskRows, places: Sequence[int]) -> str:
+    """Return the place of every English sentence's translation, in alphabetical order as XTREME's English file is."""
+    english = [row["english"].strip() for row in rows.predicted.rows]
+    order = sorted(range(len(english)), key=english.__getitem__)
+    return _lines(str(places[i]) for i in order)
 
 
-def _pair_lines(task: Task, rows: Rows, english: Sequence[str | None]) -> str:
-    pairs = zip(rows["foreign"].rows, english, strict=True)
-    return _lines(f"{row['id']}\t{found}" for row, found in pairs if found is not None)
+def _pair_lines(rows: TaskRows, english: Sequence[str | None]) -> str:
+    pairs = zip(rows.sets["foreign"].rows, english, strict=True)
+    return _lines(f"{row['id']}\t{partner}" for row, partner in pairs if partner is not None)
 
 
-def _gold_pairs(rows: Rows) -> str:
-    """Gold pairs as the kind counts them: one for each pair of texts, by the first row of a text."""
-    first: dict[str, dict[str, str]] = {}
-    for side in ("foreign", "english"):
-        texts: dict[str, str] = {}
-        first[side] = {row["id"]: texts.setdefault(row["text"], row["id"]) for row in rows[side].rows}
-    gold = rows["gold"].rows
-    return _lines(dict.fromkeys(f"{first['foreign'][g['foreign']]}\t{first['english'][g['english']]}" for g in gold))
+def _gold_pairs(rows: TaskRows) -> str:
+    """Return the gold pairs as the task kind counts them: one for each pair of texts, with their first ids."""
+    foreign, english = (_first_ids(rows.sets[side]) for side in ("foreign", "english"))
+    lines = [f"{foreign[pair['foreign']]}\t{english[pair['english']]}" for pair in rows.sets["gold"].rows]
+    return _lines(dict.fromkeys(lines))
 
 
-def _squad(task: Task, rows: Rows) -> str:
-    """A SQuAD file; one paragraph per question."""
+def _first_ids(sentences: Examples) -> dict[str, str]:
+    """Return, for the id of every sentence, the id of the first sentence with the same text."""
+    first: dict[str, str] = {}
+    return {row["id"]: first.setdefault(row["text"], row["id"]) for row in sentences.rows}
+
+
+def _squad_file(rows: TaskRows) -> str:
+    """Return a SQuAD file with one paragraph per question."""
     paragraphs = []
-    for row, key in zip(rows[""].rows, _ids(task, rows), strict=True):
-        answers = [
-            {"text": text, "answer_start": start}
-            for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
-        ]
+    for row, key in zip(rows.predicted.rows, rows.ids(), strict=True):
+        pairs = zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+        answers = [{"text": text, "answer_start": start} for text, start in pairs]
         question = {"id": key, "question": row["question"], "answers": answers}
         paragraphs.append({"context": row["context"], "qas": [question]})
-    return _json({"version": "1.1", "data": [{"title": task.name, "paragraphs": paragraphs}]})
-
-
-def _ids(task: Task, rows: Rows) -> list[str]:
-    ids = [str(row["id"]) for row in examined(rows).rows]
-    if len(set(ids)) < len(ids):
-        raise DataError(f"{task.name}: the ids of its questions are not distinct; XTREME's files go by them")
-    return ids
+    return _json_file({"version": "1.1", "data": [{"title": rows.task.name, "paragraphs": paragraphs}]})
 
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+def _json_file(value: object) -> str:
+    return to_text(value, indent=1) + "\n"
 
 
-_TEXTS: dict[Form, Callable[[Task, Rows, Sequence[Any]], str]] = {
+_WRITERS: dict[FileForm, Callable[[TaskRows, Sequence[Any]], str]] = {
     "labels": _label_lines,
     "tags": _tag_lines,
     "choices": _choice_lines,
-    "answers": _answer_map,
+    "answers": _by_id,
     "places": _place_lines,
     "pairs": _pair_lines,
-    "rankings": _answer_map,
+    "rankings": _by_id,
 }

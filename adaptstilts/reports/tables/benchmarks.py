@@ -25,7 +25,7 @@ def table(benchmark: xtreme.Benchmark, records: Sequence[Record]) -> Table | Non
     shown = [folder for folder in benchmark.languages if folder in names]
     if len(shown) < FEWEST_TASKS:
         return None
-    means: dict[tuple[str, str], xtreme.Means] = {}
+    means: dict[tuple[str, str], xtreme.BenchmarkMeans] = {}
     for key, group in _by_combination(records).items():
         scores = {folders[record.task]: record.languages for record in group if record.task in folders}
         means[key] = xtreme.means(benchmark, scores)
@@ -58,18 +58,18 @@ def _by_combination(records: Sequence[Record]) -> dict[tuple[str, str], list[Rec
     return groups
 
 
-def _cells(means: xtreme.Means, shown: Sequence[str]) -> list[str]:
+def _cells(means: xtreme.BenchmarkMeans, shown: Sequence[str]) -> list[str]:
     row = [*(means.tasks[folder] for folder in shown), *means.groups.values(), means.total]
     return [_cell(mean) for mean in row]
 
 
 def _cell(mean: xtreme.Mean) -> str:
-    if mean.value is None or mean.whole:
+    if mean.value is None or mean.is_complete:
         return points(mean.value)
     return points(mean.value) + MARK
 
 
-def _gaps(benchmark: xtreme.Benchmark, names: Mapping[str, str], means: Sequence[xtreme.Means]) -> list[str]:
+def _gaps(benchmark: xtreme.Benchmark, names: Mapping[str, str], means: Sequence[xtreme.BenchmarkMeans]) -> list[str]:
     """Say which languages and tasks are missing."""
     partial = sorted({gap for mean in means for gap in _partial(mean, names)})
     absent = [folder for folder in benchmark.languages if folder not in names]
@@ -83,7 +83,7 @@ def _gaps(benchmark: xtreme.Benchmark, names: Mapping[str, str], means: Sequence
     return notes
 
 
-def _partial(means: xtreme.Means, names: Mapping[str, str]) -> list[str]:
+def _partial(means: xtreme.BenchmarkMeans, names: Mapping[str, str]) -> list[str]:
     return [f"{names[folder]} {mean.have}/{mean.of}" for folder, mean in means.tasks.items() if 0 < mean.have < mean.of]
 
 
