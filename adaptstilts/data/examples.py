@@ -40,12 +40,18 @@ class Examples:
         ids: their row numbers in the split; where a row gives several examples, those are numbered instead.
         total: examples before any were left out by a limit.
         dropped: reason, with the label that was found -> examples left out because of it.
+        form: format of the files, by which :meth:`place` names a row.
     """
 
     rows: list[Example]
     ids: list[int]
     total: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+    form: str = "parquet"
+
+    def place(self, number: int) -> str:
+        """Return what messages call a row number of ``ids``: ``row 0`` of a parquet file, ``line 1`` of a text file."""
+        return file_formats.place(number, self.form)
 
 
 def read(split: Split, task: Task, check: Check, limit: int | None = None, seed: object = "subset") -> Examples:
@@ -76,7 +82,8 @@ def read(split: Split, task: Task, check: Check, limit: int | None = None, seed:
         raise DataError(_told(told) + (f" ({offenders} such rows)" if offenders > TOLD else ""))
     if not rows:
         raise EmptySplit(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
-    return subset(Examples(rows, ids, len(rows), dict(dropped)), limit, seed)
+    form = split.parts[0].source.format
+    return subset(Examples(rows, ids, len(rows), dict(dropped), form), limit, seed)
 
 
 def subset(examples: Examples, limit: int | None, seed: object = "subset") -> Examples:

@@ -150,7 +150,8 @@ def _twice(rows: RowSets, name: str) -> Iterator[str]:
     for number, row in zip(rows[name].ids, rows[name].rows, strict=True):
         earlier = seen.setdefault(row["id"], number)
         if earlier != number:
-            yield f"row {number}: id: expected one that no other row has, found {row['id']!r} of row {earlier}"
+            place, other = rows[name].place(number), rows[name].place(earlier)
+            yield f"{place}: id: expected one that no other row has, found {row['id']!r} of {other}"
 
 
 def _dangling(rows: RowSets, part: str) -> Iterator[str]:
@@ -159,7 +160,8 @@ def _dangling(rows: RowSets, part: str) -> Iterator[str]:
     for number, row in zip(gold.ids, gold.rows, strict=True):
         for side in SIDES:
             if row[side] not in known[side]:
-                yield f"row {number}: {side}: expected the id of a {part} sentence, found {row[side]!r}"
+                place = gold.place(number)
+                yield f"{place}: {side}: expected the id of a {part} sentence, found {row[side]!r}"
 
 
 def _told(problems: Iterator[str]) -> str:

@@ -171,6 +171,29 @@ def test_files_that_change_after_planning_are_refused(
         run_plan(study, Workspace(tmp_path / "b", root), device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("gold", "de-1\ten-1\nde-2\ten-9\n", "line 2: english: expected the id of a test sentence, found 'en-9'"),
+        ("en", "en-1\ta\nen-2\tb\nen-1\tc\n", "line 3: id: expected one that no other row has, found 'en-1' of line 1"),
+    ],
+)
+def test_lines_of_the_original_files_of_bucc_are_counted_from_1(
+    root: Path, tiny: Path, tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    files = {"de": "de-1\tx\nde-2\ty\n", "en": "en-1\ta\nen-2\tb\n", "gold": "de-1\ten-1\n", name: text}
+    for part, content in files.items():
+        path = root / "bucc2018" / "bucc" / f"de-en.{part}" / "sample.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    options = {"name": "b", "model": str(tiny), "methods": ["full"], "targets": ["bucc_sample"], "languages": ["de"]}
+    workspace = Workspace(tmp_path / "store", root)
+    study = expand.expand(config.parse(json.dumps({**options, "retrieve": {"max_length": 48}})), workspace)
+    with pytest.raises(DataError) as caught:
+        run_plan(study, workspace, device="cpu")
+    assert f"de-en.{name}/sample.tsv: {message}" in str(caught.value)
+
+
 def test_a_language_with_a_row_set_missing_is_an_error(made: Callable[..., tuple[Plan, Workspace]], root: Path) -> None:
     (root / REPO / "zh-en.gold" / "train-00000-of-00001.parquet").unlink()
     with pytest.raises(DataError, match=r"no split 'train' of config 'zh-en.gold'"):
