@@ -39,7 +39,7 @@ def at(**changed: Any) -> dict[str, Any]:
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"name": "my moods"}, "task 'my moods': name: expected letters, digits"),
     ({"name": "none"}, "name: 'none' stands for no intermediate task"),
-    ({"kind": "clasification"}, "kind: unknown kind 'clasification'; did you mean classification"),
+    ({"kind": "clasification"}, "kind 'clasification'; did you mean classification"),
     ({"kind": "masked", "columns": {"text": "text"}, "labels": ()}, "kind: tasks of the kind masked are not declared"),
     ({"languages": ()}, "languages: expected at least one language"),
     ({"languages": "en"}, "languages: expected a tuple of texts, such as ('a', 'b'), found 'en'"),

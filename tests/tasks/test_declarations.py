@@ -148,7 +148,7 @@ def test_an_unknown_task_gets_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["absent", "os", "../x", "base.__class__", ""])
 def test_an_unknown_kind(name: str) -> None:
-    with pytest.raises(ConfigError, match="unknown kind"):
+    with pytest.raises(ConfigError, match="unknown task kind"):
         kinds.get(name)
 
 
