@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from adaptstilts import kinds
 from adaptstilts.data.examples import withheld
 from adaptstilts.errors import DataError, Interrupted
+from adaptstilts.io.wording import counted
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
+from adaptstilts.phases.scoring import LanguageResult, score_language, write_results
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase, WeightsPhase, phase_of
 from adaptstilts.runtime.adapter_pool import Resident
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime, half_precision
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import Frozen, identity
-from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.study import Train
-from adaptstilts.tasks import Task, kind_specs
+from adaptstilts.tasks import kind_specs
 
 
 def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
@@ -31,118 +31,118 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
     Raises:
         DataError: a language's rows are unusable, or its labels look withheld.
         ArtifactError: an adapter does not belong to this base model or to this trunk.
+        Interrupted: the runtime asked to stop; finished languages are kept.
     """
-    store = runtime.workspace.store
-    target = store.entry(phase.target)
-    encoder = _encoder(phase, target, runtime.adapter_pool, phase.languages[0])
-    task = runtime.task(phase.task)
-    head = runtime.adapter_pool.head(encoder, phase.target, task)
-    length = phase.settings.max_length or _trained(store, target).max_length
-    if kind_specs.get(task.kind).shares_pool:  # all languages at once
-        ranked = rank(phase, runtime, encoder, head, length)
-        write(
-            {
-                code: scored(task, code, held.predictions, held.gold, held.ids, held.total, held.counts)
-                for code, held in ranked.items()
-            },
-            staging,
+    evaluation = _Evaluation(phase, runtime)
+    if kind_specs.get(evaluation.task.kind).shares_pool:
+        results = evaluation.all_languages_at_once()
+    else:
+        results = evaluation.language_by_language()
+    write_results(results, staging)
+
+
+class _Evaluation:
+    """The trained target of a phase, and what is needed to score it."""
+
+    def __init__(self, phase: EvaluatePhase, runtime: Runtime) -> None:
+        self.phase, self.runtime = phase, runtime
+        store = runtime.workspace.store
+        self.target = store.entry(phase.target)
+        self.task = runtime.task(phase.task)
+        self.length = phase.settings.max_length or _train_settings(store, self.target).max_length
+        self.bf16 = half_precision(phase.settings.precision, runtime.device)
+        self.encoder = self._encoder_for(phase.languages[0])
+        self.head = runtime.adapter_pool.head(self.encoder, phase.target, self.task)
+
+    def all_languages_at_once(self) -> dict[str, LanguageResult]:
+        """Score a task whose languages share one pool of candidates."""
+        results: dict[str, LanguageResult] = {}
+        for code, ranked in rank(self.phase, self.runtime, self.encoder, self.head, self.length).items():
+            results[code] = score_language(
+                self.task, code, ranked.predictions, ranked.gold, ranked.ids, ranked.total, ranked.counts
+            )
+        return results
+
+    def language_by_language(self) -> dict[str, LanguageResult]:
+        """Score one language after the other, and keep those that are finished if the phase is interrupted."""
+        phase, runtime = self.phase, self.runtime
+        checkpoints = Checkpoints(runtime.workspace.store.work(phase.key))
+        checkpoint = checkpoints.load()
+        results: dict[str, LanguageResult] = checkpoint[1] if checkpoint else {}
+        saved = time.monotonic()
+        for code in phase.languages:
+            try:
+                if code not in results:
+                    results[code] = self._language(code)
+            except Interrupted:
+                checkpoints.save(len(results), {}, results)
+                raise Interrupted(f"{phase.title}: stopped after {counted(len(results), 'language')}") from None
+            runtime.report(phase.title, len(results), len(phase.languages))
+            if time.monotonic() - saved > runtime.checkpoint_seconds:
+                checkpoints.save(len(results), {}, results)
+                saved = time.monotonic()
+        return results
+
+    def _language(self, code: str) -> LanguageResult:
+        """Predict and score the rows of one language."""
+        if self.phase.below:
+            self.encoder = self._encoder_for(code)
+        kind, task, settings = kinds.trainable(self.task.kind), self.task, self.phase.settings
+        source = task.test if settings.split == "test" else task.dev
+        assert source is not None  # noqa: S101
+        examples, features = self.runtime.rows(
+            task, task.fill(source, code), self.phase.data[code], self.length, settings.examples
         )
-        return
-    checkpoints = Checkpoints(store.work(phase.key))
-    found = checkpoints.load()
-    done: dict[str, Any] = found[1] if found else {}
-    saved = time.monotonic()
-    for code in phase.languages:
-        try:
-            if code not in done:
-                encoder = _encoder(phase, target, runtime.adapter_pool, code) if phase.below else encoder
-                done[code] = _language(phase, runtime, encoder, head, task, code, length)
-        except Interrupted:
-            checkpoints.save(len(done), {}, done)
-            raise Interrupted(f"{phase.title}: stopped after {len(done)} languages") from None
-        runtime.report(phase.title, len(done), len(phase.languages))
-        if time.monotonic() - saved > runtime.checkpoint_seconds:
-            checkpoints.save(len(done), {}, done)
-            saved = time.monotonic()
-    write(done, staging)
+        gold = kind.gold(examples.rows, task)
+        labels = kind.labels(gold)
+        if withheld(labels):
+            raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
+        frozen, pad = self._frozen_layers(), self.runtime.tokenizer.pad
+        with frozen.over(features) if frozen else nullcontext() as lower:
+            outputs = predict(self.encoder, self.head, kind, features, pad, self.bf16, self.runtime.stop, lower)
+        predictions = kind.decode(outputs, features, examples.rows, task)
+        counts = {
+            "truncated": features.truncated,
+            "dropped": dict(examples.dropped),
+            "handled": dict(features.counts),
+        }
+        return score_language(task, code, predictions, gold, examples.ids, examples.total, counts)
+
+    def _encoder_for(self, code: str) -> Encoder:
+        return target_encoder(self.phase, self.target, self.runtime.adapter_pool, code)
+
+    def _frozen_layers(self) -> Frozen | None:
+        """Return the layers that other phases share, whose exact states are kept for those; None if there are none."""
+        store, model = self.runtime.workspace.store, self.runtime.model
+        target = phase_of(self.target, WeightsPhase)
+        block, base = self.encoder.first_active_block(), target.base
+        if target.method.trains_encoder:
+            block, base = target.method.lowest_block(self.encoder.depth), self.phase.target
+        if block < 2:  # not even one layer: not worth the disk
+            return None
+        trunk = identity(store, model, base, block)
+        return Frozen(self.runtime.trunk_cache, self.encoder, trunk, block, self.bf16, exact=True, remark=None)
 
 
-def _encoder(phase: EvaluatePhase, target: Entry, resident: Resident, code: str) -> Encoder:
-    """The encoder for one language: what the target trained over what is asked for."""
-    trained = phase_of(target, WeightsPhase)
-    if trained.method.trains_encoder:
-        return resident.encoder(phase.target, ())
-    below = (phase.below[code],) if phase.below else ()
-    return resident.encoder(trained.base, (*below, *phase.stack, phase.target))
+def target_encoder(phase: EvaluatePhase, target: Entry, pool: Resident, code: str) -> Encoder:
+    """Return the encoder for one language: the target's adapter on the requested stack.
+
+    Args:
+        phase: says what is under the target's adapter.
+        target: entry of the target phase.
+        pool: loads adapters.
+        code: of the language; matters if there are language adapters.
+    """
+    target_phase = phase_of(target, WeightsPhase)
+    if target_phase.method.trains_encoder:
+        return pool.encoder(phase.target, ())
+    language_adapter = (phase.below[code],) if phase.below else ()
+    return pool.encoder(target_phase.base, (*language_adapter, *phase.stack, phase.target))
 
 
-def _trained(store: Store, target: Entry) -> Train:
-    """The settings that a target was trained with; of a weighted sum those of its last part."""
+def _train_settings(store: Store, target: Entry) -> Train:
+    """Return the settings that a target was trained with; for a weighted sum those of its last part."""
     phase = phase_of(target, WeightsPhase)
     while isinstance(phase, MergePhase):
         phase = phase_of(store.entry(phase.of[-1]), WeightsPhase)
     return phase.settings if isinstance(phase, TrainPhase) else Train()
-
-
-def _language(
-    phase: EvaluatePhase, runtime: Runtime, encoder: Any, head: Any, task: Task, code: str, length: int
-) -> dict[str, Any]:
-    kind = kinds.trainable(task.kind)
-    source = task.test if phase.settings.split == "test" else task.dev
-    assert source is not None  # noqa: S101
-    examples, features = runtime.rows(task, task.fill(source, code), phase.data[code], length, phase.settings.examples)
-    gold = kind.gold(examples.rows, task)
-    labels = kind.labels(gold)
-    if withheld(labels):
-        raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
-    bf16 = half_precision(phase.settings.precision, runtime.device)
-    frozen = _frozen(phase, runtime, encoder, bf16)
-    with frozen.over(features) if frozen else nullcontext() as below:
-        outputs = predict(encoder, head, kind, features, runtime.tokenizer.pad, bf16, runtime.stop, below)
-    predictions = kind.decode(outputs, features, examples.rows, task)
-    counts = {"truncated": features.truncated, "dropped": dict(examples.dropped), "handled": dict(features.counts)}
-    return scored(task, code, predictions, gold, examples.ids, examples.total, counts)
-
-
-def _frozen(phase: EvaluatePhase, runtime: Runtime, encoder: Encoder, bf16: bool) -> Frozen | None:
-    """The layers that other phases share, if there are any: what they give is kept for those, to the bit."""
-    store, model = runtime.workspace.store, runtime.model
-    target = phase_of(store.entry(phase.target), WeightsPhase)
-    block, base = encoder.first_active_block(), target.base
-    if target.method.trains_encoder:
-        block, base = target.method.lowest_block(encoder.depth), phase.target
-    if block < 2:  # no layer: not worth the disk
-        return None
-    trunk = identity(store, model, base, block)
-    return Frozen(runtime.trunk_cache, encoder, trunk, block, bf16, exact=True, remark=None)
-
-
-def scored(
-    task: Task,
-    code: str,
-    predictions: list[Any],
-    gold: list[Any],
-    ids: list[int],
-    total: int,
-    counts: dict[str, Any],
-) -> dict[str, Any]:
-    """Predictions of one language with their scores and the statistics that intervals are made from."""
-    metrics = kinds.get(task.kind).score(predictions, gold, task, code)
-    return {
-        "scores": {
-            "values": {name: metric.value for name, metric in metrics.items()},
-            "n": len(ids),
-            "rows": total,
-            **counts,
-        },
-        "stats": {name: {"measure": m.measure, "stats": [list(s) for s in m.stats]} for name, m in metrics.items()},
-        "predictions": {"ids": ids, "predictions": predictions},
-    }
-
-
-def write(done: dict[str, Any], staging: Path) -> None:
-    """The files of an evaluate or retrieve entry."""
-    entries.SCORES.write(staging, {code: result["scores"] for code, result in done.items()})
-    entries.STATS.write(staging, {code: result["stats"] for code, result in done.items()})
-    for code, result in done.items():
-        entries.predictions(code).write(staging, result["predictions"])

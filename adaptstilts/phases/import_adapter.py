@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError, ConfigError
@@ -13,35 +14,33 @@ from adaptstilts.store import entries
 from adaptstilts.store.entries import ImportResult
 
 
-def adopt(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
+def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     """Check an adapter on its base model and write it in the format of its method.
 
     Raises:
         ArtifactError: it changed since the plan was made, or is not exactly an adapter of its method on this model.
     """
     runtime.adapter_pool.drop()
-    found = recognize.read(phase.place, runtime.model, runtime.workspace.offline)
-    if found.digest != phase.data["adapter"]:
+    adapter = recognize.read(phase.place, runtime.model, runtime.workspace.offline)
+    if adapter.digest != phase.data["adapter"]:
         raise ArtifactError(f"adapter {phase.place}: it changed since the plan was made; run the command again")
     encoder = Encoder(runtime.model.folder, phase.method.backend, runtime.device, runtime.model.name)
     scratch = staging / "clean"
-    notes = [*found.notes, *recognize.clean(found, scratch)]
+    notes = [*adapter.notes, *recognize.clean(adapter, scratch)]
     name = phase.task.replace(".", "_")  # the libraries keep adapters in modules, whose names have no dot
     try:
         encoder.load(name, phase.method, scratch)
     except (ArtifactError, ConfigError) as error:
-        told = str(error).replace(f"{scratch}:", f"{found.weights}:")
-        raise ArtifactError(told.replace(str(scratch), str(found.found.folder))) from None
+        message = str(error).replace(f"{scratch}:", f"{adapter.weights}:")
+        raise ArtifactError(message.replace(str(scratch), str(adapter.found.folder))) from None
     encoder.save(name, staging / entries.ADAPTER)
-    for path in scratch.iterdir():
-        path.unlink()
-    scratch.rmdir()
+    shutil.rmtree(scratch)
     delta = encoder.delta(name)
     result: ImportResult = {
-        "format": found.form,
-        "name": found.name,
-        "file": found.weights.name,
-        "revision": found.found.revision,
+        "format": adapter.form,
+        "name": adapter.name,
+        "file": adapter.weights.name,
+        "revision": adapter.found.revision,
         "tensors": len(delta),
         "trainable": sum(value.numel() for value in delta.values()),
         "notes": notes,

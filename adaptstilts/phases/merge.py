@@ -1,4 +1,4 @@
-"""A merge phase: the weighted sum of adapters, or of what full fine-tuning moved. Nothing is trained."""
+"""A merge phase: the weighted sum of adapters, or of what full fine-tuning changed. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 
+MERGED = "merged"  # name of the sum on the encoder
+
 
 def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
-    """Run a merge phase: an adapter (or an encoder), and the head of the target among what is merged.
+    """Run a merge phase: write the merged adapter or encoder, and the head of the target if it is among the parts.
 
     Raises:
-        ArtifactError: the parts are of different base models or trunks.
+        ArtifactError: the parts belong to different base models or trunks.
     """
     start = time.monotonic()
     parts = [runtime.workspace.store.entry(key) for key in phase.of]
@@ -36,12 +38,12 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
             raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
     backend = phase.method.backend if isinstance(phase.method, AdapterMethod) else "plain"
     encoder = Encoder(runtime.model.folder, backend, runtime.device, runtime.model.name)
-    if phase.method.trains_encoder:
-        _encoders(encoder, parts, phase.weights)
-        encoder.save_trunk(staging / entries.ENCODER)
+    if isinstance(phase.method, AdapterMethod):
+        _add_merged_adapter(encoder, phase.method, parts, phase.weights)
+        encoder.save(MERGED, staging / entries.ADAPTER)
     else:
-        _adapters(encoder, parts, phase)
-        encoder.save("merged", staging / entries.ADAPTER)
+        _merge_encoders(encoder, parts, phase.weights)
+        encoder.save_trunk(staging / entries.ENCODER)
     last = parts[-1]
     if last.has_folder(entries.HEAD) and phase_of(last, WeightsPhase).task == phase.task:
         shutil.copytree(last.folder / entries.HEAD, staging / entries.HEAD)
@@ -49,31 +51,45 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     entries.MERGE_COST.write(staging, {"seconds": time.monotonic() - start})
 
 
-def _encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[float]) -> None:
-    """``base + sum of w (encoder - base)`` (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089)."""
-    own = encoder.trunk.state_dict()
+def _merge_encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[float]) -> None:
+    """Turn the base encoder into ``base + sum of w (part - base)`` (Ilharco et al. 2023, arXiv 2212.04089).
+
+    Args:
+        encoder: the base model; changed in place.
+        parts: entries with whole encoders.
+        weights: one for each.
+    """
+    state = encoder.trunk.state_dict()
     with torch.no_grad():
-        base = {key: value.clone() for key, value in own.items() if value.is_floating_point()}
+        base = {key: value.clone() for key, value in state.items() if value.is_floating_point()}
         for entry, weight in zip(parts, weights, strict=True):
-            moved = load_trunk(entry.folder / entries.ENCODER).state_dict()
+            tuned = load_trunk(entry.folder / entries.ENCODER).state_dict()
             for key, value in base.items():
-                own[key].add_(moved[key].to(value.device) - value, alpha=weight)
+                state[key].add_(tuned[key].to(value.device) - value, alpha=weight)
 
 
-def _adapters(encoder: Encoder, parts: Sequence[Entry], phase: MergePhase) -> None:
-    """Attach the weighted sum of the parts' adapters, in the form of its method, under the name ``merged``."""
-    assert isinstance(phase.method, AdapterMethod)  # noqa: S101
+def _add_merged_adapter(
+    encoder: Encoder, method: AdapterMethod, parts: Sequence[Entry], weights: Sequence[float]
+) -> None:
+    """Attach the weighted sum of the parts' adapters to the encoder, under the name :data:`MERGED`.
+
+    Args:
+        encoder: the base model.
+        method: of the sum.
+        parts: entries with adapters.
+        weights: one for each.
+    """
     adapters: list[tuple[Method, Mapping[str, Tensor]]] = []
     for i, entry in enumerate(parts):
-        name, method = f"part{i}", phase_of(entry, WeightsPhase).method
-        assert isinstance(method, AdapterMethod)  # noqa: S101
-        encoder.load(name, method, entry.folder / entries.ADAPTER)
-        adapters.append((method, _unnamed(encoder, name)))
-    total = phase.method.merged_tensors(adapters, phase.weights)
-    encoder.add("merged", phase.method, "merge")
-    encoder.fill("merged", {key: total[key] for key in _unnamed(encoder, "merged")})
+        name, part_method = f"part{i}", phase_of(entry, WeightsPhase).method
+        assert isinstance(part_method, AdapterMethod)  # noqa: S101
+        encoder.load(name, part_method, entry.folder / entries.ADAPTER)
+        adapters.append((part_method, _unnamed(encoder, name)))
+    total = method.merged_tensors(adapters, weights)
+    encoder.add(MERGED, method, "merge")
+    encoder.fill(MERGED, {key: total[key] for key in _unnamed(encoder, MERGED)})
 
 
 def _unnamed(encoder: Encoder, name: str) -> dict[str, Tensor]:
-    """An adapter's tensors by keys without its name."""
+    """Return the tensors of an attached adapter, by keys in which its name is replaced by ``x``."""
     return {key.replace(f".{name}.", ".x."): value.detach() for key, value in encoder.delta(name).items()}

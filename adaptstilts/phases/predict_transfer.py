@@ -1,8 +1,8 @@
 """A foresee phase: predictors of transfer from representations alone. Nothing is trained.
 
-``logme`` is that of the target's training rows in the encoder with the intermediate adapter; what stands for a row is
-what the target's head would see. ``embedding`` compares the texts of both tasks: the cosine of their mean vectors, in
-the base model (Vu et al. 2020, arXiv 2005.00770; Poth et al. 2021, arXiv 2104.08247).
+``logme`` is computed from the target's training rows in the encoder with the intermediate adapter; a row is represented
+by the vectors that the target's head would read. ``embedding`` compares the texts of both tasks: the cosine of their
+mean vectors in the base model (Vu et al. 2020, arXiv 2005.00770; Poth et al. 2021, arXiv 2104.08247).
 """
 
 from __future__ import annotations
@@ -27,69 +27,90 @@ from adaptstilts.runtime.inference import TOKENS
 from adaptstilts.store import entries
 from adaptstilts.tasks import Task
 
-VECTORS = 20_000  # of a task, at most
+MAX_VECTORS = 20_000  # of a task
 
-Vectors = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 
-def foresee(phase: PredictTransferPhase, runtime: Runtime, staging: Path) -> None:
+def predict_transfer(phase: PredictTransferPhase, runtime: Runtime, staging: Path) -> None:
     """Run a foresee phase and write ``predictors.json``."""
-    pad = runtime.tokenizer.pad
-    giver = runtime.task(phase.rows)
-    rows = _features(phase, runtime, giver)
-    vectors, targets = labelled(runtime.adapter_pool.encoder(phase.base, phase.stack), rows, giver, pad)
-    found: dict[str, float | None] = {"logme": logme(vectors, targets) if len(vectors) else None, "embedding": None}
+    pad, pool = runtime.tokenizer.pad, runtime.adapter_pool
+    target = runtime.task(phase.rows)
+    features = _features(phase, runtime, target)
+    vectors, targets = labelled_vectors(pool.encoder(phase.base, phase.stack), features, target, pad)
+    predictors: dict[str, float | None] = {"logme": None, "embedding": None}
+    if len(vectors):
+        predictors["logme"] = logme(vectors, targets)
     if phase.sources:
-        bare = runtime.adapter_pool.encoder(None, ())
-        ours = mean_vector(bare, rows, pad)
-        others = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
-        theirs = np.mean([mean_vector(bare, features, pad) for features in others], axis=0)
-        found["embedding"] = cosine(ours, theirs)
-    entries.PREDICTORS.write(staging, found)
+        base = pool.encoder(None, ())
+        target_mean = mean_vector(base, features, pad)
+        source_features = [_features(phase, runtime, runtime.task(name)) for name in phase.sources]
+        source_means = [mean_vector(base, each, pad) for each in source_features]
+        predictors["embedding"] = cosine(target_mean, np.mean(source_means, axis=0))
+    entries.PREDICTORS.write(staging, predictors)
 
 
-def labelled(encoder: Encoder, features: Features, task: Task, pad: int) -> tuple[Vectors, Vectors]:
-    """Vectors (n, hidden) and what they stand for, (n, classes) zeros and ones or (n, 1) of a regression."""
+def labelled_vectors(encoder: Encoder, features: Features, task: Task, pad: int) -> tuple[Doubles, Doubles]:
+    """Return the vectors that the task's head would read, and what they stand for.
+
+    Args:
+        encoder: with the adapters that are to act.
+        features: training rows of the task.
+        task: says which vectors count, and whether their targets are numbers or classes.
+        pad: id of the padding token.
+
+    Returns:
+        (n, hidden) vectors, and (n, classes) zeros and ones or, if the targets are numbers, (n, 1) values.
+    """
     vectors: list[Tensor] = []
     values: list[float] = []
     kind = kinds.trainable(task.kind)
     for run, states, _ in _states(encoder, features, pad):
-        at = 0
-        for item in (features.items[i] for i in run):
+        first = 0
+        for i in run:
+            item = features.items[i]
             for sequence, token, value in kind.probes(item):
-                vectors.append(states[at + sequence, token])
+                vectors.append(states[first + sequence, token])
                 values.append(value)
-            at += len(item.sequences)
+            first += len(item.sequences)
     if not vectors:
         return np.empty((0, 0)), np.empty((0, 0))
-    kept = random.Random("foresee").sample(range(len(vectors)), min(len(vectors), VECTORS))
-    held, wanted = torch.stack([vectors[i] for i in kept]).double().numpy(), np.array([values[i] for i in kept])
+    sample = random.Random("foresee").sample(range(len(vectors)), min(len(vectors), MAX_VECTORS))
+    chosen = torch.stack([vectors[i] for i in sample]).double().numpy()
+    targets = np.array([values[i] for i in sample])
     if kind.numeric:
-        return held, wanted[:, None]
-    return held, (wanted[:, None] == np.unique(wanted)[None, :]).astype(np.float64)
+        return chosen, targets[:, None]
+    return chosen, (targets[:, None] == np.unique(targets)[None, :]).astype(np.float64)
 
 
-def mean_vector(encoder: Encoder, features: Features, pad: int) -> Vectors:
-    """Mean over sequences of the mean over tokens of the last hidden states: (hidden,)."""
-    found = [masked_mean(states, mask).double().numpy() for _, states, mask in _states(encoder, features, pad)]
-    mean: Vectors = np.concatenate(found).mean(0)
+def mean_vector(encoder: Encoder, features: Features, pad: int) -> Doubles:
+    """Return (hidden,) the mean over sequences of the mean over tokens of the last hidden states.
+
+    Args:
+        encoder: with the adapters that are to act.
+        features: the rows.
+        pad: id of the padding token.
+    """
+    means = [masked_mean(states, mask).double().numpy() for _, states, mask in _states(encoder, features, pad)]
+    mean: Doubles = np.concatenate(means).mean(0)
     return mean
 
 
-def cosine(a: Vectors, b: Vectors) -> float:
-    """Of two vectors, neither of them zero; rounding alone would let equal ones exceed 1."""
-    found = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-    return min(1.0, max(-1.0, found))
+def cosine(a: Doubles, b: Doubles) -> float:
+    """Return the cosine of two vectors, neither of them zero, at most 1 in spite of rounding."""
+    value = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return min(1.0, max(-1.0, value))
 
 
 def _features(phase: PredictTransferPhase, runtime: Runtime, task: Task) -> Features:
+    """Return as many training rows of a task as the phase looks at."""
     assert task.train is not None  # noqa: S101
     limit, length = phase.settings.rows, phase.settings.max_length
     return runtime.rows(task, task.fill(task.train), phase.data[task.name], length, limit)[1]
 
 
 def _states(encoder: Encoder, features: Features, pad: int) -> Iterator[tuple[Sequence[int], Tensor, Tensor]]:
-    """Numbers of features, their hidden states (sequences, tokens, hidden) and masks, by batches of like length."""
+    """Yield numbers of features, their hidden states (sequences, tokens, hidden) and masks, batch by batch."""
     encoder.trunk.eval()
     for run in sorted_runs(features.sizes, features.lengths, TOKENS):
         batch = collate([features.items[i] for i in run], pad, encoder.device)

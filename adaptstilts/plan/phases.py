@@ -94,7 +94,7 @@ REGISTRY: Registry[type[Phase]] = Registry(
     "adaptstilts.phases",
     name_of=lambda phase: phase.kind,
     is_member=_is_phase_class,
-    modules=(__name__, "adaptstilts.pretrain.recipe"),
+    modules=(__name__, "adaptstilts.pretrain.plan"),
 )
 add = REGISTRY.add
 known = REGISTRY.known
@@ -267,7 +267,7 @@ class ImportPhase(WeightsPhase):
     """
 
     kind: ClassVar[str] = "import"
-    performer: ClassVar[str] = "adaptstilts.phases.import_adapter:adopt"
+    performer: ClassVar[str] = "adaptstilts.phases.import_adapter:import_adapter"
     turn: ClassVar[int] = 0
     method: AdapterMethod
     place: str = field(default="", compare=False)
@@ -304,7 +304,7 @@ class PredictTransferPhase(TaskPhase):
     """
 
     kind: ClassVar[str] = "foresee"
-    performer: ClassVar[str] = "adaptstilts.phases.predict_transfer:foresee"
+    performer: ClassVar[str] = "adaptstilts.phases.predict_transfer:predict_transfer"
     turn: ClassVar[int] = 30
     rows: Annotated[str, SpecField(same_as="task")]
     sources: tuple[str, ...]

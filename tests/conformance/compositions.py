@@ -32,7 +32,7 @@ from adaptstilts.methods.fusion import Place
 from adaptstilts.methods.head import Head
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.phases.evaluate import _encoder
+from adaptstilts.phases.evaluate import target_encoder
 from adaptstilts.phases.setup import build_encoder
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
@@ -179,7 +179,7 @@ class Filled:
         code = language or "en"
         (result,) = [phase for phase in self.made.order() if isinstance(phase, EvaluatePhase)][:1]
         target = self.store.entry(result.target)
-        found = states(_encoder(result, target, self.resident, code))
+        found = states(target_encoder(result, target, self.resident, code))
         floor: list[Place] = [f"language-{code}"] if language else []
         expected, by_hand = self.expected(kind, result.method, floor)
         return Cell(

@@ -212,7 +212,7 @@ def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[
     lines: list[tuple[int, int]] = []
     with pytest.raises(Interrupted, match="after 0 languages"):
         again(cell, stop=lambda: True)
-    with pytest.raises(Interrupted, match="after 1 languages"):
+    with pytest.raises(Interrupted, match=r"after 1 language$"):
         again(cell, stop=lambda: bool(lines), report=lambda line, n, total: lines.append((n, total)))
     entry = again(cell, report=lambda line, n, total: lines.append((n, total)))
     assert content(entry) == content(done.entry(cell))

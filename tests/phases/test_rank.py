@@ -19,7 +19,8 @@ from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.kinds import heads
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.phases.rank import CHUNK, load, rank
+from adaptstilts.phases.rank import CHUNK, rank
+from adaptstilts.phases.ranking_rows import load
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase

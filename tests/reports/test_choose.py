@@ -118,12 +118,12 @@ def test_a_finished_study_judges_the_ranking(make: Callable[..., config.Study], 
 def test_vectors_of_tags_are_those_of_first_pieces(make: Callable[..., config.Study], workspace: Workspace) -> None:
     from adaptstilts.models.batching import Feature, Features
     from adaptstilts.models.encoder import Encoder
-    from adaptstilts.phases.predict_transfer import labelled, mean_vector
+    from adaptstilts.phases.predict_transfer import labelled_vectors, mean_vector
     from adaptstilts.tasks import get
 
     encoder = Encoder(Path(make().model))
     items = [Feature(0, ([0, 10, 11, 2],), [-100, 3, 5, -100]), Feature(1, ([0, 12, 2],), [-100, 3, -100])]
-    vectors, targets = labelled(encoder, Features(items), get("udpos"), 1)
+    vectors, targets = labelled_vectors(encoder, Features(items), get("udpos"), 1)
     assert targets.tolist().count([1.0, 0.0]) == 2
     assert targets.tolist().count([0.0, 1.0]) == 1
     alone = encoder.states(torch.tensor([[0, 12, 2]]), torch.ones(1, 3).long()).detach()[0]

@@ -209,13 +209,13 @@ def _check_all_rows(task: Task, code: str, scores: LanguageScores) -> None:
 
 def _test_rows(task: Task, phase: TestPhase, workspace: Workspace) -> Iterator[tuple[str, TaskRows, list[Any]]]:
     """Yield code, test rows and gold of every language; gold is in the form of predictions."""
-    from adaptstilts.phases import rank
+    from adaptstilts.phases import ranking_rows
     from adaptstilts.runtime.context import Runtime
 
     runtime = Runtime(workspace, None, device="cpu")
     if kind_specs.get(task.kind).shares_pool:
         assert isinstance(phase, EvaluatePhase)  # noqa: S101
-        loaded = rank.load(phase, runtime)
+        loaded = ranking_rows.load(phase, runtime)
         for code in phase.languages:
             yield code, TaskRows(task, {"": loaded.queries[code]}), list(loaded.targets[code])
         return

@@ -1,0 +1,68 @@
+"""What evaluate and retrieve phases write of each language: scores, statistics for intervals, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from adaptstilts import kinds
+from adaptstilts.metrics.scores import Metric, StoredMetric
+from adaptstilts.store import entries
+from adaptstilts.store.entries import LanguageScores, Predictions
+from adaptstilts.tasks import Task
+
+
+class LanguageResult(TypedDict):
+    """What one language adds to the files of an entry."""
+
+    scores: LanguageScores
+    stats: dict[str, StoredMetric]
+    predictions: Predictions
+
+
+def score_language(
+    task: Task,
+    language: str,
+    predictions: list[Any],
+    gold: list[Any],
+    ids: list[int],
+    total: int,
+    counts: Mapping[str, Any],
+    more: Mapping[str, Metric] | None = None,
+) -> LanguageResult:
+    """Score the predictions of one language.
+
+    Args:
+        task: names the metrics.
+        language: its code.
+        predictions: one for each example, as JSON values.
+        gold: the answers that they are compared with.
+        ids: row numbers of the examples in the split.
+        total: number of examples in the split.
+        counts: what is reported beside the scores.
+        more: metrics that predictions and gold answers alone do not give.
+    """
+    metrics = {**kinds.get(task.kind).score(predictions, gold, task, language), **(more or {})}
+    values = {name: metric.value for name, metric in metrics.items()}
+    stats: dict[str, StoredMetric] = {}
+    for name, metric in metrics.items():
+        stats[name] = {"measure": metric.measure, "stats": [list(row) for row in metric.stats]}
+    return {
+        "scores": cast(LanguageScores, {"values": values, "n": len(ids), "rows": total, **counts}),
+        "stats": stats,
+        "predictions": {"ids": ids, "predictions": predictions},
+    }
+
+
+def write_results(results: Mapping[str, LanguageResult], staging: Path) -> None:
+    """Write ``scores.json``, ``stats.json`` and ``predictions/<language>.json``.
+
+    Args:
+        results: by language.
+        staging: folder of the files.
+    """
+    entries.SCORES.write(staging, {code: result["scores"] for code, result in results.items()})
+    entries.STATS.write(staging, {code: result["stats"] for code, result in results.items()})
+    for code, result in results.items():
+        entries.predictions(code).write(staging, result["predictions"])
