@@ -120,6 +120,13 @@ def test_saving_the_same_step_again_keeps_the_first(three: Checkpoints) -> None:
     assert not list(three.folder.glob("staging-*"))
 
 
+def test_saving_the_same_step_again_replaces_a_damaged_one(three: Checkpoints) -> None:
+    (three.folder / "step-00000100" / "state.json").write_text("{}", encoding="utf-8")
+    three.save(100, tensors(100), {"step": 100, "log": []})
+    assert loaded_step(three.folder) == (100, 0)
+    assert sorted(path.name for path in three.folder.iterdir()) == ["step-00000010", "step-00000100"]
+
+
 def test_values_that_json_does_not_have_are_refused(three: Checkpoints) -> None:
     with pytest.raises(ValueError, match="JSON"):
         three.save(101, {}, {"loss": float("nan")})
