@@ -22,6 +22,7 @@ from common import RESULTS, arguments, machine, write
 from torch.nn import functional
 
 from adaptstilts import languages
+from adaptstilts import pretrain as recipes
 from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
@@ -31,7 +32,6 @@ from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.models.weights import load_trunk
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
-from adaptstilts.pretrain import recipe as recipes
 from adaptstilts.pretrain.model import new_model, save
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.reports.records import Record, records

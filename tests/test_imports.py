@@ -30,7 +30,7 @@ reports.retrieval_sweep interop.adapters cli cli.progress
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """
 errors registry languages io metrics sample tasks methods study data store formats models.locate workspace plan
-runtime.loggers pretrain.recipe run reports cli __main__
+runtime.loggers pretrain.recipe pretrain.loading pretrain.plan run reports cli __main__
 """.split()
 
 

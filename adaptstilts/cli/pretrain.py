@@ -33,13 +33,13 @@ def pretrain(
     Trains a tokenizer, computes initial token vectors and trains the encoders of a pretraining file.
     """
     from adaptstilts.cli.progress import Progress, pretrain_lines
-    from adaptstilts.pretrain import recipe as recipes
+    from adaptstilts.pretrain import expand, load
     from adaptstilts.run import run_plan
     from adaptstilts.runtime.loggers import select
 
     loggers = select(track or ())
     workspace = places.open()
-    plan = recipes.expand(recipes.load(config, overrides or ()), workspace, only or ())
+    plan = expand(load(config, overrides or ()), workspace, only or ())
     with Progress() as progress:
         run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
     for line in pretrain_lines(plan, workspace.store):

@@ -17,7 +17,7 @@ from adaptstilts.io.wording import short_count, size
 from adaptstilts.models import locate as models
 from adaptstilts.plan.expand import Cost, Plan
 from adaptstilts.plan.phases import Phase, TrainPhase
-from adaptstilts.pretrain.recipe import PretrainPlan
+from adaptstilts.pretrain import PretrainPlan
 from adaptstilts.run import Listener
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store

@@ -9,52 +9,70 @@ from adaptstilts.errors import Interrupted
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.pretrain import corpus as texts
 from adaptstilts.pretrain import encoded, vocabulary
-from adaptstilts.pretrain.recipe import CorpusPhase
+from adaptstilts.pretrain.corpus import Corpus
+from adaptstilts.pretrain.plan import CorpusPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
-from adaptstilts.store.entries import CorpusResult
 
 
 def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
-    """Read, clean, exclude, train the tokenizer, tokenize; writes ``tokenizer/``, the arrays and ``result.json``.
+    """Read, clean and filter the text, train the tokenizer, tokenize; writes the tokenizer, arrays and counts.
 
     Raises:
         DataError: see :func:`adaptstilts.pretrain.corpus.read` and :func:`adaptstilts.pretrain.vocabulary.train`.
-        Interrupted: asked to stop, heard between two of these steps; the next run begins anew.
+        Interrupted: the runtime asked to stop, which is noticed between two steps; the next run starts over.
     """
     recipe = phase.recipe
-    _step(phase, runtime, "reading")
-    found = texts.read(phase, runtime.workspace)
-    sentences: dict[str, list[str]] = {code: [] for code in recipe.languages}
-    for group in found.groups:
+    _begin_step(phase, runtime, "reading")
+    text = texts.read(phase, runtime.workspace)
+    sentences = _by_language(text, recipe.languages)
+    _begin_step(phase, runtime, f"tokenizer over {sum(map(len, sentences.values())):,} sentences")
+    sample = vocabulary.sample(sentences, recipe.vocabulary.sentences)
+    vocabulary.train(sample, recipe.vocabulary, recipe.positions, staging / entries.TOKENIZER)
+    _begin_step(phase, runtime, "tokenizing")
+    tokenizer = Tokenizer(staging / entries.TOKENIZER)
+    tokens: Counter[str] = Counter()
+    parts = (("train", entries.TRAIN_TEXT, text.groups), ("held-out", entries.HELD_OUT_TEXT, text.held_out))
+    for name, file, groups in parts:
+        tokenized = encoded.encode(groups, recipe.languages, tokenizer)
+        tokenized.save(staging / file)
+        tokens[name] = len(tokenized.tokens)
+    entries.CORPUS_RESULT.write(
+        staging,
+        {
+            "languages": list(recipe.languages),
+            "rows": dict(text.rows),
+            "sentences": {code: len(texts) for code, texts in sentences.items()},
+            "groups": len(text.groups),
+            "held_out_groups": len(text.held_out),
+            "tokens": dict(tokens),
+            "removed": {"total": text.removed.total(), **dict(text.removed)},
+            "dropped": dict(text.dropped),
+            "not_looked_at": list(phase.absent),
+        },
+    )
+
+
+def _by_language(text: Corpus, languages: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the training sentences of every language."""
+    sentences: dict[str, list[str]] = {code: [] for code in languages}
+    for group in text.groups:
         for code, sentence in group.items():
             sentences[code].append(sentence)
-    _step(phase, runtime, f"tokenizer over {sum(map(len, sentences.values())):,} sentences")
-    drawn = vocabulary.drawn(sentences, recipe.vocabulary.sentences)
-    vocabulary.train(drawn, recipe.vocabulary, recipe.positions, staging / entries.TOKENIZER)
-    tokenizer = Tokenizer(staging / entries.TOKENIZER)
-    _step(phase, runtime, "tokenizing")
-    tokens: Counter[str] = Counter()
-    parts = (("train", entries.TRAIN_TEXT, found.groups), ("held-out", entries.HELD_OUT_TEXT, found.held_out))
-    for name, file, groups in parts:
-        made = encoded.encode(groups, recipe.languages, tokenizer)
-        made.save(staging / file)
-        tokens[name] = len(made.tokens)
-    result: CorpusResult = {
-        "languages": list(recipe.languages),
-        "rows": dict(found.rows),
-        "sentences": {code: len(own) for code, own in sentences.items()},
-        "groups": len(found.groups),
-        "held_out_groups": len(found.held_out),
-        "tokens": dict(tokens),
-        "removed": {"total": found.removed.total(), **dict(found.removed)},
-        "dropped": dict(found.dropped),
-        "not_looked_at": list(phase.absent),
-    }
-    entries.CORPUS_RESULT.write(staging, result)
+    return sentences
 
 
-def _step(phase: CorpusPhase, runtime: Runtime, doing: str) -> None:
+def _begin_step(phase: CorpusPhase, runtime: Runtime, doing: str) -> None:
+    """Report a step, unless the runtime asks to stop.
+
+    Args:
+        phase: that has the step.
+        runtime: to report to.
+        doing: what the step does; its first word names it.
+
+    Raises:
+        Interrupted: the runtime asked to stop.
+    """
     if runtime.stop():
-        raise Interrupted(f"{phase.title}: stopped before {doing.split()[0]}; the same command begins it anew")
+        raise Interrupted(f"{phase.title}: stopped before {doing.split()[0]}; the same command starts the phase over")
     runtime.report(f"{phase.title}: {doing}", 0, 0)

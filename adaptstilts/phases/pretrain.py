@@ -22,7 +22,7 @@ from adaptstilts.pretrain.batches import Drawer
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.held_out import layer_accuracy
 from adaptstilts.pretrain.losses import masked_loss, pooled, ranking_loss
-from adaptstilts.pretrain.recipe import PretrainPhase
+from adaptstilts.pretrain.plan import PretrainPhase
 from adaptstilts.runtime.context import Meter, Runtime, half_precision
 from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.schedule import Schedule

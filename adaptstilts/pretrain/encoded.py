@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def encode(groups: Sequence[Mapping[str, str]], languages: Sequence[str], tokeni
     lengths = np.array([len(sentence) for sentence in ids], np.int64)
     kept = lengths > 0
     return TokenizedCorpus(
-        tokens=np.array([token for sentence in ids for token in sentence], np.int32),
+        tokens=np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())),
         starts=np.concatenate([[0], np.cumsum(lengths[kept])]).astype(np.int32),
         group=np.array(group_of, np.int32)[kept],
         language=np.array(language_of, np.int32)[kept],

@@ -1,43 +1,23 @@
-"""What a pretraining file says, and the phases that it expands into: one corpus, then an encoder for each size."""
+"""What a pretraining file says: one corpus and tokenizer, and the encoders that are trained on it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from adaptstilts import languages, tasks
-from adaptstilts.data.sources import Split
 from adaptstilts.errors import ConfigError
-from adaptstilts.io import yaml
-from adaptstilts.plan.phases import Phase
-from adaptstilts.study import (
-    NAME,
-    REPO,
-    Origin,
-    Place,
-    Precision,
-    Problems,
-    StrictModel,
-    as_tuples,
-    explain,
-    near,
-    override_key,
-    read_text,
-    split_override,
-)
-from adaptstilts.tasks import Source
-from adaptstilts.workspace import Workspace
+from adaptstilts.study import NAME, REPO, Precision, StrictModel
 
 LARGEST_VOCABULARY = 60_000
-EXCLUDED = "exclude {}"
+MAX_LENGTH = 64
+POSITIONS = 256
+CHECKED = "contradictions were looked for"  # as a context of pydantic: they are reported already
 
 
-class SplitPlace(StrictModel):
+class RepositorySplit(StrictModel):
     """One split of a repository, as in a task's declaration."""
 
     repo: str = Field(pattern=REPO)
@@ -45,14 +25,14 @@ class SplitPlace(StrictModel):
     split: str
 
 
-class Without(StrictModel):
-    """Rows to leave out: those whose ``column`` holds a value of the same column of another split."""
+class RowsToLeaveOut(StrictModel):
+    """Rows whose ``column`` has a value that the same column of another split has, too."""
 
     column: str
-    of: SplitPlace
+    of: RepositorySplit
 
 
-class Text(StrictModel):
+class TextCollection(StrictModel):
     """One collection of aligned text.
 
     Attributes:
@@ -72,13 +52,13 @@ class Text(StrictModel):
     layout: Literal["pairs", "aligned"]
     columns: tuple[str, str]
     configs: dict[str, str] = Field(min_length=1)
-    without: Without | None = None
+    without: RowsToLeaveOut | None = None
     licence: str = Field("", exclude=True)
     source: str = Field("", exclude=True)
 
     @field_validator("configs")
     @classmethod
-    def _codes(cls, configs: dict[str, str]) -> dict[str, str]:
+    def _check_configs(cls, configs: dict[str, str]) -> dict[str, str]:
         _check_codes(configs)
         return configs
 
@@ -87,8 +67,8 @@ class Vocabulary(StrictModel):
     """The tokenizer: a sentencepiece unigram model.
 
     Attributes:
-        size: pieces, special tokens included.
-        sentences: drawn for its training, over all languages.
+        size: number of pieces, special tokens included.
+        sentences: number of sentences that it is trained on, over all languages.
         coverage: share of the characters that become pieces of their own.
     """
 
@@ -98,12 +78,12 @@ class Vocabulary(StrictModel):
 
 
 class Objectives(StrictModel):
-    """Share of the steps that each objective gets; they need not add up to one.
+    """The share of the steps that each objective gets; shares need not add up to one.
 
     Attributes:
         mlm: masked tokens of running text in one language (Devlin et al. 2019, arXiv 1810.04805).
         tlm: masked tokens of a sentence beside its translation (Lample and Conneau 2019, arXiv 1901.07291).
-        ranking: a sentence finds its translation among those of the batch (as in InfoXLM, arXiv 2007.07834).
+        ranking: picking a sentence's translation among those of the batch (as in InfoXLM, arXiv 2007.07834).
     """
 
     mlm: float = Field(0.25, ge=0)
@@ -111,7 +91,7 @@ class Objectives(StrictModel):
     ranking: float = Field(0.5, ge=0)
 
     @model_validator(mode="after")
-    def _some(self) -> Objectives:
+    def _check_shares(self) -> Objectives:
         if not self.mlm + self.tlm + self.ranking > 0:
             raise ValueError("at least one objective needs a share above 0")
         return self
@@ -123,22 +103,22 @@ class Shape(StrictModel):
     Attributes:
         hidden: hidden size; the feed-forward layers have four times as many units.
         layers: number of layers.
-        heads: attention heads; must divide ``hidden``.
+        heads: number of attention heads; must divide ``hidden``.
         objectives: shares of the steps.
-        steps: optimizer steps.
+        steps: number of optimizer steps.
         tokens: padded tokens per step, about.
         lr: peak learning rate.
-        embedding_lr: that of the embeddings, as a share of ``lr``.
+        embedding_lr: learning rate of the word embeddings, as a share of ``lr``.
         warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
         weight_decay: of matrices.
         clip: largest norm of the gradient.
-        mask: share of the tokens that MLM and TLM ask for.
+        mask: share of the tokens that MLM and TLM mask.
         temperature: of the ranking loss.
-        ranking_layer: hidden state that the ranking loss pools; None takes two thirds of the depth.
+        ranking_layer: hidden state that the ranking loss pools; None for the one at two thirds of the depth.
         max_length: tokens of a sentence in TLM and ranking; MLM reads runs of up to ``positions`` tokens.
         start: another encoder of the file, of the same shape, whose weights are the start; None for new ones.
-        svd: whether new embeddings start from the text's singular vectors, else at random.
-        precision: ``auto`` uses bf16 autocast where the hardware has it.
+        svd: start new embeddings from the text's singular vectors; if false, at random.
+        precision: ``auto`` uses bf16 autocast if the hardware supports it.
         seed: of weights, batches and masks.
     """
 
@@ -156,7 +136,7 @@ class Shape(StrictModel):
     mask: float = Field(0.15, gt=0, lt=1)
     temperature: float = Field(0.05, gt=0)
     ranking_layer: int | None = Field(None, ge=0)
-    max_length: int = Field(64, ge=8)
+    max_length: int = Field(MAX_LENGTH, ge=8)
     start: str | None = None
     svd: bool = True
     precision: Precision = "auto"
@@ -172,14 +152,6 @@ class Shape(StrictModel):
         """Size of the weights in float32, at most."""
         return 4 * (LARGEST_VOCABULARY * self.hidden + 12 * self.layers * self.hidden**2)
 
-    @model_validator(mode="after")
-    def _fits(self) -> Shape:
-        if self.hidden % self.heads:
-            raise ValueError(f"hidden {self.hidden} cannot be divided among {self.heads} heads")
-        if self.ranking_layer is not None and self.ranking_layer > self.layers:
-            raise ValueError(f"ranking_layer {self.ranking_layer} is above the {self.layers} layers")
-        return self
-
 
 class CorpusRecipe(StrictModel):
     """What the corpus and the tokenizer of a family of encoders are made from.
@@ -188,21 +160,21 @@ class CorpusRecipe(StrictModel):
         languages: codes; English must be among them.
         text: aligned collections.
         exclude: tasks none of whose evaluation sentences may be in the text.
-        held_out: groups of ``pairs`` text per language kept for choosing a layer, a tenth of them at most.
+        held_out: groups of ``pairs`` text per language that are set aside, to choose a layer; at most a tenth of them.
         positions: longest input of the encoders, in tokens.
         vocabulary: of the tokenizer.
     """
 
     languages: tuple[str, ...] = Field(min_length=2)
-    text: tuple[Text, ...] = Field(min_length=1)
+    text: tuple[TextCollection, ...] = Field(min_length=1)
     exclude: tuple[str, ...] = ()
     held_out: int = Field(150, ge=0)
-    positions: int = Field(256, ge=16)
+    positions: int = Field(POSITIONS, ge=16)
     vocabulary: Vocabulary = Vocabulary()
 
     @field_validator("languages")
     @classmethod
-    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_languages(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
         _check_codes(codes)
         if "en" not in codes or len(set(codes)) != len(codes):
             raise ValueError("expected distinct codes with en among them")
@@ -210,7 +182,7 @@ class CorpusRecipe(StrictModel):
 
     @field_validator("exclude")
     @classmethod
-    def _tasks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_tasks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             try:
                 tasks.get(name)
@@ -231,24 +203,59 @@ class Recipe(CorpusRecipe):
     encoders: dict[Annotated[str, Field(pattern=NAME)], Shape] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _fits(self) -> Recipe:
-        for name, shape in self.encoders.items():
-            if shape.max_length > self.positions:
-                raise ValueError(f"encoders.{name}.max_length {shape.max_length} is above positions {self.positions}")
-        names = list(self.encoders)
-        for name, shape in self.encoders.items():
-            if shape.start is None:
-                continue
-            if shape.start not in names[: names.index(name)]:
-                raise ValueError(f"encoders.{name}.start: {shape.start!r} is no encoder above it in the file")
-            start = self.encoders[shape.start]
-            if (start.hidden, start.layers, start.heads) != (shape.hidden, shape.layers, shape.heads):
-                raise ValueError(f"encoders.{name}.start: {shape.start!r} has another shape")
+    def _check_combinations(self, info: ValidationInfo) -> Recipe:
+        if info.context != CHECKED:
+            lines = [f"{'.'.join(keys)}: {message}" for keys, message in contradictions(self.model_dump())]
+            if lines:
+                raise ValueError("; ".join(lines))
         return self
 
 
+def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield every combination of settings that is wrong, as its key and what was expected.
+
+    Args:
+        data: a recipe as plain values; what is missing or of another type is passed over.
+    """
+    encoders = data.get("encoders")
+    earlier: dict[str, Mapping[str, Any]] = {}
+    for name, shape in encoders.items() if isinstance(encoders, Mapping) else ():
+        if isinstance(shape, Mapping):
+            for key, message in _shape_contradictions(shape, data.get("positions", POSITIONS), earlier):
+                yield ("encoders", str(name), key), message
+            earlier[name] = shape
+
+
+def _shape_contradictions(
+    shape: Mapping[str, Any], positions: object, earlier: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the wrong combinations of one encoder, as key and message.
+
+    Args:
+        shape: of the encoder, as plain values.
+        positions: of the recipe.
+        earlier: the encoders above it in the file.
+    """
+    hidden, heads, layers = shape.get("hidden"), shape.get("heads"), shape.get("layers")
+    if isinstance(hidden, int) and isinstance(heads, int) and heads > 0 and hidden % heads:
+        yield "heads", f"hidden {hidden} cannot be divided among {heads} heads"
+    ranking_layer = shape.get("ranking_layer")
+    if isinstance(ranking_layer, int) and isinstance(layers, int) and ranking_layer > layers:
+        yield "ranking_layer", f"{ranking_layer} is above the {layers} layers"
+    max_length = shape.get("max_length", MAX_LENGTH)
+    if isinstance(max_length, int) and isinstance(positions, int) and max_length > positions:
+        yield "max_length", f"max_length {max_length} is above positions {positions}"
+    start = shape.get("start")
+    if not isinstance(start, str):
+        return
+    if start not in earlier:
+        yield "start", f"{start!r} is no encoder above it in the file"
+    elif any(earlier[start].get(key) != shape.get(key) for key in ("hidden", "layers", "heads")):
+        yield "start", f"{start!r} has another shape"
+
+
 def _check_codes(codes: Iterable[str]) -> None:
-    """Refuse unknown languages, and other names of known ones."""
+    """Raise ValueError if a language is unknown, or spelled otherwise than in the table of languages."""
     for code in codes:
         try:
             proper = languages.resolve(code).code
@@ -256,164 +263,3 @@ def _check_codes(codes: Iterable[str]) -> None:
             raise ValueError(str(error)) from None
         if proper != code:
             raise ValueError(f"{code}: write {proper}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusPhase(Phase):
-    """Read, clean and tokenize the text; train the tokenizer.
-
-    Attributes:
-        recipe: languages, text, exclusions and vocabulary; the spec has its fields beside ``data``.
-        data: name of what is read -> digest of its content.
-        absent: evaluation sets that were not looked at, because the data does not have them.
-    """
-
-    kind: ClassVar[str] = "corpus"
-    performer: ClassVar[str] = "adaptstilts.phases.corpus:corpus"
-    recipe: CorpusRecipe
-    data: dict[str, str]
-    absent: tuple[str, ...] = field(default=(), compare=False)
-
-    def write_fields(self) -> dict[str, Any]:
-        """Return the spec without kind and version."""
-        fields = {**self.recipe.identity(), "data": self.data}
-        return {name: value for name, value in fields.items() if value}
-
-    @classmethod
-    def read_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the phase that :meth:`write_fields` wrote."""
-        recipe = {name: value for name, value in fields.items() if name != "data"}
-        return cls(recipe=CorpusRecipe.model_validate_json(json.dumps(recipe)), data=dict(fields.get("data", {})))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainPhase(Phase):
-    """Train one encoder on a corpus.
-
-    Attributes:
-        name: of the encoder; not part of the key.
-        corpus: key of the corpus phase.
-        shape: what is trained, and how; without ``start``.
-        positions: longest input in tokens.
-        start: key of the phase whose weights are the start.
-    """
-
-    kind: ClassVar[str] = "pretrain"
-    performer: ClassVar[str] = "adaptstilts.phases.pretrain:pretrain"
-    name: str = field(default="", compare=False)
-    corpus: str
-    shape: Shape
-    positions: int
-    start: str | None = None
-
-    def weight_bytes(self, shape: Mapping[str, int]) -> int:
-        """Return the size of the encoder in float32, at most."""
-        return self.shape.bytes
-
-
-class PretrainPlan:
-    """The phases of a recipe: see ``plan.Plan``, of which this is the small sister.
-
-    Attributes:
-        encoders: the phases asked for, by name; what they start from is in ``order()`` too.
-    """
-
-    model = None
-
-    def __init__(self, recipe: Recipe, corpus: CorpusPhase) -> None:
-        self.recipe, self.corpus = recipe, corpus
-        self.encoders: dict[str, PretrainPhase] = {}
-        self._made: dict[str, PretrainPhase] = {}
-
-    def order(self) -> list[Phase]:
-        """The corpus first, starts before what starts from them."""
-        return [self.corpus, *self._made.values()]
-
-    def add(self, name: str) -> PretrainPhase:
-        """The phase of an encoder, after the one that it starts from."""
-        if name not in self._made:
-            shape = self.recipe.encoders[name]
-            start = self.add(shape.start).key if shape.start else None
-            self._made[name] = PretrainPhase(
-                name=name,
-                corpus=self.corpus.key,
-                shape=shape.model_copy(update={"start": None}),
-                positions=self.recipe.positions,
-                start=start,
-                title=f"pretrain {name}",
-            )
-        return self._made[name]
-
-
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a pretraining file and apply ``key.path=value`` overrides.
-
-    Raises:
-        ConfigError: names file, line and key of every mistake found.
-    """
-    document = yaml.parse(read_text(path, "pretraining"), str(path))
-    origin, problems = Origin(str(path), document.lines), Problems()
-    data = document.data
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping with the keys {', '.join(Recipe.model_fields)}")
-    for override in overrides:
-        keys = override_key(data, *split_override(override), override, Recipe.model_fields)
-        origin.overrides.append((keys, override))
-    try:
-        return Recipe.model_validate(as_tuples(data))
-    except ValidationError as error:
-        explain(error, Recipe, Place(origin), problems)
-    raise ConfigError("\n".join(problems.lines()))
-
-
-def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> PretrainPlan:
-    """The phases of a recipe, all encoders or those named.
-
-    Raises:
-        ConfigError: no encoder of that name.
-        DataError: text that is missing or unreadable.
-    """
-    wanted = list(names) or list(recipe.encoders)
-    for name in wanted:
-        if name not in recipe.encoders:
-            raise ConfigError(f"no encoder {name!r} in {recipe.name}{near(name, recipe.encoders)}")
-    data = {str(s.source): s.digest for s in text_splits(recipe, workspace)}
-    evaluation, absent = evaluation_splits(recipe, workspace)
-    data |= {EXCLUDED.format(s.source): s.digest for s in evaluation}
-    settings = CorpusRecipe(**{name: getattr(recipe, name) for name in CorpusRecipe.model_fields})
-    corpus = CorpusPhase(recipe=settings, data=data, absent=absent, title=f"corpus of {recipe.name}")
-    plan = PretrainPlan(recipe, corpus)
-    plan.encoders = {name: plan.add(name) for name in wanted}
-    workspace.memory.save()
-    return plan
-
-
-def text_splits(recipe: CorpusRecipe, workspace: Workspace) -> list[Split]:
-    """Every split of the text, and of what rows are left out by."""
-    found = []
-    for text in recipe.text:
-        chosen = [code for code in recipe.languages if code in text.configs]
-        found += [workspace.sources.get(Source(text.repo, text.configs[code], text.split)) for code in chosen]
-        if text.without:
-            found.append(workspace.sources.get(Source(**text.without.of.model_dump())))
-    return found
-
-
-def evaluation_splits(recipe: CorpusRecipe, workspace: Workspace) -> tuple[list[Split], tuple[str, ...]]:
-    """Dev and test splits of the excluded tasks in the recipe's languages, and those the data does not have."""
-    found: dict[str, Split] = {}
-    absent: list[str] = []
-    for name in recipe.exclude:
-        task = tasks.get(name)
-        wanted = [code for code in recipe.languages if code in task.languages]
-        held = [split for split in ("dev", "test") if getattr(task, split) is not None]
-        places = [
-            place for code in wanted for split in held for place in task.reads(split, languages.resolve(code)).values()
-        ]
-        for place in dict.fromkeys(places):
-            split = workspace.sources.find(place)
-            if split is None:
-                absent.append(f"{name}: {place}")
-            else:
-                found[str(place)] = split
-    return list(found.values()), tuple(dict.fromkeys(absent))

@@ -12,12 +12,11 @@ import torch
 from safetensors.torch import load_file
 from support.aligned_text import RECIPE, make_text, write_recipe
 
+from adaptstilts import pretrain as recipes
 from adaptstilts import run
 from adaptstilts.errors import ConfigError, DivergedError, Interrupted
 from adaptstilts.models.locate import locate
-from adaptstilts.pretrain import export
-from adaptstilts.pretrain import recipe as recipes
-from adaptstilts.pretrain.recipe import PretrainPlan
+from adaptstilts.pretrain import PretrainPlan, export
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from support.aligned_text import RECIPE, make_text, write_recipe
 
+from adaptstilts import pretrain as recipes
 from adaptstilts.errors import ConfigError, DataError
-from adaptstilts.pretrain import recipe as recipes
+from adaptstilts.pretrain.plan import evaluation_splits
 from adaptstilts.workspace import Workspace
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "pretrain"
@@ -97,7 +98,59 @@ def test_only_named_encoders_and_missing_text(tmp_path: Path) -> None:
 def test_every_row_set_of_an_excluded_task_is_looked_at(tmp_path: Path) -> None:
     root = make_text(tmp_path / "hub")
     found = recipes.load(write_recipe(tmp_path, exclude=["sample_mining"]))
-    splits, absent = recipes.evaluation_splits(found, Workspace(tmp_path / "store", root))
+    splits, absent = evaluation_splits(found, Workspace(tmp_path / "store", root))
     assert absent == ()
     names = {f"{split.source.config} {split.source.split}" for split in splits}
     assert {"mining.de-en.de train", "mining.de-en.en test", "mining.zh-en.gold test"} <= names
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    """Wrong keys, values, combinations and overrides, each with its place."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        """name: toy
+languages: [en, de]
+positions: 32
+helt_out: 3
+text:
+  - {repo: toy/pairs, split: train, layout: pairs, columns: [a, b], configs: {de: de}}
+encoders:
+  wee:
+    {hidden: 16, layers: 2, heads: 3, steps: 1}
+  more: {hidden: 16, layers: 2, heads: 2, steps: 0, max_length: 16, start: big, ranking_layer: 3}
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as caught:
+        recipes.load(path, ["encoders.wee.tokens=3", "encoder.wee.steps=7", "encoders.more.max_length=64"])
+    assert str(caught.value).splitlines() == [
+        "override 'encoder.wee.steps=7': no key 'encoder'; did you mean encoders or exclude?",
+        f"{path}:4: helt_out: unknown key; did you mean held_out?",
+        f"{path}:8: encoders.wee.max_length: max_length 64 is above positions 32",
+        f"{path}:9: encoders.wee.heads: hidden 16 cannot be divided among 3 heads",
+        f"{path}:10: encoders.more.ranking_layer: 3 is above the 2 layers",
+        f"{path}:10: encoders.more.start: 'big' is no encoder above it in the file",
+        f"{path}:10: encoders.more.steps: must be at least 1, found 0",
+        "override 'encoders.wee.tokens=3': encoders.wee.tokens: must be at least 256, found 3",
+        "override 'encoders.more.max_length=64': encoders.more.max_length: max_length 64 is above positions 32",
+    ]
+
+
+def test_wrong_combinations_are_refused_in_python_too() -> None:
+    with pytest.raises(ValueError, match=r"encoders\.wee\.heads: hidden 16 cannot be divided among 3 heads"):
+        recipes.Recipe.model_validate(
+            {
+                "name": "toy",
+                "languages": ("en", "de"),
+                "text": (
+                    {
+                        "repo": "toy/pairs",
+                        "split": "train",
+                        "layout": "pairs",
+                        "columns": ("a", "b"),
+                        "configs": {"de": "de"},
+                    },
+                ),
+                "encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 3, "steps": 1}},
+            }
+        )

@@ -13,7 +13,9 @@ from adaptstilts.errors import ArtifactError
 from adaptstilts.io import hashing
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.outline import Outline
-from adaptstilts.pretrain import recipe
+from adaptstilts.pretrain import load
+from adaptstilts.pretrain.plan import PretrainPhase
+from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry, JsonFile
 from adaptstilts.store.store import Store
@@ -60,12 +62,12 @@ def test_parents_are_the_phases_that_a_spec_names(path: Path, tmp_path: Path) ->
 
 
 def test_parents_of_pretraining(tmp_path: Path) -> None:
-    made = recipe.PretrainPhase(name="x", corpus="c" * 64, shape=_shape(), positions=64, start="5" * 64)
+    made = PretrainPhase(name="x", corpus="c" * 64, shape=_shape(), positions=64, start="5" * 64)
     assert made.parents == ("c" * 64, "5" * 64)
 
 
-def _shape() -> recipe.Shape:
-    return recipe.load(next((CONFIGS / "pretrain").glob("*.yaml"))).encoders["small"]
+def _shape() -> Shape:
+    return load(next((CONFIGS / "pretrain").glob("*.yaml"))).encoders["small"]
 
 
 def test_parents_and_components() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adaptstilts import study
+from adaptstilts import pretrain, study
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.outline import Outline
 from adaptstilts.plan.phases import Phase
-from adaptstilts.pretrain import recipe
 from adaptstilts.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,5 +35,5 @@ def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> list
         root = request.getfixturevalue("shared") / "hub" if where == "shared" else None
         workspace = Workspace(tmp_path / "store", root, offline=True)
     if "pretrain" in name:
-        return recipe.expand(recipe.load(path, ()), workspace, ()).order()
+        return pretrain.expand(pretrain.load(path, ()), workspace, ()).order()
     return expand(study.load(path, OVERRIDES.get(name, [])), workspace).order()
