@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adaptstilts import methods, tasks
 from adaptstilts.io import markdown
 from adaptstilts.io.wording import short_count, size
+from adaptstilts.methods import composition_kinds
 from adaptstilts.models import locate as models
 from adaptstilts.plan.expand import Cost, Plan
 from adaptstilts.plan.phases import Phase, TrainPhase
@@ -240,13 +241,18 @@ def _held(rows: Mapping[str, int | None], part: str) -> str:
 
 
 def method_lines() -> Iterator[str]:
-    """Every method with its settings and what it is."""
+    """Yield every method with its settings, then every composition with the methods that support it."""
     for kind, cls in sorted(methods.known().items()):
         yield f"{kind}: {(cls.__doc__ or '').strip().splitlines()[0]}"
         for name, field in cls.model_fields.items():
             if name != "kind":
                 yield f"    {name} = {field.default!r}"
-        yield f"    stacks: {'no' if cls.trains_encoder else 'yes'}, default learning rate {cls.default_lr:g}"
+        yield f"    default learning rate {cls.default_lr:g}"
+    yield ""
+    yield "compositions, how a target uses its intermediates (in study files, compositions: [stack, merge]):"
+    for composition, description in composition_kinds.DESCRIPTIONS.items():
+        yield f"{composition}: {description}"
+        yield f"    methods: {', '.join(composition_kinds.supporting(composition))}"
 
 
 def doctor_lines(store: Path) -> Iterator[str]:

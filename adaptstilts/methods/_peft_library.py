@@ -96,12 +96,12 @@ class PeftMethod(AdapterMethod):
 
     def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
         """Return the parameters by the names that a saved ``PeftModel`` gives them."""
+        marks = {f".{part}.{name}.": f".{part}." for part in self.parts}
         tensors = {}
         for key, value in trunk.named_parameters():
-            for part in self.parts:
-                owner, found, rest = f"{key}.".partition(f".{part}.{name}.")
-                if found:
-                    stored = f"{owner}.{part}.{rest}".removesuffix(".")
+            for mark, replacement in marks.items():
+                if mark in f"{key}.":
+                    stored = f"{key}.".replace(mark, replacement).removesuffix(".")
                     # peft writes magnitudes without .weight
                     tensors[_PREFIX + stored.replace("_vector.weight", "_vector")] = value
         return tensors

@@ -10,6 +10,7 @@ from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods.composition_kinds import CompositionKind
 from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
 from adaptstilts.tasks.base import NAME, REPO
 
@@ -101,7 +102,7 @@ class Composition(StrictModel):
             equal ones that sum to one.
     """
 
-    kind: Literal["none", "stack", "continue", "fuse", "merge", "merge_then_stack"]
+    kind: CompositionKind
     of: tuple[str, ...] = ()
     weights: tuple[float, ...] | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast, get_args
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
+from adaptstilts.methods.composition_kinds import CompositionKind, why_not
 from adaptstilts.methods.full import Full
 from adaptstilts.methods.fusion import Place, penalty, value_matrices
 from adaptstilts.methods.head import Head
@@ -92,6 +94,8 @@ def test_right_or_refused(bench: Bench, name: str, column: str) -> None:
     method = METHODS[name]
     cell = bench.cell(method, column)
     assert cell.refused == refusal(method, column)
+    if column in get_args(CompositionKind) and method.below.changes_encoder:
+        assert bool(cell.refused) == bool(why_not(cast(CompositionKind, column), method))
     if cell.refused:
         assert len(cell.refused.splitlines()) == 1
         return
