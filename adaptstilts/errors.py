@@ -1,16 +1,20 @@
-"""One family of errors. Each has an exit code and one clear line: where, what was expected, what to do."""
+"""The errors of this package. Each has an exit code and one clear line: where, what was expected, what to do."""
 
 from __future__ import annotations
 
 
 class AdaptstiltsError(Exception):
-    """Base of every error this package raises on purpose. ``exit_code`` is what the command line returns."""
+    """Base class of every error that this package raises on purpose.
+
+    Attributes:
+        exit_code: what the command line returns.
+    """
 
     exit_code = 1
 
 
 class ConfigError(AdaptstiltsError):
-    """A usage mistake: a study file, an option or an override that cannot be meant."""
+    """A usage mistake: an invalid study file, option or override."""
 
     exit_code = 2
 
@@ -28,24 +32,24 @@ class ArtifactError(AdaptstiltsError):
 
 
 class ResourceError(AdaptstiltsError):
-    """The environment: disk, memory, network, a missing optional package."""
+    """A problem of the environment: disk, memory, network, or a missing optional package."""
 
     exit_code = 5
 
 
 class DivergedError(AdaptstiltsError):
-    """Training produced a loss, a gradient or a weight that is not finite."""
+    """A training run whose loss, gradient or weights are not finite."""
 
     exit_code = 6
 
 
 class PhasesFailed(AdaptstiltsError):
-    """Some phases of a plan finished and others failed or were blocked."""
+    """A run in which some phases finished and others failed or were blocked."""
 
     exit_code = 7
 
 
 class Interrupted(AdaptstiltsError):
-    """Stopped by a signal after a checkpoint; the same command continues."""
+    """A run stopped by a signal after a checkpoint; the same command continues it."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""The one table of languages: ISO 639-1 codes as XTREME uses them, with the names that data sets use instead."""
+"""The table of languages: ISO 639-1 codes as XTREME uses them, and the other names that data sets use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Language:
     """One language.
 
     Attributes:
-        code: ISO 639-1 where one exists (as in XTREME), else ISO 639-3.
-        iso3: the ISO 639-3 code of the Tatoeba configs (an individual language: ``cmn``, ``swh``, ``pes``).
-        name: the English name, which is also the name of the ``udpos`` configs.
+        code: the ISO 639-1 code if there is one (as in XTREME), else the ISO 639-3 code.
+        iso3: the ISO 639-3 code in the config names of Tatoeba (an individual language: ``cmn``, ``swh``, ``pes``).
+        name: the English name, as in the config names of ``udpos``.
     """
 
     code: str
@@ -45,9 +45,8 @@ uz uzb Uzbek;vi vie Vietnamese;war war Waray;wo wol Wolof;wuu wuu Wu Chinese;xh 
 yue yue Cantonese;zh cmn Chinese;zu zul Zulu
 """
 
-LANGUAGES: dict[str, Language] = {
-    row.split()[0]: Language(*row.split(maxsplit=2)) for line in _ROWS.strip().splitlines() for row in line.split(";")
-}
+_ENTRIES = [Language(*row.split(maxsplit=2)) for row in _ROWS.strip().replace("\n", ";").split(";")]
+LANGUAGES = {language.code: language for language in _ENTRIES}
 
 _ALIASES = {
     "iw": "he", "in": "id", "ji": "yi", "jw": "jv", "fil": "tl", "zho": "zh", "zh-cn": "zh", "zh-hans": "zh",
@@ -56,10 +55,10 @@ _ALIASES = {
 
 
 def resolve(code: str) -> Language:
-    """The language of a code, ISO 639-3 code, English name or known alias.
+    """Return the language with a code, an ISO 639-3 code, an English name or a known alias.
 
     Raises:
-        ConfigError: nothing matches; the message suggests the nearest codes.
+        ConfigError: there is none; the message suggests similar names.
     """
     if code in LANGUAGES:
         return LANGUAGES[code]
@@ -71,7 +70,6 @@ def resolve(code: str) -> Language:
             return language
     if folded in _ALIASES:
         return LANGUAGES[_ALIASES[folded]]
-    known = [*LANGUAGES, *(language.name for language in LANGUAGES.values())]
-    near = nearest(code, known)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; codes are ISO 639-1, as in XTREME"
-    raise ConfigError(f"unknown language {code!r}{hint}")
+    similar = nearest(code, [*LANGUAGES, *(language.name for language in LANGUAGES.values())])
+    hint = f"did you mean {' or '.join(similar)}?" if similar else "codes are ISO 639-1, as in XTREME"
+    raise ConfigError(f"unknown language {code!r}; {hint}")

@@ -23,14 +23,14 @@ class Registry(Generic[T]):
     """Members of one sort by name.
 
     Args:
-        noun: what a member is called in messages, for example ``task``.
-        group: the entry-point group that other distributions use, for example ``adaptstilts.tasks``. An entry point
-            names a member, or a module whose members are all meant.
-        name_of: gives the name of a member.
+        noun: what messages call a member, for example ``task``.
+        group: the entry-point group for other distributions, for example ``adaptstilts.tasks``. An entry point names
+            a member, or a module whose members are all added.
+        name_of: returns the name of a member.
         is_member: tells members from the other values of a module.
-        package: dotted name of the folder whose modules are scanned; modules that begin with ``_`` are not.
+        package: dotted name of the folder whose modules are scanned, except those that begin with ``_``.
         modules: dotted names of further modules that are scanned.
-        hint: what to do when no known name is near, for example ``"`adaptstilts tasks` lists them"``; if empty, the
+        hint: what to do if no known name is similar, for example ``"`adaptstilts tasks` lists them"``; if empty, the
             message lists all names.
     """
 
@@ -51,24 +51,24 @@ class Registry(Generic[T]):
         self._added: dict[str, T] = {}
 
     def known(self) -> Mapping[str, T]:
-        """Return every member by name; one that was added replaces one of the same name."""
+        """Return every member by name; an added member replaces one of the same name."""
         if self._scanned is None:
             self._scanned = {self._name_of(member): member for member in (*self._shipped(), *self._plugged_in())}
         return {**self._scanned, **self._added}
 
     def add(self, member: T) -> None:
-        """Make a member known for the rest of this process."""
+        """Add a member for the rest of this process."""
         self._added[self._name_of(member)] = member
 
     def remove(self, name: str) -> None:
-        """Forget a member that was added; shipped ones stay."""
+        """Remove a member that was added; shipped ones stay."""
         self._added.pop(name, None)
 
     def get(self, name: str) -> T:
-        """Return the member of a name.
+        """Return the member with a name.
 
         Raises:
-            ConfigError: there is none; the message suggests the nearest names.
+            ConfigError: there is none; the message suggests similar names.
         """
         known = self.known()
         if name in known:
@@ -76,18 +76,18 @@ class Registry(Generic[T]):
         raise ConfigError(f"unknown {self.noun} {name!r}; {self.hint_for(name)}")
 
     def hint_for(self, name: str) -> str:
-        """Suggest the names nearest to an unknown one."""
-        near = nearest(name, self.known())
-        if near:
-            return f"did you mean {' or '.join(near)}?"
+        """Return what a message suggests in place of an unknown name."""
+        similar = nearest(name, self.known())
+        if similar:
+            return f"did you mean {' or '.join(similar)}?"
         return self.hint or f"one of {', '.join(self.known())}"
 
     def _shipped(self) -> Iterable[T]:
         names = list(self.modules)
         if self.package is not None:
             folder = importlib.import_module(self.package)
-            found = (module.name for module in pkgutil.iter_modules(folder.__path__))
-            names += [f"{self.package}.{name}" for name in found if not name.startswith("_")]
+            below = [module.name for module in pkgutil.iter_modules(folder.__path__)]
+            names += [f"{self.package}.{name}" for name in below if not name.startswith("_")]
         for name in names:
             yield from self._members(importlib.import_module(name))
 
@@ -113,5 +113,5 @@ class Registry(Generic[T]):
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return up to three known words that are close to a mistyped one, the closest first."""
+    """Return up to three known words that are similar to a mistyped one, the most similar first."""
     return difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)

@@ -101,7 +101,7 @@ def test_refused_with_the_line(text: str, line: int, word: str) -> None:
 
 
 def test_a_duplicate_names_the_first_line_too() -> None:
-    with pytest.raises(ConfigError, match=r"f:3: the key 'a' is given twice \(first on line 1\)"):
+    with pytest.raises(ConfigError, match=r"f:3: the key 'a' occurs twice \(first on line 1\)"):
         yaml.parse("a: 1\nb: 2\na: 3\n", "f")
 
 
