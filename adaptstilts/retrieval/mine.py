@@ -12,9 +12,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,21 @@ from adaptstilts.io import hashed_arrays, hashing
 from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.wording import counted
-from adaptstilts.models import locate as models
 from adaptstilts.retrieval.pooling import default_layer
+from adaptstilts.retrieval.shards import (
+    EncodedFile,
+    ModelPlace,
+    ReportProgress,
+    encode_shards,
+    ignore_progress,
+    runtime_of,
+    split_file,
+)
 from adaptstilts.retrieval.text_file import SentenceFile, scan
-from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached, recipe_identity, with_precision
-from adaptstilts.runtime.context import Runtime
+from adaptstilts.retrieval.vector_cache import EncodingRecipe, recipe_identity, with_precision
 from adaptstilts.search import AUTO, bucc, check_available, faiss
 from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
-from adaptstilts.search.products import normalize
 from adaptstilts.search.sharded import ShardedNeighbours, search_shards
-from adaptstilts.search.workers import map_pieces
 from adaptstilts.store.select import encoder_stack, select
 from adaptstilts.store.store import Store
 from adaptstilts.study import Margin, Pooling, Precision, Retrieval
@@ -45,11 +50,6 @@ SHARD = 2**17  # sentences that are encoded, stored and searched at a time
 MAX_LENGTH = 256  # tokens, or what the model takes
 _BLOCK_PAIRS = 4096  # whose texts are read at once
 _BREAKS = re.compile("[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]")  # other programs may end a field or line there
-ReportProgress = Callable[[str, int, int], None]
-
-
-def _ignore_progress(line: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def mine(
     *,
     ray: bool = False,
     device: str | None = None,
-    report: ReportProgress = _ignore_progress,
+    report: ReportProgress = ignore_progress,
 ) -> MiningResult:
     """Mine translations from two text files of one sentence per line.
 
@@ -203,65 +203,6 @@ def _select(neighbours: ShardedNeighbours, settings: MiningSettings) -> tuple[Pa
     return candidates, candidates.at(candidates.scores >= threshold)
 
 
-@dataclass(frozen=True)
-class _EncodedFile:
-    """Files of the vectors of a text file, in the order of its sentences, and how many of these were truncated."""
-
-    shards: list[Path]
-    truncated: int
-
-
-@dataclass(frozen=True)
-class ShardJob:
-    """One shard to encode, as values that can be sent to another process."""
-
-    sentences: SentenceFile
-    out: str
-    title: str
-    recipe: EncodingRecipe
-    model: str
-    store: str
-    offline: bool
-    device: str | None
-
-    @property
-    def vectors(self) -> Path:
-        """File of the vectors, without the hash that its name gets."""
-        return Path(self.out)
-
-    @property
-    def truncated(self) -> Path:
-        """File of the number of truncated sentences, without the hash."""
-        return self.vectors.with_suffix(".cut")
-
-    def saved(self) -> tuple[Path, Path] | None:
-        """Return the verified files of vectors and of the number of truncated sentences; None if one is missing."""
-        vectors, truncated = hashed_arrays.find(self.vectors), hashed_arrays.find(self.truncated)
-        return (vectors, truncated) if vectors and truncated else None
-
-
-def encode_shard(job: ShardJob, report: ReportProgress = _ignore_progress) -> None:
-    """Encode one shard and write its vectors, of unit length, and how many sentences were truncated.
-
-    Args:
-        job: the shard.
-        report: see :func:`mine`.
-    """
-    runtime = _runtime(job.model, job.store, job.offline, job.device)
-    runtime.report = report
-    vectors = encode_cached(list(job.sentences.texts(slice(None))), job.recipe, runtime, job.title)
-    hashed_arrays.save(job.truncated, _=np.array(vectors.cut.sum()))
-    hashed_arrays.save(job.vectors, _=normalize(vectors.at(job.recipe.layers[0])))
-    failpoint("mine:after-shard")
-
-
-@lru_cache(maxsize=1)
-def _runtime(model: str, store: str, offline: bool, device: str | None) -> Runtime:
-    """Return the runtime of a model, located once per process."""
-    workspace = Workspace(store, None, offline)
-    return Runtime(workspace, models.locate(model, offline=offline, memory=workspace.memory), device=device)
-
-
 class _Job:
     """Encodes and searches with settings that were checked against the model and the store.
 
@@ -274,8 +215,8 @@ class _Job:
         self, settings: MiningSettings, workspace: Workspace, device: str | None, ray: bool, report: ReportProgress
     ) -> None:
         self.settings, self.workspace, self.ray, self.report = settings, workspace, ray, report
-        self.place = settings.model, str(workspace.store.folder), workspace.offline, device
-        self.runtime = _runtime(*self.place)
+        self.place = ModelPlace(settings.model, str(workspace.store.folder), workspace.offline, device)
+        self.runtime = runtime_of(self.place)
         base, stack = self._adapters()
         layer, max_length = self._layer(), self._max_length()
         if settings.index is not None:
@@ -312,45 +253,18 @@ class _Job:
         """Return what vectors depend on, for a key; neighbours are in folders named by what they depend on."""
         return {**recipe_identity(self.recipe, self.runtime), "shard": self.settings.shard}
 
-    def encode(self, side: str, file: SentenceFile, folder: Path) -> _EncodedFile:
-        """Encode the shards of one file that are missing or damaged; their neighbours are then searched again.
+    def encode(self, side: str, file: SentenceFile, folder: Path) -> EncodedFile:
+        """Encode the shards of one file that are missing or damaged; neighbours are then searched again.
 
         Args:
             side: begins the names of its shards.
             file: the sentences.
             folder: gets the shards.
-
-        Raises:
-            ResourceError: a shard is missing or damaged just after it was written.
         """
-        jobs = self._shard_jobs(side, file, folder)
-        saved = [job.saved() for job in jobs]
-        missing = [number for number, paths in enumerate(saved) if paths is None]
-        if missing:
-            _remove_neighbours(folder)
-        work = encode_shard if self.ray else partial(encode_shard, report=self.report)
-        for done, _ in enumerate(map_pieces(work, [jobs[number] for number in missing], self.ray), 1):
-            self.report(f"{file.path.name}: {done} of {len(missing)} shards encoded", done, len(missing))
-        for number in missing:
-            saved[number] = jobs[number].saved()
-        complete = [paths for paths in saved if paths is not None]
-        if len(complete) < len(saved):
-            raise ResourceError(f"{folder}: missing or damaged files just after they were written; check the disk")
-        return _EncodedFile([vectors for vectors, _ in complete], sum(int(np.load(cut)) for _, cut in complete))
+        jobs = split_file(file, self.settings.shard, folder / side, self.recipe, self.place)
+        return encode_shards(jobs, partial(_remove_neighbours, folder), self.ray, self.report)
 
-    def _shard_jobs(self, side: str, file: SentenceFile, folder: Path) -> list[ShardJob]:
-        size = self.settings.shard
-        starts = range(0, len(file), size)
-        jobs = []
-        for number, start in enumerate(starts):
-            part = slice(start, start + size)
-            sentences = replace(file, numbers=file.numbers[part], offsets=file.offsets[part])
-            title = f"{file.path.name}, {number + 1} of {len(starts)}"
-            out = str(folder / f"{side}-{number:06d}.npy")
-            jobs.append(ShardJob(sentences, out, title, self.recipe, *self.place))
-        return jobs
-
-    def search(self, foreign: _EncodedFile, english: _EncodedFile, folder: Path) -> ShardedNeighbours:
+    def search(self, foreign: EncodedFile, english: EncodedFile, folder: Path) -> ShardedNeighbours:
         """Find the neighbours of both sides; those that were found before are read."""
         settings = self.settings
         name = f"k{settings.k}" if settings.index is None else hashing.of([settings.index, settings.k])

@@ -61,7 +61,9 @@ def idf(features: Sequence[Feature], tokenizer: Tokenizer) -> Tensor:
         features: one sequence for each distinct text of the collection, as the encoder sees it.
         tokenizer: of the encoder.
     """
-    texts_with = Counter(token for feature in features for token in set(feature.sequences[0]))
+    texts_with: Counter[int] = Counter()
+    for feature in features:
+        texts_with.update(set(feature.sequences[0]))
     weights = torch.full((tokenizer.size,), math.log(len(features) + 1))
     for token, count in texts_with.items():
         weights[token] = math.log((len(features) + 1) / (count + 1))

@@ -8,10 +8,10 @@ files.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def search_shards(
     folder.mkdir(parents=True, exist_ok=True)
     pieces = _pieces(foreign, english, k, folder, index, backend)
     saved = _saved(pieces)
-    missing = [piece for piece in pieces if any(saved[file] is None for file in piece.files())]
+    missing = [piece for piece in pieces if None in map(saved.get, piece.files())]
     finished = len(pieces) - len(missing)
     report(finished, len(pieces))
     for _ in map_pieces(search_piece, missing, ray):
@@ -109,11 +109,11 @@ def search_shards(
         report(finished, len(pieces))
     saved |= _saved(missing)
     foreign_sizes, english_sizes = _sizes(foreign), _sizes(english)
-    recalls = [float(_read(saved, file)["recall"]) for file in saved] if index else []
+    recall = float(np.mean([_read(saved, file)["recall"] for file in saved])) if index else None
     return ShardedNeighbours(
         concatenate([_merge(pieces, saved, i, FORWARD, english_sizes, k) for i in range(len(foreign))]),
         concatenate([_merge(pieces, saved, j, BACKWARD, foreign_sizes, k) for j in range(len(english))]),
-        float(np.mean(recalls)) if recalls else None,
+        recall,
     )
 
 
@@ -147,17 +147,18 @@ def _pieces(
 
 def _searches(foreign: int, english: int, approximate: bool) -> Iterator[tuple[int, int, tuple[str, ...]]]:
     """Yield the numbers of a foreign and an English shard, and the directions that are searched together."""
-    grid = list(product(range(english), range(foreign)))
+    grid = list(itertools.product(range(english), range(foreign)))
     if not approximate:
         yield from ((i, j, (FORWARD, BACKWARD)) for j, i in grid)
         return
     yield from ((i, j, (FORWARD,)) for j, i in grid)
-    yield from ((i, j, (BACKWARD,)) for i, j in product(range(foreign), range(english)))
+    yield from ((i, j, (BACKWARD,)) for i, j in itertools.product(range(foreign), range(english)))
 
 
 def _saved(pieces: Iterable[Piece]) -> dict[Path, Path | None]:
     """Map the files of pieces to the verified ones on disk, or to None."""
-    return {file: find(file) for piece in pieces for file in piece.files()}
+    files = itertools.chain.from_iterable(piece.files() for piece in pieces)
+    return {file: find(file) for file in files}
 
 
 def _sizes(paths: Sequence[Path]) -> list[int]:

@@ -85,7 +85,9 @@ def test_settings_change_what_is_written_and_nothing_is_made_again(
     out = tmp_path / "out.tsv"
     mine(*texts, out, settings(tiny), workspace, device="cpu")
     every = rows(out)
-    monkeypatch.setattr("adaptstilts.retrieval.mine.encode_shard", lambda *given, **named: pytest.fail("encoded again"))
+    monkeypatch.setattr(
+        "adaptstilts.retrieval.shards.encode_shard", lambda *given, **named: pytest.fail("encoded again")
+    )
     monkeypatch.setattr("adaptstilts.search.sharded.search_piece", lambda piece: pytest.fail("searched again"))
     middle = float(every[len(every) // 2][0])
     found = mine(*texts, out, settings(tiny, threshold=middle), workspace, device="cpu")
@@ -275,8 +277,8 @@ def test_the_key_has_the_precision_that_is_used(
 def test_an_interruption_is_told(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
     out, store = tmp_path / "out.tsv", tmp_path / "store"
     program = (
-        "import os, signal; from adaptstilts.retrieval import mine;"
-        " mine.failpoint = lambda name: os.kill(os.getpid(), signal.{name}); from adaptstilts.cli import main; main()"
+        "import os, signal; from adaptstilts.retrieval import shards;"
+        " shards.failpoint = lambda name: os.kill(os.getpid(), signal.{name}); from adaptstilts.cli import main; main()"
     )
     for name in ("SIGINT", "SIGTERM"):
         told = command(texts, tiny, out, store)
