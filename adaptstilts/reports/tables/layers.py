@@ -8,10 +8,10 @@ from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.tables.cells import points
 
 # The names of a row, its score by layer, and the layer that is reported elsewhere.
-LayerScores = tuple[tuple[str, ...], Mapping[int, float], int | None]
+LayerRow = tuple[tuple[str, ...], Mapping[int, float], int | None]
 
 
-def table(title: str, names: tuple[str, ...], rows: Sequence[LayerScores]) -> Table:
+def table(title: str, names: tuple[str, ...], rows: Sequence[LayerRow]) -> Table:
     """Return scores by hidden state, one column per layer; the reported layer is in bold.
 
     Args:

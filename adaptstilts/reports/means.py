@@ -1,0 +1,94 @@
+"""Mean scores of the phases of one combination, over seeds, languages and headline metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from adaptstilts.store.entries import LAYERS, SCORES, Entry, LanguageScores
+
+ENGLISH = "en"
+
+
+def mean_scores(entries: Sequence[Entry], headline: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a record that scores give.
+
+    Args:
+        entries: evaluate or retrieve phases of one combination, one per seed; all have the same languages.
+        headline: metrics whose mean is the score of a language.
+    """
+    seeds = [SCORES.read(entry) for entry in entries]
+    codes = list(seeds[0])
+    every = [seed[code] for seed in seeds for code in codes]
+    languages = {code: _headline_mean([seed[code] for seed in seeds], headline) for code in codes}
+    means = [_headline_mean(list(seed.values()), headline) for seed in seeds]
+    return {
+        **_transfer(languages),
+        "languages": languages,
+        "mean": float(np.mean(means)),
+        "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        "metrics": _metric_means(every),
+        **_counts(every),
+        "thresholds": _thresholds(seeds, "threshold"),
+        "oracle_thresholds": _thresholds(seeds, "oracle_threshold"),
+        "layer": every[0].get("layer"),
+        "layers": _layer_means(entries, headline),
+        "pool": every[0].get("pool", {}),
+    }
+
+
+def _headline_mean(scores: Sequence[LanguageScores], headline: Sequence[str]) -> float:
+    return float(np.mean([score["values"][name] for score in scores for name in headline]))
+
+
+def _transfer(languages: Mapping[str, float]) -> dict[str, float | None]:
+    """Return the score in English, the mean over the other languages, and the gap between them."""
+    english = languages.get(ENGLISH)
+    scores = [score for code, score in languages.items() if code != ENGLISH]
+    others = float(np.mean(scores)) if scores else None
+    gap = english - others if english is not None and others is not None else None
+    return {"english": english, "others": others, "gap": gap}
+
+
+def _metric_means(every: Sequence[LanguageScores]) -> dict[str, float]:
+    """Return the mean of every metric that all scores have; entries of earlier versions may have fewer."""
+    means = {}
+    for name in every[0]["values"]:
+        if all(name in score["values"] for score in every):
+            means[name] = float(np.mean([score["values"][name] for score in every]))
+    return means
+
+
+def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
+    """Return how many examples were scored, and what happened to the others."""
+    counts = [score["n"] for score in every]
+    encoded = sum(score.get("sentences", score["n"]) for score in every)
+    truncated = sum(score.get("truncated", 0) for score in every)
+    return {
+        "n": (min(counts), max(counts)),
+        "subset": any(score["n"] < score["rows"] for score in every),
+        "truncated": truncated / encoded if encoded else 0.0,
+        "dropped": sum(sum(score.get("dropped", {}).values()) for score in every),
+    }
+
+
+def _thresholds(
+    seeds: Sequence[Mapping[str, LanguageScores]], name: Literal["threshold", "oracle_threshold"]
+) -> dict[str, float]:
+    """Return the mean threshold of every language that has one."""
+    codes = [code for code, score in seeds[0].items() if name in score]
+    return {code: float(np.mean([seed[code][name] for seed in seeds])) for code in codes}
+
+
+def _layer_means(entries: Sequence[Entry], headline: Sequence[str]) -> dict[int, float]:
+    """Return the mean score at every hidden state that was searched; empty if only one was."""
+    if not all(map(LAYERS.exists, entries)):
+        return {}
+    seeds = [LAYERS.read(entry) for entry in entries]
+    means = {}
+    for layer in seeds[0]:
+        languages = [values for seed in seeds for values in seed[layer].values()]
+        means[int(layer)] = float(np.mean([values[name] for values in languages for name in headline]))
+    return means
