@@ -33,7 +33,7 @@ def tasks(
 
 
 def methods() -> None:
-    """List the methods with their settings and defaults, and the compositions."""
+    """List the methods and compositions with their settings."""
     from adaptstilts.cli.progress import method_lines
 
     for line in method_lines():

@@ -50,7 +50,7 @@ def retrieve(
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with all scores.")] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Score retrieval tasks with a model and with adapters on it.
+    """Score retrieval tasks with a model and adapters on it.
 
     Every layer can be scored. Nothing is trained, and nothing is computed twice.
     """
