@@ -1,1 +1,1 @@
-"""Data: where rows come from, how they are checked, how they are batched."""
+"""Data sets: find the files of a split, read and check their rows, and choose batches."""

@@ -1,27 +1,27 @@
-"""Which rows go into a batch, and in which order: a function of lengths, seed and epoch alone."""
+"""Choose the rows of every batch, and their order, as a function of lengths, seed and epoch alone."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
 
-MEGA = 50
+MEGA = 50  # batches per group that is sorted by length
 
 Sizes = Sequence[int] | Mapping[int, int]
 
 
 def epoch_order(lengths: Sequence[int], batch_size: int, seed: int, epoch: int, bucket: bool = True) -> list[list[int]]:
-    """The batches of one epoch, as row numbers.
+    """Return the batches of one epoch, as row numbers.
 
-    With ``bucket``, rows are shuffled, cut into groups of ``MEGA`` batches, sorted by length within a group and cut
-    into batches, whose order is shuffled: padding stays under a few per cent while every epoch differs.
+    With ``bucket``, rows are shuffled, cut into groups of ``MEGA`` batches and sorted by length within each group; then
+    the groups are cut into batches, whose order is shuffled. Padding stays below a few per cent, and epochs differ.
 
     Args:
         lengths: tokens of each row.
-        batch_size: rows per batch; the last one of an epoch may be smaller.
-        seed: of the phase.
-        epoch: 0 the first; the order depends on (seed, epoch) only, so a resumed epoch is the same.
-        bucket: False keeps the shuffled order (fixed padding).
+        batch_size: rows per batch; the last batch of an epoch may be smaller.
+        seed: seed of the phase.
+        epoch: number of the epoch, from 0. The order depends on (seed, epoch) only, so a resumed epoch is the same.
+        bucket: whether to group rows by length; False keeps the shuffled order, for fixed padding.
     """
     generator = random.Random(f"order-{seed}-{epoch}")
     rows = list(range(len(lengths)))
@@ -58,6 +58,12 @@ def by_tokens(rows: Sequence[int], sizes: Sizes, lengths: Sizes, budget: int) ->
 
 
 def sorted_runs(sizes: Sequence[int], lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """All rows, longest first, cut by :func:`by_tokens`: the batches of an evaluation."""
+    """Cut all rows, the longest first, into the batches of an evaluation.
+
+    Args:
+        sizes: sequences of each row.
+        lengths: tokens of the longest sequence of each row.
+        budget: padded tokens per batch.
+    """
     rows = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     return by_tokens(rows, sizes, lengths, budget)

@@ -1,4 +1,4 @@
-"""From a split's files to checked examples: plain dicts with the fields of the task's kind."""
+"""Read the files of a split as checked examples: plain dicts with the fields of the task's kind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts.data import file_formats
+from adaptstilts.data.file_formats import ArrowTable, LabelNames
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.tasks import kind_specs
@@ -17,14 +18,8 @@ from adaptstilts.tasks.base import LeftOut, Task
 
 Example = dict[str, Any]
 Check = Callable[[Example, Task], "str | None"]
-TOLD = 3  # offending rows that an error names
-MALFORMED = (
-    KeyError,
-    TypeError,
-    ValueError,
-    IndexError,
-    AttributeError,
-)  # rows of another shape than ``adapt`` reads
+SHOWN = 3  # offending rows that an error describes
+MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)  # what ``adapt`` raises on an unexpected row
 
 
 class EmptySplit(DataError):
@@ -37,9 +32,9 @@ class Examples:
 
     Attributes:
         rows: the examples.
-        ids: their row numbers in the split; where a row gives several examples, those are numbered instead.
-        total: examples before any were left out by a limit.
-        dropped: reason, with the label that was found -> examples left out because of it.
+        ids: their row numbers in the split; if a row gives several examples, the examples are numbered instead.
+        total: number of examples before a limit was applied.
+        dropped: reason, with the label if there is one -> examples left out for it.
         form: format of the files, by which :meth:`place` names a row.
     """
 
@@ -55,51 +50,55 @@ class Examples:
 
 
 def read(split: Split, task: Task, check: Check, limit: int | None = None, seed: object = "subset") -> Examples:
-    """Read, check and (when ``limit`` is given) subsample a split; row numbers run on over its parts.
+    """Read and check a split, and draw a subset of it if there is a limit.
+
+    Args:
+        split: the files; row numbers continue over its parts.
+        task: the declaration, restricted to one row set if it has several.
+        check: returns what is wrong with an example, or None.
+        limit: maximum number of examples; None for all.
+        seed: see :func:`subset`.
 
     Raises:
-        DataError: names file, row, field and what was expected; all offenders are counted.
+        DataError: rows are unusable; the message has file, row, field and what was expected, and the number of rows.
+        EmptySplit: no row is left.
     """
-    rows: list[Example] = []
-    ids: list[int] = []
-    dropped: Counter[str] = Counter()
-    told: list[tuple[Path, str]] = []
-    offenders = number = 0
+    collected = _Collected()
     for part in map(_load, split.parts):
         _check_columns(part, task)
         for i, row in enumerate(_rows(part.table)):
             for example in _examples(row, task, check, part.labels):
-                if not isinstance(example, _Unfit):
-                    rows.append(example)
-                    ids.append(number)
-                elif example.wrong:
-                    offenders += 1
-                    told += [part.told(i, example.reason)] if offenders <= TOLD else []
-                else:
-                    dropped[example.reason] += 1
-                number += 1
-    if offenders:
-        raise DataError(_told(told) + (f" ({offenders} such rows)" if offenders > TOLD else ""))
-    if not rows:
+                collected.add(example, part, i)
+    collected.raise_problems()
+    if not collected.rows:
         raise EmptySplit(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
     form = split.parts[0].source.format
-    return subset(Examples(rows, ids, len(rows), dict(dropped), form), limit, seed)
+    examples = Examples(collected.rows, collected.ids, len(collected.rows), dict(collected.dropped), form)
+    return subset(examples, limit, seed)
 
 
 def subset(examples: Examples, limit: int | None, seed: object = "subset") -> Examples:
-    """At most ``limit`` of the examples, drawn once without replacement and kept in order.
+    """Return at most ``limit`` examples, drawn without replacement and kept in order.
 
-    Equal seeds and lengths give equal subsets, so that parallel test sets stay parallel.
+    Args:
+        examples: the examples to draw from.
+        limit: maximum number; None for all.
+        seed: equal seeds and lengths give equal subsets, so parallel test sets stay parallel.
     """
     count = len(examples.rows)
     if limit is None or limit >= count:
         return examples
-    kept = sorted(random.Random(f"{seed}-{count}").sample(range(count), limit))
-    return replace(examples, rows=[examples.rows[i] for i in kept], ids=[examples.ids[i] for i in kept])
+    drawn = sorted(random.Random(f"{seed}-{count}").sample(range(count), limit))
+    return replace(examples, rows=[examples.rows[i] for i in drawn], ids=[examples.ids[i] for i in drawn])
 
 
 def text_problem(example: Example, *names: str) -> str | None:
-    """What is wrong with fields that must be text."""
+    """Return what is wrong with fields that must be text; None if nothing is.
+
+    Args:
+        example: the example.
+        *names: the fields.
+    """
     for name in names:
         if not isinstance(example.get(name), str):
             return f"{name}: expected text, found {example.get(name)!r}"
@@ -107,29 +106,46 @@ def text_problem(example: Example, *names: str) -> str | None:
 
 
 def withheld(labels: Sequence[object]) -> bool:
-    """Whether the labels of a test split look withheld: many rows, all with the same one."""
+    """Return whether the labels of a test split look withheld: many rows, all with the same label."""
     return len(labels) >= 50 and len(set(labels)) == 1
 
 
 @dataclass(frozen=True)
-class _Unfit:
-    """Why a row is no example: something is ``wrong`` with it, or it has no gold label, or the task leaves it out."""
+class _Unusable:
+    """Why a row gives no example.
+
+    Attributes:
+        reason: the reason.
+        is_error: whether the row is wrong; otherwise it has no gold label, or the task leaves it out.
+    """
 
     reason: str
-    wrong: bool = True
+    is_error: bool = True
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Rows of one part of a split, label names by column, and the rows' numbers in its files if only some are kept."""
+class _LoadedPart:
+    """Rows of one part of a split.
+
+    Attributes:
+        split: the part.
+        table: its rows.
+        labels: label names by column.
+        numbers: the rows' numbers in the files, if ``where`` selects some of them; else None.
+    """
 
     split: Split
-    table: file_formats.Table
-    labels: file_formats.Names
+    table: ArrowTable
+    labels: LabelNames
     numbers: Sequence[int] | None
 
-    def told(self, row: int, problem: str) -> tuple[Path, str]:
-        """The file that has a row, and a problem with its place there."""
+    def locate(self, row: int, problem: str) -> tuple[Path, str]:
+        """Return the file that has a row, and a problem with the row's place in it.
+
+        Args:
+            row: number of the row in the table.
+            problem: what is wrong with it.
+        """
         form = self.split.source.format
         row = row if self.numbers is None else self.numbers[row]
         for path in self.split.files[:-1]:
@@ -142,28 +158,65 @@ class _Part:
         return path, f"{file_formats.place(row, form)}: {problem}"
 
 
-def _load(part: Split) -> _Part:
+class _Collected:
+    """Examples of a split as they are read, with what was left out and what is wrong."""
+
+    def __init__(self) -> None:
+        self.rows: list[Example] = []
+        self.ids: list[int] = []
+        self.dropped: Counter[str] = Counter()
+        self._number = 0
+        self._errors = 0
+        self._shown: list[tuple[Path, str]] = []
+
+    def add(self, example: Example | _Unusable, part: _LoadedPart, row: int) -> None:
+        """Add an example, or count why there is none.
+
+        Args:
+            example: the example, or the reason.
+            part: the part that it comes from.
+            row: number of its row in that part.
+        """
+        if not isinstance(example, _Unusable):
+            self.rows.append(example)
+            self.ids.append(self._number)
+        elif not example.is_error:
+            self.dropped[example.reason] += 1
+        else:
+            self._errors += 1
+            if self._errors <= SHOWN:
+                self._shown.append(part.locate(row, example.reason))
+        self._number += 1
+
+    def raise_problems(self) -> None:
+        """Raise if any row was wrong."""
+        if not self._errors:
+            return
+        by_file: dict[Path, list[str]] = {}
+        for path, problem in self._shown:
+            by_file.setdefault(path, []).append(problem)
+        message = "; ".join(f"{path}: {'; '.join(problems)}" for path, problems in by_file.items())
+        if self._errors > SHOWN:
+            message += f" ({self._errors} such rows)"
+        raise DataError(message)
+
+
+def _load(part: Split) -> _LoadedPart:
     table, labels = file_formats.read(part.files, part.source.format)
     if part.source.where is None:
-        return _Part(part, table, labels, None)
-    kept, numbers = file_formats.select(table, part.source.where, part.files[0])
-    return _Part(part, kept, labels, numbers)
+        return _LoadedPart(part, table, labels, None)
+    selected, numbers = file_formats.select(table, part.source.where, part.files[0])
+    return _LoadedPart(part, selected, labels, numbers)
 
 
-def _rows(table: file_formats.Table) -> Iterator[dict[str, Any]]:
-    """Rows as dicts, a few thousand at a time."""
+def _rows(table: ArrowTable) -> Iterator[dict[str, Any]]:
+    """Yield rows as dicts; only a few thousand exist at a time."""
     for batch in table.to_batches(max_chunksize=4096):
         yield from batch.to_pylist()
 
 
-def _told(problems: Sequence[tuple[Path, str]]) -> str:
-    """Problems, each file named once."""
-    files = dict.fromkeys(path for path, _ in problems)
-    return "; ".join(f"{file}: {'; '.join(text for path, text in problems if path == file)}" for file in files)
-
-
-def _check_columns(part: _Part, task: Task) -> None:
-    """Whether the columns are there, and the label names of the file are the task's."""
+def _check_columns(part: _LoadedPart, task: Task) -> None:
+    """Raise unless the columns are there, and the label names of the file are the task's."""
     file, names = part.split.files[0], part.table.column_names
     if task.adapt is None and part.table.num_rows:
         missing = [column for column in task.columns.values() if column not in names]
@@ -172,58 +225,74 @@ def _check_columns(part: _Part, task: Task) -> None:
     if not task.labels or task.open_labels:
         return
     for name, column in task.columns.items():
-        held = part.labels.get(column, ())
-        if held and set(held) - set(task.no_gold) != set(task.labels):
+        labels = part.labels.get(column, ())
+        if labels and set(labels) - set(task.no_gold) != set(task.labels):
             raise DataError(
-                f"{file}: {name} has the labels {_listed(held)}; {task.name} declares {_listed(task.labels)}"
+                f"{file}: {name} has the labels {_listed(labels)}; {task.name} declares {_listed(task.labels)}"
             )
 
 
-def _examples(row: dict[str, Any], task: Task, check: Check, names: file_formats.Names) -> list[Example | _Unfit]:
-    """What a row gives: one example, unless the task makes several of it."""
-    assert not isinstance(task.adapt, Mapping)  # noqa: S101 (that of the row set was taken)
+def _examples(row: dict[str, Any], task: Task, check: Check, names: LabelNames) -> list[Example | _Unusable]:
+    """Return the examples that a row gives: one, unless the task makes several from it."""
+    assert not isinstance(task.adapt, Mapping)  # noqa: S101 (the task is restricted to one row set)
     try:
-        given = task.adapt(row) if task.adapt else row
+        adapted = task.adapt(row) if task.adapt else row
     except MALFORMED as error:
         return [_malformed(task, error)]
-    return [_example(each, task, check, names) for each in (given if isinstance(given, list) else [given])]
+    several = adapted if isinstance(adapted, list) else [adapted]
+    return [_example(each, task, check, names) for each in several]
 
 
-def _example(given: dict[str, Any] | LeftOut, task: Task, check: Check, names: file_formats.Names) -> Example | _Unfit:
-    if isinstance(given, LeftOut):
-        return _Unfit(given.reason, wrong=False)
+def _example(
+    adapted: dict[str, Any] | LeftOut, task: Task, check: Check, label_names: LabelNames
+) -> Example | _Unusable:
+    if isinstance(adapted, LeftOut):
+        return _Unusable(adapted.reason, is_error=False)
     try:
-        example = {name: given[column] for name, column in task.columns.items()}
+        example = {name: adapted[column] for name, column in task.columns.items()}
     except MALFORMED as error:
         return _malformed(task, error)
-    name = kind_specs.get(task.kind).label_field
-    if name is not None and name in example:
-        value, held = example[name], names.get(task.columns[name])
-        if value in task.no_gold or _named(value, held) in task.no_gold:
-            return _Unfit(f"no gold label ({_named(value, held)!r})", wrong=False)
+    field_name = kind_specs.get(task.kind).label_field
+    if field_name is not None and field_name in example:
+        names = label_names.get(task.columns[field_name])
+        value = example[field_name]
+        if value in task.no_gold or _named(value, names) in task.no_gold:
+            return _Unusable(f"no gold label ({_named(value, names)!r})", is_error=False)
         try:
-            listed = isinstance(value, list)
-            example[name] = [_label(tag, task, held) for tag in value] if listed else _label(value, task, held)
+            example[field_name] = _mapped(value, task, names)
         except ValueError as error:
-            return _Unfit(f"{name}: {error}")
+            return _Unusable(f"{field_name}: {error}")
     problem = check(example, task)
-    return _Unfit(problem) if problem else example
+    return _Unusable(problem) if problem else example
 
 
-def _malformed(task: Task, error: Exception) -> _Unfit:
-    return _Unfit(f"not a row of {task.name}: {type(error).__name__} {error}")
+def _malformed(task: Task, error: Exception) -> _Unusable:
+    return _Unusable(f"not a row of {task.name}: {type(error).__name__} {error}")
 
 
 def _named(value: Any, names: Sequence[str] | None) -> Any:
-    """A label by its name, where the file has names for the numbers that it holds."""
-    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value
+    """Return a label by its name, if the file has names for its numbers."""
+    if names and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return value
+
+
+def _mapped(value: Any, task: Task, names: Sequence[str] | None) -> Any:
+    """Return a label, or each of a list of labels, as :func:`_label` does."""
+    if isinstance(value, list):
+        return [_label(label, task, names) for label in value]
+    return _label(value, task, names)
 
 
 def _label(value: Any, task: Task, names: Sequence[str] | None) -> Any:
-    """A label as an index into the task's labels; without labels (choices) the number itself."""
-    if not task.labels:
-        return _named(value, names) if task.open_labels else value
+    """Return a label as an index into the task's labels; without labels (multiple choice) the number itself.
+
+    Raises:
+        ValueError: the label is none of the task's.
+    """
     named = _named(value, names)
+    if not task.labels:
+        return named if task.open_labels else value
     if named in task.labels:
         return task.labels.index(named)
     if not names and isinstance(value, int) and 0 <= value < len(task.labels):
@@ -232,5 +301,6 @@ def _label(value: Any, task: Task, names: Sequence[str] | None) -> Any:
 
 
 def _listed(labels: Sequence[str]) -> str:
-    """Label names, the first of them where there are many."""
-    return ", ".join(labels[:20]) + (f", ... ({len(labels)} labels)" if len(labels) > 20 else "")
+    """Return label names as one text; only the first of many."""
+    shown = ", ".join(labels[:20])
+    return f"{shown}, ... ({len(labels)} labels)" if len(labels) > 20 else shown

@@ -1,11 +1,11 @@
-"""What is in a file of rows: parquet, TSV, lines of text or JSON; or in two files of translations, line by line.
+"""Read files of rows: parquet, TSV, lines of text or JSON, or two aligned text files.
 
-Everything else knows splits, and no file formats.
+All other modules work with splits and know no file formats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -22,18 +22,18 @@ SUFFIXES = {
     "squad": ".json",
     "parallel": ".*",
 }
-NESTED = {
+NESTED = {  # format -> its reader, and what a row is called
     "jsonl": (json_rows.objects, "line"),
     "squad": (json_rows.paragraphs, "paragraph"),
-}  # how to read them, what a row is
+}
 BOM = b"\xef\xbb\xbf"
 
-Table = Any  # of pyarrow, which has no types
-Names = Mapping[str, list[str]]
+ArrowTable = Any  # pyarrow has no types
+LabelNames = Mapping[str, list[str]]
 
 
 def rows(path: Path) -> int:
-    """Number of rows of a parquet file, from its footer.
+    """Return the number of rows of a parquet file, from its footer.
 
     Raises:
         DataError: the file is truncated or not parquet.
@@ -42,30 +42,53 @@ def rows(path: Path) -> int:
 
 
 def count(path: Path, form: str) -> int:
-    """Number of rows of a file of any format; TSV and text are read to the end, and checked by it.
+    """Return the number of rows of a file; files other than parquet are read to the end, which also checks them.
+
+    Args:
+        path: the file.
+        form: its format, a key of :data:`SUFFIXES`.
 
     Raises:
         DataError: the file is not what its format says.
     """
-    return rows(path) if form == "parquet" else _count(path, form, *_stamp(path))
+    if form == "parquet":
+        return rows(path)
+    return _count(path, form, *_stamp(path))
 
 
 def place(row: int, form: str) -> str:
-    """What people call a row of a file: rows are counted from 0, lines and paragraphs from 1."""
-    return f"row {row}" if form == "parquet" else f"{NESTED[form][1] if form in NESTED else 'line'} {row + 1}"
+    """Return what messages call a row of a file: rows are counted from 0, lines and paragraphs from 1.
+
+    Args:
+        row: number of the row, from 0.
+        form: format of the file.
+    """
+    if form == "parquet":
+        return f"row {row}"
+    unit = NESTED[form][1] if form in NESTED else "line"
+    return f"{unit} {row + 1}"
 
 
 def tally(path: Path, form: str, column: str) -> Mapping[str, int]:
-    """How many rows have each value of a column, as text.
+    """Count the rows that have each value of a column, as text.
+
+    Args:
+        path: the file.
+        form: its format.
+        column: name of the column; see :func:`adaptstilts.data.json_rows.column`.
 
     Raises:
-        DataError: there is no such column, it holds no plain values, or the file cannot be read.
+        DataError: the column is missing or has no plain values, or the file cannot be read.
     """
     return _tally(path, form, column, *_stamp(path))
 
 
 def size(path: Path, form: str) -> int:
-    """Bytes of a file's rows, uncompressed.
+    """Return the uncompressed size of a file's rows, in bytes.
+
+    Args:
+        path: the file.
+        form: its format.
 
     Raises:
         DataError: the file is truncated or not parquet.
@@ -76,8 +99,15 @@ def size(path: Path, form: str) -> int:
     return sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
 
 
-def read(files: Sequence[Path], form: str) -> tuple[Table, Names]:
-    """The rows of files, one after the other, and the label names of the columns that have some.
+def read(files: Sequence[Path], form: str) -> tuple[ArrowTable, LabelNames]:
+    """Read files one after the other.
+
+    Args:
+        files: the files, in order.
+        form: their format.
+
+    Returns:
+        All rows as one table, and the label names of the columns that have some.
 
     Raises:
         DataError: a file cannot be read, or has other columns than the first.
@@ -86,30 +116,40 @@ def read(files: Sequence[Path], form: str) -> tuple[Table, Names]:
         return _parquet(files)
     if form == "parallel":
         return _parallel(files), {}
-    import pyarrow
-
     tables = [_text_table(path, form) for path in files]
     if form in NESTED:
         return json_rows.joined(tables), {}
-    held = [(path, table) for path, table in zip(files, tables, strict=True) if table.num_rows]
-    for path, table in held[1:]:
-        if table.column_names != held[0][1].column_names:
-            raise DataError(
-                f"{path}: expected {held[0][1].num_columns} fields, as {held[0][0].name} has, found {table.num_columns}"
-            )
-    return pyarrow.concat_tables([table for _, table in held] or tables[:1]), {}
+    return _same_columns(files, tables), {}
 
 
-def select(table: Table, where: tuple[str, str], path: Path) -> tuple[Table, list[int]]:
-    """The rows with a value, or with values that begin as ``value*`` does, and their numbers in the whole table.
+def _same_columns(files: Sequence[Path], tables: Sequence[ArrowTable]) -> ArrowTable:
+    """Return tables one after the other; those without rows may have any columns."""
+    import pyarrow
+
+    filled = [(path, table) for path, table in zip(files, tables, strict=True) if table.num_rows]
+    if not filled:
+        return tables[0]
+    first_path, first = filled[0]
+    for path, table in filled[1:]:
+        if table.column_names != first.column_names:
+            expected = f"{first.num_columns} fields, as {first_path.name} has"
+            raise DataError(f"{path}: expected {expected}, found {table.num_columns}")
+    return pyarrow.concat_tables([table for _, table in filled])
+
+
+def select(table: ArrowTable, where: tuple[str, str], path: Path) -> tuple[ArrowTable, list[int]]:
+    """Return the rows that have a value, or a value with the beginning that ``value*`` gives.
 
     Args:
         table: all rows.
         where: column and value.
-        path: what to name in errors.
+        path: the file, for messages.
+
+    Returns:
+        The rows, and their numbers in the whole table.
 
     Raises:
-        DataError: there is no such column, or it holds no plain values.
+        DataError: the column is missing or has no plain values.
     """
     import pyarrow.compute as pc
 
@@ -120,15 +160,22 @@ def select(table: Table, where: tuple[str, str], path: Path) -> tuple[Table, lis
 
 
 def matches(value: str, wanted: str) -> bool:
-    """Whether a value is the wanted one, or begins as ``wanted*`` does: what :func:`select` keeps."""
-    return value.startswith(wanted[:-1]) if wanted.endswith("*") else value == wanted
+    """Return whether :func:`select` keeps a value.
+
+    Args:
+        value: a value of the column.
+        wanted: the value of ``where``, which may end in ``*``.
+    """
+    if wanted.endswith("*"):
+        return value.startswith(wanted[:-1])
+    return value == wanted
 
 
 def lines(path: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 file without their ends (``\n`` or ``\r\n``, nothing else) and without a byte order mark.
+    r"""Yield the lines of a UTF-8 file, without line ends (``\n`` or ``\r\n``, nothing else) and byte order mark.
 
     Raises:
-        DataError: the file cannot be read, or is not UTF-8; names the byte.
+        DataError: the file cannot be read or is not UTF-8; the message has the number of the byte.
     """
     at = 0
     try:
@@ -148,26 +195,26 @@ def lines(path: Path) -> Iterator[str]:
 
 
 def _fields(path: Path) -> Iterator[list[str]]:
-    """The rows of a TSV file: fields apart by tabs, no header, no quoting."""
+    """Yield the rows of a TSV file: fields with tabs between them, no header, no quoting."""
     width = 0
     for number, line in enumerate(lines(path), 1):
         fields = line.split("\t")
         width = width or len(fields)
         if len(fields) != width:
             raise DataError(
-                f"{path}:{number}: expected {width} fields, as in line 1, found {len(fields)}; one tab between fields,"
-                f" one row a line"
+                f"{path}:{number}: expected {width} fields, as in line 1, found {len(fields)}; put one tab between"
+                f" fields and one row on each line"
             )
         yield fields
 
 
-def _parallel(files: Sequence[Path]) -> Table:
-    """Two files of as many lines as one table; a column is called what its file's name ends in."""
+def _parallel(files: Sequence[Path]) -> ArrowTable:
+    """Return two aligned files as one table; its columns are named after the files' suffixes."""
     import pyarrow
 
     if len(files) != 2:
-        found = ", ".join(path.name for path in files)
-        raise DataError(f"{files[0].parent}: expected two files of translations, line by line, found {found}")
+        names = ", ".join(path.name for path in files)
+        raise DataError(f"{files[0].parent}: expected two files of translations, line by line, found {names}")
     sides = {path.suffix[1:]: list(lines(path)) for path in files}
     first, second = (len(texts) for texts in sides.values())
     if first != second:
@@ -175,24 +222,24 @@ def _parallel(files: Sequence[Path]) -> Table:
     return pyarrow.table({name: pyarrow.array(texts, pyarrow.string()) for name, texts in sides.items()})
 
 
-def _text_table(path: Path, form: str) -> Table:
+def _text_table(path: Path, form: str) -> ArrowTable:
+    """Return the rows of one file that is not parquet."""
     import pyarrow
 
     if form == "text":
         return pyarrow.table({"text": pyarrow.array(list(lines(path)), pyarrow.string())})
     if form in NESTED:
-        rows_of, what = NESTED[form]
-        return json_rows.table(rows_of(lines(path), path), path, what)
-    held = list(_fields(path))
-    columns = {str(i): pyarrow.array([row[i] for row in held], pyarrow.string()) for i in range(len((held or [[]])[0]))}
-    return pyarrow.table(columns)
+        rows_of, unit = NESTED[form]
+        return json_rows.table(rows_of(lines(path), path), path, unit)
+    columns = zip(*_fields(path), strict=True)
+    return pyarrow.table({str(i): pyarrow.array(column, pyarrow.string()) for i, column in enumerate(columns)})
 
 
-def _parquet(files: Sequence[Path]) -> tuple[Table, Names]:
+def _parquet(files: Sequence[Path]) -> tuple[ArrowTable, LabelNames]:
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # reading a local file is nobody's business
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # reading a local file needs no report to a server
     try:
         loaded = datasets.load_dataset("parquet", data_files={"rows": [str(path) for path in files]}, split="rows")
     except Exception as error:
@@ -200,24 +247,25 @@ def _parquet(files: Sequence[Path]) -> tuple[Table, Names]:
         raise DataError(f"{files[0]}: cannot be read ({reason}); copy or fetch it again") from None
     names = {}
     for name, feature in loaded.features.items():
-        held = getattr(feature, "names", getattr(getattr(feature, "feature", None), "names", None))
-        if held:
-            names[name] = list(held)
+        item = getattr(feature, "feature", None)
+        labels = getattr(feature, "names", getattr(item, "names", None))
+        if labels:
+            names[name] = list(labels)
     return loaded.with_format("arrow")[:], names
 
 
-def _texts(table: Table, column: str, path: Path) -> Any:
-    """A column as text."""
+def _texts(table: ArrowTable, column: str, path: Path) -> Any:
+    """Return a column as text."""
     import pyarrow
 
     try:
-        held = json_rows.column(table, column)
+        values = json_rows.column(table, column)
     except KeyError:
         raise DataError(f"{path}: no column {column!r}; found {', '.join(table.column_names)}") from None
     try:
-        return held.cast(pyarrow.large_string())
+        return values.cast(pyarrow.large_string())
     except pyarrow.ArrowException:
-        raise DataError(f"{path}: column {column!r}: expected text, found {held.type}") from None
+        raise DataError(f"{path}: column {column!r}: expected text, found {values.type}") from None
 
 
 def _footer(path: Path) -> Any:
@@ -231,7 +279,7 @@ def _footer(path: Path) -> Any:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size and modification time: while they stay, so does what was counted."""
+    """Return size and modification time; what was counted stays valid while they are the same."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns
 
@@ -239,8 +287,12 @@ def _stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=1024)
 def _count(path: Path, form: str, size: int, changed: int) -> int:
     if form in NESTED:
-        return sum(1 for _ in NESTED[form][0](lines(path), path))
-    return sum(1 for _ in (_fields(path) if form == "tsv" else lines(path)))
+        return _length(NESTED[form][0](lines(path), path))
+    return _length(_fields(path) if form == "tsv" else lines(path))
+
+
+def _length(items: Iterable[object]) -> int:
+    return sum(1 for _ in items)
 
 
 @lru_cache(maxsize=64)
@@ -252,14 +304,15 @@ def _tally(path: Path, form: str, column: str, size: int, changed: int) -> Mappi
     return MappingProxyType({pair["values"]: pair["counts"] for pair in pairs if pair["values"] is not None})
 
 
-def _column(path: Path, column: str) -> Table:
-    """A table of one column of a parquet file; of no rows, and with all its columns, where it has not that one."""
+def _column(path: Path, column: str) -> ArrowTable:
+    """Return one column of a parquet file; if it is missing, an empty table with the file's schema."""
     import pyarrow.parquet
 
     try:
         schema = pyarrow.parquet.read_schema(path)
-        held = column in schema.names
-        return pyarrow.parquet.read_table(path, columns=[column]) if held else schema.empty_table()
+        if column not in schema.names:
+            return schema.empty_table()
+        return pyarrow.parquet.read_table(path, columns=[column])
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: the column {column!r} cannot be read ({reason}); copy or fetch it again") from None

@@ -1,4 +1,4 @@
-"""The Hugging Face hub through its own client: which files a repository has at a revision, and those of one split."""
+"""Fetch splits from the Hugging Face hub through its own client."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from adaptstilts.io import hashing
 from adaptstilts.tasks.base import Source
 
 CARD = "README.md"
-Choose = Callable[[Source, str, Iterable[str]], list[str]]
+FileChooser = Callable[[Source, str, Iterable[str]], list[str]]
 
 
 class Unreadable(ResourceError):
-    """This repository is there and cannot be read. A mirror may stand in; it is told only when none does."""
+    """A repository that exists but cannot be read; raised only if no mirror works."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files of a split in the hub's cache, in order, and what a pin remembers of where they were."""
+    """Files of a split in the hub's cache.
+
+    Attributes:
+        files: paths in order; empty if there is no such repository, config or split.
+        origin: what a pin records of their origin: the commit, and names.
+    """
 
     files: tuple[Path, ...]
     origin: dict[str, Any]
@@ -30,7 +35,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a repository has at one commit: the names of its files, and the text of its card."""
+    """The files of a repository at one commit: their names, and the text of its card."""
 
     commit: str
     names: tuple[str, ...]
@@ -38,26 +43,26 @@ class Listing:
 
 
 class Hub:
-    """Fetches splits, each repository's listing once.
+    """Fetches splits; lists every repository once.
 
     Args:
-        offline: never open a socket: only what was fetched before is used.
-        pins: where the commit and the names of what was fetched are.
+        offline: open no socket; only what was fetched before is used.
+        pins: record of the commits and file names of earlier loads.
         memory: remembered file hashes.
-        choose: which of a repository's files a source means, given its card and all names.
+        choose: function from a source, the card and all file names of its repository to the names of its files.
     """
 
-    def __init__(self, offline: bool, pins: Pins, memory: hashing.Digests, choose: Choose) -> None:
+    def __init__(self, offline: bool, pins: Pins, memory: hashing.Digests, choose: FileChooser) -> None:
         self.offline, self.pins, self.memory, self.choose = offline, pins, memory, choose
         self._listings: dict[tuple[str, str | None], Listing] = {}
 
     def fetch(self, source: Source) -> Fetched:
-        """The files of a source, its mirrors aside; none when there is no such repository, config or split.
+        """Return the files of a source, without its mirrors.
 
         Raises:
             DataError: the repository does not have the revision.
-            ResourceError: no connection, or the download is damaged.
-            Unreadable: it is gated or disabled, or offline and not in the cache.
+            ResourceError: there is no connection, or the download is damaged.
+            Unreadable: the repository is gated or disabled, or offline and not in the cache.
         """
         from huggingface_hub import errors
 
@@ -68,7 +73,7 @@ class Hub:
         except (errors.GatedRepoError, errors.DisabledRepoError):
             raise Unreadable(
                 f"{source}: the repository is gated or disabled; accept its terms on the hub and log in"
-                f" (`hf auth login`), or put its files under a folder laid out like the hub and give it as --data-root"
+                f" (`hf auth login`), or put its files into a folder laid out like the hub and give it as --data-root"
             ) from None
         except errors.RepositoryNotFoundError:
             return Fetched((), {})
@@ -76,7 +81,7 @@ class Hub:
             if self.offline and isinstance(error, errors.LocalEntryNotFoundError):
                 raise _not_cached(source) from None
             raise ResourceError(
-                f"{source}: cannot be fetched from the hub ({_reason(error)}); put its files under a folder laid out"
+                f"{source}: cannot be fetched from the hub ({_reason(error)}); put its files into a folder laid out"
                 f" like the hub and give it as --data-root"
             ) from None
         for path in fetched.files:
@@ -113,22 +118,22 @@ class Hub:
         return self._listings[repo, revision]
 
     def _no_revision(self, source: Source) -> str:
-        wrong, todo = source.revision, "name a commit, branch or tag that it has"
+        revision, remedy = source.revision, "name a commit, branch or tag that it has"
         pinned = self.pins.get(source)
         if "revision" in pinned:
-            wrong = pinned["revision"]
-            todo = f"it was first loaded at that one; delete {self.pins.path(source)} to accept what is there now"
+            revision = pinned["revision"]
+            remedy = f"it was first loaded at that one; delete {self.pins.path(source)} to accept its present state"
         return (
-            f"{source}: {source.repo} has no revision {wrong!r} on the hub; {todo}, or put the files under a folder"
+            f"{source}: {source.repo} has no revision {revision!r} on the hub; {remedy}, or put the files into a folder"
             f" laid out like the hub and give it as --data-root"
         )
 
 
 def read_card(path: Path) -> str:
-    """The text of a repository's card.
+    """Return the text of a repository's card.
 
     Raises:
-        DataError: it is not UTF-8.
+        DataError: the card is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -144,6 +149,9 @@ def _not_cached(source: Source) -> Unreadable:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what went wrong; of its cause where the client only says that it failed."""
-    cause = error.__cause__ if type(error).__name__ == "LocalEntryNotFoundError" and error.__cause__ else error
-    return (str(cause).splitlines() or [type(cause).__name__])[0]
+    """Return the first line of an error, or of its cause if the client only says that it failed."""
+    cause: BaseException = error
+    if type(error).__name__ == "LocalEntryNotFoundError" and error.__cause__:
+        cause = error.__cause__
+    lines = str(cause).splitlines()
+    return lines[0] if lines else type(cause).__name__

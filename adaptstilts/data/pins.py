@@ -1,4 +1,4 @@
-"""Pins: what every split was at its first load, so that other bytes under the same name are noticed."""
+"""Pins: a record of every split at its first load, so that other bytes under the same name are noticed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from adaptstilts.tasks.base import Source
 
 
 class Pins:
-    """One small JSON file for each split of each repository: ``sha256`` of its files, in order; for splits of the hub
-    also the commit and the names of the files.
+    """A folder with one small JSON file for each split of each repository.
+
+    A pin has the ``sha256`` of the split's files in order; for a split of the hub also the commit and the file names.
 
     Args:
-        folder: where they are; None to record nothing.
+        folder: the folder; None to record nothing.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def path(self, source: Source) -> Path | None:
-        """The file that pins a source (without its mirrors, and whatever rows of it are wanted)."""
+        """Return the file that pins a source; it depends neither on mirrors nor on ``where``."""
         if self.folder is None:
             return None
         name = f"{source.config}--{source.split}"
@@ -35,10 +36,10 @@ class Pins:
         return self.folder / source.repo.replace("/", "--") / f"{safe}.json"
 
     def get(self, source: Source) -> dict[str, Any]:
-        """What is recorded; empty when nothing is.
+        """Return the pin of a source; empty if there is none.
 
         Raises:
-            DataError: the file is damaged, so that nobody can tell whether the content changed.
+            DataError: the file is damaged, so a change of the content would go unnoticed.
         """
         path = self.path(source)
         if path is None or not path.is_file():
@@ -54,15 +55,15 @@ class Pins:
         return pin
 
     def check(self, source: Source, hashes: Sequence[str], origin: Mapping[str, Any]) -> None:
-        """Compare with the first load, or record this one as it.
+        """Compare a load with the first one, or record it as the first.
 
         Args:
-            source: what was loaded.
+            source: the loaded source.
             hashes: sha256 of its files, in order.
-            origin: commit and names of the files, where they are of the hub.
+            origin: for files of the hub, their commit and names.
 
         Raises:
-            DataError: the content is another one.
+            DataError: the content has changed.
         """
         path, pinned = self.path(source), self.get(source)
         if path is None:
@@ -73,18 +74,20 @@ class Pins:
                 f" {_short(pinned['sha256'])}, now {_short(hashes)}); restore it, or delete {path} to"
                 f" accept the new data"
             )
-        now = {**origin, **pinned, "sha256": list(hashes)}
-        if now != pinned:
-            replace_text(path, to_text(now, ascii_only=True))
+        pin = {**origin, **pinned, "sha256": list(hashes)}
+        if pin != pinned:
+            replace_text(path, to_text(pin, ascii_only=True))
 
 
-def _is_pin(held: Any) -> bool:
-    if not isinstance(held, dict) or not {"sha256", "revision"} & set(held):
+def _is_pin(value: Any) -> bool:
+    if not isinstance(value, dict) or not {"sha256", "revision"} & set(value):
         return False
-    hashes, names = held.get("sha256", []), held.get("files", [])
-    pairs = isinstance(names, list) and all(isinstance(name, list) and len(name) == 2 for name in names)
-    return isinstance(hashes, list) and all(isinstance(each, str) for each in hashes) and pairs
+    hashes, names = value.get("sha256", []), value.get("files", [])
+    if not isinstance(hashes, list) or not isinstance(names, list):
+        return False
+    pairs = all(isinstance(name, list) and len(name) == 2 for name in names)
+    return pairs and all(isinstance(each, str) for each in hashes)
 
 
 def _short(hashes: Sequence[str]) -> str:
-    return f"{hashes[0][:12]}..." if hashes else "of no files"
+    return f"{hashes[0][:12]}..." if hashes else "no files"

@@ -1,15 +1,15 @@
-"""From a ``Source`` to files: a local folder laid out like the hub, or the hub itself.
+"""Find, fetch and pin the files of a split: in a local folder laid out like the hub, or on the hub itself.
 
-Both ways share one rule for which files a split has (the ``configs`` of the repository's card, else the usual names)
-and give the same files, whose sha256 is the identity of the data. The first load of a split is recorded as its pin:
-if the same repository later gives other bytes, that is an error and never silently another result.
+Both ways choose files by one rule (the ``configs`` of the repository's card, else the usual names) and give the same
+files, whose sha256 identifies the data. The first load of a split is recorded as its pin. If the repository later gives
+other bytes, that is an error and never silently another result.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,32 +29,35 @@ PACKAGED = Path(__file__).resolve().parents[1] / "sample" / "hub"  # laid out li
 
 @dataclass(frozen=True)
 class Split:
-    """One split at hand.
+    """One split that is present as files.
 
     Attributes:
-        source: the place that has it: what was asked for or one of its mirrors, with what follows.
+        source: the place that has it: the requested one or a mirror, followed by the places of ``more``.
         files: its files, in order.
-        own: digest of their contents.
-        more: splits whose rows follow; they have no more of their own.
+        content: digest of the contents of these files.
+        more: splits whose rows follow; none of them has ``more`` itself.
     """
 
     source: Source
     files: tuple[Path, ...]
-    own: str
+    content: str
     more: tuple[Split, ...] = ()
 
     @property
     def parts(self) -> tuple[Split, ...]:
-        """Itself without more, and the splits that follow: each of one place, one format and one ``where``."""
-        return replace(self, source=replace(self.source, more=()), more=()), *self.more
+        """Return this split alone and those that follow; each has one place, one format and one ``where``."""
+        first = replace(self, source=replace(self.source, more=()), more=())
+        return first, *self.more
 
     @property
     def digest(self) -> str:
-        """Of the contents of all files, in order."""
-        return hashing.of([self.own, *(split.digest for split in self.more)]) if self.more else self.own
+        """Return the digest of the contents of all files, in order."""
+        if not self.more:
+            return self.content
+        return hashing.of([self.content, *(split.digest for split in self.more)])
 
     def identity(self, version: int) -> str:
-        """What content keys hold of a split: its content, and the version of the task that reads it."""
+        """Return what content keys contain of a split: its content, and the version of the task that reads it."""
         return hashing.of([self.digest, version])
 
 
@@ -65,9 +68,12 @@ class Sources:
 
     Args:
         root: local data root (``<root>/<owner>/<name>/...``), used instead of the hub; None for the hub.
-        offline: never open a socket: only what the hub's cache already has is used.
+        offline: open no socket; only what is in the hub's cache is used.
         pins: folder in which first loads are recorded; None to record nothing.
         memory: remembered file hashes.
+
+    Raises:
+        DataError: the data root is not a folder.
     """
 
     def __init__(
@@ -83,16 +89,16 @@ class Sources:
         self.memory = memory or hashing.Digests(None)
         self.pins = Pins(pins)
         self.hub = Hub(offline, self.pins, self.memory, _choose)
-        self._found: dict[Source, Split | None] = {}
+        self._splits: dict[Source, Split | None] = {}
         self._listings: dict[Path, tuple[str, ...]] = {}
 
     def find(self, source: Source) -> Split | None:
-        """The split, fetched if need be; None when no place has it, or only some parts of a union.
+        """Return a split, fetched if needed; None if no place has it, or a part of a union is missing.
 
         Raises:
-            DataError: a file is not what its format says, its content is not what it was at first load, or a
-                repository of the hub does not have the revision.
-            ResourceError: offline or no connection, and it is not in the cache.
+            DataError: a file is not what its format says, its content differs from the first load, or a repository of
+                the hub does not have the revision.
+            ResourceError: offline or no connection, and the split is not in the cache.
         """
         try:
             return self._find(source)
@@ -100,54 +106,62 @@ class Sources:
             raise ResourceError(str(error)) from None
 
     def get(self, source: Source) -> Split:
-        """The split.
+        """Return a split, fetched if needed.
 
         Raises:
-            DataError: as :meth:`find`, and when nobody has it.
+            DataError: no place has it; or as :meth:`find`.
             ResourceError: as :meth:`find`.
         """
         split = self.find(source)
         if split is not None:
             return split
-        alone = (replace(source, more=()), *source.more)
-        raise DataError(self._missing(next((part for part in alone if self.find(part) is None), source)))
+        parts = (replace(source, more=()), *source.more)
+        missing = next((part for part in parts if self.find(part) is None), source)
+        raise DataError(self._missing(missing))
 
     def _find(self, source: Source) -> Split | None:
-        splits: list[Split] = []
-        for find, part in ((self._first, source), *((self._find, part) for part in source.more)):
-            split = find(part)
+        first = self._first_available(source)
+        if first is None:
+            return None
+        splits = [first]
+        for part in source.more:
+            split = self._find(part)
             if split is None:
                 return None
             splits.append(split)
         return _joined(splits)
 
-    def _first(self, source: Source) -> Split | None:
-        """The rows of a source itself, from the first place that has them.
+    def _first_available(self, source: Source) -> Split | None:
+        """Return the rows of a source without ``more``, from the first place that has them.
 
         Raises:
-            Unreadable: none has, and one could not be read.
+            Unreadable: no place has them, and one could not be read.
         """
-        unread: Unreadable | None = None
+        unreadable: Unreadable | None = None
         for place in (replace(source, mirrors=(), more=()), *source.mirrors):
             try:
                 split = self._find(place) if place.mirrors or place.more else self._single(place)
             except Unreadable as error:
-                unread = unread or error
+                unreadable = unreadable or error
                 continue
             if split is not None:
                 return split
-        if unread is not None:
-            raise unread
+        if unreadable is not None:
+            raise unreadable
         return None
 
     def _single(self, place: Source) -> Split | None:
-        """The rows of one place, which has neither mirrors nor more."""
-        bare = replace(place, where=None)
-        if bare not in self._found:
-            self._found[bare] = self._load(bare)
-        split = self._found[bare]
-        split = split and replace(split, source=place)
-        return split if split is None or place.where is None or row_count(split) else None
+        """Return the rows of one place that has neither mirrors nor ``more``; None if there are none."""
+        whole = replace(place, where=None)
+        if whole not in self._splits:
+            self._splits[whole] = self._load(whole)
+        split = self._splits[whole]
+        if split is None:
+            return None
+        split = replace(split, source=place)
+        if place.where is not None and not row_count(split):
+            return None
+        return split
 
     def _load(self, place: Source) -> Split | None:
         root = PACKAGED if (PACKAGED / place.repo).is_dir() else self.root
@@ -165,35 +179,40 @@ class Sources:
         if folder not in self._listings:
             self._listings[folder] = _listing(folder)
         names = self._listings[folder]
-        text = read_card(folder / CARD) if CARD in names else ""
-        return tuple(folder / name for name in _choose(place, text, names))
+        card = read_card(folder / CARD) if CARD in names else ""
+        return tuple(folder / name for name in _choose(place, card, names))
 
     def _missing(self, source: Source) -> str:
-        """What is said of a source that nobody has."""
-        known = [
-            mirror.repo if (mirror.config, mirror.split) == (source.config, source.split) else str(mirror)
-            for mirror in source.mirrors
-        ]
-        such = f" with {source.where[0]} {source.where[1]!r}" if source.where else ""
-        return (
-            f"no split {source.split!r} of config {source.config!r}{such} in {' or '.join([source.repo, *known])}"
-            f" {f'under {self.root}' if self.root else 'on the hub'}; expected files like"
-            f" {source.repo}/{source.config}/{source.split}{_ending(source)}"
-            f"{' that have such rows' if such else ''}{'' if self.root else ', or a local folder given as --data-root'}"
-        )
+        """Return the message for a source that no place has."""
+        places = [source.repo]
+        for mirror in source.mirrors:
+            is_same = (mirror.config, mirror.split) == (source.config, source.split)
+            places.append(mirror.repo if is_same else str(mirror))
+        rows = f" with {source.where[0]} {source.where[1]!r}" if source.where else ""
+        where = f"under {self.root}" if self.root else "on the hub"
+        message = f"no split {source.split!r} of config {source.config!r}{rows} in {' or '.join(places)} {where};"
+        message += f" expected files like {source.repo}/{source.config}/{source.split}{_ending(source)}"
+        if rows:
+            message += " that have such rows"
+        if not self.root:
+            message += ", or a local folder given as --data-root"
+        return message
 
 
 def row_count(split: Split) -> int:
-    """How many rows a split has, those without a gold label included.
+    """Return the number of rows of a split, including those without a gold label.
 
     Raises:
-        DataError: a file cannot be read, or does not have the column that tells its rows apart.
+        DataError: a file cannot be read, or lacks the column of ``where``.
     """
-    return sum(_rows(path, part.source) for part in split.parts for path in _with_rows(part))
+    total = 0
+    for part in split.parts:
+        total += sum(_rows(path, part.source) for path in _counted_files(part))
+    return total
 
 
 def byte_size(split: Split) -> int:
-    """About how many bytes the rows of a split have, uncompressed: those of its files, as far as the rows are its own.
+    """Return the approximate uncompressed size of a split's rows, in bytes.
 
     Raises:
         DataError: as :func:`row_count`.
@@ -207,17 +226,17 @@ def byte_size(split: Split) -> int:
 
 
 def match(card: str, names: Iterable[str], config: str, split: str, suffix: str = ".parquet") -> list[str]:
-    """Which of a repository's files belong to one split.
+    """Return the files of a repository that belong to one split.
 
     Args:
         card: text of the repository's README, whose front matter may list ``configs``.
         names: paths of all files, relative to the repository.
         config: config name.
         split: split name.
-        suffix: how the files' names end; ``*`` stands for anything.
+        suffix: ending of the files' names; ``*`` matches anything.
 
     Returns:
-        Paths of files in order; empty when there are none.
+        Paths of files in order; empty if there are none.
     """
     names = sorted(name for name in names if fnmatch.fnmatchcase(name, f"*{suffix}"))
     patterns = _card_patterns(card).get((config, split))
@@ -225,7 +244,11 @@ def match(card: str, names: Iterable[str], config: str, split: str, suffix: str 
         patterns = (f"{config}/{split}-*{suffix}", f"{config}/{split}/*{suffix}", f"{config}/{split}{suffix}")
         if config == "default":
             patterns += (f"data/{split}-*{suffix}", f"{split}-*{suffix}")
-    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    return [name for name in names if _matches_any(name, patterns)]
+
+
+def _matches_any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _choose(source: Source, card: str, names: Iterable[str]) -> list[str]:
@@ -236,45 +259,42 @@ def _choose(source: Source, card: str, names: Iterable[str]) -> list[str]:
 
 
 def _joined(splits: list[Split]) -> Split:
-    """One split whose rows are those of several, one after the other."""
-    first, *more = (part for split in splits for part in split.parts)
+    """Return one split with the rows of several, one after the other."""
+    parts: list[Split] = []
+    for split in splits:
+        parts += split.parts
+    first, *more = parts
     source = replace(first.source, more=tuple(part.source for part in more))
     return replace(first, source=source, more=tuple(more))
 
 
-def _with_rows(part: Split) -> tuple[Path, ...]:
-    """The files whose rows add up; of two that are parallel one."""
+def _counted_files(part: Split) -> tuple[Path, ...]:
+    """Return the files whose rows add up; of two aligned files only the first."""
     return part.files[:1] if part.source.format == "parallel" else part.files
 
 
 def _ending(source: Source) -> str:
-    """How the names of a split's files may end."""
-    return f"{'' if source.format == 'parallel' else '-*'}{file_formats.SUFFIXES[source.format]}"
+    """Return how the names of a split's files may end."""
+    suffix = file_formats.SUFFIXES[source.format]
+    return suffix if source.format == "parallel" else f"-*{suffix}"
 
 
 def _rows(path: Path, source: Source) -> int:
-    """Rows of a file that belong to a source."""
+    """Return the number of rows of a file that belong to a source."""
     if source.where is None:
         return file_formats.count(path, source.format)
     column, wanted = source.where
-    held = file_formats.tally(path, source.format, column)
-    return sum(count for value, count in held.items() if file_formats.matches(value, wanted))
+    counts = file_formats.tally(path, source.format, column)
+    return sum(count for value, count in counts.items() if file_formats.matches(value, wanted))
 
 
 @lru_cache(maxsize=64)
 def _card_patterns(card: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """(config, split) -> file patterns, from the YAML front matter of a data card."""
-    found = re.match(r"---\s*\n(.*?\n)---\s*\n", card, re.DOTALL)
-    if not found:
-        return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        front = yaml.load(found.group(1), Loader=loader)  # noqa: S506 (a safe loader, the C one where it exists)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-        return {}
+    """Return (config, split) -> file patterns, from the YAML front matter of a data card."""
+    front = _front_matter(card)
     patterns: dict[tuple[str, str], tuple[str, ...]] = {}
-    for config in _members(front, "configs"):
-        for files in _members(config, "data_files"):
+    for config in _list_under(front, "configs"):
+        for files in _list_under(config, "data_files"):
             if isinstance(files, dict):
                 path = files.get("path")
                 key = (str(config.get("config_name")), str(files.get("split")))
@@ -282,10 +302,22 @@ def _card_patterns(card: str) -> dict[tuple[str, str], tuple[str, ...]]:
     return patterns
 
 
-def _members(part: Any, key: str) -> list[Any]:
-    """The list under a key of a card that anybody may have written; empty when it is another thing."""
-    found = part.get(key) if isinstance(part, dict) else None
-    return found if isinstance(found, list) else []
+def _front_matter(card: str) -> Any:
+    """Return the parsed front matter of a card; None if there is none that can be read."""
+    front = re.match(r"---\s*\n(.*?\n)---\s*\n", card, re.DOTALL)
+    if not front:
+        return None
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(front.group(1), Loader=loader)  # noqa: S506 (a safe loader, the C one if it exists)
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+        return None
+
+
+def _list_under(part: Any, key: str) -> list[Any]:
+    """Return the list under a key of a card, which anybody may have written; empty if it is something else."""
+    value = part.get(key) if isinstance(part, dict) else None
+    return value if isinstance(value, list) else []
 
 
 def _listing(folder: Path) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_any_objects_come_back(tmp_path: Path, held: list[dict[str, Any]]) -> No
         ("", "not JSON (Expecting value)"),
         ('{"a": 1', "not JSON (Expecting ',' delimiter)"),
         ("{'a': 1}", "not JSON (Expecting property name enclosed in double quotes)"),
-        ('{"a": NaN}', "not JSON (NaN is no JSON value)"),
+        ('{"a": NaN}', "not JSON (NaN is not a JSON value)"),
         ("[" * 100_000, "not JSON"),
         ("[1]", "expected a JSON object, found a list"),
         ('"a"', "expected a JSON object, found text"),
@@ -116,7 +116,7 @@ def test_values_that_do_not_go_together(
     path = put(tmp_path, PAIRS, "\n".join(lines))
     text = told(path, "jsonl")
     assert text.startswith(": line 7") or text.startswith(": line 8")  # in chunks of two the row after it differs
-    assert "a value is not like those of the rows before" in text
+    assert "a value has another type than in the rows before" in text
 
 
 # A SQuAD file
@@ -136,11 +136,11 @@ def test_paragraphs_are_rows(tmp_path: Path) -> None:
     [
         ('{"data":\n [}', ":2: not JSON (Expecting value)"),
         ("", ":1: not JSON (Expecting value)"),
-        ("[]", ": data: expected a list, as SQuAD has it, found nothing"),
-        ('{"data": {}}', ": data: expected a list, as SQuAD has it, found an object"),
-        ('{"data": [{"paragraphs": []}, {}]}', ": data[1].paragraphs: expected a list, as SQuAD has it, found nothing"),
+        ("[]", ": data: expected a list, as in SQuAD, found nothing"),
+        ('{"data": {}}', ": data: expected a list, as in SQuAD, found an object"),
+        ('{"data": [{"paragraphs": []}, {}]}', ": data[1].paragraphs: expected a list, as in SQuAD, found nothing"),
         ('{"data": [{"paragraphs": [{}, 3]}]}', ": paragraph 2: expected an object, found a number"),
-        ('{"data": [{"paragraphs": [{"a": 1}, {"a": ""}]}]}', ": paragraph 2: a value is not like those"),
+        ('{"data": [{"paragraphs": [{"a": 1}, {"a": ""}]}]}', ": paragraph 2: a value has another type"),
     ],
 )
 def test_a_file_that_is_not_like_squad(tmp_path: Path, text: str, problem: str) -> None:
