@@ -29,7 +29,7 @@ from adaptstilts.kinds import get as kind_of
 from adaptstilts.metrics.bootstrap import Draws, paired_difference
 from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.models.weights import load_trunk
+from adaptstilts.models.weights import load_encoder
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain.model import new_model, save
@@ -180,7 +180,7 @@ def _compared(task: str, split: str, sides: dict[str, Any]) -> dict[str, Any]:
 def random_twin(name: str, folder: Path) -> Path:
     """The same architecture and tokenizer with random weights."""
     model = locate(name)
-    trunk = load_trunk(model.folder)
+    trunk = load_encoder(model.folder)
     shape = Shape(
         hidden=model.shape["hidden"], layers=model.shape["layers"], heads=trunk.config.num_attention_heads, steps=1
     )

@@ -29,7 +29,8 @@ reports.retrieval_sweep interop.adapters cli cli.progress
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """
-errors registry languages io metrics sample tasks methods study data store formats models.locate workspace plan
+errors registry languages io metrics sample tasks methods study data store formats models.locate models.architectures
+workspace plan
 runtime.loggers pretrain.recipe pretrain.loading pretrain.plan run reports cli __main__
 """.split()
 

@@ -109,7 +109,7 @@ def front_matter(facts: Facts) -> dict[str, Any]:
     found = {
         "library_name": _LIBRARY[facts.form],
         "base_model": facts.model if _HUB_ID.fullmatch(facts.model) else None,
-        "tags": ["adaptstilts", "xlm-roberta", facts.phase.method.kind, _LIBRARY[facts.form]],
+        "tags": ["adaptstilts", facts.phase.model.architecture, facts.phase.method.kind, _LIBRARY[facts.form]],
         "datasets": repos,
         "language": codes,
         "license": known or ("other" if licences else None),

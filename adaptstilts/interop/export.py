@@ -146,7 +146,7 @@ def _lora(entry: Entry, method: Lora, model: Model, folder: Path, name: str) -> 
     config = {
         "config": adapterhub.lora_config(method),
         "hidden_size": model.shape["hidden"],
-        "model_class": "XLMRobertaModel",
+        "model_class": model.architecture.model_class,
         "model_name": model.name,
         "model_type": model.fingerprint.architecture,
         "name": name,

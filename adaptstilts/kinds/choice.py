@@ -43,8 +43,8 @@ class MultipleChoice(TrainableDefaults):
         items, truncated = [], 0
         for i, row in enumerate(rows):
             pairs = [tokenizer.pair(contexts[i], next(flat), max_length, front=True) for _ in row["choices"]]
-            items.append(Feature(i, tuple(ids for ids, _ in pairs), row["label"]))
-            truncated += any(cut for _, cut in pairs)
+            items.append(Feature.of(i, pairs, row["label"]))
+            truncated += any(pair.cut for pair in pairs)
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:

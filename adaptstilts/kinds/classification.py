@@ -36,11 +36,11 @@ class Classification(TrainableDefaults):
         items, truncated = [], 0
         for i, row in enumerate(rows):
             if second is None:
-                ids, cut = tokenizer.single(first[i], max_length)
+                sequence = tokenizer.single(first[i], max_length)
             else:
-                ids, cut = tokenizer.pair(first[i], second[i], max_length)
-            items.append(Feature(i, (ids,), row["label"]))
-            truncated += cut
+                sequence = tokenizer.pair(first[i], second[i], max_length)
+            items.append(Feature.of(i, [sequence], row["label"]))
+            truncated += sequence.cut
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:

@@ -10,7 +10,8 @@ from torch import nn
 from adaptstilts import kinds
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io.json import read_object, write_json
-from adaptstilts.models.encoder import Encoder, generator
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.seeds import generator
 from adaptstilts.models.weights import copy_strict, read_tensors
 from adaptstilts.tasks import Task
 

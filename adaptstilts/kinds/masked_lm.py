@@ -39,20 +39,19 @@ class MaskedLanguageModel(TrainableDefaults):
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Pieces of each text of at most ``max_length`` tokens, nothing left out; texts without a token give none."""
         items = []
+        room = max_length - tokenizer.special_count()
         for i, ids in enumerate(tokenizer.ids([row["text"] for row in rows])):
-            for start in range(0, len(ids), max_length - 2):
-                piece = ids[start : start + max_length - 2]
+            for start in range(0, len(ids), room):
                 source = random.Random(f"mask-{i}-{start}")
-                shown, target = _masked(piece, tokenizer, source)
-                sequence = [tokenizer.begin, *shown, tokenizer.end]
-                items.append(Feature(i, (sequence,), [IGNORE, *target, IGNORE]))
+                shown, target = _masked(ids[start : start + room], tokenizer, source)
+                items.append(Feature.of(i, [tokenizer.joined(shown)], [IGNORE, *target, IGNORE]))
         return Features(items)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """Dense, GELU, LayerNorm, and the word embeddings as output weights."""
-        head = LanguageModelHead(encoder.words)
+        head = encoder.new_language_model_head()
         initialize(head)
-        head.start(encoder.language_model_head())
+        head.start(encoder.language_model_weights())
         return head
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -82,37 +81,6 @@ class MaskedLanguageModel(TrainableDefaults):
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Share of the tokens that are found again."""
         return {"accuracy": token_accuracy(predictions, gold)}
-
-
-class LanguageModelHead(nn.Module):
-    """XLM-R's head; the word embeddings are the encoder's own and are not held here.
-
-    Args:
-        words: (vocabulary, hidden) word embeddings.
-    """
-
-    def __init__(self, words: nn.Parameter) -> None:
-        super().__init__()
-        vocabulary, hidden = words.shape
-        self.dense = nn.Linear(hidden, hidden)
-        self.layer_norm = nn.LayerNorm(hidden, eps=1e-5)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
-        self.pretrained = False
-        self._words = (words,)  # in a tuple, so that it is not registered, trained or saved a second time
-
-    def start(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights of a pretrained head, where there are all of them."""
-        own = self.state_dict()
-        if set(own) <= set(weights) and all(own[key].shape == weights[key].shape for key in own):
-            self.load_state_dict({key: weights[key] for key in own})
-            self.pretrained = True
-
-    def forward(self, states: Tensor) -> Tensor:
-        """(tokens, hidden) -> (tokens, vocabulary)."""
-        logits: Tensor = functional.linear(
-            self.layer_norm(functional.gelu(self.dense(states))), self._words[0], self.bias
-        )
-        return logits
 
 
 def _masked(ids: list[int], tokenizer: Tokenizer, source: random.Random) -> tuple[list[int], list[int]]:

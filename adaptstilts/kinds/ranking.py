@@ -62,14 +62,15 @@ class PairRanking(TrainableDefaults):
         queries, texts, contexts = (_ids(rows, tokenizer, name) for name in ("query", "text", "context"))
         items, truncated = [], 0
         for i, row in enumerate(rows):
-            made = [] if row["query"] is None else [tokenizer.single(next(queries), limit)]
-            if row["text"] is not None:
-                text = next(texts)
-                whole = row.get("context") is None
-                pair = tokenizer.single(text, max_length) if whole else tokenizer.pair(text, next(contexts), max_length)
-                made.append(pair)
-            cut = any(cut for _, cut in made)
-            items.append(Feature(i, tuple(ids for ids, _ in made), None, cut))
+            sequences = []
+            if row["query"] is not None:
+                sequences.append(tokenizer.single(next(queries), limit))
+            if row["text"] is not None and row.get("context") is None:
+                sequences.append(tokenizer.single(next(texts), max_length))
+            elif row["text"] is not None:
+                sequences.append(tokenizer.pair(next(texts), next(contexts), max_length))
+            cut = any(sequence.cut for sequence in sequences)
+            items.append(Feature.of(i, sequences, None, cut))
             truncated += cut
         return Features(items, truncated)
 

@@ -72,7 +72,7 @@ def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: in
     """
     items, truncated = [], 0
     for i, ids in enumerate(tokenizer.ids(texts)):
-        sequence, cut = tokenizer.single(ids, max_length)
-        items.append(Feature(i, (sequence,), None, cut))
-        truncated += cut
+        sequence = tokenizer.single(ids, max_length)
+        items.append(Feature.of(i, [sequence], None, sequence.cut))
+        truncated += sequence.cut
     return Features(items, truncated)

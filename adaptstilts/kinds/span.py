@@ -65,11 +65,13 @@ class SpanExtraction(TrainableDefaults):
             answer, fate = _located(row)
             counts[fate] += 1
             found = answer is None
-            for first, ids, spans in _windows(contexts[i], max_length - len(question) - 4):
-                head = [tokenizer.begin, *question, tokenizer.end, tokenizer.end]
-                target = _tokens_of(answer, spans, len(head)) if answer else (0, 0)
+            room = max_length - len(question) - tokenizer.special_count(pair=True)
+            for first, ids, spans in _windows(contexts[i], room):
+                sequence = tokenizer.joined(question, ids)
+                assert sequence.second is not None  # noqa: S101
+                target = _tokens_of(answer, spans, sequence.second) if answer else (0, 0)
                 found |= target != (0, 0)
-                items.append(Feature(i, ([*head, *ids, tokenizer.end],), target, (len(head), first, spans)))
+                items.append(Feature.of(i, [sequence], target, (sequence.second, first, spans)))
             truncated += len(question) < len(questions[i]) or not found
         return Features(items, truncated, {name: counts[name] for name in (MOVED, UNUSABLE) if counts[name]})
 

@@ -39,7 +39,7 @@ class Tagging(TrainableDefaults):
 
         ``place`` is the positions of the first pieces. A single word longer than a whole sequence is cut.
         """
-        room = max_length - 2
+        room = max_length - tokenizer.special_count()
         items, truncated = [], 0
         for i, row in enumerate(rows):
             pieces: list[int] = []
@@ -98,7 +98,7 @@ class Tagging(TrainableDefaults):
 def _feature(example: int, pieces: list[int], targets: list[int], tokenizer: Tokenizer) -> Feature:
     target = [IGNORE, *targets, IGNORE]
     place = [i for i, tag in enumerate(target) if tag != IGNORE]
-    return Feature(example, ([tokenizer.begin, *pieces, tokenizer.end],), target, place)
+    return Feature.of(example, [tokenizer.joined(pieces)], target, place)
 
 
 KIND = Tagging()

@@ -1,114 +1,130 @@
-"""The encoder: one trunk, one backend, and named deltas on it, with a guard after every change.
+"""The encoder: one model, one backend, and named adapters on it, with a guard after every change.
 
-The libraries underneath change or skip things silently: a name that does not exist, weights that are not in the
-file, a frozen adapter that is unfrozen by activating another one. Hence every load is strict, and after every
-composition :meth:`Encoder.compose` checks what the model has really become.
+The libraries underneath change or skip things silently: a name that does not exist, weights that are not in the file,
+a frozen adapter that is unfrozen by activating another one. Hence every load is strict, and after every composition
+:meth:`Encoder.check` compares what the model has really become with what was asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
+from adaptstilts.io.json import write_json
 from adaptstilts.methods import AdapterMethod, fusion
 from adaptstilts.methods.fusion import Place
+from adaptstilts.models import architectures
+from adaptstilts.models.language_model_head import LanguageModelHead
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
-from adaptstilts.models.weights import HEAD_PREFIX, fill, load_trunk, quiet, read_tensors, renamed, weights_of
-
-if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
-
-
-def seeded(*parts: object) -> int:
-    """A 63-bit seed that depends on all parts and on nothing else."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-@contextlib.contextmanager
-def generator(*parts: object) -> Iterator[None]:
-    """Run a block with torch's global generator seeded by ``parts``, and put the generator back after it."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seeded(*parts))
-        yield
+from adaptstilts.models.seeds import generator, seeded
+from adaptstilts.models.weights import (
+    adapter_weights,
+    fill,
+    load_encoder,
+    quiet,
+    read_language_model_head,
+    read_tensors,
+    renamed,
+)
 
 
 class Encoder:
-    """An XLM-R encoder without pooler, and the adapters attached to it.
+    """An encoder without pooler or head, and the adapters attached to it.
+
+    A *place* of a composition is the name of an adapter or, for a fusion, the names of its members.
 
     Args:
-        folder: holds ``config.json`` and ``model.safetensors``.
+        folder: has ``config.json`` and ``model.safetensors``.
         backend: of the methods to be attached: ``plain``, ``adapters`` or ``peft``; fixed for life.
         device: where it runs.
-        name: what exported adapters say their base model is called.
+        name: what exported adapters call their base model.
+
+    Attributes:
+        architecture: its description.
+        trunk: the model of ``transformers``.
+        host: the model as methods see it.
+        methods: method of every attached adapter, by name.
+        fusions: members of every attached fusion.
+        acting: names of the adapters that act, fused ones included, the lowest first.
     """
 
     def __init__(
         self, folder: Path, backend: str = "plain", device: str | torch.device = "cpu", name: str = ""
     ) -> None:
-        self.folder = folder
-        self.trunk: XLMRobertaModel = load_trunk(folder)
+        self.folder, self.backend, self.device = folder, backend, torch.device(device)
+        self.trunk: Any = load_encoder(folder)
         self.trunk.config._name_or_path = name
-        self.backend = backend
+        self.architecture = architectures.get(self.trunk.config.model_type)
+        self.host = self.architecture.host(self.trunk)
         self.methods: dict[str, AdapterMethod] = {}
-        self.acting: tuple[str, ...] = ()
         self.fusions: list[tuple[str, ...]] = []
-        self.device = torch.device(device)
-        self._prepared = False
-        self._all: list[nn.Parameter] = []
+        self.acting: tuple[str, ...] = ()
+        self._is_prepared = False
+        self._parameters: list[nn.Parameter] = []
         self.trunk.to(self.device).eval()
-        self._changed()
+        self._reset()
 
     @property
     def depth(self) -> int:
-        """Number of layers."""
-        return len(self.trunk.encoder.layer)
-
-    @property
-    def kind(self) -> str | None:
-        """The one kind of the adapters attached; None while there are none."""
-        return next((method.kind for method in self.methods.values()), None)
+        """Return the number of layers."""
+        return self.host.depth
 
     @property
     def hidden(self) -> int:
-        """Hidden size."""
-        return int(self.trunk.config.hidden_size)
+        """Return the hidden size."""
+        return self.host.hidden
+
+    @property
+    def kind(self) -> str | None:
+        """Return the one kind of the attached adapters; None while there are none."""
+        return next((method.kind for method in self.methods.values()), None)
 
     @property
     def dropout(self) -> float:
-        """Dropout probability of the encoder, which heads share."""
-        return float(self.trunk.config.hidden_dropout_prob)
+        """Return the dropout probability of hidden states, which heads share."""
+        return float(getattr(self.trunk.config, self.architecture.dropout))
 
     @property
     def words(self) -> nn.Parameter:
-        """(vocabulary, hidden) word embeddings."""
-        weight: nn.Parameter = self.trunk.embeddings.word_embeddings.weight
+        """Return the (vocabulary, hidden) word embeddings."""
+        weight: nn.Parameter = self.trunk.get_input_embeddings().weight
         return weight
 
-    def language_model_head(self) -> dict[str, Tensor]:
-        """The weights of the language-model head in the encoder's file, without its prefix; none where it has none."""
-        from safetensors import safe_open
+    def new_language_model_head(self) -> LanguageModelHead:
+        """Return a head for masked tokens with random weights, see :meth:`language_model_weights`.
 
-        with safe_open(str(self.folder / WEIGHTS), "pt") as held:
-            keys = [key for key in held.keys() if key.startswith(HEAD_PREFIX)]  # noqa: SIM118 (not a dict)
-            return {key.removeprefix(HEAD_PREFIX): held.get_tensor(key).float() for key in keys}
+        Raises:
+            ConfigError: the architecture has no such head here.
+        """
+        layout = self.architecture.language_model
+        if layout is None:
+            raise ConfigError(f"{self.architecture.name}: language-model heads of this architecture are not supported")
+        return LanguageModelHead(self.words, layout.epsilon)
+
+    def language_model_weights(self) -> dict[str, Tensor]:
+        """Read the language-model head in the encoder's weights file, by our own names; empty if it has none."""
+        return read_language_model_head(self.folder, self.architecture)
 
     def add(self, name: str, method: AdapterMethod, *seed: object) -> None:
-        """Attach a new delta whose initial weights depend on ``seed`` alone.
+        """Attach a new adapter; none acts afterwards.
+
+        Args:
+            name: of the adapter.
+            method: what it is.
+            seed: parts that its initial weights depend on, and nothing else.
 
         Raises:
             ConfigError: the name is taken, or the method has another backend than this encoder or is of another kind
-                than what is attached.
+                than the attached adapters.
         """
         if name in self.methods:
             raise ConfigError(f"adapter {name!r} is attached already; remove it first")
@@ -120,35 +136,44 @@ class Encoder:
         if self.kind not in (None, method.kind):
             raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
         with generator(*seed), quiet():
-            if not self._prepared:
+            if not self._is_prepared:
                 method.prepare(self.trunk)
-                self._prepared = True
+                self._is_prepared = True
                 torch.manual_seed(seeded(*seed))
             method.add(self.trunk, name)
         self.trunk.to(self.device)
         self.methods[name] = method
-        self._changed()
+        self._reset()
 
     def load(self, name: str, method: AdapterMethod, folder: Path) -> None:
-        """Attach a delta from a folder in its library's format. Strict: config, keys, shapes and values are checked.
+        """Attach an adapter from files; config, keys, shapes and values must be exactly those of its method.
+
+        Args:
+            name: of the adapter on this encoder.
+            method: what it must be.
+            folder: in the format of the method's library.
 
         Raises:
-            ArtifactError: the folder does not hold exactly the weights of ``method`` on this encoder.
+            ArtifactError: the folder has anything else.
         """
-        found = method.read_config(folder, self.depth)
-        if found.identity() != method.identity():
-            raise ArtifactError(f"{folder}: holds {found.label}, expected {method.label}")
-        held = read_tensors(weights_of(folder))
+        stored = method.read_config(folder, self.depth)
+        if stored.identity() != method.identity():
+            raise ArtifactError(f"{folder}: has {stored.label}, expected {method.label}")
+        tensors = read_tensors(adapter_weights(folder))
         self.add(name, method, "load")
-        expected = method.tensors(self.trunk, name)
+        parameters = method.tensors(self.trunk, name)
         try:
-            fill(renamed(held, name, expected, folder), expected, folder)
+            fill(self._renamed(tensors, name, parameters, folder), parameters, folder)
         except ArtifactError:
             self.remove(name)
             raise
 
     def fuse(self, members: tuple[str, ...], *seed: object) -> None:
-        """Attach a new fusion of attached adapters, whose initial weights depend on ``seed`` alone.
+        """Attach a new fusion of attached adapters; none acts afterwards.
+
+        Args:
+            members: names of the adapters.
+            seed: parts that its initial weights depend on, and nothing else.
 
         Raises:
             ConfigError: fewer than two members, unknown ones, or adapters that cannot be fused.
@@ -156,91 +181,82 @@ class Encoder:
         unknown = [name for name in members if name not in self.methods]
         if unknown or len(set(members)) < 2 or members in self.fusions:
             raise ConfigError(f"a new fusion needs two or more attached adapters, found {', '.join(members)}")
-        if told := fusion.why_not_together([self.methods[name] for name in members]):
-            raise ConfigError(f"{', '.join(self.methods[name].label for name in members)} cannot be fused: {told}")
+        methods = [self.methods[name] for name in members]
+        if reason := fusion.why_not_together(methods):
+            raise ConfigError(f"{', '.join(method.label for method in methods)} cannot be fused: {reason}")
         with generator(*seed), quiet():
             fusion.add(self.trunk, members)
         self.trunk.to(self.device)
         self.fusions.append(members)
-        self._changed()
+        self._reset()
 
     def load_fusion(self, members: tuple[str, ...], folder: Path) -> None:
-        """Attach a fusion from a folder that :meth:`save` wrote; strict, as :meth:`load`."""
+        """Attach a fusion from files; arguments and errors as of :meth:`load`."""
         fusion.check(folder, len(members))
-        held = read_tensors(folder / fusion.WEIGHTS)
+        tensors = read_tensors(folder / fusion.WEIGHTS)
         self.fuse(members, "load")
         try:
-            fill(held, self.delta(members), folder)
+            fill(tensors, self.delta(members), folder)
         except ArtifactError:
             self.remove(members)
             raise
 
-    def save(self, name: Place, folder: Path) -> None:
-        """Write a delta in its library's format, or a fusion."""
-        with quiet():
-            if isinstance(name, tuple):
-                fusion.save(self.delta(name), len(name), folder)
-            else:
-                self.methods[name].save(self.trunk, name, folder)
-
-    def remove(self, name: Place) -> None:
-        """Detach a delta or a fusion; none is active afterwards."""
-        self.compose(())
-        if isinstance(name, str):
-            for members in [members for members in self.fusions if name in members]:
-                self.remove(members)
-        with quiet():
-            if isinstance(name, tuple):
-                self.fusions.remove(name)
-                fusion.remove(self.trunk, name)
-            else:
-                self.methods.pop(name).remove(self.trunk, name)
-        self._changed()
-
-    def compose(self, places: Sequence[Place], train: Place | None = None) -> None:
-        """Make adapters act, the lowest first, and only ``train`` (or nothing) trainable.
+    def save(self, place: Place, folder: Path) -> None:
+        """Write an adapter in the format of its library, or a fusion.
 
         Args:
-            places: names of adapters; several in one place (a tuple of names) act through their fusion.
-            train: one of ``places``.
+            place: of the adapter or fusion.
+            folder: where the files go.
+        """
+        with quiet():
+            if isinstance(place, tuple):
+                fusion.save(self.delta(place), len(place), folder)
+            else:
+                self.methods[place].save(self.trunk, place, folder)
+
+    def remove(self, place: Place) -> None:
+        """Detach an adapter, with the fusions that it is a member of, or a fusion; none acts afterwards."""
+        self.compose(())
+        if isinstance(place, str):
+            for members in [members for members in self.fusions if place in members]:
+                self.remove(members)
+        with quiet():
+            if isinstance(place, tuple):
+                self.fusions.remove(place)
+                fusion.remove(self.trunk, place)
+            else:
+                self.methods.pop(place).remove(self.trunk, place)
+        self._reset()
+
+    def compose(self, places: Sequence[Place], train: Place | None = None) -> None:
+        """Let adapters and fusions act, and make one of them trainable.
+
+        Args:
+            places: what acts, the lowest first; empty for the bare encoder.
+            train: one of ``places``, whose weights are trained; None for none.
 
         Raises:
             ConfigError: an unknown name, the same name twice, or methods that cannot be stacked.
             ArtifactError: the model is not what was asked for; never expected, always checked.
         """
-        fused = [place for place in places if isinstance(place, tuple)]
-        if any(place not in self.fusions for place in fused):
-            raise ConfigError(f"no fusion of {', '.join(fused[0])}; attach it first")
-        names = [name for place in places for name in (place if isinstance(place, tuple) else (place,))]
-        unknown = [name for name in names if name not in self.methods]
-        if unknown:
-            raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
-        if len(set(names)) != len(names):
-            raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
-        for height, name in enumerate(names if len(names) > 1 else ()):
-            method = self.methods[name]
-            if reason := method.why_not_stackable() or (method.why_not_above() if height else None):
-                raise ConfigError(f"{method.label} cannot be stacked: {reason}")
+        names = _names(places)
+        self._check_names(places, names)
+        self._check_stack(names)
         with quiet():
-            for method in {type(m): m for m in self.methods.values()}.values():
-                method.activate(self.trunk, [name for name in names if type(self.methods[name]) is type(method)])
-            if fused:
+            for method in self._by_class():
+                method.activate(self.trunk, self._of_class(names, method))
+            if len(names) != len(places):
                 fusion.activate(self.trunk, places)
         self.acting = tuple(names)
-        for parameter in self._all:
+        for parameter in self._parameters:
             parameter.requires_grad = False
         if train is not None:
             for parameter in self.delta(train).values():
                 parameter.requires_grad = True
         self.check(places, train)
 
-    def _changed(self) -> None:
-        """Modules came or went: nothing acts, nothing trains, and the list of parameters is made anew."""
-        self._all = list(self.trunk.parameters())
-        self.compose(())
-
     def train_all(self, frozen: Sequence[nn.Module] = ()) -> None:
-        """Make every weight of the trunk trainable but those of the ``frozen`` parts: full fine-tuning."""
+        """Make every weight of the encoder trainable, except those of the ``frozen`` modules: full fine-tuning."""
         if self.methods:
             raise ConfigError("full fine-tuning is for an encoder without adapters")
         self.trunk.requires_grad_(True)
@@ -248,111 +264,219 @@ class Encoder:
             part.requires_grad_(False)
 
     def check(self, places: Sequence[Place], train: Place | None) -> None:
-        """The guard: what acts, where, and what trains, compared with what was asked for."""
-        names = [name for place in places for name in (place if isinstance(place, tuple) else (place,))]
-        if len(names) != len(places) and (held := fusion.active(self.trunk)) != tuple(places):
-            raise ArtifactError(f"active adapters are {list(held)}, expected {list(places)}")
-        for name in names:
-            method = self.methods[name]
-            found, expected = method.attached_layers(self.trunk, name), set(method.layers(self.depth))
-            if found != expected:
-                raise ArtifactError(f"adapter {name!r}: modules in layers {sorted(found)}, expected {sorted(expected)}")
-        for kind in {type(method): method for method in self.methods.values()}.values():
-            own = tuple(name for name in names if type(self.methods[name]) is type(kind))
-            active = kind.active(self.trunk, own)
-            if active != own and len(names) == len(places):
-                raise ArtifactError(f"active adapters are {list(active)}, expected {list(own)}")
-        wanted = set() if train is None else {id(p) for p in self.delta(train).values()}
-        here = self._all if train is None else self.trunk.parameters()
-        trainable = {id(p) for p in here if p.requires_grad}
-        if trainable != wanted:
-            raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(wanted)} of {train!r}")
+        """Compare what acts, in which layers, and what trains with what was asked for.
 
-    def delta(self, name: Place) -> dict[str, nn.Parameter]:
-        """Parameters of a delta, or of a fusion, by their key in the library's file format."""
-        if isinstance(name, tuple):
-            return fusion.tensors(self.trunk, name)
-        return self.methods[name].tensors(self.trunk, name)
+        Args:
+            places: as of :meth:`compose`.
+            train: as of :meth:`compose`.
+
+        Raises:
+            ArtifactError: names the difference.
+        """
+        for name in _names(places):
+            method = self.methods[name]
+            actual, expected = method.attached_layers(self.trunk, name), set(method.layers(self.depth))
+            if actual != expected:
+                raise ArtifactError(
+                    f"adapter {name!r}: modules in layers {sorted(actual)}, expected {sorted(expected)}"
+                )
+        self._check_acting(places)
+        self._check_trainable(train)
+
+    def delta(self, place: Place) -> dict[str, nn.Parameter]:
+        """Return the parameters of an adapter or fusion, by their keys in its library's files."""
+        if isinstance(place, tuple):
+            return fusion.tensors(self.trunk, place)
+        return self.methods[place].tensors(self.trunk, place)
 
     def fill(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """Give a delta weights, by keys with another name in the place of its own."""
-        expected = self.delta(name)
-        fill(renamed(tensors, name, expected, self.folder), expected, self.folder)
+        """Give an adapter weights.
+
+        Args:
+            name: of the adapter.
+            tensors: by keys that have another name in the place of this one.
+        """
+        parameters = self.delta(name)
+        fill(self._renamed(tensors, name, parameters, self.folder), parameters, self.folder)
 
     def inverted(self, states: Tensor) -> Tensor:
-        """Last hidden states through the inverse of what the lowest adapter does to the embeddings.
+        """Return last hidden states through the inverse of what the lowest adapter does to the embeddings.
 
-        A language-model head needs it, whose output weights are the embeddings (Pfeiffer et al. 2020, arXiv
-        2005.00052). Without an invertible part that acts, the states as they are.
+        A language-model head needs it, because its output weights are the embeddings (Pfeiffer et al. 2020, arXiv
+        2005.00052). If no adapter has an invertible part, the states are returned as they are.
         """
         if not any(getattr(method, "invertible", False) for method in self.methods.values()):
             return states
-        found: Tensor = self.trunk.invertible_adapters_forward(states, rev=True)
-        return found
+        inverse: Tensor = self.trunk.invertible_adapters_forward(states, rev=True)
+        return inverse
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Trainable parameters of the trunk by name."""
+        """Return the trainable parameters by name."""
         return {key: value for key, value in self.trunk.named_parameters() if value.requires_grad}
 
-    def first_active_layer(self) -> int:
-        """The lowest layer that an acting adapter or a trainable weight changes; below it is the bare, frozen trunk."""
-        return self.first_active_block() // 2
-
     def first_active_block(self) -> int:
-        """The lowest block that they change: ``2 i`` the attention of layer ``i``, ``2 i + 1`` its feed-forward."""
+        """Return the lowest block that an acting adapter or a trainable weight changes.
+
+        Block ``2 i`` is the attention of layer ``i``, block ``2 i + 1`` its feed-forward; twice the number of layers if
+        nothing changes. If layers cannot be divided, it is the block that the layer begins with.
+        """
         if self.methods:
-            return min((self.methods[name].lowest_block(self.depth) for name in self.acting), default=2 * self.depth)
-        parts = (self.trunk.embeddings, *self.trunk.encoder.layer)
-        trained = (max(i - 1, 0) for i, part in enumerate(parts) if any(p.requires_grad for p in part.parameters()))
-        return 2 * min(trained, default=self.depth)
+            lowest = [self.methods[name].lowest_block(self.depth) for name in self.acting]
+            block = min(lowest, default=2 * self.depth)
+        else:
+            block = 2 * self._first_trained_layer()
+        return block if self.host.names.attention else block - block % 2
 
-    def below(self, ids: Tensor, mask: Tensor, block: int) -> Tensor:
-        """Hidden states that go into a block, (sequences, tokens, hidden): without dropout and without gradient."""
-        for part in lowest_parts(self.trunk, block):
+    def below(self, ids: Tensor, mask: Tensor, block: int, types: Tensor | None = None) -> Tensor:
+        """Compute the input of a block, without dropout and without gradient.
+
+        Args:
+            ids: as of :meth:`states`.
+            mask: as of :meth:`states`.
+            block: at most that of :meth:`first_active_block`.
+            types: as of :meth:`states`.
+
+        Returns:
+            (sequences, tokens, hidden)
+        """
+        for part in lowest_parts(self.host, block):
             part.eval()
-        with torch.no_grad(), ended(self.trunk, block):
-            return self.states(ids, mask)
+        with torch.no_grad(), ended(self.host, block):
+            return self.states(ids, mask, types=types)
 
-    def states(self, ids: Tensor, mask: Tensor, start: tuple[int, Tensor] | None = None) -> Tensor:
-        """Last hidden states: (sequences, tokens, hidden).
+    def states(
+        self, ids: Tensor, mask: Tensor, start: tuple[int, Tensor] | None = None, types: Tensor | None = None
+    ) -> Tensor:
+        """Compute the last hidden states.
 
         Args:
             ids: (sequences, tokens).
-            mask: (sequences, tokens), 1 where there is a token.
-            start: a block and what :meth:`below` gives for it, to go on from there.
+            mask: (sequences, tokens), 1 for tokens and 0 for padding.
+            start: a block and its input, as of :meth:`below`, to go on from there.
+            types: (sequences, tokens), 1 from the second text of a pair on; None if there are no pairs.
+
+        Returns:
+            (sequences, tokens, hidden)
         """
-        with quiet(), resumed(self.trunk, *start) if start else contextlib.nullcontext():
-            states: Tensor = self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self.architecture.text_format.token_types and types is not None:
+            inputs["token_type_ids"] = types
+        with quiet(), resumed(self.host, *start) if start else contextlib.nullcontext():
+            states: Tensor = self.trunk(**inputs).last_hidden_state
         return states
 
     def truncated(self, layers: int) -> contextlib.AbstractContextManager[None]:
-        """Within the block the encoder ends after ``layers`` layers; the ones above are not computed."""
-        return truncated(self.trunk, layers)
+        """Let the encoder end after ``layers`` layers within the context; higher ones are not computed."""
+        return truncated(self.host, layers)
 
     def save_trunk(self, folder: Path) -> None:
-        """Write config and weights of the trunk, loadable here and by plain transformers."""
+        """Write config and weights of the encoder itself, such that this package and transformers load them.
+
+        Raises:
+            ConfigError: adapters are attached.
+        """
         from safetensors.torch import save_file
 
         if self.methods:
-            raise ConfigError("a trunk with adapters on it is not an encoder of its own")
+            raise ConfigError("an encoder with adapters on it cannot be saved as an encoder of its own")
         folder.mkdir(parents=True, exist_ok=True)
         config = copy.deepcopy(self.trunk.config)
-        config.architectures = ["XLMRobertaModel"]
-        text = json.dumps({**json.loads(config.to_json_string()), "_name_or_path": ""}, indent=1)
-        (folder / "config.json").write_text(text, encoding="utf-8")
-        held = {key: value.detach().cpu().contiguous() for key, value in self.trunk.state_dict().items()}
-        save_file(held, str(folder / WEIGHTS), metadata={"format": "pt"})
+        config.architectures = [self.architecture.model_class]
+        settings = {**json.loads(config.to_json_string()), "_name_or_path": ""}
+        write_json(folder / "config.json", settings, indent=1, ascii_only=True)
+        tensors = {key: value.detach().cpu().contiguous() for key, value in self.trunk.state_dict().items()}
+        save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
+
+    def _reset(self) -> None:
+        """Let nothing act or train after modules came or went, and list the parameters anew."""
+        self._parameters = list(self.trunk.parameters())
+        self.compose(())
+
+    def _renamed(
+        self, tensors: Mapping[str, Tensor], name: str, parameters: Mapping[str, nn.Parameter], path: Path
+    ) -> dict[str, Tensor]:
+        return renamed(tensors, name, parameters, self.host.names.prefix, path)
+
+    def _by_class(self) -> list[AdapterMethod]:
+        """Return one method for each class of the attached adapters."""
+        return list({type(method): method for method in self.methods.values()}.values())
+
+    def _of_class(self, names: Sequence[str], method: AdapterMethod) -> list[str]:
+        """Return the names of those adapters whose method is of the same class as another one."""
+        return [name for name in names if type(self.methods[name]) is type(method)]
+
+    def _first_trained_layer(self) -> int:
+        """Return the lowest layer that has a trainable weight or follows one; the number of layers if none is."""
+        if any(parameter.requires_grad for part in self.host.inputs for parameter in part.parameters()):
+            return 0
+        for index, layer in enumerate(self.host.layers):
+            if any(parameter.requires_grad for parameter in layer.parameters()):
+                return index
+        return self.depth
+
+    def _check_names(self, places: Sequence[Place], names: Sequence[str]) -> None:
+        """Raise if places name what is not attached, or an adapter twice."""
+        for place in places:
+            if isinstance(place, tuple) and place not in self.fusions:
+                raise ConfigError(f"no fusion of {', '.join(place)}; attach it first")
+        unknown = [name for name in names if name not in self.methods]
+        if unknown:
+            raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
+        if len(set(names)) != len(names):
+            raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
+
+    def _check_stack(self, names: Sequence[str]) -> None:
+        """Raise if adapters that act together cannot be stacked."""
+        if len(names) < 2:
+            return
+        for height, name in enumerate(names):
+            method = self.methods[name]
+            if reason := method.why_not_stackable() or (method.why_not_above() if height else None):
+                raise ConfigError(f"{method.label} cannot be stacked: {reason}")
+
+    def _check_acting(self, places: Sequence[Place]) -> None:
+        """Raise if the model does not let exactly these places act, in this order."""
+        names = _names(places)
+        if len(names) != len(places):
+            fused = fusion.active(self.trunk)
+            if fused != tuple(places):
+                raise ArtifactError(f"active adapters are {list(fused)}, expected {list(places)}")
+            return
+        for method in self._by_class():
+            expected = self._of_class(names, method)
+            active = method.active(self.trunk, expected)
+            if active != tuple(expected):
+                raise ArtifactError(f"active adapters are {list(active)}, expected {expected}")
+
+    def _check_trainable(self, train: Place | None) -> None:
+        """Raise if other weights are trainable than those of one place."""
+        expected: set[int] = set()
+        parameters = self._parameters
+        if train is not None:
+            expected = {id(parameter) for parameter in self.delta(train).values()}
+            parameters = list(self.trunk.parameters())
+        trainable = {id(parameter) for parameter in parameters if parameter.requires_grad}
+        if trainable != expected:
+            raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(expected)} of {train!r}")
+
+
+def _names(places: Sequence[Place]) -> list[str]:
+    """Return the names of adapters in places, those of a fusion one by one."""
+    names: list[str] = []
+    for place in places:
+        names += [place] if isinstance(place, str) else place
+    return names
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the tokens of each sequence, in float32.
+    """Return the mean over the tokens of each sequence, in float32.
 
     Args:
         states: (sequences, tokens, hidden).
-        mask: (sequences, tokens), 1 where there is a token.
+        mask: (sequences, tokens), 1 for tokens and 0 for padding.
 
     Returns:
-        (sequences, hidden).
+        (sequences, hidden)
     """
     weight = mask[:, :, None].float()
     mean: Tensor = (states.float() * weight).sum(1) / weight.sum(1)

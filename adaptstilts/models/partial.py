@@ -1,87 +1,99 @@
-"""A trunk of which only a part is computed: it ends early, or begins late with hidden states that are there.
+"""Computing a part of an encoder: it ends early, or begins late with hidden states that are already there.
 
-A layer is two blocks, attention and feed-forward, each ending with its normalisation; what goes into block ``2 i`` is
-what goes into layer ``i``, and what goes into block ``2 i + 1`` is what its attention block gives.
+A layer is two blocks, attention and feed-forward, each with its normalisation. The input of block ``2 i`` is that of
+layer ``i``; the input of block ``2 i + 1`` is the output of its attention block. Architectures whose attention block
+is no module of its own have only even blocks.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
+from adaptstilts.methods.host import Host, module_at
 
 
-def lowest_parts(trunk: XLMRobertaModel, block: int) -> list[nn.Module]:
-    """What is computed below a block."""
-    layers = trunk.encoder.layer
-    attention = [layers[block // 2].attention] if block % 2 else []
-    return [trunk.embeddings, *layers[: block // 2], *attention]
+def lowest_parts(host: Host, block: int) -> list[nn.Module]:
+    """Return the modules that are computed below a block."""
+    parts = [*host.inputs, *host.layers[: block // 2]]
+    if block % 2:
+        parts.append(_attention(host, block))
+    return parts
 
 
 @contextlib.contextmanager
-def truncated(trunk: XLMRobertaModel, layers: int) -> Iterator[None]:
-    """Within the block a trunk ends after ``layers`` layers; the ones above are not computed."""
-    with _replaced(trunk, layers=trunk.encoder.layer[:layers]):
+def truncated(host: Host, layers: int) -> Iterator[None]:
+    """Let the encoder end after ``layers`` layers within the context; higher ones are not computed."""
+    with _replaced(host.model, host.names.layers, nn.ModuleList(host.layers[:layers])):
         yield
 
 
 @contextlib.contextmanager
-def ended(trunk: XLMRobertaModel, block: int) -> Iterator[None]:
-    """Within the context a trunk ends before ``block``."""
-    layers = trunk.encoder.layer
-    attention = [_Attention(layers[block // 2].attention)] if block % 2 else []
-    with _replaced(trunk, layers=nn.ModuleList([*layers[: block // 2], *attention])):
+def ended(host: Host, block: int) -> Iterator[None]:
+    """Let the encoder end before ``block`` within the context."""
+    layers: list[nn.Module] = [*host.layers[: block // 2]]
+    if block % 2:
+        layers.append(_AttentionOnly(_attention(host, block)))
+    with _replaced(host.model, host.names.layers, nn.ModuleList(layers)):
         yield
 
 
 @contextlib.contextmanager
-def resumed(trunk: XLMRobertaModel, block: int, states: Tensor) -> Iterator[None]:
-    """Within the context a trunk begins at ``block``: nothing below it is computed.
+def resumed(host: Host, block: int, states: Tensor) -> Iterator[None]:
+    """Let the encoder begin at ``block`` within the context; nothing below it is computed.
 
     Args:
-        trunk: with or without adapters; none of them may act below the block.
-        block: 0 the attention block of the lowest layer.
-        states: (sequences, tokens, hidden) that go into it; at padding they may be any finite numbers.
+        host: the encoder, with or without adapters; none of them may act below the block.
+        block: 0 for the attention block of the lowest layer.
+        states: (sequences, tokens, hidden), the input of the block; at padding they may be any finite numbers.
     """
-    layers = trunk.encoder.layer[block // 2 :]
-    held = layers[0].attention if block % 2 else None
-    with _replaced(trunk, layers=layers, embeddings=_Given(states)):
-        try:
-            if held is not None:
-                layers[0].attention = _Given((states,))
-            yield
-        finally:
-            if held is not None:
-                layers[0].attention = held
+    layers = host.layers[block // 2 :]
+    with contextlib.ExitStack() as stack:
+        for name in host.names.inputs:
+            stack.enter_context(_replaced(host.model, name, _Constant(states)))
+        if block % 2:
+            assert host.names.attention is not None  # noqa: S101
+            stack.enter_context(_replaced(layers[0], host.names.attention, _Constant((states,))))
+        stack.enter_context(_replaced(host.model, host.names.layers, nn.ModuleList(layers)))
+        yield
+
+
+def _attention(host: Host, block: int) -> nn.Module:
+    """Return the attention block of the layer of an odd block."""
+    assert host.names.attention is not None  # noqa: S101
+    module: nn.Module = module_at(host.layers[block // 2], host.names.attention)
+    return module
 
 
 @contextlib.contextmanager
-def _replaced(trunk: XLMRobertaModel, layers: nn.Module, embeddings: nn.Module | None = None) -> Iterator[None]:
-    held = trunk.embeddings, trunk.encoder.layer
-    trunk.embeddings, trunk.encoder.layer = embeddings or trunk.embeddings, layers
+def _replaced(owner: Any, path: str, module: nn.Module | Sequence[nn.Module]) -> Iterator[None]:
+    """Put a module in the place that a dotted name leads to, and the former one back at the end."""
+    parent, _, name = path.rpartition(".")
+    holder = module_at(owner, parent) if parent else owner
+    former = getattr(holder, name)
+    setattr(holder, name, module)
     try:
         yield
     finally:
-        trunk.embeddings, trunk.encoder.layer = held
+        setattr(holder, name, former)
 
 
-class _Given(nn.Module):
-    """Stands where something is computed, and gives what it would."""
+class _Constant(nn.Module):
+    """A module that returns the same value whatever its input is."""
 
-    def __init__(self, states: Tensor | tuple[Tensor]) -> None:
+    def __init__(self, value: Tensor | tuple[Tensor]) -> None:
         super().__init__()
-        self.states = states
+        self.value = value
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor | tuple[Tensor]:
-        return self.states
+        """Return the value."""
+        return self.value
 
 
-class _Attention(nn.Module):
+class _AttentionOnly(nn.Module):
     """A layer that ends after its attention block."""
 
     def __init__(self, attention: nn.Module) -> None:
@@ -89,4 +101,5 @@ class _Attention(nn.Module):
         self.attention = attention
 
     def forward(self, states: Tensor, mask: Tensor, *inputs: Any, **named: Any) -> tuple[Tensor]:
+        """Return the output of the attention block."""
         return (self.attention(states, attention_mask=mask)[0],)

@@ -1,19 +1,47 @@
-"""The tokenizer of an XLM-R encoder: text to token ids and offsets, special tokens put in by the kinds."""
+"""The tokenizer of an encoder: text to token ids and offsets, and sequences with special tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.models import architectures
+from adaptstilts.models.architectures import TextFormat
+from adaptstilts.models.locate import read_config
 
 Ids = list[int]
 
 
-class Tokenizer:
-    """A ``tokenizer.json`` with the special tokens of XLM-R."""
+@dataclass(frozen=True)
+class TokenSequence:
+    """One text, or a pair of texts, with special tokens.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        ids: all tokens.
+        second: place of the first token of the second text; None if there is one text.
+        cut: whether tokens of the texts were left out.
+    """
+
+    ids: Ids
+    second: int | None = None
+    cut: bool = False
+
+
+class Tokenizer:
+    """A ``tokenizer.json`` and the text format of its encoder.
+
+    Args:
+        folder: has ``tokenizer.json``.
+        text_format: special tokens; None for those of the encoder in the folder or, if it has only a tokenizer, for
+            those of the encoders that are pretrained here.
+
+    Raises:
+        ArtifactError: the file is no tokenizer, or has not the special tokens of the format.
+    """
+
+    def __init__(self, folder: Path, text_format: TextFormat | None = None) -> None:
         import tokenizers
 
         path = folder / "tokenizer.json"
@@ -21,63 +49,97 @@ class Tokenizer:
             self._inner = tokenizers.Tokenizer.from_file(str(path))
         except Exception as error:
             raise ArtifactError(f"{path}: not a tokenizer ({str(error).splitlines()[0]})") from None
-        self._words: dict[str, Ids] = {}
         self._inner.no_padding()
         self._inner.no_truncation()
-        self.begin, self.end, self.pad = self._special("<s>"), self._special("</s>"), self._special("<pad>")
-        self.unknown = self._special("<unk>")
+        self._word_ids: dict[str, Ids] = {}
+        self._format = text_format or _format_of(folder)
+        self.begin = self._special(self._format.begin)
+        self.end = self._special(self._format.end)
+        self.pad = self._special(self._format.pad)
+        self.unknown = self._special(self._format.unknown)
+        self.between = [self._special(token) for token in self._format.between]
         self.size: int = self._inner.get_vocab_size()
 
     @property
     def mask(self) -> int:
-        """The token that stands for a hidden one; only masked language modelling needs it."""
-        return self._special("<mask>")
+        """Return the id of the token that hides another one; only masked language modelling needs it."""
+        return self._special(self._format.mask)
+
+    def special_count(self, pair: bool = False) -> int:
+        """Return how many special tokens a sequence has."""
+        return 2 + (len(self.between) if pair else 0)
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
-        """Token ids of each text, without special tokens."""
+        """Return the token ids of each text, without special tokens."""
         return [encoding.ids for encoding in self._inner.encode_batch(list(texts), add_special_tokens=False)]
 
     def spans(self, texts: Sequence[str]) -> list[tuple[Ids, list[tuple[int, int]]]]:
-        """Token ids of each text with the [begin, end) characters of every token, blanks trimmed."""
-        found = []
-        for text, encoding in zip(texts, self._inner.encode_batch(list(texts), add_special_tokens=False), strict=True):
+        """Return the token ids of each text, and the [begin, end) characters of every token without blanks before."""
+        encodings = self._inner.encode_batch(list(texts), add_special_tokens=False)
+        results = []
+        for text, encoding in zip(texts, encodings, strict=True):
             spans = []
             for begin, end in encoding.offsets:
                 while begin < end and text[begin].isspace():
                     begin += 1
                 spans.append((begin, end))
-            found.append((encoding.ids, spans))
-        return found
+            results.append((encoding.ids, spans))
+        return results
 
     def words(self, words: Sequence[str]) -> list[Ids]:
-        """Token ids of single words; a word without any piece becomes the unknown token."""
+        """Return the token ids of single words; a word without any piece becomes the unknown token."""
         return [self._word(word) for word in words]
 
     def _word(self, word: str) -> Ids:
-        if word not in self._words:
-            self._words[word] = self._inner.encode(word, add_special_tokens=False).ids or [self.unknown]
-        return self._words[word]
+        if word not in self._word_ids:
+            self._word_ids[word] = self._inner.encode(word, add_special_tokens=False).ids or [self.unknown]
+        return self._word_ids[word]
 
-    def single(self, ids: Ids, max_length: int) -> tuple[Ids, bool]:
-        """``<s> ids </s>`` within ``max_length``, and whether tokens were cut."""
-        room = max_length - 2
-        return [self.begin, *ids[:room], self.end], len(ids) > room
+    def joined(self, a: Ids, b: Ids | None = None) -> TokenSequence:
+        """Return one text, or two, with special tokens.
 
-    def pair(self, a: Ids, b: Ids, max_length: int, front: bool = False) -> tuple[Ids, bool]:
-        """``<s> a </s></s> b </s>`` within ``max_length``, and whether tokens were cut.
-
-        The longer side is cut until both fit, at its end or (``front``) at its beginning.
+        Args:
+            a: tokens of the text.
+            b: tokens of the second text, if there is one.
         """
-        room = max_length - 4
+        if b is None:
+            return TokenSequence([self.begin, *a, self.end])
+        first = [self.begin, *a, *self.between]
+        return TokenSequence([*first, *b, self.end], second=len(first))
+
+    def single(self, ids: Ids, max_length: int) -> TokenSequence:
+        """Return one text with special tokens, cut at its end to at most ``max_length`` tokens."""
+        room = max_length - self.special_count()
+        return TokenSequence(self.joined(ids[:room]).ids, cut=len(ids) > room)
+
+    def pair(self, a: Ids, b: Ids, max_length: int, front: bool = False) -> TokenSequence:
+        """Return two texts with special tokens, the longer one cut until both fit.
+
+        Args:
+            a: tokens of the first text.
+            b: tokens of the second text.
+            max_length: most tokens of the sequence, special ones included.
+            front: cut texts at their beginning instead of their end.
+        """
+        room = max_length - self.special_count(pair=True)
         cut = len(a) + len(b) > room
         if cut:
             keep_b = min(len(b), max(room // 2, room - len(a)))
             keep_a = min(len(a), room - keep_b)
             a, b = (a[len(a) - keep_a :], b[len(b) - keep_b :]) if front else (a[:keep_a], b[:keep_b])
-        return [self.begin, *a, self.end, self.end, *b, self.end], cut
+        whole = self.joined(a, b)
+        return TokenSequence(whole.ids, whole.second, cut)
 
     def _special(self, token: str) -> int:
-        found: int | None = self._inner.token_to_id(token)
-        if found is None:
-            raise ArtifactError(f"the tokenizer has no {token} token; one of the XLM-R family is expected")
-        return found
+        """Return the id of a special token, which must be there."""
+        number: int | None = self._inner.token_to_id(token)
+        if number is None:
+            raise ArtifactError(f"the tokenizer has no {token} token, which encoders of this architecture need")
+        return number
+
+
+def _format_of(folder: Path) -> TextFormat:
+    """Return the text format of the encoder in a folder."""
+    if not (folder / "config.json").is_file():
+        return architectures.PRETRAINED.text_format
+    return architectures.get(read_config(folder)["model_type"]).text_format

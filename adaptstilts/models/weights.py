@@ -1,4 +1,4 @@
-"""Weights from files: strict about keys, shapes and values, and nothing but safetensors."""
+"""Weights from files: strict about keys, shapes and values, and from safetensors only."""
 
 from __future__ import annotations
 
@@ -8,100 +8,141 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.models import architectures
+from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.locate import WEIGHTS, read_config
 
-if TYPE_CHECKING:
-    from transformers import XLMRobertaModel
+_LIBRARIES = ("transformers", "adapters", "peft")
+_NAMED_AFTER = ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters.")
 
 
-HEAD_PREFIX = "lm_head."
+def model_class(architecture: Architecture) -> Any:
+    """Return the class of an architecture's encoders in ``transformers``."""
+    import transformers
+
+    return getattr(transformers, architecture.model_class)
 
 
-def load_trunk(folder: Path) -> XLMRobertaModel:
-    """An XLM-R encoder from safetensors, in float32, without pooler.
+def load_encoder(folder: Path) -> Any:
+    """Load an encoder from safetensors, in float32 and without pooler or head.
+
+    Returns:
+        A model of ``transformers``.
 
     Raises:
-        ArtifactError: the config asks for code, or a weight is missing, unexpected or not finite.
+        ArtifactError: the config asks for code or is not supported, or a weight is missing, unexpected or not finite.
     """
-    from transformers import XLMRobertaModel
-
-    read_config(folder)
+    architecture = architectures.get(read_config(folder)["model_type"])
     with quiet():
         try:
-            trunk, info = XLMRobertaModel.from_pretrained(
+            model, info = model_class(architecture).from_pretrained(
                 str(folder),
-                add_pooling_layer=False,
                 attn_implementation="sdpa",
                 use_safetensors=True,
                 local_files_only=True,
                 dtype=torch.float32,
                 output_loading_info=True,
+                **architecture.load_options,
             )
         except (SafetensorError, OSError, RuntimeError, ValueError) as error:
             raise ArtifactError(f"{folder}: weights cannot be loaded ({str(error).splitlines()[0]})") from None
     missing = sorted(info["missing_keys"])
-    unexpected = sorted(k for k in info["unexpected_keys"] if HEAD_PREFIX not in k and "pooler." not in k)
+    unexpected = sorted(key for key in info["unexpected_keys"] if not architecture.is_unused(key))
     if missing or unexpected or info["mismatched_keys"]:
         raise ArtifactError(
             f"{folder / WEIGHTS}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"
         )
-    check_finite(dict(trunk.state_dict()), folder / WEIGHTS)
-    return trunk
+    check_finite(dict(model.state_dict()), folder / WEIGHTS)
+    return model
+
+
+def read_language_model_head(folder: Path, architecture: Architecture) -> dict[str, Tensor]:
+    """Read the language-model head in an encoder's weights file, by the names of our own head; empty without one.
+
+    Args:
+        folder: of the encoder.
+        architecture: of the encoder.
+    """
+    layout = architecture.language_model
+    if layout is None:
+        return {}
+    with safe_open(str(folder / WEIGHTS), "pt") as file:
+        present = set(file.keys())
+        stored = {name: layout.prefix + key for name, key in layout.keys.items()}
+        return {name: file.get_tensor(key).float() for name, key in stored.items() if key in present}
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
+    """Read a safetensors file.
 
     Raises:
-        ArtifactError: missing, not safetensors (a pickle, say), truncated, or with values that are not finite.
+        ArtifactError: it is missing, truncated, no safetensors file (a pickle, say), or has values that are not finite.
     """
     try:
-        held: dict[str, Tensor] = load_file(str(path))
+        tensors: dict[str, Tensor] = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
-    check_finite(held, path)
-    return held
+    check_finite(tensors, path)
+    return tensors
 
 
 def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse weights that are not finite."""
+    """Raise if a weight is not finite.
+
+    Args:
+        tensors: by key.
+        path: the file that messages name.
+
+    Raises:
+        ArtifactError: names the first such tensor.
+    """
     for key, value in tensors.items():
-        # a sum is finite only if all its terms are, and much cheaper; a finite tensor whose sum overflows is looked at
-        if value.is_floating_point() and not (math.isfinite(value.sum()) or bool(torch.isfinite(value).all())):
-            raise ArtifactError(f"{path}: {key} holds values that are not finite")
+        if not value.is_floating_point() or math.isfinite(value.sum()):
+            continue  # a sum is finite only if its terms are, and it is cheaper than looking at each
+        if not bool(torch.isfinite(value).all()):
+            raise ArtifactError(f"{path}: {key} has values that are not finite")
 
 
-def copy_strict(held: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
-    """Fill a module from tensors that must be exactly its own."""
-    fill(held, dict(module.state_dict(keep_vars=True)), path)
+def copy_strict(tensors: Mapping[str, Tensor], module: nn.Module, path: Path) -> None:
+    """Fill a module with tensors that must be exactly its own; arguments and errors as of :func:`fill`."""
+    fill(tensors, dict(module.state_dict(keep_vars=True)), path)
 
 
-def fill(held: Mapping[str, Tensor], expected: Mapping[str, Any], path: Path) -> None:
-    """Copy tensors into parameters that must have exactly their names, shapes and types."""
-    wrong = sorted(held.keys() ^ expected.keys())
+def fill(tensors: Mapping[str, Tensor], parameters: Mapping[str, Any], path: Path) -> None:
+    """Copy tensors into parameters that must have exactly the same names, shapes and types.
+
+    Args:
+        tensors: to be copied, by key.
+        parameters: to be filled, by key.
+        path: the file that messages name.
+
+    Raises:
+        ArtifactError: names the first difference.
+    """
+    wrong = sorted(tensors.keys() ^ parameters.keys())
     if wrong:
-        state = "unexpected" if wrong[0] in held else "missing"
+        state = "unexpected" if wrong[0] in tensors else "missing"
         raise ArtifactError(f"{path}: {len(wrong)} tensors do not fit, first {wrong[0]} ({state})")
-    for key, value in expected.items():
-        if held[key].dtype != value.dtype:
-            raise ArtifactError(f"{path}: {key} is {held[key].dtype}, expected {value.dtype}")
-        if held[key].shape != value.shape:
-            raise ArtifactError(f"{path}: {key} is {tuple(held[key].shape)}, expected {tuple(value.shape)}")
+    for key, value in parameters.items():
+        if tensors[key].dtype != value.dtype:
+            raise ArtifactError(f"{path}: {key} is {tensors[key].dtype}, expected {value.dtype}")
+        if tensors[key].shape != value.shape:
+            raise ArtifactError(f"{path}: {key} is {tuple(tensors[key].shape)}, expected {tuple(value.shape)}")
     with torch.no_grad():
-        for key, value in expected.items():
-            value.copy_(held[key])
+        for key, value in parameters.items():
+            value.copy_(tensors[key])
 
 
-def weights_of(folder: Path) -> Path:
-    """The weights file of an adapter's folder.
+def adapter_weights(folder: Path) -> Path:
+    """Return the weights file in an adapter's folder.
 
     Raises:
         ArtifactError: there is none.
@@ -112,26 +153,39 @@ def weights_of(folder: Path) -> Path:
     raise ArtifactError(f"{folder}: no adapter.safetensors or adapter_model.safetensors; pickles are not accepted")
 
 
-def renamed(held: Mapping[str, Tensor], name: str, expected: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """Tensors under the keys of this encoder: without the prefix of a model with a head, and with our name."""
-    renamed = {}
-    for key, value in held.items():
+def renamed(
+    tensors: Mapping[str, Tensor], name: str, expected: Mapping[str, Any], prefix: str, path: Path
+) -> dict[str, Tensor]:
+    """Return an adapter's tensors by the keys of this encoder.
+
+    Args:
+        tensors: by keys that may begin with the encoder's name in a model with a head, and have another adapter's name.
+        name: of the adapter on this encoder.
+        expected: keys of the adapter's parameters on this encoder.
+        prefix: the encoder's name in a model with a head.
+        path: the file that messages name.
+
+    Raises:
+        ArtifactError: two tensors would have one key.
+    """
+    by_key: dict[str, Tensor] = {}
+    for key, value in tensors.items():
         for part in ("encoder.", "shared_parameters."):
-            key = key.replace(f"roberta.{part}", part)
-        for mark in ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters."):
+            key = key.replace(f"{prefix}.{part}", part)
+        for mark in _NAMED_AFTER:
             if mark in key and key not in expected:
                 head, _, tail = key.partition(mark)
                 key = f"{head}{mark}{name}.{tail.partition('.')[2]}"
-        if key in renamed:
-            raise ArtifactError(f"{path}: holds {key} twice; expected the tensors of one adapter")
-        renamed[key] = value
-    return renamed
+        if key in by_key:
+            raise ArtifactError(f"{path}: has {key} twice; expected the tensors of one adapter")
+        by_key[key] = value
+    return by_key
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' own log lines out of ours; what they would warn of is checked here."""
-    loggers = [logging.getLogger(name) for name in ("transformers", "adapters", "peft")]
+    """Silence the libraries' log lines and warnings within the context; this package checks what they would report."""
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

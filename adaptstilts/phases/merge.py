@@ -14,7 +14,7 @@ from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import check_same
-from adaptstilts.models.weights import load_trunk
+from adaptstilts.models.weights import load_encoder
 from adaptstilts.plan.phases import MergePhase, WeightsPhase, phase_of
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
@@ -63,7 +63,7 @@ def _merge_encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[
     with torch.no_grad():
         base = {key: value.clone() for key, value in state.items() if value.is_floating_point()}
         for entry, weight in zip(parts, weights, strict=True):
-            tuned = load_trunk(entry.folder / entries.ENCODER).state_dict()
+            tuned = load_encoder(entry.folder / entries.ENCODER).state_dict()
             for key, value in base.items():
                 state[key].add_(tuned[key].to(value.device) - value, alpha=weight)
 

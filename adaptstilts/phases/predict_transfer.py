@@ -115,4 +115,5 @@ def _states(encoder: Encoder, features: Features, pad: int) -> Iterator[tuple[Se
     for run in sorted_runs(features.sizes, features.lengths, TOKENS):
         batch = collate([features.items[i] for i in run], pad, encoder.device)
         with torch.no_grad():
-            yield run, encoder.states(batch.ids, batch.mask).float().cpu(), batch.mask.cpu()
+            states = encoder.states(batch.ids, batch.mask, types=batch.types)
+            yield run, states.float().cpu(), batch.mask.cpu()

@@ -151,7 +151,7 @@ class Pretrainer:
             "seconds": round(seconds, 1),
             "peak_bytes": peak,
             "precision": "bf16" if self.bf16 else "fp32",
-            "parameters": sum(value.numel() for value in self.model.roberta.parameters()),
+            "parameters": sum(value.numel() for value in self.model.base_model.parameters()),
             "removed": corpus["removed"],
             "start": entries.PRETRAIN_RESULT.read(start) if start else None,
             "held_out": self._held_out(encoded.english_first(corpus["languages"])),

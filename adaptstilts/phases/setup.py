@@ -12,7 +12,9 @@ from torch import nn
 from adaptstilts.kinds import heads
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.fusion import Place
+from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.weights import model_class
 from adaptstilts.phases.streams import BatchStream
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.runtime.adapter_pool import Resident, adapter_name
@@ -22,9 +24,9 @@ from adaptstilts.store.entries import Entry
 from adaptstilts.study import Train
 
 
-def import_libraries(phase: TrainPhase) -> None:
+def import_libraries(phase: TrainPhase, architecture: Architecture) -> None:
     """Import the libraries now, so that their memory does not count as the phase's."""
-    importlib.import_module("transformers.models.xlm_roberta.modeling_xlm_roberta")
+    model_class(architecture)
     if isinstance(phase.method, AdapterMethod) and phase.method.backend in ("adapters", "peft"):
         importlib.import_module(phase.method.backend)
 

@@ -20,7 +20,7 @@ from adaptstilts.errors import ArtifactError, DivergedError
 from adaptstilts.kinds import heads
 from adaptstilts.methods import fusion
 from adaptstilts.models.batching import collate
-from adaptstilts.models.encoder import seeded
+from adaptstilts.models.seeds import seeded
 from adaptstilts.models.weights import check_finite
 from adaptstilts.phases.selection import Selection
 from adaptstilts.phases.setup import (
@@ -70,7 +70,7 @@ class Trainer:
         self.turns = turns(self.streams, phase)
         self.bf16 = half_precision(self.settings.precision, runtime.device)
         self.accelerator = Accelerator(cpu=runtime.device.type == "cpu")
-        import_libraries(phase)
+        import_libraries(phase, runtime.model.architecture)
         self.meter = Meter(runtime.device)
         self.encoder = build_encoder(phase, runtime, self.streams)
         self.parameters = trained_parameters(self.encoder, self.streams)
@@ -149,7 +149,7 @@ class Trainer:
         lower = self.lower_states(stream)
         start = lower(run, batch) if lower else None
         with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bf16):
-            states = stream.head_states(self.encoder, self.encoder.states(batch.ids, batch.mask, start))
+            states = stream.head_states(self.encoder, self.encoder.states(batch.ids, batch.mask, start, batch.types))
             return stream.kind.loss(stream.head, states, batch)
 
     def _scale_gradients(self, factor: float) -> None:

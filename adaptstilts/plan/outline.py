@@ -9,19 +9,11 @@ from pathlib import Path
 
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import AdaptstiltsError, ConfigError
+from adaptstilts.models import architectures
 from adaptstilts.models.locate import Fingerprint, Model
 from adaptstilts.study import Study
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
-
-# hidden, layers, heads, intermediate size; vocabulary and positions are the same for all (their config.json)
-_SHAPES = {
-    "FacebookAI/xlm-roberta-base": (768, 12, 12, 3072),
-    "FacebookAI/xlm-roberta-large": (1024, 24, 16, 4096),
-    "facebook/xlm-roberta-xl": (2560, 36, 32, 10240),
-    "facebook/xlm-roberta-xxl": (4096, 48, 32, 16384),
-}
-_VOCABULARY, _POSITIONS = 250_002, 514
 
 
 class Outline(Workspace):
@@ -37,18 +29,17 @@ class Outline(Workspace):
         Raises:
             ConfigError: neither; the shape cannot be known without fetching it.
         """
-        if study.model not in _SHAPES:
+        published = {name: each for each in architectures.known().values() for name in each.published}
+        if study.model not in published:
             try:
                 return super().model(study)
             except AdaptstiltsError as error:
-                known = ", ".join(_SHAPES)
+                known = ", ".join(published)
                 raise ConfigError(f"model {study.model!r}: no folder and not of known shape ({known})") from error
-        hidden, layers, heads, inner = _SHAPES[study.model]
-        shape = {"hidden": hidden, "layers": layers, "heads": heads, "intermediate": inner}
-        shape |= {"vocabulary": _VOCABULARY, "positions": _POSITIONS}
-        layer = 4 * hidden * hidden + 2 * hidden * inner + 9 * hidden + inner
-        parameters = (_VOCABULARY + _POSITIONS + 3) * hidden + layers * layer
-        return Model(self.store.folder, study.model, Fingerprint("", "", "", ""), {**shape, "parameters": parameters})
+        architecture = published[study.model]
+        shape = dict(architecture.published[study.model])
+        sizes = {**shape, "parameters": architecture.parameters(shape)}
+        return Model(self.store.folder, study.model, Fingerprint("", "", "", ""), sizes, architecture)
 
 
 class _Unseen(Sources):

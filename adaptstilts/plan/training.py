@@ -128,7 +128,7 @@ class Trainings:
 
     def check_length(self, tokens: int) -> None:
         """Refuse sequences longer than the model's positions."""
-        limit = self.plan.model.shape["positions"] - 2
+        limit = self.plan.model.max_tokens
         if tokens > limit:
             raise ConfigError(
                 f"max_length {tokens} is more than the {limit} positions of the model; give"

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from adaptstilts.data.batches import by_tokens
 from adaptstilts.errors import DataError
-from adaptstilts.models.encoder import seeded
+from adaptstilts.models.seeds import seeded
 from adaptstilts.pretrain.encoded import Ints, TokenizedCorpus
 from adaptstilts.pretrain.recipe import Shape
-from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
+from adaptstilts.pretrain.vocabulary import BEGIN, BETWEEN, END, PAD, SPECIAL
 
 POOL = 16  # steps whose pairs are drawn at once
 RUNS = (32, 64, 128, 256)  # lengths of running text
@@ -103,10 +103,10 @@ class Drawer:
 
     def tlm(self, step: int) -> MaskedBatch:
         """Draw sentences with their translations beside them."""
-        corpus, longest = self.corpus, min(self.shape.max_length - 2, (self.positions - 4) // 2)
+        corpus, longest = self.corpus, min(self.shape.max_length - 2, (self.positions - 2 - len(BETWEEN)) // 2)
         rows = []
         for a, b in self._pairs_of("tlm", step):
-            rows.append([BEGIN, *corpus.ids(a)[:longest], END, END, *corpus.ids(b)[:longest], END])
+            rows.append([BEGIN, *corpus.ids(a)[:longest], *BETWEEN, *corpus.ids(b)[:longest], END])
         return self._masked(padded(rows), self._random("tlm-mask", step))
 
     def ranking(self, step: int) -> PairBatch:

@@ -24,7 +24,7 @@ def layer_accuracy(
     """Return the share of English sentences whose nearest neighbour is their translation.
 
     Args:
-        model: an ``XLMRobertaForMaskedLM`` in evaluation mode.
+        model: a masked language model in evaluation mode.
         corpus: held-out groups; the first sentence of a group is English.
         codes: languages in the order of their numbers in the corpus, English first.
         max_length: tokens of a sentence, special ones included.
@@ -59,7 +59,7 @@ def _all_layers(model: Any, rows: list[list[int]], device: torch.device) -> list
         ids = padded(rows[start : start + BATCH])
         mask = (ids != PAD).long().to(device)
         with torch.inference_mode():
-            states = model.roberta(input_ids=ids.to(device), attention_mask=mask, output_hidden_states=True)
+            states = model.base_model(input_ids=ids.to(device), attention_mask=mask, output_hidden_states=True)
             means = [masked_mean(layer, mask) for layer in states.hidden_states]
             batches.append(torch.stack(means).cpu())
     return list(torch.cat(batches, dim=1).numpy())

@@ -11,26 +11,27 @@ from torch.nn import functional
 from adaptstilts.models.encoder import masked_mean
 from adaptstilts.models.partial import truncated
 from adaptstilts.pretrain.batches import MaskedBatch
+from adaptstilts.pretrain.model import ARCHITECTURE, language_model_head
 
 
 def masked_loss(model: Any, batch: MaskedBatch) -> Tensor:
     """Return the mean cross entropy of the masked tokens; the language-model head computes only those.
 
     Args:
-        model: an ``XLMRobertaForMaskedLM``.
+        model: a masked language model.
         batch: its tensors are moved to the model's device.
     """
     device = next(model.parameters()).device
-    states = model.roberta(input_ids=batch.ids.to(device), attention_mask=batch.mask.to(device)).last_hidden_state
+    states = model.base_model(input_ids=batch.ids.to(device), attention_mask=batch.mask.to(device)).last_hidden_state
     masked = states.reshape(-1, states.shape[-1])[batch.places.to(device)]
-    return functional.cross_entropy(model.lm_head(masked).float(), batch.targets.to(device))
+    return functional.cross_entropy(language_model_head(model)(masked).float(), batch.targets.to(device))
 
 
 def pooled(model: Any, ids: Tensor, mask: Tensor, layer: int) -> Tensor:
     """Return the mean over the tokens, special ones included, of one hidden state; higher layers are not computed.
 
     Args:
-        model: an ``XLMRobertaForMaskedLM``.
+        model: a masked language model.
         ids: (sequences, tokens).
         mask: (sequences, tokens), 1 for tokens and 0 for padding.
         layer: number of the hidden state, 0 being the embeddings.
@@ -38,8 +39,8 @@ def pooled(model: Any, ids: Tensor, mask: Tensor, layer: int) -> Tensor:
     Returns:
         (sequences, hidden)
     """
-    with truncated(model.roberta, layer):
-        return masked_mean(model.roberta(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+    with truncated(ARCHITECTURE.host(model.base_model), layer):
+        return masked_mean(model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
 
 
 def ranking_loss(vectors: Tensor, group: Tensor, temperature: float) -> Tensor:

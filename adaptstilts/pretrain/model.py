@@ -1,4 +1,4 @@
-"""The model that is pretrained: XLM-R's architecture with a language-model head, its starting weights and its files."""
+"""The model that is pretrained, with its language-model head: starting weights and files."""
 
 from __future__ import annotations
 
@@ -13,45 +13,37 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models.encoder import generator
+from adaptstilts.methods.host import module_at
+from adaptstilts.models.architectures import PRETRAINED
 from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.seeds import generator
 from adaptstilts.models.weights import read_tensors
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD, SPECIAL
 
 DROPOUT = 0.1  # of the written config; pretraining itself has none
-TIED = {"lm_head.decoder.weight", "lm_head.decoder.bias"}  # the embeddings and the head's own bias under other names
+ARCHITECTURE = PRETRAINED
+TIED = ARCHITECTURE.language_model.tied  # keys of the model whose weights have other names in its file
 
 
 def new_model(shape: Shape, vocabulary: int, positions: int) -> Any:
-    """Return an ``XLMRobertaForMaskedLM`` with random weights that depend on the shape's seed alone.
+    """Return a masked language model of ``transformers`` with random weights that depend on the shape's seed alone.
 
     Args:
         shape: hidden size, layers, heads, seed.
         vocabulary: number of tokens.
         positions: longest input in tokens.
     """
-    from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
-
-    config = XLMRobertaConfig(
-        vocab_size=vocabulary,
-        hidden_size=shape.hidden,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=4 * shape.hidden,
-        max_position_embeddings=positions + PAD + 1,
-        pad_token_id=PAD,
-        bos_token_id=BEGIN,
-        eos_token_id=END,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation="sdpa",
-    )
+    sizes = {"hidden": shape.hidden, "layers": shape.layers, "heads": shape.heads, "intermediate": 4 * shape.hidden}
+    sizes |= {"vocabulary": vocabulary, "positions": positions}
     with generator("weights", shape.seed):
-        return XLMRobertaForMaskedLM(config)
+        return ARCHITECTURE.new_masked_model(sizes, {"begin": BEGIN, "end": END, "pad": PAD})
+
+
+def language_model_head(model: Any) -> Any:
+    """Return the module of a masked language model that maps hidden states to logits."""
+    return module_at(model, ARCHITECTURE.language_model.module)
 
 
 def start_embeddings(model: Any, vectors: Tensor) -> None:
@@ -64,7 +56,7 @@ def start_embeddings(model: Any, vectors: Tensor) -> None:
         model: as :func:`new_model` returns it.
         vectors: (vocabulary, hidden), zero for tokens that have none.
     """
-    weight = model.roberta.embeddings.word_embeddings.weight
+    weight = model.get_input_embeddings().weight
     known = vectors.norm(dim=1) > 0
     known[: len(SPECIAL)] = False
     length = 3 * model.config.initializer_range * math.sqrt(vectors.shape[1])
@@ -75,7 +67,7 @@ def start_embeddings(model: Any, vectors: Tensor) -> None:
 
 def start_bias(model: Any, corpus: TokenizedCorpus) -> None:
     """Set the bias of the language-model head to the log frequencies of the tokens in the text."""
-    bias = model.lm_head.bias
+    bias = language_model_head(model).bias
     counts = np.bincount(corpus.tokens, minlength=len(bias)) + 1.0
     with torch.no_grad():
         bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
@@ -99,7 +91,7 @@ def save(model: Any, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     config = json.loads(model.config.to_json_string())
-    config |= {"architectures": ["XLMRobertaForMaskedLM"], "_name_or_path": ""}
+    config |= {"architectures": [ARCHITECTURE.masked_model_class], "_name_or_path": ""}
     config |= {"hidden_dropout_prob": DROPOUT, "attention_probs_dropout_prob": DROPOUT}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     tensors = {}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptstilts.models.encoder import seeded
+from adaptstilts.models.seeds import seeded
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 
 ROUNDS = 4  # of the subspace iteration

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.io.json import write_json
+from adaptstilts.models.architectures import PRETRAINED
 from adaptstilts.pretrain.recipe import Vocabulary
 
+FORMAT = PRETRAINED.text_format
 BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
-MASK = "<mask>"
+SPECIAL = (FORMAT.begin, FORMAT.pad, FORMAT.end, FORMAT.unknown)  # by their ids
+BETWEEN = [SPECIAL.index(token) for token in FORMAT.between]
+MASK = FORMAT.mask
 SMOOTHING = 0.5  # a language's share grows with this power of its number of sentences
 SENTENCEPIECE_SPECIAL = 3  # tokens of its own, which are not written
 
@@ -89,16 +92,16 @@ def _write(pieces: Sequence[tuple[str, float]], max_length: int, folder: Path) -
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", BEGIN), ("</s>", END)],
+        single=f"{FORMAT.begin} $A {FORMAT.end}",
+        pair=f"{FORMAT.begin} $A {' '.join(FORMAT.between)} $B {FORMAT.end}",
+        special_tokens=[(FORMAT.begin, BEGIN), (FORMAT.end, END)],
     )
     tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in SPECIAL])
     tokenizer.add_special_tokens([AddedToken(MASK, lstrip=True, normalized=False)])
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
-    names |= {"pad_token": "<pad>", "unk_token": "<unk>", "mask_token": MASK}
+    names = {"bos_token": FORMAT.begin, "cls_token": FORMAT.begin, "eos_token": FORMAT.end, "sep_token": FORMAT.end}
+    names |= {"pad_token": FORMAT.pad, "unk_token": FORMAT.unknown, "mask_token": MASK}
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_length, **names}
     write_json(folder / "tokenizer_config.json", config, indent=1, end="\n")
     write_json(folder / "special_tokens_map.json", names, indent=1, end="\n")

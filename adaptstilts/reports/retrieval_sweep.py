@@ -243,7 +243,7 @@ def _fit_to_model(study: Study, model: Model) -> Study:
     for layer in settings.asked(depth):
         if layer > depth:
             raise ConfigError(f"--layers: no layer {layer}; the model has hidden states 0 to {depth}")
-    limit = model.shape["positions"] - 2
+    limit = model.max_tokens
     if "max_length" not in settings.model_fields_set:
         settings = settings.model_copy(update={"max_length": min(settings.max_length, limit)})
     if settings.max_length > limit:

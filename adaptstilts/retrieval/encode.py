@@ -86,7 +86,7 @@ def _encode_batch(encoder: Encoder, batch: Batch, layers: Sequence[int], pool: P
         filled += 1
 
     with _hook_layers(encoder, layers, take):
-        encoder.states(batch.ids, batch.mask)
+        encoder.states(batch.ids, batch.mask, types=batch.types)
     assert filled == len(layers)  # noqa: S101 (an encoder that does not call its layers would leave rows unset)
 
 
@@ -99,10 +99,10 @@ def _hook_layers(encoder: Encoder, layers: Sequence[int], take: Callable[[int, T
         layers: see :func:`encode`.
         take: called with the position in ``layers`` and the states, as soon as they are computed.
     """
-    trunk, handles = encoder.trunk, []
+    handles = []
 
     def hook_input(position: int) -> Callable[..., None]:
-        return lambda module, args, kwargs: take(position, args[0] if args else kwargs["hidden_states"])
+        return lambda module, args, kwargs: take(position, next(iter([*args, *kwargs.values()])))
 
     def hook_output(position: int) -> Callable[..., None]:
         def hook(module: object, args: object, output: Any) -> None:
@@ -112,10 +112,11 @@ def _hook_layers(encoder: Encoder, layers: Sequence[int], take: Callable[[int, T
 
     try:
         for position, layer in enumerate(layers):
-            if layer == 0:  # the input of the first layer, because an adapter may have changed the embeddings
-                handles.append(trunk.encoder.register_forward_pre_hook(hook_input(position), with_kwargs=True))
-            else:
-                handles.append(trunk.encoder.layer[layer - 1].register_forward_hook(hook_output(position)))
+            module, is_output = encoder.architecture.tap(encoder.trunk, layer)
+            if is_output:
+                handles.append(module.register_forward_hook(hook_output(position)))
+            else:  # not the output of the embeddings, which an adapter may change
+                handles.append(module.register_forward_pre_hook(hook_input(position), with_kwargs=True))
         yield
     finally:
         for handle in handles:

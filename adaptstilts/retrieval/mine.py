@@ -241,7 +241,7 @@ class _Job:
         return layer
 
     def _max_length(self) -> int:
-        limit = self.runtime.model.shape["positions"] - 2
+        limit = self.runtime.model.max_tokens
         length = self.settings.max_length
         if length is None:
             return min(MAX_LENGTH, limit)

@@ -72,7 +72,7 @@ class Runtime:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the base model."""
-        return Tokenizer(self.model.folder)
+        return Tokenizer(self.model.folder, self.model.architecture.text_format)
 
     @cached_property
     def adapter_pool(self) -> Resident:

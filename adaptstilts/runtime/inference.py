@@ -52,7 +52,8 @@ def predict(
             raise Interrupted("stopped while predicting")
         batch = collate([features.items[i] for i in run], pad, encoder.device)
         with torch.inference_mode(), torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
-            states = encoder.states(batch.ids, batch.mask, below(run, batch) if below else None)
+            start = below(run, batch) if below else None
+            states = encoder.states(batch.ids, batch.mask, start, batch.types)
             for i, output in zip(run, kind.predict(head, states, batch), strict=True):
                 outputs[i] = output
     return outputs

@@ -49,13 +49,17 @@ class Layout:
     digest: str
 
     @classmethod
-    def of(cls, features: Features) -> Layout:
-        """The layout of these features."""
+    def of(cls, features: Features, typed: bool = False) -> Layout:
+        """The layout of these features; ``typed`` if states depend on token types."""
         sequences = [sequence for item in features.items for sequence in item.sequences]
         first = np.cumsum([0, *features.sizes], dtype=np.int64)
         start = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
         ids = np.fromiter(chain.from_iterable(sequences), np.int32, int(start[-1]))
-        digest = hashlib.sha256(b"".join(part.tobytes() for part in (first, start, ids))).hexdigest()
+        parts: list[NDArray[Any]] = [first, start, ids]
+        if typed:
+            second = chain.from_iterable(item.second or (None,) * len(item.sequences) for item in features.items)
+            parts.append(np.array([-1 if place is None else place for place in second]))
+        digest = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
         return cls(first, start, digest)
 
     def spans(self, rows: Sequence[int]) -> list[tuple[int, int]]:
@@ -93,7 +97,7 @@ class Frozen:
     @contextlib.contextmanager
     def over(self, features: Features) -> Iterator[Lower]:
         """States of some features, read within the block or, if they are not there, written by one pass over all."""
-        lower = Lower(self, Layout.of(features))
+        lower = Lower(self, Layout.of(features, self.encoder.architecture.text_format.token_types))
         try:
             yield lower
             lower.commit()
@@ -121,7 +125,7 @@ class Frozen:
     def compute(self, batch: Batch) -> Tensor:
         """States of a batch; at padding they are what the trunk makes of it."""
         with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.encoder.below(batch.ids, batch.mask, self.block)
+            return self.encoder.below(batch.ids, batch.mask, self.block, batch.types)
 
 
 class Lower:

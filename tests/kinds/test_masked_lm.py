@@ -10,9 +10,10 @@ from support.inputs import sentence
 
 from adaptstilts import kinds
 from adaptstilts.kinds import heads
-from adaptstilts.kinds.masked_lm import ASKED, LanguageModelHead
+from adaptstilts.kinds.masked_lm import ASKED
 from adaptstilts.models.batching import IGNORE, collate
 from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.language_model_head import LanguageModelHead
 from adaptstilts.models.locate import locate
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.study import Masked, TextSource, masked_text
@@ -99,7 +100,7 @@ def test_the_pretrained_head_is_used_where_there_is_one() -> None:
     batch = collate(KIND.features(texts, tokenizer, TASK, 32).items, tokenizer.pad, torch.device("cpu"))
     states = encoder.states(batch.ids, batch.mask)
     losses = []
-    for weights in (encoder.language_model_head(), {}):
+    for weights in (encoder.language_model_weights(), {}):
         head = LanguageModelHead(encoder.words)
         head.start(weights)
         loss, terms = KIND.loss(head, states, batch)

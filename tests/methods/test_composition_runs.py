@@ -200,7 +200,7 @@ def test_a_language_adapter_trains_alone_under_the_bases_own_head(lines: Path, t
     assert all(key.startswith("trunk.") for key in trainer.parameters)
     assert any("invertible_adapters." in key for key in trainer.parameters)
     head = {key: value.clone() for key, value in trainer.streams[0].head.state_dict().items()}
-    pretrained = Encoder(bench.runtime().model.folder).language_model_head()
+    pretrained = Encoder(bench.runtime().model.folder).language_model_weights()
     assert all(torch.equal(value, pretrained[key]) for key, value in head.items())
     loop = Loop(trainer)
     for _ in range(4):

@@ -52,7 +52,7 @@ def test_loads_here_and_in_transformers(name: str) -> None:
     batch = theirs(TEXTS, return_tensors="pt", padding=True)
     ours = Tokenizer(model.folder)
     for row, ids in zip(batch["input_ids"].tolist(), ours.ids(TEXTS), strict=True):
-        assert [token for token in row if token != ours.pad] == ours.single(ids, 256)[0]
+        assert [token for token in row if token != ours.pad] == ours.single(ids, 256).ids
     with torch.inference_mode():
         states = AutoModel.from_pretrained(str(model.folder), dtype=torch.float32).eval()(**batch).last_hidden_state
         torch.testing.assert_close(Encoder(model.folder).states(batch["input_ids"], batch["attention_mask"]), states)

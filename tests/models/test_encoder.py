@@ -16,8 +16,9 @@ from torch import Tensor
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.lora import Lora
-from adaptstilts.models.encoder import Encoder, generator, seeded
+from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import check_same, locate
+from adaptstilts.models.seeds import generator, seeded
 
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
 MASK = (IDS != 1).long()

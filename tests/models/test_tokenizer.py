@@ -43,7 +43,8 @@ def theirs(folder: Path):
 @pytest.mark.parametrize("text", TEXTS)
 def test_single_text_equals_transformers(mini: Path, text: str) -> None:
     ours = Tokenizer(mini)
-    ids, cut = ours.single(ours.ids([text])[0], 512)
+    made = ours.single(ours.ids([text])[0], 512)
+    ids, cut = made.ids, made.cut
     assert ids == theirs(mini)(text)["input_ids"]
     assert not cut
 
@@ -53,7 +54,8 @@ def test_single_text_equals_transformers(mini: Path, text: str) -> None:
 def test_pair_equals_transformers(mini: Path, a: str, b: str) -> None:
     ours = Tokenizer(mini)
     first, second = ours.ids([a, b])
-    ids, cut = ours.pair(first, second, 512)
+    made = ours.pair(first, second, 512)
+    ids, cut = made.ids, made.cut
     assert ids == theirs(mini)(a, b)["input_ids"]
     assert not cut
 
@@ -62,7 +64,8 @@ def test_pair_equals_transformers(mini: Path, a: str, b: str) -> None:
 def test_truncated_single_equals_transformers(mini: Path, max_length: int) -> None:
     ours = Tokenizer(mini)
     text = " ".join(TEXTS[:6])
-    ids, cut = ours.single(ours.ids([text])[0], max_length)
+    made = ours.single(ours.ids([text])[0], max_length)
+    ids, cut = made.ids, made.cut
     assert ids == theirs(mini)(text, truncation=True, max_length=max_length)["input_ids"]
     assert cut
 
@@ -111,7 +114,8 @@ def test_pair_is_bounded_and_cuts_the_longer_side(
     tiny_tokenizer: Tokenizer, a: list[int], b: list[int], max_length: int, front: bool
 ) -> None:
     t = tiny_tokenizer
-    ids, cut = t.pair(a, b, max_length, front)
+    made = t.pair(a, b, max_length, front)
+    ids, cut = made.ids, made.cut
     assert len(ids) == min(max_length, len(a) + len(b) + 4)
     assert cut == (len(a) + len(b) + 4 > max_length)
     middle = ids.index(t.end)
@@ -130,7 +134,8 @@ def test_pair_is_bounded_and_cuts_the_longer_side(
 @settings(max_examples=100, deadline=None)
 @given(a=IDS, max_length=st.integers(8, 70))
 def test_single_is_bounded(tiny_tokenizer: Tokenizer, a: list[int], max_length: int) -> None:
-    ids, cut = tiny_tokenizer.single(a, max_length)
+    made = tiny_tokenizer.single(a, max_length)
+    ids, cut = made.ids, made.cut
     assert ids == [tiny_tokenizer.begin, *a[: max_length - 2], tiny_tokenizer.end]
     assert cut == (len(a) > max_length - 2)
 

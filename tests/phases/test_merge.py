@@ -18,7 +18,8 @@ from adaptstilts.kinds import heads
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.full import Full
-from adaptstilts.models.encoder import Encoder, generator
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.seeds import generator
 from adaptstilts.phases.merge import merge
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import MergePhase, TrainPhase

@@ -138,10 +138,10 @@ def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) ->
     encoder = resident.encoder(phase.target, ()) if full else resident.encoder(None, (phase.target,))
     encoder.trunk.eval()
     texts = {name: tokenizer.ids(pair) for name, pair in held.candidates.items()}
-    pool = {name: tokenizer.pair(*ids, 64)[0] for name, ids in texts.items()}
+    pool = {name: tokenizer.pair(*ids, 64).ids for name, ids in texts.items()}
     for code, score in found.items():
         predictions = entry.json(f"predictions/{code}.json")["predictions"]
-        questions = [tokenizer.single(ids, 64)[0] for ids in tokenizer.ids([text for _, text in held.questions[code]])]
+        questions = [tokenizer.single(ids, 64).ids for ids in tokenizer.ids([text for _, text in held.questions[code]])]
         check_ranked(encoder, questions, pool, predictions)
         gold = [held.gold[key] for key, _ in held.questions[code]]
         assert all(len(wanted) == 3 for wanted in gold), "one sentence in every language"
@@ -183,11 +183,11 @@ def test_a_study_with_mewsli_x(made: Made, root: Path, tiny: Path) -> None:
     encoder = resident.encoder(phase.target, ())
     encoder.trunk.eval()
     pool = {
-        row["entity_id"]: tokenizer.single(ids, 64)[0]
+        row["entity_id"]: tokenizer.single(ids, 64).ids
         for row, ids in zip(held, described(held, tokenizer), strict=True)
     }
     asked = [row["query"] for row in load(phase, Runtime(workspace, study.model)).queries["ta"].rows]
-    queries = [tokenizer.single(ids, 64)[0] for ids in tokenizer.ids(asked)]
+    queries = [tokenizer.single(ids, 64).ids for ids in tokenizer.ids(asked)]
     found = workspace.store.entry(phase.key).json("predictions/ta.json")["predictions"]
     check_ranked(encoder, queries, pool, found)
     (record, *_) = records.records(study, workspace.store)

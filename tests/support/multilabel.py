@@ -46,10 +46,10 @@ class Multilabel(TrainableDefaults):
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         items, truncated = [], 0
         for i, ids in enumerate(tokenizer.ids([row["text"] for row in rows])):
-            sequence, cut = tokenizer.single(ids, max_length)
+            sequence = tokenizer.single(ids, max_length)
             target = [float(label in rows[i]["labels"]) for label in range(len(task.labels))]
-            items.append(Feature(i, (sequence,), target))
-            truncated += cut
+            items.append(Feature.of(i, [sequence], target))
+            truncated += sequence.cut
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:

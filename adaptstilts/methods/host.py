@@ -1,0 +1,86 @@
+"""The encoder as methods see it: a model of ``transformers``, and what its modules are called."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ROLES = ("query", "key", "value", "attention_output", "intermediate", "output")
+
+
+@dataclass(frozen=True)
+class ModuleNames:
+    """What one architecture calls its modules; a dot leads one module deeper.
+
+    Attributes:
+        layers: the list of layers, from the model.
+        inputs: modules that compute the input of the lowest layer, from the model, in the order of their use.
+        attention: the attention block of a layer, with its residual and normalisation; None if it is no module of its
+            own, so that a layer can only be computed as a whole.
+        linear: role of a linear layer (one of :data:`ROLES`) -> its name in a layer. A role is left out if the
+            architecture has no such layer, for example one projection for query, key and value.
+        peft: role -> the name in peft's files, if not that in ``linear``; peft takes every module whose name ends so.
+        prefix: the encoder's own name in a model with a head.
+        adapters: what the ``adapters`` library can do in this architecture: any of ``bottleneck``, ``invertible``,
+            ``fusion``, ``compacter`` and ``prefix``.
+        interface: arguments of ``adapters.AdapterModelInterface``; None if the library knows the architecture itself.
+    """
+
+    layers: str
+    inputs: tuple[str, ...]
+    linear: Mapping[str, str]
+    prefix: str
+    attention: str | None = None
+    peft: Mapping[str, str] = field(default_factory=dict)
+    adapters: frozenset[str] = frozenset()
+    interface: Mapping[str, Any] | None = None
+
+    @property
+    def layer_list(self) -> str:
+        """Return the last part of the layers' name, by which peft finds the number of a layer."""
+        return self.layers.rpartition(".")[2]
+
+    def peft_name(self, role: str) -> str:
+        """Return what peft's files call the linear layer of a role."""
+        return self.peft.get(role, self.linear[role])
+
+
+@dataclass(frozen=True)
+class Host:
+    """The encoder that adapters attach to.
+
+    Attributes:
+        model: the encoder without a head.
+        names: of its modules.
+        hidden: hidden size.
+    """
+
+    model: Any
+    names: ModuleNames
+    hidden: int
+
+    @property
+    def layers(self) -> Sequence[nn.Module]:
+        """Return the layers, the lowest first."""
+        layers: Sequence[nn.Module] = module_at(self.model, self.names.layers)
+        return layers
+
+    @property
+    def depth(self) -> int:
+        """Return the number of layers."""
+        return len(self.layers)
+
+    @property
+    def inputs(self) -> list[nn.Module]:
+        """Return the modules that compute the input of the lowest layer."""
+        return [module_at(self.model, name) for name in self.names.inputs]
+
+
+def module_at(module: Any, path: str) -> Any:
+    """Return the module that a dotted name leads to."""
+    return functools.reduce(getattr, path.split("."), module)
