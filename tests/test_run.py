@@ -31,7 +31,7 @@ from adaptstilts.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from transformers import XLMRobertaModel
+    from adaptstilts.methods.host import Host, ModuleNames
 
 SEQ: dict[str, Any] = {"kind": "bottleneck", "reduction": 4}
 SMALL: dict[str, Any] = {"methods": [SEQ], "intermediates": ["none"], "targets": ["xnli", "udpos"], "swap": "off"}
@@ -263,48 +263,48 @@ class Offsets(AdapterMethod):
     def trainable(self, shape: Mapping[str, int]) -> int:
         return len(self.layers(shape["layers"])) * shape["hidden"]
 
-    def prepare(self, trunk: XLMRobertaModel) -> None:
-        for layer in trunk.encoder.layer:
+    def prepare(self, host: Host) -> None:
+        for layer in host.layers:
             layer.output.offsets = nn.ModuleDict()
             layer.output.acting = []
             layer.output.register_forward_hook(
                 lambda module, _, output: output + sum((module.offsets[n].vector for n in module.acting), 0.0)
             )
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
-        for i in self.layers(len(trunk.encoder.layer)):
-            trunk.encoder.layer[i].output.offsets[name] = Offset(trunk.config.hidden_size)
+    def add(self, host: Host, name: str) -> None:
+        for i in self.layers(host.depth):
+            host.layers[i].output.offsets[name] = Offset(host.hidden)
 
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
-        for layer in trunk.encoder.layer:
+    def activate(self, host: Host, names: Sequence[str]) -> None:
+        for layer in host.layers:
             layer.output.acting = [name for name in names if name in layer.output.offsets]
 
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
-        for layer in trunk.encoder.layer:
+    def remove(self, host: Host, name: str) -> None:
+        for layer in host.layers:
             if name in layer.output.offsets:
                 del layer.output.offsets[name]
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
-        return {k.replace(f".{name}.", "."): v for k, v in trunk.named_parameters() if f".offsets.{name}." in k}
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
+        return {k.replace(f".{name}.", "."): v for k, v in host.model.named_parameters() if f".offsets.{name}." in k}
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
-        return {i for i, layer in enumerate(trunk.encoder.layer) if name in layer.output.offsets}
+    def attached_layers(self, host: Host, name: str) -> set[int]:
+        return {i for i, layer in enumerate(host.layers) if name in layer.output.offsets}
 
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
-        for layer in trunk.encoder.layer:
+    def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
+        for layer in host.layers:
             if layer.output.acting != [name for name in names if name in layer.output.offsets]:
                 return tuple(layer.output.acting)
         return tuple(names)
 
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True)
-        save_file({k: v.detach() for k, v in self.tensors(trunk, name).items()}, folder / "adapter.safetensors")
+        save_file({k: v.detach() for k, v in self.tensors(host, name).items()}, folder / "adapter.safetensors")
         (folder / "adapter_config.json").write_text(json.dumps(self.identity()), encoding="utf-8")
 
     @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Offsets:
+    def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Offsets:
         return cls.model_validate(read_json(folder / "adapter_config.json"))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods.host import ModuleNames
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +36,7 @@ _FREE = ("dropout", "init_weights", "init_weights_seed", "phm_c_init", "phm_init
 _OBSOLETE = ("attention_type", "config_id", "architecture")  # of fusion, or names of what the other fields say
 _RENAMED = {"gelu": "gelu_new", "gelu_orig": "gelu"}  # before configs had a version
 _MATRICES = {"q": "query", "k": "key", "v": "value"}
-_LINEAR = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "intermediate": "intermediate.dense",
-    "output": "output.dense",
-}
+_ROLES = (*_MATRICES.values(), "intermediate", "output")  # of the linear layers that the library can adapt
 
 
 def describes(config: Mapping[str, Any]) -> bool:
@@ -140,7 +135,7 @@ def _harmless(key: str, value: Any) -> bool:
     return key in _OBSOLETE or value in (None, False, [], {})
 
 
-def single(tensors: Mapping[str, Tensor], name: object, path: str) -> dict[str, Tensor]:
+def single(tensors: Mapping[str, Tensor], name: object, prefix: str, path: str) -> dict[str, Tensor]:
     """The tensors of one adapter under the names that the library gives them now.
 
     Raises:
@@ -150,7 +145,7 @@ def single(tensors: Mapping[str, Tensor], name: object, path: str) -> dict[str, 
     for key, value in tensors.items():
         for old, new in _LEGACY.items():
             key = key.replace(f"{old}.", f"{new}.")
-        key = key.removeprefix("roberta.")  # of a model with a head
+        key = key.removeprefix(f"{prefix}.")  # of a model with a head
         if key in found:
             raise ArtifactError(f"{path}: holds {key[:200]} twice")
         found[key] = value
@@ -196,12 +191,19 @@ def _shared_once(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
 
 
 def _by_layer(key: str) -> tuple[int, str]:
-    match = re.match(r"encoder\.layer\.(\d{1,4})\.", key)
+    match = re.search(r"\.(\d{1,4})\.", key)
     return (int(match.group(1)) if match else 10_000, key)
 
 
-def to_peft(config: Mapping[str, Any], version: object, depth: int, path: str) -> dict[str, Any]:
-    """A LoRA's settings as peft's.
+def to_peft(config: Mapping[str, Any], version: object, depth: int, names: ModuleNames, path: str) -> dict[str, Any]:
+    """Return a LoRA's settings as peft's.
+
+    Args:
+        config: completed, see :func:`complete`.
+        version: of the library that wrote it.
+        depth: number of layers of the encoder.
+        names: of its modules.
+        path: the file that messages name.
 
     Raises:
         ArtifactError: a variant that peft computes otherwise.
@@ -215,17 +217,15 @@ def to_peft(config: Mapping[str, Any], version: object, depth: int, path: str) -
     matrices = config["attn_matrices"] if config["selfattn_lora"] else []
     if not isinstance(matrices, list) or not all(name in _MATRICES for name in map(str, matrices)):
         raise ArtifactError(f"{path}: attn_matrices {str(matrices)[:60]!r}; expected some of q, k and v")
-    targets = [_MATRICES[name] for name in matrices]
-    targets += ["intermediate.dense"] * bool(config["intermediate_lora"]) + ["output.dense"] * bool(
-        config["output_lora"]
-    )
+    roles = [_MATRICES[name] for name in matrices]
+    roles += [role for role in ("intermediate", "output") if config[f"{role}_lora"]]
     rank, kept = config["r"], [i for i in range(depth) if i not in config["leave_out"]]
     return {
         "peft_type": "LORA",
         "r": rank,
         "lora_alpha": rank if _faulty(version) else config["alpha"],
-        "target_modules": targets,
-        "exclude_modules": ["attention.output.dense"] if config["output_lora"] else None,
+        "target_modules": [names.linear[role] for role in roles],
+        "exclude_modules": names.taken_for(roles) or None,
         "layers_to_transform": None if len(kept) == depth else kept,
     }
 
@@ -253,7 +253,7 @@ def lora_config(method: Any) -> dict[str, Any] | None:
     """The library's config of one of our LoRA methods; None where it has none that computes the same."""
     import adapters
 
-    if method.dora or method.rank_stabilized or not set(method.targets) <= set(_LINEAR):
+    if method.dora or method.rank_stabilized or not set(method.targets) <= set(_ROLES):
         return None
     if not float(method.alpha).is_integer():
         return None

@@ -19,6 +19,7 @@ from adaptstilts.formats import tensors as tensorfile
 from adaptstilts.io import hashing
 from adaptstilts.io.json import read_object, write_json
 from adaptstilts.methods import AdapterMethod
+from adaptstilts.methods.host import ModuleNames
 from adaptstilts.models.locate import Model, check_same
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Adapter:
     given: dict[str, Any]
     digest: str
     notes: tuple[str, ...]
+    prefix: str
 
     @property
     def name(self) -> str:
@@ -80,12 +82,12 @@ def read(place: str, model: Model, offline: bool = False) -> Adapter:
     given = _config(path)
     form = _form(given, path)
     weights, notes = _weights(found.folder, form)
-    depth = model.shape["layers"]
-    config = _completed(given, form, depth, path)
-    method = _method(config, form, depth, path)
+    depth, names = model.shape["layers"], model.architecture.names
+    config = _completed(given, form, depth, names, path)
+    method = _method(config, form, depth, names, path)
     notes += _check_base(found.folder, given, model, method)
     parts = {file.name: hashing.of_file(file) for file in (path, weights)}
-    return Adapter(found, form, method, weights, config, given, hashing.of(parts), tuple(notes))
+    return Adapter(found, form, method, weights, config, given, hashing.of(parts), tuple(notes), names.prefix)
 
 
 def clean(adapter: Adapter, folder: Path) -> list[str]:
@@ -96,11 +98,11 @@ def clean(adapter: Adapter, folder: Path) -> list[str]:
     """
     tensors, notes = tensorfile.read(adapter.weights), []
     if adapter.form == "adapterhub":
-        tensors = adapterhub.single(tensors, adapter.given.get("name"), str(adapter.weights))
+        tensors = adapterhub.single(tensors, adapter.given.get("name"), adapter.prefix, str(adapter.weights))
         if adapter.method.backend == "peft":
             tensors = adapterhub.lora_to_peft(tensors)
     elif adapter.form == "peft":
-        tensors, heads = peft.without_heads(tensors)
+        tensors, heads = peft.without_heads(tensors, adapter.prefix)
         notes = [f"a head ({', '.join(heads)}) is among its tensors and was left out"] if heads else []
     _write(adapter.config, adapter.method.backend, tensors, folder)
     return notes
@@ -147,27 +149,27 @@ def _weights(folder: Path, form: Form) -> tuple[Path, list[str]]:
     return own[0], notes + [f"{path.name} is there too and was not read" for path in own[1:]]
 
 
-def _completed(given: dict[str, Any], form: Form, depth: int, path: Path) -> dict[str, Any]:
+def _completed(given: dict[str, Any], form: Form, depth: int, names: ModuleNames, path: Path) -> dict[str, Any]:
     if form == "peft":
-        return peft.complete(given, depth, str(path))
+        return peft.complete(given, depth, names, str(path))
     if form == "own":
         return given
     adapterhub.check_name(given.get("name"), str(path))
     config = adapterhub.complete(given, depth, str(path))
     if config.get("architecture") != "lora":
         return {"config": config}
-    translated = adapterhub.to_peft(config, given.get("version"), depth, str(path))
-    return peft.complete(translated, depth, str(path))
+    translated = adapterhub.to_peft(config, given.get("version"), depth, names, str(path))
+    return peft.complete(translated, depth, names, str(path))
 
 
-def _method(config: dict[str, Any], form: Form, depth: int, path: Path) -> AdapterMethod:
+def _method(config: dict[str, Any], form: Form, depth: int, names: ModuleNames, path: Path) -> AdapterMethod:
     """The one method that computes what the config says; what the likeliest one objects to where none does."""
     with tempfile.TemporaryDirectory() as scratch:
         write_json(Path(scratch) / locate.CONFIG, config, ascii_only=True)
         refused = None
         for method in _likely(config, form):
             try:
-                return method.read_config(Path(scratch), depth)
+                return method.read_config(Path(scratch), depth, names)
             except ArtifactError as error:
                 lines = [line.strip() for line in str(error).splitlines() if "further information" not in line]
                 refused = refused or " ".join(lines).replace(f"{scratch}/{locate.CONFIG}", str(path))

@@ -7,13 +7,17 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from weakref import WeakKeyDictionary
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods.base import AdapterMethod, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host, ModuleNames
+
+_LIBRARY_MODULES: WeakKeyDictionary[Any, dict[type, list[tuple[int, Any]]]] = WeakKeyDictionary()
 
 
 class AdaptersMethod(AdapterMethod):
@@ -21,10 +25,18 @@ class AdaptersMethod(AdapterMethod):
 
     Attributes:
         noun: what messages call such an adapter.
+        feature: what the library must be able to do in the encoder's architecture, see ``ModuleNames.adapters``.
     """
 
     backend: ClassVar[str] = "adapters"
     noun: ClassVar[str]
+    feature: ClassVar[str]
+
+    def why_not_for(self, names: ModuleNames) -> str | None:
+        """Refuse architectures in which the library cannot do this."""
+        if self.feature not in names.adapters:
+            return "the adapters library does not support this method in encoders of this architecture"
+        return super().why_not_for(names)
 
     @abstractmethod
     def library_config(self) -> Any:
@@ -43,50 +55,52 @@ class AdaptersMethod(AdapterMethod):
         """Return what messages call an adapter of exactly these settings."""
         return self.noun
 
-    def prepare(self, trunk: XLMRobertaModel) -> None:
+    def prepare(self, host: Host) -> None:
         """Give every layer the places for adapters; without an adapter the outputs stay equal to the bit."""
         import adapters
 
-        adapters.init(trunk)
+        interface = host.names.interface
+        adapters.init(host.model, interface=interface and adapters.AdapterModelInterface(**interface))
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+    def add(self, host: Host, name: str) -> None:
         """Attach a new adapter."""
-        trunk.add_adapter(name, config=self.library_config())
+        host.model.add_adapter(name, config=self.library_config())
+        _LIBRARY_MODULES.pop(host.model, None)
 
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+    def activate(self, host: Host, names: Sequence[str]) -> None:
         """Stack ``names``, the first lowest."""
         from adapters.composition import Stack
 
-        trunk.set_active_adapters(Stack(*names) if names else None)
+        host.model.set_active_adapters(Stack(*names) if names else None)
 
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+    def remove(self, host: Host, name: str) -> None:
         """Detach an adapter and activate none, because the library mistakes a stack of one less for the old one."""
-        trunk.set_active_adapters(None)
-        trunk.delete_adapter(name)
+        host.model.set_active_adapters(None)
+        host.model.delete_adapter(name)
 
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+    def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
         """Return the members of the active stack, or any other setup as its ``repr``, which is no adapter's name."""
         from adapters.composition import Stack
 
-        setup = trunk.adapters_config.active_setup
+        setup = host.model.adapters_config.active_setup
         if setup is None:
             return ()
         if isinstance(setup, Stack) and all(isinstance(member, str) for member in setup.children):
             return tuple(setup.children)
         return (repr(setup),)
 
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter.safetensors``, where the library would not write all tensors."""
         from adapters.configuration import build_full_config
 
         config = build_full_config(
-            trunk.adapters_config.get(name), trunk.config, model_name=trunk.model_name, name=name
+            host.model.adapters_config.get(name), host.model.config, model_name=host.model.model_name, name=name
         )
         text = json.dumps(config, indent=2, sort_keys=True)
-        write_adapter(folder, text, self.tensors(trunk, name), "adapter.safetensors")
+        write_adapter(folder, text, self.tensors(host, name), "adapter.safetensors")
 
     @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Self:
+    def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method of a folder; anything that this class would compute otherwise is refused.
 
         Raises:
@@ -112,22 +126,47 @@ class AdaptersMethod(AdapterMethod):
             raise ArtifactError(f"{path}: {settings} is not what {self.variant} has; other variants are not read")
 
 
-def named_tensors(trunk: XLMRobertaModel, *marks: str) -> dict[str, nn.Parameter]:
+def named_tensors(host: Host, *marks: str) -> dict[str, nn.Parameter]:
     """Return the parameters with one of ``marks`` in the name that the library gives them in its files."""
-    return {key: value for key, value in trunk.named_parameters() if any(mark in key for mark in marks)}
+    return {key: value for key, value in host.model.named_parameters() if any(mark in key for mark in marks)}
 
 
-def layers_with_bottleneck(trunk: XLMRobertaModel, name: str, placement: str) -> set[int]:
+def layers_with_bottleneck(host: Host, name: str, placement: str) -> set[int]:
     """Return the layers that have a bottleneck at every place that a placement asks for, and at no other.
 
     Args:
-        trunk: the encoder.
+        host: the encoder.
         name: of the adapter.
         placement: ``double`` asks for one after attention as well.
     """
-    expected = (True, placement == "double")
-    layers = set()
-    for index, layer in enumerate(trunk.encoder.layer):
-        if (name in layer.output.adapters, name in layer.attention.output.adapters) == expected:
-            layers.add(index)
-    return layers
+    expected = {"output_adapter", "mh_adapter"} if placement == "double" else {"output_adapter"}
+    places: dict[int, set[str]] = {}
+    for layer, slot in bottleneck_slots(host):
+        if name in slot.adapters:
+            places.setdefault(layer, set()).add(slot.location_key)
+    return {layer for layer, keys in places.items() if keys == expected}
+
+
+def bottleneck_slots(host: Host) -> list[tuple[int, Any]]:
+    """Return (layer, module) of every place for bottleneck adapters and fusions."""
+    from adapters.methods.bottleneck import BottleneckLayer
+
+    return library_modules(host, BottleneckLayer)
+
+
+def library_modules(host: Host, module_class: type) -> list[tuple[int, Any]]:
+    """Return (layer, module) of every module of a class; cached, because swapping would pay for the walk.
+
+    Args:
+        host: the encoder.
+        module_class: of the library.
+    """
+    by_class = _LIBRARY_MODULES.setdefault(host.model, {})
+    if module_class not in by_class:
+        by_class[module_class] = [
+            (index, module)
+            for index, layer in enumerate(host.layers)
+            for module in layer.modules()
+            if isinstance(module, module_class)
+        ]
+    return by_class[module_class]

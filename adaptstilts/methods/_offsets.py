@@ -11,10 +11,9 @@ from __future__ import annotations
 import functools
 import json
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ValidationError
 
@@ -23,7 +22,8 @@ from adaptstilts.methods.base import AdapterMethod, LayerIndices, read_json, wri
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host, ModuleNames
 
 
 class OffsetMethod(AdapterMethod):
@@ -31,65 +31,71 @@ class OffsetMethod(AdapterMethod):
 
     Attributes:
         leave_out: indices of layers whose weights stay as they are, 0 the lowest.
-        weights_per_layer: how many weights of a layer have an offset.
     """
 
     leave_out: LayerIndices = ()
-    weights_per_layer: ClassVar[int]
 
     @classmethod
     @abstractmethod
     def offset_weights(cls, module: nn.Module) -> tuple[str, ...]:
         """Return the names of a module's own weights that get an offset."""
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+    def add(self, host: Host, name: str) -> None:
         """Attach new offsets, all zero."""
         import torch
         from torch import nn
         from torch.nn.utils import parametrize
 
-        for index in self.layers(len(trunk.encoder.layer)):
-            for module in list(trunk.encoder.layer[index].modules()):
+        for index in self.layers(host.depth):
+            for module in list(host.layers[index].modules()):
                 for weight in self.offset_weights(module):
                     if not parametrize.is_parametrized(module, weight):
                         parametrize.register_parametrization(module, weight, _sum_class()())
-                    parametrization = module.parametrizations[weight]
+                    parametrizations: Any = module.parametrizations
+                    parametrization = parametrizations[weight]
                     parametrization[0].offsets[name] = nn.Parameter(torch.zeros_like(parametrization.original))
 
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+    def activate(self, host: Host, names: Sequence[str]) -> None:
         """Add the offsets of ``names`` to the weights."""
-        for _, _, place in _places(trunk):
+        for _, _, place in _places(host):
             place.active = place.present(names)
 
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+    def remove(self, host: Host, name: str) -> None:
         """Detach an adapter's offsets."""
-        for _, _, place in _places(trunk):
+        for _, _, place in _places(host):
             if name in place.offsets:
                 del place.offsets[name]
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return the offsets by the name of their weight in a plain encoder."""
-        return {key: place.offsets[name] for _, key, place in _places(trunk) if name in place.offsets}
+        return {key: place.offsets[name] for _, key, place in _places(host) if name in place.offsets}
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers in which every weight that should have an offset of this name has one."""
-        counts = Counter(layer for layer, _, place in _places(trunk) if name in place.offsets)
-        return {layer for layer, count in counts.items() if count == self.weights_per_layer}
+        layers = set()
+        for index, layer in enumerate(host.layers):
+            expected = present = 0
+            for module in layer.modules():
+                expected += len(self.offset_weights(module))
+                present += isinstance(module, _sum_class()) and name in module.offsets
+            if present and present == expected:
+                layers.add(index)
+        return layers
 
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+    def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
         """Return ``names``, or what the first weight uses that has another selection of them."""
-        for _, _, place in _places(trunk):
+        for _, _, place in _places(host):
             if place.active != place.present(names):
                 return tuple(place.active)
         return tuple(names)
 
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
         config = json.dumps(self.identity(), indent=1)
-        write_adapter(folder, config, self.tensors(trunk, name), "adapter_model.safetensors")
+        write_adapter(folder, config, self.tensors(host, name), "adapter_model.safetensors")
 
     @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Self:
+    def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method that wrote a folder.
 
         Raises:
@@ -108,13 +114,13 @@ class OffsetMethod(AdapterMethod):
             raise ArtifactError(f"{path}: not the config of {kind} ({problem})") from None
 
 
-def _places(trunk: XLMRobertaModel) -> Iterator[tuple[int, str, Any]]:
+def _places(host: Host) -> Iterator[tuple[int, str, Any]]:
     """Yield (layer, name of the weight, its sum) for every weight that has offsets."""
-    for index, layer in enumerate(trunk.encoder.layer):
+    for index, layer in enumerate(host.layers):
         for path, module in layer.named_modules():
             if isinstance(module, _sum_class()):
                 owner, _, rest = path.partition(".parametrizations.")
-                yield index, f"encoder.layer.{index}.{owner}.{rest.partition('.')[0]}", module
+                yield index, f"{host.names.layers}.{index}.{owner}.{rest.partition('.')[0]}", module
 
 
 @functools.cache

@@ -20,7 +20,8 @@ from adaptstilts.methods.base import AdapterMethod, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host, ModuleNames
 
 _PREFIX = "base_model.model."
 _NOT_COMPARED = {
@@ -51,21 +52,34 @@ class PeftMethod(AdapterMethod):
 
     @property
     @abstractmethod
-    def modules_per_layer(self) -> int:
-        """Return how many modules of a layer are adapted."""
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles of the linear layers that are adapted in every layer of the encoder."""
+
+    def why_not_for(self, names: ModuleNames) -> str | None:
+        """Refuse architectures that have no such linear layer."""
+        missing = [role for role in self.roles if role not in names.linear]
+        if missing:
+            return f"encoders of this architecture have no linear layer of their own for {', '.join(missing)}"
+        return super().why_not_for(names)
 
     @abstractmethod
-    def library_config(self, depth: int) -> Any:
-        """Return peft's config for an encoder of ``depth`` layers."""
+    def library_config(self, depth: int, names: ModuleNames) -> Any:
+        """Return peft's config for an encoder.
+
+        Args:
+            depth: number of layers.
+            names: of its modules.
+        """
 
     @classmethod
     @abstractmethod
-    def from_library(cls, config: Mapping[str, Any], depth: int) -> Self:
+    def from_library(cls, config: Mapping[str, Any], depth: int, names: ModuleNames) -> Self:
         """Return the method that a config describes; KeyError, TypeError or ValueError if it describes none.
 
         Args:
             config: a file's settings. What this ignores is compared with :meth:`library_config` afterwards.
             depth: number of layers of the encoder.
+            names: of the encoder's modules.
         """
 
     @property
@@ -73,32 +87,32 @@ class PeftMethod(AdapterMethod):
         """Return what messages call an adapter of exactly these settings."""
         return self.noun
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+    def add(self, host: Host, name: str) -> None:
         """Attach new modules where peft's config says."""
         from peft import inject_adapter_in_model
 
-        inject_adapter_in_model(self.library_config(len(trunk.encoder.layer)), trunk, adapter_name=name)
-        _TUNED_MODULES.pop(trunk, None)
+        inject_adapter_in_model(self.library_config(host.depth, host.names), host.model, adapter_name=name)
+        _TUNED_MODULES.pop(host.model, None)
 
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+    def activate(self, host: Host, names: Sequence[str]) -> None:
         """Let ``names`` act wherever they have modules."""
-        for _, module in _tuned_modules(trunk):
+        for _, module in _tuned_modules(host):
             present = [name for name in names if name in _adapters(module)]
             # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
             module._disable_adapters = not present
             module._active_adapter = present
 
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+    def remove(self, host: Host, name: str) -> None:
         """Detach an adapter."""
-        for _, module in _tuned_modules(trunk):
+        for _, module in _tuned_modules(host):
             if name in _adapters(module):
                 module.delete_adapter(name)
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return the parameters by the names that a saved ``PeftModel`` gives them."""
         marks = {f".{part}.{name}.": f".{part}." for part in self.parts}
         tensors = {}
-        for key, value in trunk.named_parameters():
+        for key, value in host.model.named_parameters():
             for mark, replacement in marks.items():
                 if mark in f"{key}.":
                     stored = f"{key}.".replace(mark, replacement).removesuffix(".")
@@ -106,35 +120,35 @@ class PeftMethod(AdapterMethod):
                     tensors[_PREFIX + stored.replace("_vector.weight", "_vector")] = value
         return tensors
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers in which every adapted module has all parts of this name."""
         counts = Counter(
             layer
-            for layer, module in _tuned_modules(trunk)
+            for layer, module in _tuned_modules(host)
             if all(name in getattr(module, part, ()) for part in self.parts)
         )
-        return {layer for layer, count in counts.items() if count == self.modules_per_layer}
+        return {layer for layer, count in counts.items() if count == len(self.roles)}
 
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+    def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
         """Return ``names``, or what acts in the first module that uses another selection of them."""
-        for _, module in _tuned_modules(trunk):
+        for _, module in _tuned_modules(host):
             is_off = module.disable_adapters or module.merged
             acting = () if is_off else tuple(module.active_adapters)
             if acting != tuple(name for name in names if name in _adapters(module)):
                 return acting
         return tuple(names)
 
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
-        config = self.library_config(len(trunk.encoder.layer))
+        config = self.library_config(host.depth, host.names)
         config.inference_mode = True
-        config.base_model_name_or_path = trunk.config._name_or_path or None
+        config.base_model_name_or_path = host.model.config._name_or_path or None
         fields = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
         text = json.dumps(fields, indent=2, sort_keys=True)
-        write_adapter(folder, text, self.tensors(trunk, name), "adapter_model.safetensors")
+        write_adapter(folder, text, self.tensors(host, name), "adapter_model.safetensors")
 
     @classmethod
-    def read_config(cls, folder: Path, depth: int) -> Self:
+    def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method of a folder; anything that this class would compute otherwise is refused.
 
         Raises:
@@ -143,15 +157,14 @@ class PeftMethod(AdapterMethod):
         path = folder / "adapter_config.json"
         config = read_json(path)
         try:
-            method = cls.from_library(config, depth)
+            method = cls.from_library(config, depth, names)
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(f"{path}: not the config of {cls.noun} ({error})") from None
-        method._check_config(config, depth, path)
+        method._check_config(config, method.library_config(depth, names).to_dict(), path)
         return method
 
-    def _check_config(self, config: Mapping[str, Any], depth: int, path: Path) -> None:
+    def _check_config(self, config: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
         """Raise if a file says anything else than this method would write."""
-        expected = self.library_config(depth).to_dict()
         compared = {key: value for key, value in config.items() if key not in _NOT_COMPARED}
         wrong = sorted(key for key, value in compared.items() if _plain(expected.get(key)) != _plain(value))
         if wrong:
@@ -159,18 +172,18 @@ class PeftMethod(AdapterMethod):
             raise ArtifactError(f"{path}: {settings} is not what {self.variant} has; other variants are not read")
 
 
-def _tuned_modules(trunk: XLMRobertaModel) -> list[tuple[int, Any]]:
+def _tuned_modules(host: Host) -> list[tuple[int, Any]]:
     """Return (layer, module) of every module of peft's; cached, because swapping would pay for the walk."""
-    if trunk not in _TUNED_MODULES:
+    if host.model not in _TUNED_MODULES:
         from peft.tuners.tuners_utils import BaseTunerLayer
 
-        _TUNED_MODULES[trunk] = [
+        _TUNED_MODULES[host.model] = [
             (index, module)
-            for index, layer in enumerate(trunk.encoder.layer)
+            for index, layer in enumerate(host.layers)
             for module in layer.modules()
             if isinstance(module, BaseTunerLayer)
         ]
-    return _TUNED_MODULES[trunk]
+    return _TUNED_MODULES[host.model]
 
 
 def _adapters(module: Any) -> Any:

@@ -20,7 +20,8 @@ from adaptstilts.io.json import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host, ModuleNames
 
 
 def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,6 +95,14 @@ class Method(BaseModel):
             return "leaves out every layer of the model"
         return None
 
+    def why_not_for(self, names: ModuleNames) -> str | None:
+        """Return why encoders of an architecture cannot be adapted so; None if they can.
+
+        Args:
+            names: of the architecture's modules.
+        """
+        return None
+
     def why_not_stackable(self) -> str | None:
         """Return why two adapters with these settings cannot act one over the other; None if they can."""
         return None
@@ -155,7 +164,7 @@ class Method(BaseModel):
         """
         raise NotImplementedError
 
-    def frozen_modules(self, trunk: XLMRobertaModel) -> list[nn.Module]:
+    def frozen_modules(self, host: Host) -> list[nn.Module]:
         """Return the modules that stay as they are if the method trains the encoder's own weights."""
         return []
 
@@ -171,61 +180,62 @@ class AdapterMethod(Method):
     attaches: ClassVar[bool] = True
     backend: ClassVar[str] = "plain"
 
-    def prepare(self, trunk: XLMRobertaModel) -> None:
+    def prepare(self, host: Host) -> None:
         """Make a plain encoder ready for this method's backend; called once, before the first adapter."""
 
     @abstractmethod
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+    def add(self, host: Host, name: str) -> None:
         """Attach a new adapter, initialised from torch's global generator."""
 
     @abstractmethod
-    def activate(self, trunk: XLMRobertaModel, names: Sequence[str]) -> None:
+    def activate(self, host: Host, names: Sequence[str]) -> None:
         """Let exactly these adapters act.
 
         Args:
-            trunk: the encoder.
+            host: the encoder.
             names: of attached adapters, the first lowest; empty for the bare encoder.
         """
 
     @abstractmethod
-    def remove(self, trunk: XLMRobertaModel, name: str) -> None:
+    def remove(self, host: Host, name: str) -> None:
         """Detach an adapter."""
 
     @abstractmethod
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return an adapter's parameters by their key in the library's own file format."""
 
     @abstractmethod
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the indices of the layers in which the encoder really has all modules of an adapter."""
 
     @abstractmethod
-    def active(self, trunk: XLMRobertaModel, names: Sequence[str]) -> tuple[str, ...]:
+    def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
         """Return ``names`` if exactly these act, in order; else the names that act in the first layer that differs.
 
         Args:
-            trunk: the encoder.
+            host: the encoder.
             names: of the adapters that should act, the first lowest.
         """
 
     @abstractmethod
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         """Write an adapter in the library's own format, with its weights as safetensors.
 
         Args:
-            trunk: the encoder.
+            host: the encoder.
             name: of the adapter.
             folder: where the files go; created if missing.
         """
 
     @classmethod
     @abstractmethod
-    def read_config(cls, folder: Path, depth: int) -> AdapterMethod:
+    def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> AdapterMethod:
         """Return the method that a folder in the library's own format describes.
 
         Args:
             folder: with the adapter's files.
             depth: number of layers of the encoder.
+            names: of the encoder's modules.
 
         Raises:
             ArtifactError: the config has a key or a value that this method does not implement.

@@ -24,7 +24,6 @@ class BitFit(OffsetMethod):
 
     kind: Literal["bitfit"] = "bitfit"
     default_lr: ClassVar[float] = 1e-3
-    weights_per_layer: ClassVar[int] = 8
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return ``layers * (7 h + i)``, with ``i`` the inner size of the feed-forward block."""

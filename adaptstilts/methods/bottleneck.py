@@ -23,7 +23,8 @@ from adaptstilts.methods.base import LayerIndices
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host, ModuleNames
 
 
 class Bottleneck(AdaptersMethod):
@@ -44,6 +45,7 @@ class Bottleneck(AdaptersMethod):
     invertible: bool = False
     default_lr: ClassVar[float] = 1e-4
     noun: ClassVar[str] = "a bottleneck adapter"
+    feature: ClassVar[str] = "bottleneck"
 
     def why_not_on(self, shape: Mapping[str, int]) -> str | None:
         """Refuse a reduction to less than one unit."""
@@ -51,6 +53,12 @@ class Bottleneck(AdaptersMethod):
         if self.reduction > hidden:
             return f"reduction {self.reduction} is more than the model's hidden size; give at most {hidden}"
         return super().why_not_on(shape)
+
+    def why_not_for(self, names: ModuleNames) -> str | None:
+        """Refuse an invertible part where the library has none."""
+        if self.invertible and "invertible" not in names.adapters:
+            return "the adapters library has no invertible part for encoders of this architecture"
+        return super().why_not_for(names)
 
     def why_not_stackable(self) -> str | None:
         """Refuse parallel adapters: the library runs only the top one of a stack."""
@@ -87,20 +95,20 @@ class Bottleneck(AdaptersMethod):
         modules = len(self.layers(shape["layers"])) * (2 if self.placement == "double" else 1)
         return modules * one_module + (_invertible_size(hidden) if self.invertible else 0)
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return the parameters by the names that the library gives them in its files."""
-        return named_tensors(trunk, f".adapters.{name}.", f"invertible_adapters.{name}.")
+        return named_tensors(host, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers with a module at every place of the placement; none if the invertible part is wrong."""
-        if (name in trunk.invertible_adapters) != self.invertible:
+        if (name in host.model.invertible_adapters) != self.invertible:
             return set()
-        return layers_with_bottleneck(trunk, name, self.placement)
+        return layers_with_bottleneck(host, name, self.placement)
 
-    def save(self, trunk: XLMRobertaModel, name: str, folder: Path) -> None:
+    def save(self, host: Host, name: str, folder: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter.safetensors`` by the library itself."""
         folder.mkdir(parents=True, exist_ok=True)
-        trunk.save_adapter(str(folder), name, with_head=False, use_safetensors=True)
+        host.model.save_adapter(str(folder), name, with_head=False, use_safetensors=True)
 
     @property
     def variant(self) -> str:

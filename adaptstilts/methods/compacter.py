@@ -18,7 +18,8 @@ from adaptstilts.methods.base import LayerIndices
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host
 
 _N = 4
 
@@ -38,6 +39,7 @@ class Compacter(AdaptersMethod):
     leave_out: LayerIndices = ()
     default_lr: ClassVar[float] = 1e-3
     noun: ClassVar[str] = "a compacter"
+    feature: ClassVar[str] = "compacter"
 
     def why_not_mergeable(self) -> str | None:
         """Refuse: a weighted sum of the factors is not the weighted sum of their products."""
@@ -63,27 +65,27 @@ class Compacter(AdaptersMethod):
         modules = len(self.layers(shape["layers"])) * (2 if self.placement == "double" else 1)
         return _N**3 + modules * 3 * (hidden + bottleneck)
 
-    def add(self, trunk: XLMRobertaModel, name: str) -> None:
+    def add(self, host: Host, name: str) -> None:
         """Attach a new adapter.
 
         Raises:
             ConfigError: the sizes do not fit the encoder.
         """
-        shape = {"hidden": trunk.config.hidden_size, "layers": len(trunk.encoder.layer)}
+        shape = {"hidden": host.hidden, "layers": host.depth}
         if reason := self.why_not_on(shape):
             raise ConfigError(f"method {self.label}: {reason}")
-        super().add(trunk, name)
+        super().add(host, name)
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return the parameters by the names that the library gives them in its files, the shared ones last."""
-        modules = named_tensors(trunk, f".adapters.{name}.")
-        return modules | named_tensors(trunk, f"shared_parameters.{name}.")
+        modules = named_tensors(host, f".adapters.{name}.")
+        return modules | named_tensors(host, f"shared_parameters.{name}.")
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers with a module at every place of the placement; none without the shared matrices."""
-        if name not in trunk.shared_parameters:
+        if name not in host.model.shared_parameters:
             return set()
-        return layers_with_bottleneck(trunk, name, self.placement)
+        return layers_with_bottleneck(host, name, self.placement)
 
     @property
     def variant(self) -> str:

@@ -11,7 +11,8 @@ from adaptstilts.methods.base import Method
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host
 
 
 class Full(Method):
@@ -59,7 +60,7 @@ class Full(Method):
             return trained_layers
         return trained_layers + shape["parameters"] - shape["layers"] * layer
 
-    def frozen_modules(self, trunk: XLMRobertaModel) -> list[nn.Module]:
+    def frozen_modules(self, host: Host) -> list[nn.Module]:
         """Return the embeddings and the lowest layers, as far as they are frozen."""
-        frozen: list[nn.Module] = [trunk.embeddings] if self.freeze_embeddings else []
-        return [*frozen, *trunk.encoder.layer[: self.freeze_layers]]
+        frozen: list[nn.Module] = list(host.inputs) if self.freeze_embeddings else []
+        return [*frozen, *host.layers[: self.freeze_layers]]

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods._adapters_library import bottleneck_slots
 from adaptstilts.methods.base import Method, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host
 
 CONFIG, WEIGHTS = "adapter_fusion_config.json", "adapter_fusion.safetensors"
 Place = str | tuple[str, ...]  # in a stack: an adapter's name, or the names of those that are fused there
@@ -49,65 +51,67 @@ def trainable(method: Method, shape: Mapping[str, int]) -> int:
     return len(method.layers(shape["layers"])) * places * (3 * hidden * hidden + 2 * hidden)
 
 
-def add(trunk: XLMRobertaModel, members: tuple[str, ...]) -> None:
+def add(host: Host, members: tuple[str, ...]) -> None:
     """Attach a new fusion of adapters, initialised from torch's global generator.
 
     Args:
-        trunk: the encoder.
+        host: the encoder.
         members: names of the adapters.
     """
-    trunk.add_adapter_fusion(list(members), "dynamic")
-    for slot in _slots(trunk):
+    host.model.add_adapter_fusion(list(members), "dynamic")
+    for slot in _slots(host):
         slot.compose_fuse = functools.partial(_fuse_present, slot)
         is_used = any(name in slot.adapters for name in members)
         if not is_used and _name(members) in slot.adapter_fusion_layer:
             del slot.adapter_fusion_layer[_name(members)]
 
 
-def activate(trunk: XLMRobertaModel, places: Sequence[Place]) -> None:
+def activate(host: Host, places: Sequence[Place]) -> None:
     """Stack adapters and fusions.
 
     Args:
-        trunk: the encoder.
+        host: the encoder.
         places: names of adapters, or of those fused in one place, the first lowest.
     """
     from adapters.composition import Fuse, Stack
 
     members = [Fuse(*place) if isinstance(place, tuple) else place for place in places]
-    trunk.set_active_adapters(Stack(*members))
+    host.model.set_active_adapters(Stack(*members))
 
 
-def active(trunk: XLMRobertaModel) -> tuple[Place, ...]:
+def active(host: Host) -> tuple[Place, ...]:
     """Return the members of the active stack, or any other setup as its ``repr``."""
     from adapters.composition import Fuse, Stack
 
-    setup = trunk.adapters_config.active_setup
+    setup = host.model.adapters_config.active_setup
     if not isinstance(setup, Stack):
         return (repr(setup),)
     return tuple(tuple(child.children) if isinstance(child, Fuse) else child for child in setup.children)
 
 
-def remove(trunk: XLMRobertaModel, members: tuple[str, ...]) -> None:
+def remove(host: Host, members: tuple[str, ...]) -> None:
     """Detach a fusion and activate nothing.
 
     Args:
-        trunk: the encoder.
+        host: the encoder.
         members: names of the fused adapters.
     """
-    trunk.set_active_adapters(None)
-    trunk.delete_adapter_fusion(list(members))
+    host.model.set_active_adapters(None)
+    host.model.delete_adapter_fusion(list(members))
 
 
-def tensors(trunk: XLMRobertaModel, members: tuple[str, ...]) -> dict[str, nn.Parameter]:
+def tensors(host: Host, members: tuple[str, ...]) -> dict[str, nn.Parameter]:
     """Return the parameters by the names that the library gives them, without the members'.
 
     Args:
-        trunk: the encoder.
+        host: the encoder.
         members: names of the fused adapters.
     """
     mark = f".adapter_fusion_layer.{_name(members)}."
     return {
-        key.replace(mark, ".adapter_fusion_layer."): value for key, value in trunk.named_parameters() if mark in key
+        key.replace(mark, ".adapter_fusion_layer."): value
+        for key, value in host.model.named_parameters()
+        if mark in key
     }
 
 
@@ -175,12 +179,9 @@ def _fuse_present(slot: Any, setup: Any, state: Any, lvl: int = 0) -> Any:
     return type(slot).compose_fuse(slot, Fuse(*present, name=setup.name), state, lvl=lvl)
 
 
-def _slots(trunk: XLMRobertaModel) -> list[Any]:
+def _slots(host: Host) -> list[Any]:
     """Return the places for adapters of every layer."""
-    slots: list[Any] = []
-    for layer in trunk.encoder.layer:
-        slots += [layer.output, layer.attention.output]
-    return slots
+    return [slot for _, slot in bottleneck_slots(host)]
 
 
 def _name(members: Sequence[str]) -> str:

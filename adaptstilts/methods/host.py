@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ class ModuleNames:
         peft: role -> the name in peft's files, if not that in ``linear``; peft takes every module whose name ends so.
         prefix: the encoder's own name in a model with a head.
         adapters: what the ``adapters`` library can do in this architecture: any of ``bottleneck``, ``invertible``,
-            ``fusion``, ``compacter`` and ``prefix``.
+            ``compacter`` and ``prefix``.
         interface: arguments of ``adapters.AdapterModelInterface``; None if the library knows the architecture itself.
     """
 
@@ -48,6 +48,21 @@ class ModuleNames:
     def peft_name(self, role: str) -> str:
         """Return what peft's files call the linear layer of a role."""
         return self.peft.get(role, self.linear[role])
+
+    def in_layer(self, layer: int, role: str) -> str:
+        """Return the name of a linear layer from the list of layers on: ``layer.3.output.dense``.
+
+        Args:
+            layer: index of the layer.
+            role: of the linear layer.
+        """
+        return f"{self.layer_list}.{layer}.{self.linear[role]}"
+
+    def taken_for(self, roles: Collection[str]) -> list[str]:
+        """Return the names of other linear layers that peft would take for those of some roles, by their ends."""
+        ends = [f".{self.peft_name(role)}" for role in roles]
+        others = [name for role, name in self.linear.items() if role not in roles]
+        return [name for name in others if any(f".{name}".endswith(end) for end in ends)]
 
 
 @dataclass(frozen=True)

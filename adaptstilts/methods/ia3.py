@@ -16,8 +16,10 @@ from adaptstilts.methods.base import LayerIndices, Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-_ATTENTION = ("attention.self.key", "attention.self.value")
-_FEEDFORWARD = "output.dense"
+    from adaptstilts.methods.host import ModuleNames
+
+_ATTENTION = ("key", "value")
+_FEEDFORWARD = "output"
 
 
 class Ia3(PeftMethod):
@@ -44,9 +46,9 @@ class Ia3(PeftMethod):
         return ("ia3_l",)
 
     @property
-    def modules_per_layer(self) -> int:
-        """Return the number of scaled places."""
-        return len(_ATTENTION) + 1
+    def roles(self) -> tuple[str, ...]:
+        """Return the linear layers whose outputs or inputs are scaled."""
+        return (*_ATTENTION, _FEEDFORWARD)
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return ``layers * (2 h + i)``, with ``i`` the inner size of the feed-forward block."""
@@ -65,25 +67,30 @@ class Ia3(PeftMethod):
         offsets = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in parts]
         return {key: 1 + value for key, value in super().merged_tensors(offsets, weights).items()}
 
-    def library_config(self, depth: int) -> Any:
+    def library_config(self, depth: int, names: ModuleNames) -> Any:
         """Return peft's config, which names every module with its layer.
 
         peft goes by the end of a module's name, and ``attention.output.dense`` ends like ``output.dense``.
+
+        Args:
+            depth: number of layers of the encoder.
+            names: of its modules.
         """
         from peft import IA3Config
 
         layers = self.layers(depth)
-        inner = [f"layer.{i}.{_FEEDFORWARD}" for i in layers]
-        attention = [f"layer.{i}.{name}" for i in layers for name in _ATTENTION]
+        inner = [names.in_layer(i, _FEEDFORWARD) for i in layers]
+        attention = [names.in_layer(i, role) for i in layers for role in _ATTENTION]
         return IA3Config(target_modules=[*attention, *inner], feedforward_modules=inner)
 
     @classmethod
-    def from_library(cls, config: Mapping[str, Any], depth: int) -> Ia3:
+    def from_library(cls, config: Mapping[str, Any], depth: int, names: ModuleNames) -> Ia3:
         """Return the scales of a config; layers that it does not name are left out.
 
         Args:
             config: a file's settings.
             depth: number of layers of the encoder.
+            names: of the encoder's modules.
         """
         targets = set(config["target_modules"])
-        return cls(leave_out=tuple(i for i in range(depth) if f"layer.{i}.{_FEEDFORWARD}" not in targets))
+        return cls(leave_out=tuple(i for i in range(depth) if names.in_layer(i, _FEEDFORWARD) not in targets))

@@ -24,7 +24,6 @@ class LayerNorm(OffsetMethod):
 
     kind: Literal["layernorm"] = "layernorm"
     default_lr: ClassVar[float] = 1e-3
-    weights_per_layer: ClassVar[int] = 4
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return ``4 h`` for every layer."""

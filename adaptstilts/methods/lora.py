@@ -9,7 +9,7 @@ sum of their updates, in any order. The scale ``s`` is ``alpha / rank``, rank-st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -20,21 +20,15 @@ from adaptstilts.methods.base import LayerIndices, Method
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from adaptstilts.methods.host import ModuleNames
+
 Linear = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 _LARGEST_RANK = 1024
-_MODULE: dict[Linear, str] = {
-    "query": "query",
-    "key": "key",
-    "value": "value",
-    "attention_output": "attention.output.dense",
-    "intermediate": "intermediate.dense",
-    "output": "output.dense",
-}
 
 
 def _in_order(targets: tuple[Linear, ...]) -> tuple[Linear, ...]:
     """Return targets in the one order that content keys have, each once."""
-    return tuple(name for name in _MODULE if name in targets)
+    return tuple(name for name in get_args(Linear) if name in targets)
 
 
 class Lora(PeftMethod):
@@ -149,44 +143,48 @@ class Lora(PeftMethod):
         return ("lora_A", "lora_B", "lora_magnitude_vector") if self.dora else ("lora_A", "lora_B")
 
     @property
-    def modules_per_layer(self) -> int:
-        """Return the number of targets."""
-        return len(self.targets)
+    def roles(self) -> tuple[str, ...]:
+        """Return the targets."""
+        return self.targets
 
-    def library_config(self, depth: int) -> Any:
-        """Return peft's config for an encoder of ``depth`` layers."""
+    def library_config(self, depth: int, names: ModuleNames) -> Any:
+        """Return peft's config for an encoder.
+
+        Args:
+            depth: number of layers.
+            names: of its modules.
+        """
         from peft import LoraConfig
 
         layers = list(self.layers(depth)) if self.leave_out else None
-        # peft goes by the end of a module's name, and attention.output.dense ends like output.dense
-        only_feedforward = "output" in self.targets and "attention_output" not in self.targets
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
-            target_modules=sorted(_MODULE[name] for name in self.targets),
-            exclude_modules=[_MODULE["attention_output"]] if only_feedforward else None,
+            target_modules=sorted(names.peft_name(role) for role in self.targets),
+            exclude_modules=names.taken_for(self.targets) or None,
             lora_dropout=0.0,
             bias="none",
             use_rslora=self.rank_stabilized,
             use_dora=self.dora,
             layers_to_transform=layers,
-            layers_pattern=None if layers is None else "layer",
+            layers_pattern=None if layers is None else names.layer_list,
         )
 
     @classmethod
-    def from_library(cls, config: Mapping[str, Any], depth: int) -> Lora:
+    def from_library(cls, config: Mapping[str, Any], depth: int, names: ModuleNames) -> Lora:
         """Return the LoRA of a config.
 
         Args:
             config: a file's settings.
             depth: number of layers of the encoder.
+            names: of the encoder's modules.
         """
         layers = config["layers_to_transform"]
         left_out = () if layers is None else tuple(i for i in range(depth) if i not in layers)
         return cls(
             rank=config["r"],
             alpha=config["lora_alpha"],
-            targets=_targets(config["target_modules"], config.get("exclude_modules")),
+            targets=_targets(config["target_modules"], config.get("exclude_modules") or (), names),
             rank_stabilized=config.get("use_rslora", False),
             dora=config.get("use_dora", False),
             leave_out=left_out,
@@ -228,11 +226,16 @@ def _sides(target: Linear, shape: Mapping[str, int]) -> tuple[int, int]:
     return (inner, hidden) if target == "output" else (hidden, hidden)
 
 
-def _targets(modules: Any, excluded: Any) -> tuple[Linear, ...]:
+def _targets(modules: Any, excluded: Any, names: ModuleNames) -> tuple[Linear, ...]:
     """Return our names of peft's target modules, as far as it has any.
 
     Args:
         modules: ``target_modules`` of a config.
         excluded: its ``exclude_modules``.
+        names: of the encoder's modules.
     """
-    return tuple(name for name, module in _MODULE.items() if module in modules and module not in (excluded or ()))
+    targets = []
+    for role in get_args(Linear):
+        if role in names.linear and names.peft_name(role) in modules and names.peft_name(role) not in excluded:
+            targets.append(role)
+    return tuple(targets)

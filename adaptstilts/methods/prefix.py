@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from adaptstilts.methods._adapters_library import AdaptersMethod, named_tensors
+from adaptstilts.methods._adapters_library import AdaptersMethod, library_modules, named_tensors
 from adaptstilts.methods.base import LayerIndices
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import XLMRobertaModel
+
+    from adaptstilts.methods.host import Host
 
 
 class Prefix(AdaptersMethod):
@@ -35,6 +36,7 @@ class Prefix(AdaptersMethod):
     leave_out: LayerIndices = ()
     default_lr: ClassVar[float] = 3e-4
     noun: ClassVar[str] = "prefix tuning"
+    feature: ClassVar[str] = "prefix"
 
     def why_not_on(self, shape: Mapping[str, int]) -> str | None:
         """Refuse a prefix that is longer than the longest text."""
@@ -52,18 +54,16 @@ class Prefix(AdaptersMethod):
         outputs = 2 * hidden * len(self.layers(shape["layers"]))
         return self.length * hidden + (hidden + 1) * self.inner + (self.inner + 1) * outputs
 
-    def tensors(self, trunk: XLMRobertaModel, name: str) -> dict[str, nn.Parameter]:
+    def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
         """Return the parameters by the first of their names in the library's files, which has one for each layer."""
-        return named_tensors(trunk, f".prefix_tunings.{name}.")
+        return named_tensors(host, f".prefix_tunings.{name}.")
 
-    def attached_layers(self, trunk: XLMRobertaModel, name: str) -> set[int]:
+    def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers that see this prefix, if its network is there."""
-        layers = set()
-        for index, layer in enumerate(trunk.encoder.layer):
-            place = layer.attention.self.prefix_tuning
-            if name in place.prefixes and name in place.pool.prefix_tunings:
-                layers.add(index)
-        return layers
+        from adapters.methods.prefix_tuning import PrefixTuningLayer
+
+        places = library_modules(host, PrefixTuningLayer)
+        return {layer for layer, place in places if name in place.prefixes and name in place.pool.prefix_tunings}
 
     def library_config(self) -> Any:
         """Return the library's config."""

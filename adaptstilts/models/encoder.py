@@ -137,10 +137,10 @@ class Encoder:
             raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
         with generator(*seed), quiet():
             if not self._is_prepared:
-                method.prepare(self.trunk)
+                method.prepare(self.host)
                 self._is_prepared = True
                 torch.manual_seed(seeded(*seed))
-            method.add(self.trunk, name)
+            method.add(self.host, name)
         self.trunk.to(self.device)
         self.methods[name] = method
         self._reset()
@@ -156,12 +156,12 @@ class Encoder:
         Raises:
             ArtifactError: the folder has anything else.
         """
-        stored = method.read_config(folder, self.depth)
+        stored = method.read_config(folder, self.depth, self.host.names)
         if stored.identity() != method.identity():
             raise ArtifactError(f"{folder}: has {stored.label}, expected {method.label}")
         tensors = read_tensors(adapter_weights(folder))
         self.add(name, method, "load")
-        parameters = method.tensors(self.trunk, name)
+        parameters = method.tensors(self.host, name)
         try:
             fill(self._renamed(tensors, name, parameters, folder), parameters, folder)
         except ArtifactError:
@@ -185,7 +185,7 @@ class Encoder:
         if reason := fusion.why_not_together(methods):
             raise ConfigError(f"{', '.join(method.label for method in methods)} cannot be fused: {reason}")
         with generator(*seed), quiet():
-            fusion.add(self.trunk, members)
+            fusion.add(self.host, members)
         self.trunk.to(self.device)
         self.fusions.append(members)
         self._reset()
@@ -212,7 +212,7 @@ class Encoder:
             if isinstance(place, tuple):
                 fusion.save(self.delta(place), len(place), folder)
             else:
-                self.methods[place].save(self.trunk, place, folder)
+                self.methods[place].save(self.host, place, folder)
 
     def remove(self, place: Place) -> None:
         """Detach an adapter, with the fusions that it is a member of, or a fusion; none acts afterwards."""
@@ -223,9 +223,9 @@ class Encoder:
         with quiet():
             if isinstance(place, tuple):
                 self.fusions.remove(place)
-                fusion.remove(self.trunk, place)
+                fusion.remove(self.host, place)
             else:
-                self.methods.pop(place).remove(self.trunk, place)
+                self.methods.pop(place).remove(self.host, place)
         self._reset()
 
     def compose(self, places: Sequence[Place], train: Place | None = None) -> None:
@@ -244,9 +244,9 @@ class Encoder:
         self._check_stack(names)
         with quiet():
             for method in self._by_class():
-                method.activate(self.trunk, self._of_class(names, method))
+                method.activate(self.host, self._of_class(names, method))
             if len(names) != len(places):
-                fusion.activate(self.trunk, places)
+                fusion.activate(self.host, places)
         self.acting = tuple(names)
         for parameter in self._parameters:
             parameter.requires_grad = False
@@ -275,7 +275,7 @@ class Encoder:
         """
         for name in _names(places):
             method = self.methods[name]
-            actual, expected = method.attached_layers(self.trunk, name), set(method.layers(self.depth))
+            actual, expected = method.attached_layers(self.host, name), set(method.layers(self.depth))
             if actual != expected:
                 raise ArtifactError(
                     f"adapter {name!r}: modules in layers {sorted(actual)}, expected {sorted(expected)}"
@@ -286,8 +286,8 @@ class Encoder:
     def delta(self, place: Place) -> dict[str, nn.Parameter]:
         """Return the parameters of an adapter or fusion, by their keys in its library's files."""
         if isinstance(place, tuple):
-            return fusion.tensors(self.trunk, place)
-        return self.methods[place].tensors(self.trunk, place)
+            return fusion.tensors(self.host, place)
+        return self.methods[place].tensors(self.host, place)
 
     def fill(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Give an adapter weights.
@@ -438,13 +438,13 @@ class Encoder:
         """Raise if the model does not let exactly these places act, in this order."""
         names = _names(places)
         if len(names) != len(places):
-            fused = fusion.active(self.trunk)
+            fused = fusion.active(self.host)
             if fused != tuple(places):
                 raise ArtifactError(f"active adapters are {list(fused)}, expected {list(places)}")
             return
         for method in self._by_class():
             expected = self._of_class(names, method)
-            active = method.active(self.trunk, expected)
+            active = method.active(self.host, expected)
             if active != tuple(expected):
                 raise ArtifactError(f"active adapters are {list(active)}, expected {expected}")
 

@@ -58,7 +58,7 @@ def _whole_encoder(phase: TrainPhase, runtime: Runtime, continued: Entry | None)
     parent = continued or (runtime.workspace.store.entry(phase.base) if phase.base else None)
     folder = parent.folder / entries.ENCODER if parent else runtime.model.folder
     encoder = Encoder(folder, "plain", runtime.device, runtime.model.name)
-    encoder.train_all(phase.method.frozen_modules(encoder.trunk))
+    encoder.train_all(phase.method.frozen_modules(encoder.host))
     return encoder
 
 

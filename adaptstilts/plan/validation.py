@@ -48,7 +48,7 @@ def check(study: Study, model: Model) -> None:
 
 
 def check_sizes(study: Study, model: Model) -> None:
-    """Refuse settings of methods that make no sense on the model.
+    """Refuse methods, and settings of them, that make no sense on the model.
 
     Raises:
         ConfigError: the first such method.
@@ -57,7 +57,7 @@ def check_sizes(study: Study, model: Model) -> None:
     if study.language_adapters is not None:
         used.append(study.language_adapters.method)
     for method in used:
-        if reason := method.why_not_on(model.shape):
+        if reason := method.why_not_for(model.architecture.names) or method.why_not_on(model.shape):
             raise ConfigError(f"method {method.label}: {reason}")
 
 

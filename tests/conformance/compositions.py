@@ -151,7 +151,7 @@ class Filled:
         with self.store.stage(phase.key) as staging:
             if isinstance(phase.method, Full):
                 encoder = self.full[phase.task] = Encoder(self.tiny)
-                encoder.train_all(phase.method.frozen_modules(encoder.trunk))
+                encoder.train_all(phase.method.frozen_modules(encoder.host))
                 noise(list(encoder.parameters().values()), len(self.full))
                 encoder.train_all()
                 encoder.save_trunk(staging / "encoder")

@@ -90,11 +90,11 @@ def test_guard_notices_what_acts(tiny: Path, method: Method) -> None:
     encoder = make(tiny, method, "a", "b")
     for wanted, acting in ((["a"], ["b"]), (["a"], []), ([], ["a"])):
         encoder.compose(wanted)
-        method.activate(encoder.trunk, acting)
+        method.activate(encoder.host, acting)
         with pytest.raises(ArtifactError, match="active adapters"):
             encoder.check(wanted, None)
     encoder.compose(["a"])
-    method.remove(encoder.trunk, "a")
+    method.remove(encoder.host, "a")
     with pytest.raises(ArtifactError, match=r"active adapters|'a'"):
         encoder.check(["a"], None)
 
@@ -103,8 +103,8 @@ def test_guard_notices_what_acts(tiny: Path, method: Method) -> None:
 def test_guard_notices_what_was_attached_behind_its_back(tiny: Path, name: str) -> None:
     encoder = make(tiny, CASES[name], "a")
     encoder.compose(["a"], train="a")
-    CASES[name].add(encoder.trunk, "z")
-    CASES[name].activate(encoder.trunk, ["a"])
+    CASES[name].add(encoder.host, "z")
+    CASES[name].activate(encoder.host, ["a"])
     for key, value in encoder.trunk.named_parameters():
         value.requires_grad_(".adapters." in key or ".lora_" in key)
     with pytest.raises(ArtifactError, match="would be trained"):

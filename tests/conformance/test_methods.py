@@ -36,6 +36,7 @@ from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
 from adaptstilts.methods.prefix import Prefix
+from adaptstilts.models.architectures.xlm_roberta import ARCHITECTURE
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 
@@ -75,7 +76,7 @@ def test_an_adapter_may_be_called_like_a_module(tiny: Path, tmp_path: Path, case
 @method_cases
 def test_config_survives_the_disk(tiny: Path, tmp_path: Path, method: Method) -> None:
     make(tiny, method, "a").save("a", tmp_path)
-    assert type(method).read_config(tmp_path, 4) == method
+    assert type(method).read_config(tmp_path, 4, ARCHITECTURE.names) == method
     assert methods.parse(method.identity()) == method
 
 
@@ -129,7 +130,7 @@ def test_only_declared_parameters_train(tiny: Path, method: Method) -> None:
 def test_full_trains_everything_but_what_is_frozen(tiny: Path, embeddings: bool, layers: int) -> None:
     method = Full(freeze_embeddings=embeddings, freeze_layers=layers)
     encoder = Encoder(tiny)
-    encoder.train_all(method.frozen_modules(encoder.trunk))
+    encoder.train_all(method.frozen_modules(encoder.host))
     trained = encoder.parameters()
     assert sum(value.numel() for value in trained.values()) == method.trainable(locate(str(tiny)).shape)
     assert any(key.startswith("embeddings.") for key in trained) != embeddings

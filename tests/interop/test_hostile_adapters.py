@@ -481,12 +481,12 @@ def test_ids_of_what_is_not_read(tmp_path: Path, model: Model, name: str) -> Non
 def test_copies_of_a_shared_network_must_agree(written: Any, tmp_path: Path) -> None:
     folder = written("prefix", "pickle", tmp_path / "theirs")
     held = tensorfile.read(folder / "pytorch_adapter.bin")
-    assert len(adapterhub.single(held, "theirs", "x")) == 5
+    assert len(adapterhub.single(held, "theirs", "roberta", "x")) == 5
     assert len(held) > 5
     last = sorted(key for key in held if "layer.3" in key)[0] if any("layer.3" in k for k in held) else sorted(held)[-1]
     held[last] = held[last] + 1
     with pytest.raises(ArtifactError, match="is not the same as"):
-        adapterhub.single(held, "theirs", "x")
+        adapterhub.single(held, "theirs", "roberta", "x")
 
 
 def test_the_cases_are_of_every_method_with_a_library() -> None:

@@ -16,6 +16,7 @@ from adaptstilts.methods.compacter import Compacter
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.lora import Lora
 from adaptstilts.methods.prefix import Prefix
+from adaptstilts.models.architectures.xlm_roberta import ARCHITECTURE
 from adaptstilts.models.encoder import Encoder
 
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
@@ -155,7 +156,7 @@ def test_theirs_from_adapters(tiny: Path, tmp_path: Path, method: Bottleneck, ki
     with safe_open(tmp_path / "adapter.safetensors", "pt") as file:
         assert all(key.startswith("roberta.") for key in file.keys()) == (kind != "bare")  # noqa: SIM118
     encoder = Encoder(tiny, "adapters")
-    found = Bottleneck.read_config(tmp_path, encoder.depth)
+    found = Bottleneck.read_config(tmp_path, encoder.depth, ARCHITECTURE.names)
     assert found == method
     encoder.load("x", found, tmp_path)
     encoder.compose(["x"])
@@ -167,7 +168,7 @@ def test_compacters_from_adapters(tiny: Path, tmp_path: Path, method: Compacter)
     """Those of a model with a head; of a bare encoder the library writes a compacter without its shared matrices."""
     expected = theirs("head model", tiny, method, tmp_path / "whole")
     encoder = Encoder(tiny, "adapters")
-    assert Compacter.read_config(tmp_path / "whole", encoder.depth) == method
+    assert Compacter.read_config(tmp_path / "whole", encoder.depth, ARCHITECTURE.names) == method
     encoder.load("x", method, tmp_path / "whole")
     encoder.compose(["x"])
     assert torch.equal(ours(encoder), expected)
@@ -190,7 +191,7 @@ def test_other_adapters_are_refused(tiny: Path, tmp_path: Path, config: str) -> 
     model.add_adapter("theirs", config=getattr(adapters, config)(**settings.get(config, {})))
     model.save_adapter(str(tmp_path), "theirs", use_safetensors=True)
     with pytest.raises(ArtifactError, match=r"adapter_config\.json"):
-        Bottleneck.read_config(tmp_path, 4)
+        Bottleneck.read_config(tmp_path, 4, ARCHITECTURE.names)
 
 
 THEIRS = {
@@ -221,7 +222,7 @@ def test_theirs_from_peft(tiny: Path, tmp_path: Path, method: Lora) -> None:
     model.eval()
     model.save_pretrained(str(tmp_path))
     encoder = Encoder(tiny, "peft")
-    found = Lora.read_config(tmp_path, encoder.depth)
+    found = Lora.read_config(tmp_path, encoder.depth, ARCHITECTURE.names)
     assert found == method
     encoder.load("x", found, tmp_path)
     encoder.compose(["x"])
@@ -235,7 +236,7 @@ def test_other_loras_are_refused(tiny: Path, tmp_path: Path, change: dict) -> No
     model = get_peft_model(plain(tiny), LoraConfig(r=2, target_modules=["query", "value"], **change))
     model.save_pretrained(str(tmp_path))
     with pytest.raises(ArtifactError, match=next(iter(change))):
-        Lora.read_config(tmp_path, 4)
+        Lora.read_config(tmp_path, 4, ARCHITECTURE.names)
 
 
 def test_scales_from_peft(tiny: Path, tmp_path: Path) -> None:
@@ -252,11 +253,11 @@ def test_scales_from_peft(tiny: Path, tmp_path: Path) -> None:
         if name == "own":
             expected = run(model)
     encoder = Encoder(tiny, "peft")
-    encoder.load("x", Ia3.read_config(tmp_path / "own", 4), tmp_path / "own")
+    encoder.load("x", Ia3.read_config(tmp_path / "own", 4, ARCHITECTURE.names), tmp_path / "own")
     encoder.compose(["x"])
     assert torch.equal(ours(encoder), expected)
     with pytest.raises(ArtifactError, match="target_modules"):
-        Ia3.read_config(tmp_path / "all", 4)
+        Ia3.read_config(tmp_path / "all", 4, ARCHITECTURE.names)
 
 
 def test_lora_with_a_head_is_refused(tiny: Path, tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_lora_with_a_head_is_refused(tiny: Path, tmp_path: Path) -> None:
     config = LoraConfig(r=2, target_modules=["query", "value"], task_type=TaskType.SEQ_CLS)
     get_peft_model(model, config).save_pretrained(str(tmp_path))
     with pytest.raises(ArtifactError, match="modules_to_save"):
-        Lora.read_config(tmp_path, 4)
+        Lora.read_config(tmp_path, 4, ARCHITECTURE.names)
 
 
 def test_lora_of_a_model_with_a_head_loads(tiny: Path, tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_lora_of_a_model_with_a_head_loads(tiny: Path, tmp_path: Path) -> None:
     perturb({key: value for key, value in wrapped.named_parameters() if "lora_" in key})
     wrapped.save_pretrained(str(tmp_path))
     encoder = Encoder(tiny, "peft")
-    encoder.load("x", Lora.read_config(tmp_path, encoder.depth), tmp_path)
+    encoder.load("x", Lora.read_config(tmp_path, encoder.depth, ARCHITECTURE.names), tmp_path)
     encoder.compose(["x"])
     assert torch.equal(ours(encoder), run(model.roberta.eval()))
 

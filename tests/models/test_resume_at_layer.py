@@ -184,7 +184,7 @@ def test_first_active_layer(tiny: Path) -> None:
 )
 def test_first_active_layer_of_full_fine_tuning(tiny: Path, method: Full, lowest: int) -> None:
     encoder = Encoder(tiny)
-    encoder.train_all(method.frozen_modules(encoder.trunk))
+    encoder.train_all(method.frozen_modules(encoder.host))
     assert encoder.first_active_block() // 2 == method.lowest(4) == lowest
 
 

@@ -37,7 +37,7 @@ class XlmRoberta(Architecture):
         },
         peft={"query": "query", "key": "key", "value": "value"},
         prefix="roberta",
-        adapters=frozenset({"bottleneck", "invertible", "fusion", "compacter", "prefix"}),
+        adapters=frozenset({"bottleneck", "invertible", "compacter", "prefix"}),
     )
     text_format = TextFormat(
         begin="<s>", end="</s>", between=("</s>", "</s>"), pad="<pad>", unknown="<unk>", mask="<mask>"
