@@ -158,7 +158,7 @@ class Encoder:
         """
         stored = method.read_config(folder, self.depth, self.host.names)
         if stored.identity() != method.identity():
-            raise ArtifactError(f"{folder}: has {stored.label}, expected {method.label}")
+            raise ArtifactError(f"{folder}: holds {stored.label}, expected {method.label}")
         tensors = read_tensors(adapter_weights(folder))
         self.add(name, method, "load")
         parameters = method.tensors(self.host, name)
