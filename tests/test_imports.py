@@ -20,7 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # From the bottom up: a folder (or module at the root) imports only from those before it, lazily or not.
 LAYERS = """
 errors registry languages io metrics sample tasks methods study data models store formats search workspace plan kinds
-runtime retrieval pretrain phases run reports interop cli __main__
+runtime retrieval pretrain phases run reports interop guide cli __main__
 """.split()
 HEAVY = {"torch", "transformers", "adapters", "peft", "accelerate", "datasets", "faiss", "tokenizers", "safetensors"}
 TORCH_FREE = """

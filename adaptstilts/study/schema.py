@@ -19,11 +19,11 @@ class Mixture(StrictModel):
     """Several tasks in one training phase: every optimizer step is one task's, drawn at random.
 
     Attributes:
-        tasks: each with a head of its own.
+        tasks: the tasks, each with a head of its own.
         sampling: ``proportional`` to the number of training rows, ``uniform``, or ``temperature``: proportional to
             that number to the power of 1 / ``temperature``.
         cap: largest number of rows that counts for a task (2^17, as in Phang et al. 2020); None for no cap.
-        temperature: of the sampling of that name.
+        temperature: used by the sampling of that name.
     """
 
     tasks: tuple[str, ...] = Field(min_length=2)
@@ -36,7 +36,10 @@ class TextSource(StrictModel):
     """A split whose text is read, on the hub or under the data root.
 
     Attributes:
-        format: ``text`` reads plain files, a text a line, whose column is called ``text``.
+        repo: owner and name of the data set.
+        config: config of the data set.
+        split: split of the config.
+        format: ``text`` reads plain files, one text per line, whose column is called ``text``.
     """
 
     repo: str = Field(pattern=REPO)
@@ -50,9 +53,9 @@ class Masked(StrictModel):
 
     Attributes:
         ratio: share of the optimizer steps; the task keeps as many as it has without.
-        text: in any languages; all of it is one set of rows.
-        column: of the rows, which has the text.
-        examples: rows used of it, drawn once at random; None for all.
+        text: text in any languages; all of it is one set of rows.
+        column: name of the column that holds the text.
+        examples: rows of it that are used, drawn once at random; None for all.
     """
 
     ratio: float = Field(0.2, gt=0, lt=1)
@@ -65,7 +68,7 @@ class Chain(StrictModel):
     """Intermediate tasks one after the other.
 
     Attributes:
-        tasks: the first to be trained first.
+        tasks: the tasks in the order in which they are trained.
         composition: ``continue`` trains one adapter on all of them in turn, each with a new head; ``stack`` leaves
             each task's adapter frozen under the next one's. With full fine-tuning both are the former.
     """
@@ -78,10 +81,10 @@ class Merge(StrictModel):
     """A weighted sum of other intermediates' adapters (or, relative to the base model, encoders); nothing is trained.
 
     Attributes:
-        of: what tables call them, each an intermediate of the same study.
-        weights: one for each, also negative (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089); None for the
-            average.
-        leave_out: layers whose part is dropped.
+        of: names of intermediates of the same study.
+        weights: one per intermediate, which may be negative (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089);
+            None for the average.
+        leave_out: layers that are left out of the sum.
     """
 
     of: tuple[str, ...] = Field(min_length=1)
@@ -97,9 +100,9 @@ class Composition(StrictModel):
             target adapter starts as the intermediate one; ``fuse``: AdapterFusion over several, learned on the target;
             ``merge``: the weighted sum of the intermediate adapter and a target adapter that was trained alone;
             ``merge_then_stack``: a new target adapter on the weighted sum of several.
-        of: which intermediates, by what tables call them; all of the study's but ``none`` when empty.
-        weights: of ``merge`` for intermediate and target, of ``merge_then_stack`` for each intermediate; None for
-            equal ones that sum to one.
+        of: names of intermediates; if empty, all of the study's except ``none``.
+        weights: for ``merge`` of the intermediate and the target, for ``merge_then_stack`` of each intermediate; None
+            for equal weights that sum to one.
     """
 
     kind: CompositionKind
@@ -111,16 +114,16 @@ class Part(StrictModel):
     """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
 
     Attributes:
-        task: its name; of a mixture, a chain or a merge the name that tables give it.
+        task: name of the task; for a mixture, chain, merge or adapter, the name that tables give it.
         mixture: several tasks at once instead of one (intermediates only).
         chain: several tasks one after the other (intermediates only).
         merge: a weighted sum of other intermediates (intermediates only).
         masked: masked language modelling beside it (intermediates only).
         swap_only: no target is trained over it; it is only swapped in (intermediates only).
-        adapter: where an adapter is that somebody else trained, a folder or ``owner/name[:folder][@revision]`` on the
-            hub, taken as it is (intermediates only).
-        train: settings for it alone.
-        evaluate: the same, of its evaluation (targets only).
+        adapter: folder of an adapter that somebody else trained, or ``owner/name[:folder][@revision]`` on the hub; it
+            is used as it is (intermediates only).
+        train: training settings for it alone.
+        evaluate: evaluation settings for it alone (targets only).
     """
 
     task: str = Field(pattern=NAME)
@@ -143,8 +146,9 @@ class Arm(StrictModel):
     """One method of a study, with training settings of its own.
 
     Attributes:
-        language_adapters: task adapters stand on the study's language adapters.
-        compositions: instead of the study's.
+        train: training settings for this method alone.
+        language_adapters: train task adapters on top of the study's language adapters.
+        compositions: used instead of the study's.
     """
 
     method: SerializeAsAny[Method]
@@ -164,10 +168,10 @@ class LanguageAdapters(StrictModel):
 
     Attributes:
         text: language code -> splits whose text is read; English must be there.
-        method: the adapter; a bottleneck.
-        column: of the rows, which has the text.
-        examples: rows used of each language, drawn once at random.
-        train: settings for these phases.
+        method: settings of the language adapters, which are bottlenecks.
+        column: name of the column that holds the text.
+        examples: rows of each language that are used, drawn once at random; None for all.
+        train: training settings of the language adapters.
     """
 
     text: dict[str, tuple[TextSource, ...]] = Field(min_length=1)
@@ -181,15 +185,21 @@ class Study(StrictModel):
     """One experiment: everything that expands into a plan.
 
     Attributes:
-        model: a local folder or a hub id of an XLM-R encoder.
+        name: name of the study, shown above its tables.
+        model: base model: ``builtin:NAME``, a local folder or a hub id of an XLM-R encoder.
+        revision: commit, branch or tag of a model on the hub.
         intermediates: intermediate tasks; ``none`` trains targets directly.
         targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
-        compositions: how targets use the intermediates, one result for each.
+        methods: how the encoder is adapted; every target is trained by each.
+        compositions: how targets use the intermediates, with one result for each.
         language_adapters: for the methods that ask for them.
-        languages: test languages as codes; ``xtreme-r`` for those that XTREME-R has, None for XTREME's.
-        missing: what to do about a language that the data does not have.
-        swap: ``all`` evaluates every target adapter over every intermediate adapter as well.
-        train: settings for every training phase; those of a method and of a task go before them.
+        seeds: everything is trained once per seed.
+        languages: test languages as codes; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
+        missing: what to do if the data lack a language: stop, or leave it out and say so.
+        swap: ``all`` also evaluates every target adapter over every other intermediate adapter.
+        train: settings for every training phase; those of a method and of a task take precedence.
+        evaluate: settings for every evaluation; those of a target take precedence.
+        retrieve: how sentences are encoded and searched.
     """
 
     name: str = Field(pattern=NAME)

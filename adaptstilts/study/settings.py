@@ -39,20 +39,20 @@ class Train(StrictModel):
 
     Attributes:
         examples: training rows used, drawn once at random (seeded by the phase); None for all.
-        epochs: passes over them.
-        max_steps: optimizer steps at most.
+        epochs: passes over the training rows.
+        max_steps: largest number of optimizer steps; None for no limit.
         batch_size: examples per optimizer step.
         max_length: tokens per sequence, special tokens included.
         lr: peak learning rate; None takes the method's default.
         warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
-        weight_decay: of matrices; biases and LayerNorm weights have none.
+        weight_decay: decay of matrices; biases and LayerNorm weights have none.
         clip: largest norm of the gradient.
         dev_examples: rows of the English dev set used for selection; None for all.
         eval_every: steps between two evaluations on dev; None for once per epoch.
         patience: evaluations without gain before training stops; None to never stop early.
         precision: ``auto`` uses bf16 autocast where the hardware has it.
-        padding: ``bucket`` groups rows of like length; ``fixed`` draws rows at random and pads to ``max_length``.
-        micro_tokens: padded tokens per forward pass at most; larger batches are split and accumulated.
+        padding: ``bucket`` groups rows of similar length; ``fixed`` draws rows at random and pads to ``max_length``.
+        micro_tokens: largest number of padded tokens per forward pass; larger batches are split and accumulated.
         cache: compute the frozen layers below the lowest adapter once for every row, without dropout, and keep their
             hidden states for all epochs, and for the phases after this one.
     """
@@ -79,10 +79,10 @@ class Evaluate(StrictModel):
     """What an evaluate phase reads.
 
     Attributes:
-        split: ``test``, or ``dev`` (the split that the paper's tables of the intermediate tasks report).
+        split: ``test``, or ``dev``, the split that the paper reports for intermediate tasks.
         examples: rows per language, the same random subset in every run; None for all.
         max_length: tokens per sequence; None takes what the target phase was trained with.
-        precision: float32 unless said otherwise, so that scores do not depend on how rows are batched.
+        precision: float32 by default, so that scores do not depend on how rows are batched.
     """
 
     split: Literal["test", "dev"] = "test"
@@ -97,16 +97,16 @@ class Retrieve(StrictModel):
     Attributes:
         layer: hidden state that is pooled, 0 the embeddings; None takes two thirds of the depth.
         max_length: tokens per sentence, special tokens included.
-        precision: of the encoder; the search itself is float32.
-        layers: hidden states that are scored beside that one, from the same pass; ``all`` for every one.
-        pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), or the first token.
+        precision: precision of the encoder; the search itself is exact.
+        layers: further hidden states to score from the same pass; ``all`` for every one.
+        pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), or the first
+            token (``cls``).
         centering: subtract the mean vector of each side of a language.
-        margin: by which mining and xSIM score pairs, see :mod:`adaptstilts.search.margin`.
-        k: neighbours on either side that the margin is over.
-        retrieval: whose choices mining takes, see :func:`adaptstilts.search.margin.scored`.
-        batch_tokens: padded tokens of a batch; None for what is best on the device. No part of content keys.
-        backend: name of the search backend, see :mod:`adaptstilts.search`; ``auto`` takes the fastest. Results do not
-            depend on it, and neither do content keys.
+        margin: how mining and xSIM score pairs; see ``adaptstilts guide retrieval``.
+        k: neighbours on either side that the margin is computed over.
+        retrieval: which choices mining takes: those of either side, of both, or of one.
+        batch_tokens: padded tokens of a batch; None for the best value on the device.
+        backend: name of the search backend; ``auto`` takes the fastest. Results do not depend on it.
     """
 
     layer: int | None = Field(None, ge=0)

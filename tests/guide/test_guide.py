@@ -1,0 +1,53 @@
+"""The manual: its chapters, how they are printed, and the chapter that is generated."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from adaptstilts import guide
+from adaptstilts.cli.app import app
+from adaptstilts.errors import ConfigError
+from adaptstilts.guide import study_file
+
+CHAPTERS = sorted(guide.topics())
+
+
+def test_every_chapter_has_a_place_in_the_order() -> None:
+    assert set(CHAPTERS) <= set(guide.ORDER)
+
+
+def test_the_study_file_chapter_is_what_the_models_say() -> None:
+    """``python -m adaptstilts.guide.study_file`` writes it anew."""
+    assert study_file.PATH.read_text(encoding="utf-8") == study_file.text()
+
+
+def test_every_key_of_a_study_is_in_it() -> None:
+    for _, _, model in study_file.SECTIONS:
+        for key in model.model_fields:
+            assert f"| `{key}` |" in study_file.text() or key == "method"
+
+
+@pytest.mark.parametrize("topic", CHAPTERS)
+def test_a_chapter_begins_with_its_title_and_has_short_paragraphs(topic: str) -> None:
+    text = guide.chapter(topic)
+    assert text.startswith("# ")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    paragraphs = [part for part in prose.split("\n\n") if not part.lstrip().startswith(("|", "#", "-", "1.", "<!--"))]
+    assert max((len(part.split()) for part in paragraphs), default=0) <= 70
+
+
+def test_topics_are_listed_and_printed_without_comments() -> None:
+    listed = CliRunner().invoke(app, ["guide"])
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()[: len(CHAPTERS)]] == list(guide.topics())
+    printed = CliRunner().invoke(app, ["guide", "first-study"])
+    assert printed.stdout.startswith("# A first study")
+    assert "<!--" not in printed.stdout
+
+
+def test_an_unknown_topic_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown topic 'metods'; did you mean methods"):
+        guide.chapter("metods")
