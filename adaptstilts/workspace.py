@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 from adaptstilts import languages
@@ -13,6 +14,14 @@ from adaptstilts.models import locate as models
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study
 from adaptstilts.tasks import Source
+
+
+class UnreadSources(Sources):
+    """Sources in which every split exists, without files; a digest stands for the split's name alone."""
+
+    def find(self, source: Source) -> Split:
+        """Return the split without looking for it."""
+        return Split(source, (), f"unseen {source} {source.where}")
 
 
 class Workspace:
@@ -48,6 +57,12 @@ class Workspace:
         if place not in self._models:
             self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
         return self._models[place]
+
+    def without_data(self) -> Workspace:
+        """Return this workspace with sources that read nothing; see :class:`UnreadSources`."""
+        workspace = copy.copy(self)
+        workspace.sources = UnreadSources(offline=True)
+        return workspace
 
     def adapter(self, place: str, model: models.Model) -> Adapter:
         """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.formats.recognize`."""

@@ -129,11 +129,11 @@ class StudyOptions(WorkspaceOptions):
     config: Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
     overrides: OverridesArgument = None
 
-    def load(self) -> Study:
-        """Return the study with its overrides applied."""
-        from adaptstilts import study
+    def load(self, workspace: Workspace) -> Study:
+        """Return the study with its overrides applied; report every mistake in it at once."""
+        from adaptstilts.plan.expand import load_study
 
-        return study.load(self.config, self.overrides or ())
+        return load_study(self.config, self.overrides or (), workspace)
 
     def plan(self, mode: Mode = "create") -> tuple[Workspace, Plan]:
         """Return the workspace, and the plan of the study.
@@ -144,9 +144,8 @@ class StudyOptions(WorkspaceOptions):
         """
         from adaptstilts.plan.expand import expand
 
-        study = self.load()
         workspace = self._workspace(mode)
-        return workspace, expand(study, workspace)
+        return workspace, expand(self.load(workspace), workspace)
 
     def _workspace(self, mode: Mode) -> Workspace:
         from adaptstilts.plan.outline import Outline

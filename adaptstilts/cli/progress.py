@@ -16,7 +16,8 @@ from adaptstilts.io import markdown
 from adaptstilts.io.wording import short_count, size
 from adaptstilts.methods import composition_kinds
 from adaptstilts.models import locate as models
-from adaptstilts.plan.expand import Cost, Plan
+from adaptstilts.plan.expand import Plan
+from adaptstilts.plan.graph import Cost
 from adaptstilts.plan.phases import Phase, TrainPhase
 from adaptstilts.pretrain import PretrainPlan
 from adaptstilts.run import Listener

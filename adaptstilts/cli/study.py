@@ -131,7 +131,7 @@ def swap(
     from adaptstilts.run import run_plan
 
     workspace = study.open_existing()
-    plan = swap_plan(study.load(), workspace, target, method, trained_on, over or ())
+    plan = swap_plan(study.load(workspace), workspace, target, method, trained_on, over or ())
     with Progress() as progress:
         outcome = run_plan(plan, workspace, progress)
     done = [plan.phases[key].kind for key in outcome.done]
@@ -163,7 +163,7 @@ def choose(
     table_format = formats.for_output(form)
     workspace = study.open()
     with Progress() as progress:
-        ranked = predictors.choose(study.load(), workspace, target, method, rows, progress)
+        ranked = predictors.choose(study.load(workspace), workspace, target, method, rows, progress)
     typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)
 
 

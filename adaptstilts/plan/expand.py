@@ -1,42 +1,52 @@
-"""A study expands into a plan: what every target stands on, what is evaluated over what, what is encoded."""
+"""Expand a study into a plan: which phases train and evaluate what, and which cell of the results each one fills."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
-from adaptstilts import languages, tasks
-from adaptstilts.errors import ConfigError, DataError
+from adaptstilts import study as studies
+from adaptstilts import tasks
+from adaptstilts.errors import AdaptstiltsError, ConfigError
 from adaptstilts.plan import stacking
-from adaptstilts.plan.graph import Cell, Cost, Plan
-from adaptstilts.plan.imported import check_kind, import_phase
+from adaptstilts.plan.evaluation import RowFinder
+from adaptstilts.plan.graph import Cell, Plan
+from adaptstilts.plan.intermediates import Intermediates, lower_arm
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
-from adaptstilts.plan.stacking import NOTHING, Under
-from adaptstilts.plan.training import Trainings
-from adaptstilts.plan.validation import ENGLISH, blended, check
-from adaptstilts.study import Arm, Chain, Composition, Merge, Part, Retrieve, Study, evaluate_settings
-from adaptstilts.tasks import Task, kind_specs
-from adaptstilts.tasks.base import POOL
+from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
+from adaptstilts.plan.training import Merging, Trainings
+from adaptstilts.plan.validation import (
+    ENGLISH,
+    Findings,
+    check_combinations,
+    check_length,
+    check_sizes,
+)
+from adaptstilts.study import Arm, Composition, Part, Place, Problems, Retrieve, Study, StudyError, evaluate_settings
+from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
-__all__ = ["Cell", "Cost", "Plan", "expand"]
-
-REMEDY = "add the data, name the languages to evaluate (languages=[...]) or give missing=skip"
+__all__ = ["Cell", "Plan", "expand"]
 
 
 def expand(study: Study, workspace: Workspace) -> Plan:
     """Expand a study.
 
+    Args:
+        study: what to plan.
+        workspace: store, data and models.
+
     Raises:
-        ConfigError: a combination that cannot be meant, before anything is spent.
-        DataError: data that is missing or unreadable.
+        ConfigError: one line for every combination of the study that cannot be planned; no data was read.
+        DataError: data is missing or unreadable.
     """
-    model = workspace.model(study)
-    check(study, model)
-    plan = Plan(study, model)
+    check(study, workspace)
+    plan = Plan(study, workspace.model(study))
     builder = _Builder(plan, workspace)
     for seed in study.seeds:
         for arm in study.methods:
-            builder.arm(arm, seed)
+            builder.add_method(arm, seed)
+    builder.problems.raise_all()
     workspace.memory.save()
     return plan
 
@@ -47,274 +57,319 @@ def encodings(study: Study, workspace: Workspace, remedy: str = "") -> Plan:
     Args:
         study: of which only the retrieval targets count.
         workspace: store and data.
-        remedy: what to do about missing data, for a command without a study file; empty for :data:`REMEDY`.
+        remedy: what to do about missing data, for a command without a study file; empty for that of studies.
 
     Raises:
         ConfigError, DataError: as :func:`expand`.
     """
-    model = workspace.model(study)
-    check(study, model)
-    plan = Plan(study, model)
-    builder = _Builder(plan, workspace, remedy or REMEDY)
+    check(study, workspace)
+    plan = Plan(study, workspace.model(study))
+    builder = _Builder(plan, workspace, remedy=remedy)
     for part in study.targets:
-        builder.retrieve(part, study.methods[0], NOTHING, NOTHING, study.seeds[0])
+        builder.add_retrieval(part, study.methods[0], BASE_MODEL, BASE_MODEL, study.seeds[0])
+    builder.problems.raise_all()
     workspace.memory.save()
     return plan
 
 
-def intermediates(plan: Plan, workspace: Workspace, arm: Arm, seed: int) -> dict[str, Under]:
-    """What targets of a method can stand on, by the name in tables; its phases are added to the plan."""
-    builder = _Builder(plan, workspace)
-    return builder.intermediates(builder.lower(arm), seed)
+def intermediates(plan: Plan, workspace: Workspace, arm: Arm, seed: int) -> dict[str, Foundation]:
+    """Add the intermediates of a study to a plan.
+
+    Args:
+        plan: that grows.
+        workspace: store and data.
+        arm: a method of the targets.
+        seed: of the phases.
+
+    Returns:
+        What targets can be trained on, by the name that tables give it.
+    """
+    problems = Problems()
+    foundations = Intermediates(Trainings(plan, workspace, problems)).add(lower_arm(arm, plan.study), seed)
+    problems.raise_all()
+    return foundations.by_name
+
+
+def load_study(path: str | Path, overrides: tuple[str, ...] | list[str], workspace: Workspace) -> Study:
+    """Read a study file; if anything in it is wrong, report what :func:`expand` would find wrong as well.
+
+    Args:
+        path: a YAML file.
+        overrides: ``key.path=value``, applied in order.
+        workspace: store, data and models.
+
+    Raises:
+        ConfigError: one line for every wrong key, value and combination, with file, line and key.
+    """
+    draft = studies.draft(path, overrides)
+    if draft.problems and draft.study is not None:
+        _find_problems(draft.study, workspace, Findings(draft.problems, draft.incomplete))
+    draft.problems.raise_all()
+    assert draft.study is not None  # noqa: S101
+    return draft.study
+
+
+def check(study: Study, workspace: Workspace) -> None:
+    """Raise if a study has combinations that cannot be planned; no data is read.
+
+    Args:
+        study: what to check.
+        workspace: the models, and adapters that somebody else trained.
+
+    Raises:
+        ConfigError: one line for each combination.
+    """
+    findings = Findings(Problems())
+    _find_problems(study, workspace, findings)
+    findings.problems.raise_all()
+
+
+def _find_problems(study: Study, workspace: Workspace, findings: Findings) -> None:
+    """Note every combination that cannot be planned, with a plan that is made without data and thrown away."""
+    problems = findings.problems
+    check_combinations(study, findings)
+    if not findings.is_complete("model", "revision"):
+        return
+    try:
+        model = workspace.model(study)
+    except ConfigError as error:
+        problems.add(study.place.at("model"), str(error))
+        return
+    except AdaptstiltsError:
+        problems.raise_all()
+        raise
+    check_sizes(study, model, findings)
+    plan = Plan(_without_problems(study, problems), model)
+    builder = _Builder(plan, workspace.without_data(), findings)
+    for arm in study.methods:
+        if arm.label not in findings.unusable:
+            builder.add_method(arm, study.seeds[0])
+
+
+def _without_problems(study: Study, problems: Problems) -> Study:
+    """Return a study without values that are noted as wrong and would give the same message again."""
+    changes: dict[str, object] = {}
+    place = study.place.at("languages")
+    if isinstance(study.languages, tuple) and problems.are_in(place):
+        right = [name for number, name in enumerate(study.languages) if not problems.are_in(place.at(number))]
+        changes["languages"] = tuple(right) or None
+    if problems.are_in(study.place.at("swap")):
+        changes["swap"] = "off"
+    return study.model_copy(update=changes)
 
 
 @dataclass(frozen=True)
-class _Test:
-    """What a target is tested on: digests by name, the languages that are there, and those that are missing."""
+class _TrainedTarget:
+    """A target that is trained.
 
-    data: dict[str, str]
-    languages: tuple[str, ...]
-    missing: tuple[str, ...]
+    Attributes:
+        foundation: what it is trained on.
+        composition: how it uses the intermediates.
+        chain: keys of its own training phases.
+        key: of the phase that is evaluated.
+        is_swappable: whether it can be evaluated over other intermediates.
+    """
 
-
-@dataclass(frozen=True)
-class _Trained:
-    """A trained target: on what, by which phases, and the phase that is evaluated."""
-
-    under: Under
+    foundation: Foundation
     composition: str
     chain: tuple[str, ...]
-    target: str
-    swappable: bool
+    key: str
+    is_swappable: bool
 
 
 class _Builder:
-    def __init__(self, plan: Plan, workspace: Workspace, remedy: str = REMEDY) -> None:
-        self.plan, self.study, self.workspace, self.remedy = plan, plan.study, workspace, remedy
-        self.trainings = Trainings(plan, workspace)
-        self._tests: dict[tuple[str, str], _Test] = {}
+    """Adds phases and cells to a plan. A mistake is noted, and what depends on it is left out."""
 
-    def arm(self, arm: Arm, seed: int) -> None:
-        """All phases and cells of one method with one seed."""
-        unders = self.intermediates(self.lower(arm), seed)
+    def __init__(self, plan: Plan, workspace: Workspace, findings: Findings | None = None, remedy: str = "") -> None:
+        self.plan, self.study = plan, plan.study
+        self.problems = findings.problems if findings else Problems()
+        self.trainings = Trainings(plan, workspace, self.problems)
+        self.intermediates = Intermediates(self.trainings, findings)
+        self.rows = RowFinder(plan.study, workspace, remedy)
+
+    def add_method(self, arm: Arm, seed: int) -> None:
+        """Add all phases and cells of one method with one seed."""
+        foundations = self.intermediates.add(lower_arm(arm, self.study), seed)
         for part in self.study.targets:
-            if tasks.get(part.task).retrieval:
-                for under in unders.values():
-                    self.retrieve(part, arm, under, self._represent(part, arm, under, seed), seed)
+            with self.problems.collecting(part.place):
+                if tasks.get(part.task).retrieval:
+                    self._add_retrievals(part, arm, foundations, seed)
+                else:
+                    self._add_target(part, arm, foundations, seed)
+
+    def add_retrieval(self, part: Part, arm: Arm, foundation: Foundation, encoder: Foundation, seed: int) -> None:
+        """Add the phase and the cell of a retrieval target.
+
+        Args:
+            part: the target.
+            arm: the method.
+            foundation: the intermediate that names the cell.
+            encoder: what the sentences are encoded with.
+            seed: of the cell.
+        """
+        rows = self.rows.find(part.task, "test")
+        settings, place = self.study.retrieve, self.study.place.at("retrieve", "max_length")
+        check_length(settings.max_length, self.plan.model, place, self.problems)
+        if arm.language_adapters:
+            message = f"{part.task}: sentences are not encoded with language adapters (method {arm.label})"
+            raise StudyError(part.place, message)
+        is_bare = not encoder.base and not encoder.stack
+        what = "base model" if is_bare else f"{foundation.name} ({arm.method.label}), seed {seed}"
+        phase = RetrievePhase(
+            task=part.task,
+            data=rows.data,
+            model=self.plan.model.fingerprint,
+            method=None if is_bare else arm.method.below,
+            base=encoder.base,
+            stack=encoder.stack,
+            languages=rows.languages,
+            settings=_with_all_layers_named(settings, self.plan.model.shape["layers"]),
+            title=f"retrieve {part.task}, {what}",
+        )
+        key = self.plan.add(phase)
+        cell = Cell(part.task, arm.method.label, foundation.name, foundation.name, seed, key, (), rows.missing)
+        self.plan.cells.append(cell)
+
+    def _add_retrievals(self, part: Part, arm: Arm, foundations: Foundations, seed: int) -> None:
+        for foundation in foundations.by_name.values():
+            encoder = foundation
+            if tasks.get(part.task).train_from:
+                encoder = self._trained_encoder(part, arm, foundation, seed)
+            self.add_retrieval(part, arm, foundation, encoder, seed)
+
+    def _trained_encoder(self, part: Part, arm: Arm, foundation: Foundation, seed: int) -> Foundation:
+        """Return what the sentences of a retrieval task that is trained are encoded with."""
+        key = self.trainings.train_task(part, arm, foundation, seed)[-1]
+        if arm.method.attaches:
+            return Foundation(foundation.name, foundation.base, (*foundation.stack, key))
+        return Foundation(foundation.name, key)
+
+    def _add_target(self, part: Part, arm: Arm, foundations: Foundations, seed: int) -> None:
+        """Add a target with every composition, its evaluations and its swaps."""
+        targets = self._train_target(part, arm, foundations, seed)
+        for target in targets:
+            self._add_evaluation(part, arm, target, target.foundation, seed)
+        if self.study.swap != "all" or not arm.method.below.attaches:
+            return
+        for target in targets:
+            if not target.is_swappable:
                 continue
-            trained = self._trained(part, arm, unders, seed)
-            for target in trained:
-                self._evaluate(part, arm, target, target.under, seed)
-            if self.study.swap == "all" and not arm.method.below.trains_encoder:
-                for target in trained:
-                    for other in unders.values() if target.swappable else ():
-                        if other.name != target.under.name and target.target not in other.stack:  # never over itself
-                            self._evaluate(part, arm, target, other, seed)
+            for other in foundations.by_name.values():
+                is_itself = target.key in other.stack
+                if other.name != target.foundation.name and not is_itself:
+                    with self.problems.collecting(self.study.place.at("swap")):
+                        self._add_evaluation(part, arm, target, other, seed)
 
-    def intermediates(self, arm: Arm, seed: int) -> dict[str, Under]:
-        """Every intermediate of the study by its label; sums come last, because they are of others."""
-        parts = sorted(self.study.intermediates, key=lambda part: part.merge is not None)
-        found: dict[str, Under] = {}
-        for part in parts:
-            found[part.label] = self._intermediate(arm, part, found, seed)
-        return {part.label: found[part.label] for part in self.study.intermediates}
+    def _train_target(self, part: Part, arm: Arm, foundations: Foundations, seed: int) -> list[_TrainedTarget]:
+        """Add the training phases of a target with every composition; equal results once."""
+        usable = foundations.select(one.label for one in self.study.intermediates if not one.swap_only)
+        targets: dict[str, _TrainedTarget] = {}
+        for composition, place in self._compositions(arm):
+            with self.problems.collecting(place):
+                if composition.kind == "merge":
+                    trained = self._merge_target(part, arm, composition, place, usable, seed)
+                    for target in trained:
+                        targets.setdefault(target.foundation.name, target)
+                    continue
+                for foundation in self._foundations(arm, composition, place, usable):
+                    if foundation.name not in targets:
+                        with self.problems.collecting(place):
+                            targets[foundation.name] = self._train_on(part, arm, composition, foundation, seed)
+        return list(targets.values())
 
-    def _intermediate(self, arm: Arm, part: Part, found: dict[str, Under], seed: int) -> Under:
-        if part.task == "none":
-            return NOTHING
-        if part.chain:
-            return self._chain(arm, part, part.chain, seed)
-        if part.merge:
-            return self._merged(part.label, arm, found, part.merge, seed)
-        if part.adapter:
-            adopted = import_phase(part.adapter, part.label, self.plan.model, self.workspace)
-            check_kind(adopted, arm.method, alike=blended(self.study))
-            return stacking.over(part.label, arm, self.plan.add(adopted))
-        mixed = part.mixture or part.masked
-        key = self.trainings.several(part, arm, seed) if mixed else self.trainings.task(part, arm, NOTHING, seed)[-1]
-        return stacking.over(part.label, arm, key)
+    def _compositions(self, arm: Arm) -> list[tuple[Composition, Place]]:
+        """Return the compositions of a method, or else of the study, with their places."""
+        owner = arm if arm.compositions else self.study
+        return [(one, owner.place.at("compositions", number)) for number, one in enumerate(owner.compositions)]
 
-    def _chain(self, arm: Arm, part: Part, chain: Chain, seed: int) -> Under:
-        """Tasks one after the other; the last is what targets stand on, over those that stay below it."""
-        under = NOTHING
-        for name in chain.tasks:
-            own = part.model_copy(update={"task": name, "chain": None})
-            key = self.trainings.task(own, arm, under, seed)[-1]
-            if arm.method.trains_encoder:
-                under = Under(part.label, base=key)
-            elif chain.composition == "stack":
-                under = Under(part.label, stack=(*under.stack, key))
-            else:
-                under = Under(part.label, start=key)
-        return replace(under, stack=(under.start,), start=None) if under.start else under
+    def _train_on(
+        self, part: Part, arm: Arm, composition: Composition, foundation: Foundation, seed: int
+    ) -> _TrainedTarget:
+        keys = self.trainings.train_task(part, arm, foundation, seed)
+        kind = composition.kind if foundation.name != "none" else "none"
+        is_swappable = not (foundation.start or foundation.fuse)
+        return _TrainedTarget(foundation, kind, keys, keys[-1], is_swappable)
 
-    def _merged(self, label: str, arm: Arm, found: dict[str, Under], merge: Merge | Composition, seed: int) -> Under:
-        """A weighted sum of intermediates."""
-        held = [stacking.named(name, found, label) for name in merge.of]
-        keys = [stacking.single(under, label) for under in held]
-        weights = stacking.weights(merge.weights, len(keys), label)
-        dropped = merge.leave_out if isinstance(merge, Merge) else ()
-        return stacking.over(label, arm, self.trainings.merge(label, arm, keys, weights, dropped))
-
-    def lower(self, arm: Arm) -> Arm:
-        """The arm of the intermediate phases: its own, or as the study has it, for what stands on another method."""
-        below = arm.method.below
-        others = (other for other in self.study.methods if other.language_adapters == arm.language_adapters)
-        own = Arm(method=below, language_adapters=arm.language_adapters)
-        return next((other for other in (arm, *others) if other.method == below), own)
-
-    def _represent(self, part: Part, arm: Arm, under: Under, seed: int) -> Under:
-        """What a retrieval task's sentences are encoded with: the intermediate encoder, or what is trained on it."""
-        if not tasks.get(part.task).train_from:
-            return under
-        key = self.trainings.task(part, arm, under, seed)[-1]
-        if arm.method.trains_encoder:
-            return Under(under.name, key)
-        return Under(under.name, under.base, (*under.stack, key))
-
-    def _trained(self, part: Part, arm: Arm, unders: dict[str, Under], seed: int) -> list[_Trained]:
-        """A target trained by every composition, equal results once."""
-        usable = {own.label: unders[own.label] for own in self.study.intermediates if not own.swap_only}
-        found: dict[str, _Trained] = {}
-        for composition in arm.compositions or self.study.compositions:
-            if composition.kind == "merge":
-                held = self._merged_with_target(part, arm, composition, usable, seed)
-            else:
-                held = [
-                    (under, chain, chain[-1])
-                    for under in self._stand(composition, arm, usable, seed)
-                    if under.name not in found
-                    for chain in [self.trainings.task(part, arm, under, seed)]
-                ]
-            for under, chain, target in held:
-                kind = composition.kind if under.name != "none" else "none"
-                swappable = not (under.start or under.fuse or kind == "merge")
-                found.setdefault(under.name, _Trained(under, kind, chain, target, swappable))
-        return list(found.values())
-
-    def _stand(self, composition: Composition, arm: Arm, unders: dict[str, Under], seed: int) -> list[Under]:
-        """What a target stands on under one composition, for each intermediate or for all of them together."""
+    def _foundations(self, arm: Arm, composition: Composition, place: Place, usable: Foundations) -> list[Foundation]:
+        """Return what a target is trained on with one composition: each intermediate, or all of them together."""
         if composition.kind == "none":
-            return [NOTHING]
-        held = {name: stacking.named(name, unders, "compositions") for name in composition.of} or unders
+            return [BASE_MODEL]
         if composition.kind == "stack":
-            return list(held.values())
-        held = {name: under for name, under in held.items() if under != NOTHING}
-        if not held:
-            raise ConfigError(f"compositions: {composition.kind} needs an intermediate")
+            names = composition.of or tuple(usable.by_name)
+            return [usable.pick(name, place.at("of")) for name in names]
+        chosen = usable.pick_all(composition, place)
         if composition.kind == "continue":
-            return [stacking.continued(under, arm) for under in held.values()]
-        label = stacking.label("+".join(held), composition)
+            return [stacking.continued(foundation, arm) for foundation in chosen.values()]
+        name = stacking.composition_label("+".join(chosen), composition)
         if composition.kind == "fuse":
-            return [stacking.fused(label, arm, list(held.values()))]
-        whole = composition.model_copy(update={"of": tuple(held)})
-        return [self._merged(label, self.lower(arm), unders, whole, seed)]
+            return [stacking.fused(name, arm, list(chosen.values()), place)]
+        lower = lower_arm(arm, self.study)
+        keys = stacking.keys_of(chosen, name, place)
+        weights = stacking.merge_weights(composition.weights, len(keys), name, place)
+        key = self.trainings.merge(lower, Merging(name, keys, weights, place))
+        return [stacking.foundation_on(name, lower, key)]
 
-    def _merged_with_target(
-        self, part: Part, arm: Arm, composition: Composition, unders: dict[str, Under], seed: int
-    ) -> list[tuple[Under, tuple[str, ...], str]]:
-        """A target trained alone, summed with each intermediate."""
-        names = composition.of or [name for name, under in unders.items() if under != NOTHING]
-        if not names:
-            raise ConfigError("compositions: merge needs an intermediate")
-        chain = self.trainings.task(part, arm, NOTHING, seed)
-        found = []
+    def _merge_target(
+        self, part: Part, arm: Arm, composition: Composition, place: Place, usable: Foundations, seed: int
+    ) -> list[_TrainedTarget]:
+        """Add a target that is trained alone, and its merge with each intermediate."""
+        names = composition.of or tuple(usable.pick_all(composition, place))
+        chain = self.trainings.train_task(part, arm, BASE_MODEL, seed)
+        targets = []
         for name in names:
-            label = stacking.label(name, composition)
-            keys = (stacking.single(stacking.named(name, unders, label), label), chain[-1])
-            weights = stacking.weights(composition.weights, 2, label)
-            found.append((Under(label), chain, self.trainings.merge(label, arm, keys, weights, target=part.task)))
-        return found
+            label = stacking.composition_label(name, composition)
+            lower_key = stacking.single_phase(usable.pick(name, place.at("of")), label, place)
+            weights = stacking.merge_weights(composition.weights, 2, label, place)
+            merging = Merging(label, (lower_key, chain[-1]), weights, place, target=part.task)
+            key = self.trainings.merge(arm, merging)
+            targets.append(_TrainedTarget(Foundation(label), "merge", chain, key, is_swappable=False))
+        return targets
 
-    def _evaluate(self, part: Part, arm: Arm, trained: _Trained, over: Under, seed: int) -> None:
+    def _add_evaluation(self, part: Part, arm: Arm, target: _TrainedTarget, over: Foundation, seed: int) -> None:
+        """Add the phase and the cell of a target evaluated over its own foundation or, for a swap, another one."""
         settings = evaluate_settings(self.study, part)
-        test = self._test(part.task, settings.split)
+        rows = self.rows.find(part.task, settings.split)
         if settings.max_length is not None:
-            self.trainings.check_length(settings.max_length)
-        held = self.trainings.languages(arm, seed)
-        if held and kind_specs.get(tasks.get(part.task).kind).shares_pool:
-            raise ConfigError(f"{part.task}: ranks candidates of all languages with one encoder, not language adapters")
-        on = trained.under.name
-        swap = f", swapped from {on}" if over.name != on else ""
-        if swap and (told := self.trainings.refused(arm, over, seed)):
-            raise ConfigError(f"method {arm.label}: cannot be swapped over {over.name}: {told}")
+            owner = part if "max_length" in part.evaluate else self.study
+            place = owner.place.at("evaluate", "max_length")
+            check_length(settings.max_length, self.plan.model, place, self.problems)
+        adapters = self.trainings.language_adapters(arm, seed)
+        if adapters and kind_specs.get(tasks.get(part.task).kind).shares_pool:
+            message = f"{part.task}: ranks candidates of all languages with one encoder, not language adapters"
+            raise StudyError(part.place, message)
+        name, is_swap = target.foundation.name, over.name != target.foundation.name
+        reason = self.trainings.why_not_over(arm, over, seed) if is_swap else None
+        if reason:
+            message = f"method {arm.label}: cannot be swapped over {over.name}: {reason}"
+            raise StudyError(arm.place, message, cause=reason)
+        swap = f", swapped from {name}" if is_swap else ""
         phase = EvaluatePhase(
             task=part.task,
-            data=test.data,
+            data=rows.data,
             model=self.plan.model.fingerprint,
             method=arm.method,
             stack=over.stack,
-            target=trained.target,
-            languages=test.languages,
+            target=target.key,
+            languages=rows.languages,
             settings=settings,
-            below={code: held.get(code, held[ENGLISH]) for code in test.languages} if held else {},
+            below={code: adapters.get(code, adapters[ENGLISH]) for code in rows.languages} if adapters else {},
             title=f"evaluate {part.task} ({arm.label}) over {over.name}{swap}, seed {seed}",
         )
         key = self.plan.add(phase)
-        cell = Cell(part.task, arm.label, on, over.name, seed, key, trained.chain, test.missing, trained.composition)
-        self.plan.cells.append(cell)
-
-    def retrieve(self, part: Part, arm: Arm, under: Under, own: Under, seed: int) -> None:
-        """The phase and the cell of a retrieval target, encoded with ``own`` and told under the name of ``under``."""
-        test = self._test(part.task, "test")
-        bare = not own.base and not own.stack
-        self.trainings.check_length(self.study.retrieve.max_length)
-        if arm.language_adapters:
-            raise ConfigError(f"{part.task}: sentences are not encoded with language adapters (method {arm.label})")
-        phase = RetrievePhase(
+        cell = Cell(
             task=part.task,
-            data=test.data,
-            model=self.plan.model.fingerprint,
-            method=None if bare else arm.method.below,
-            base=own.base,
-            stack=own.stack,
-            languages=test.languages,
-            settings=_named_layers(self.study.retrieve, self.plan.model.shape["layers"]),
-            title=f"retrieve {part.task}, "
-            + ("base model" if bare else f"{under.name} ({arm.method.label}), seed {seed}"),
+            method=arm.label,
+            trained_on=name,
+            over=over.name,
+            seed=seed,
+            phase=key,
+            training=target.chain,
+            missing=rows.missing,
+            composition=target.composition,
         )
-        key = self.plan.add(phase)
-        cell = Cell(part.task, arm.method.label, under.name, under.name, seed, key, (), test.missing)
         self.plan.cells.append(cell)
 
-    def _test(self, name: str, split: str) -> _Test:
-        if (name, split) not in self._tests:
-            self._tests[name, split] = _languages(tasks.get(name), split, self.study, self.workspace, self.remedy)
-        return self._tests[name, split]
 
-
-def _named_layers(settings: Retrieve, depth: int) -> Retrieve:
-    """``layers`` written out, so that the same ones have the same key."""
-    asked = settings.asked(depth)
-    if asked and asked[-1] > depth:
-        raise ConfigError(f"retrieve.layers: no layer {asked[-1]}; the model has hidden states 0 to {depth}")
-    return settings.model_copy(update={"layers": asked or None})
-
-
-def _languages(task: Task, split: str, study: Study, workspace: Workspace, remedy: str) -> _Test:
-    every = (*task.languages, *task.more_languages)
-    if isinstance(study.languages, str):
-        wanted = list(every if study.languages == "xtreme-r" else task.languages)
-    else:
-        asked = {languages.resolve(code).code for code in study.languages or task.languages}
-        wanted = [code for code in every if code in asked]
-    if not wanted:
-        raise ConfigError(f"{task.name} has none of the languages {', '.join(sorted(asked))}")
-    if reason := task.why_not_evaluated(split, wanted):
-        raise ConfigError(reason)
-    reads = {code: task.reads(split, languages.resolve(code)) for code in wanted}
-    own = {code: [source for name, source in held.items() if name != POOL] for code, held in reads.items()}
-    missing = [code for code, held in own.items() if not any(map(workspace.sources.find, held))]
-    if missing and (study.missing == "error" or len(missing) == len(wanted)):
-        repo = next(iter(reads[missing[0]].values())).repo
-        raise DataError(
-            f"{task.name}: no {split} rows for {', '.join(missing)} in {repo}; {remedy}"
-            f"{f'. {task.hint}' if task.hint else ''}"
-        )
-    found = tuple(code for code in wanted if code not in missing)
-    data = {
-        name: workspace.sources.get(source).identity(task.version)
-        for code in found
-        for name, source in reads[code].items()
-    }
-    return _Test(data, found, tuple(missing))
+def _with_all_layers_named(settings: Retrieve, depth: int) -> Retrieve:
+    """Return settings whose ``layers`` are numbers, so that the same layers have the same key."""
+    return settings.model_copy(update={"layers": settings.asked(depth) or None})

@@ -1,4 +1,4 @@
-"""Adapters that somebody else trained as phases of a plan, so that they are parents like any other."""
+"""Adapters that somebody else trained as phases of a plan, so that targets are trained over them like any other."""
 
 from __future__ import annotations
 
@@ -8,54 +8,63 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import ImportPhase
-from adaptstilts.study import NAME
+from adaptstilts.tasks.base import NAME
 from adaptstilts.workspace import Workspace
 
 
-def import_phase(place: str, task: str | None, model: Model, workspace: Workspace) -> ImportPhase:
-    """The phase that takes over an adapter.
+def import_phase(address: str, name: str | None, model: Model, workspace: Workspace) -> ImportPhase:
+    """Return the phase that imports an adapter.
 
     Args:
-        place: a folder, or ``owner/name[:folder][@revision]`` on the hub.
-        task: what tables call it; None for the adapter's own name.
+        address: a folder, or ``owner/name[:folder][@revision]`` on the hub.
+        name: what tables call it; None for the adapter's own name.
         model: the base model.
-        workspace: where.
+        workspace: which finds and recognises the adapter.
 
     Raises:
         ArtifactError, ConfigError, ResourceError: see :func:`adaptstilts.formats.recognize.read`.
     """
-    found = workspace.adapter(place, model)
-    if task is not None and not re.fullmatch(NAME, task):
-        raise ConfigError(f"{task!r} is no name for an adapter: letters, digits, dots, dashes and underscores are")
-    name = task or plain_name(found.name)
+    adapter = workspace.adapter(address, model)
+    if name is not None and not re.fullmatch(NAME, name):
+        raise ConfigError(
+            f"{name!r} is not a name for an adapter: expected letters, digits, dots, dashes and underscores"
+        )
+    task = name or plain_name(adapter.name)
     return ImportPhase(
-        task=name,
-        data={"adapter": found.digest},
+        task=task,
+        data={"adapter": adapter.digest},
         model=model.fingerprint,
-        method=found.method,
-        place=place,
-        title=f"import {name} ({found.method.label}, {found.form} format)",
+        method=adapter.method,
+        place=address,
+        title=f"import {task} ({adapter.method.label}, {adapter.form} format)",
     )
 
 
 def plain_name(text: str) -> str:
-    """A text as a name that can be part of a path and of a table."""
+    """Return a text as a name that can be part of a path and of a table."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60] or "adapter"
 
 
-def check_kind(phase: ImportPhase, method: Method, alike: bool = False) -> None:
-    """Refuse an adapter that a method cannot stand on: of another kind or, where it is to be ``alike``, otherwise made.
+def check_kind(phase: ImportPhase, method: Method, same_settings: bool = False) -> None:
+    """Raise if a method cannot use an imported adapter.
+
+    Args:
+        phase: imports the adapter.
+        method: of the phases that use it.
+        same_settings: whether all settings must be equal, and not only the kind.
 
     Raises:
-        ConfigError: names both.
+        ConfigError: the kinds or settings differ; names both.
     """
-    if alike and phase.method.kind == method.kind and phase.method != method:
+    other = phase.method
+    where = f"{phase.task}: the adapter at {phase.place}"
+    if other.kind != method.kind:
         raise ConfigError(
-            f"{phase.task}: the adapter at {phase.place} is {phase.method.label}, the method {method.label}; to be"
-            f" continued or merged they must be the same (compositions=[stack] takes any of the kind)"
+            f"{where} is of the kind {other.kind}, but the method that uses it is of the kind {method.kind}"
+            f" ({method.label}); only adapters of one kind can act together"
         )
-    if phase.method.kind != method.kind:
+    if same_settings and other != method:
         raise ConfigError(
-            f"{phase.task}: the adapter at {phase.place} is of the kind {phase.method.kind}, the method that would"
-            f" stand on it of the kind {method.kind} ({method.label}); adapters of one kind act together"
+            f"{where} is {other.label}, but the method is {method.label}; to be continued or merged, both must have"
+            f" the same settings (compositions=[stack] takes any adapter of the kind)"
         )

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import AdaptstiltsError, ConfigError
 from adaptstilts.models import architectures
 from adaptstilts.models.locate import Fingerprint, Model
 from adaptstilts.study import Study
-from adaptstilts.tasks import Source
-from adaptstilts.workspace import Workspace
+from adaptstilts.workspace import UnreadSources, Workspace
 
 
 class Outline(Workspace):
@@ -21,7 +19,7 @@ class Outline(Workspace):
 
     def __init__(self, store: str | Path) -> None:
         super().__init__(store, None, offline=True, create=False)
-        self.sources = _Unseen(offline=True)
+        self.sources = UnreadSources(offline=True)
 
     def model(self, study: Study) -> Model:
         """The shape of the base model: from its folder where it is one, else of a known hub id.
@@ -40,11 +38,3 @@ class Outline(Workspace):
         shape = dict(architecture.published[study.model])
         sizes = {**shape, "parameters": architecture.parameters(shape)}
         return Model(self.store.folder, study.model, Fingerprint("", "", "", ""), sizes, architecture)
-
-
-class _Unseen(Sources):
-    """Every split is there, without files; told apart by its name."""
-
-    def find(self, source: Source) -> Split:
-        """The split."""
-        return Split(source, (), f"unseen {source} {source.where}")

@@ -1,24 +1,23 @@
-"""What a target stands on: intermediates under it, beside it, continued, fused or summed."""
+"""What targets are trained on: intermediate adapters under their own, beside it, continued, fused or merged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from adaptstilts.errors import ConfigError
-from adaptstilts.study import Arm, Composition, near
+from adaptstilts.study import Arm, Composition, FollowUp, Place, StudyError, near
 
 
 @dataclass(frozen=True)
-class Under:
-    """What a target phase stands on.
+class Foundation:
+    """What a target is trained on.
 
     Attributes:
-        name: the intermediate tasks, and the composition where it is not ``stack``.
-        base: key of the phase whose encoder it is trained on; None for the base model's.
-        stack: keys of the frozen adapters under its own, the lowest first.
-        start: key of the phase whose adapter its own starts as.
-        fuse: keys of the phases whose adapters it fuses.
+        name: what tables call it: the intermediate tasks, and the composition unless that is ``stack``.
+        base: key of the phase whose encoder is used; None for the base model's.
+        stack: keys of the phases whose frozen adapters are under the target's own, the lowest first.
+        start: key of the phase whose adapter is trained further on the target.
+        fuse: keys of the phases whose adapters are fused on the target.
     """
 
     name: str
@@ -28,57 +27,165 @@ class Under:
     fuse: tuple[str, ...] = ()
 
 
-NOTHING = Under("none")
+BASE_MODEL = Foundation("none")
 
 
-def over(label: str, arm: Arm, key: str) -> Under:
-    """What stands on one phase: its adapter, or the encoder that it left."""
-    return Under(label, base=key) if arm.method.trains_encoder else Under(label, stack=(key,))
+@dataclass
+class Foundations:
+    """The foundations that the intermediates of a study are, by the name that tables give them.
+
+    Attributes:
+        is_complete: whether all of them are here; others cannot be planned, which is reported already.
+    """
+
+    by_name: dict[str, Foundation] = field(default_factory=dict)
+    is_complete: bool = True
+
+    def select(self, names: Iterable[str]) -> Foundations:
+        """Return only some of them."""
+        chosen = set(names)
+        return Foundations({name: self.by_name[name] for name in self.by_name if name in chosen}, self.is_complete)
+
+    def pick(self, name: str, place: Place) -> Foundation:
+        """Return one foundation.
+
+        Args:
+            name: of the intermediate.
+            place: where a study names it.
+
+        Raises:
+            StudyError: there is no such intermediate, or not yet.
+        """
+        if name not in self.by_name and not self.is_complete:
+            raise FollowUp(name)
+        if name not in self.by_name:
+            hint = near(name, self.by_name)
+            raise StudyError(place, f"{name} is not an intermediate of this study that comes before it{hint}")
+        return self.by_name[name]
+
+    def pick_all(self, composition: Composition, place: Place) -> dict[str, Foundation]:
+        """Return the intermediates that a composition uses, without ``none``.
+
+        Args:
+            composition: of these intermediates.
+            place: where the study has the composition.
+
+        Raises:
+            StudyError: there is no such intermediate, or none at all.
+        """
+        if not composition.of and not self.is_complete:
+            raise FollowUp(composition.kind)
+        names = composition.of or tuple(self.by_name)
+        chosen = {name: self.pick(name, place.at("of")) for name in names}
+        chosen = {name: foundation for name, foundation in chosen.items() if foundation != BASE_MODEL}
+        if not chosen:
+            raise StudyError(place, f"{composition.kind} needs an intermediate")
+        return chosen
 
 
-def label(names: str, composition: Composition) -> str:
-    """What tables call a composition of intermediates."""
-    weights = f": {', '.join(f'{weight:g}' for weight in composition.weights)}" if composition.weights else ""
-    return f"{names} ({composition.kind}{weights})"
+def foundation_on(name: str, arm: Arm, key: str) -> Foundation:
+    """Return the foundation that one phase gives: its adapter, or the encoder that it left.
+
+    Args:
+        name: what tables call it.
+        arm: the method of the phase.
+        key: of the phase.
+    """
+    if arm.method.attaches:
+        return Foundation(name, stack=(key,))
+    return Foundation(name, base=key)
 
 
-def continued(under: Under, arm: Arm) -> Under:
-    """A target whose adapter starts as the intermediate one; a fine-tuned encoder is continued as it is."""
+def composition_label(names: str, composition: Composition) -> str:
+    """Return what tables call intermediates that are composed in some way.
+
+    Args:
+        names: of the intermediates.
+        composition: the way.
+    """
+    if not composition.weights:
+        return f"{names} ({composition.kind})"
+    weights = ", ".join(f"{weight:g}" for weight in composition.weights)
+    return f"{names} ({composition.kind}: {weights})"
+
+
+def continued(foundation: Foundation, arm: Arm) -> Foundation:
+    """Return the foundation of a target that trains an intermediate adapter further.
+
+    A fine-tuned encoder is trained further in any case.
+
+    Args:
+        foundation: the intermediate.
+        arm: method of the target.
+
+    Raises:
+        StudyError: the method trains no adapter.
+    """
     if not arm.method.changes_encoder:
-        raise ConfigError(f"method {arm.label}: has no adapter that could be continued on {under.name}")
-    if not under.stack:
-        return under
-    return Under(label(under.name, Composition(kind="continue")), under.base, under.stack[:-1], under.stack[-1])
+        raise StudyError(arm.place, f"method {arm.label}: it trains no adapter, so none can be continued")
+    if not foundation.stack:
+        return foundation
+    name = composition_label(foundation.name, Composition(kind="continue"))
+    return replace(foundation, name=name, stack=foundation.stack[:-1], start=foundation.stack[-1])
 
 
-def fused(label: str, arm: Arm, unders: Sequence[Under]) -> Under:
-    """A target that fuses adapters."""
-    told = arm.method.why_not_fusable()
-    if told or len(unders) < 2:
-        raise ConfigError(f"method {arm.label}: cannot be fused ({label}): {told or 'two or more are needed'}")
-    return Under(label, fuse=tuple(single(under, label) for under in unders))
+def fused(name: str, arm: Arm, foundations: Sequence[Foundation], place: Place) -> Foundation:
+    """Return the foundation of a target that fuses adapters.
+
+    Args:
+        name: what tables call it.
+        arm: method of the target.
+        foundations: the intermediates.
+        place: where the study has the composition.
+
+    Raises:
+        StudyError: the method cannot be fused, or there are fewer than two adapters.
+    """
+    reason = arm.method.why_not_fusable()
+    if reason:
+        raise StudyError(place, f"method {arm.label}: cannot be fused ({name}): {reason}")
+    if len(foundations) < 2:
+        raise StudyError(place, f"method {arm.label}: cannot be fused ({name}): two or more adapters are needed")
+    return Foundation(name, fuse=tuple(single_phase(one, name, place) for one in foundations))
 
 
-def single(under: Under, label: str) -> str:
-    """The one phase that an intermediate is."""
-    if under.base:
-        return under.base
-    if len(under.stack) != 1:
-        raise ConfigError(f"{label}: {under.name} is not one adapter; it cannot be merged or fused")
-    return under.stack[0]
+def single_phase(foundation: Foundation, name: str, place: Place) -> str:
+    """Return the key of the one phase that an intermediate consists of.
+
+    Args:
+        foundation: the intermediate.
+        name: of what it is to be part of, for messages.
+        place: where the study says so.
+
+    Raises:
+        StudyError: it consists of none, or of several.
+    """
+    if foundation.base:
+        return foundation.base
+    if len(foundation.stack) != 1:
+        raise StudyError(place, f"{name}: {foundation.name} is not one adapter; it cannot be merged or fused")
+    return foundation.stack[0]
 
 
-def named(name: str, unders: Mapping[str, Under], where: str) -> Under:
-    """An intermediate by its label, of those that are there so far."""
-    if name not in unders:
-        raise ConfigError(f"{where}: {name} is no intermediate of this study that comes before it{near(name, unders)}")
-    return unders[name]
+def merge_weights(weights: Sequence[float] | None, count: int, name: str, place: Place) -> tuple[float, ...]:
+    """Return the weights of a merge; by default equal ones that sum to one.
 
+    Args:
+        weights: as the study has them.
+        count: number of adapters.
+        name: of the merge, for messages.
+        place: where the study has it.
 
-def weights(given: Sequence[float] | None, count: int, label: str) -> tuple[float, ...]:
-    """The weights that are given, or equal ones that sum to one."""
-    if given is None:
+    Raises:
+        StudyError: another number of weights.
+    """
+    if weights is None:
         return (1 / count,) * count
-    if len(given) != count:
-        raise ConfigError(f"{label}: {len(given)} weights for {count} adapters")
-    return tuple(given)
+    if len(weights) != count:
+        raise StudyError(place, f"{name}: {len(weights)} weights for {count} adapters")
+    return tuple(weights)
+
+
+def keys_of(foundations: Mapping[str, Foundation], name: str, place: Place) -> list[str]:
+    """Return the keys of the phases that intermediates consist of; see :func:`single_phase`."""
+    return [single_phase(foundation, name, place) for foundation in foundations.values()]

@@ -1,213 +1,320 @@
-"""The training phases of a study: of one task or several, over whatever they stand on, and sums of what they left."""
+"""The training phases of a study, on one task or several, and merges of what they left."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from adaptstilts import tasks
-from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ascending
 from adaptstilts.plan.graph import Plan
-from adaptstilts.plan.phases import MergePhase, StreamSpec, TaskPhase, TrainPhase
-from adaptstilts.plan.stacking import Under
-from adaptstilts.plan.validation import ENGLISH
-from adaptstilts.study import Arm, LanguageAdapters, Masked, Part, Train, masked_text, train_settings
+from adaptstilts.plan.phases import MergePhase, StreamSpec, TrainPhase, WeightsPhase
+from adaptstilts.plan.stacking import Foundation
+from adaptstilts.plan.validation import ENGLISH, check_length
+from adaptstilts.study import (
+    Arm,
+    LanguageAdapters,
+    Masked,
+    Part,
+    Place,
+    Problems,
+    Study,
+    StudyError,
+    Train,
+    masked_text,
+    train_settings,
+)
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class Merging:
+    """A weighted sum of adapters or encoders that is to be planned.
+
+    Attributes:
+        name: what tables call it.
+        keys: of the phases.
+        weights: one for each phase.
+        place: where the study has it.
+        left_out: layers whose part is dropped.
+        target: task of the last phase, if that is a target, whose head is kept.
+    """
+
+    name: str
+    keys: Sequence[str]
+    weights: Sequence[float]
+    place: Place
+    left_out: Sequence[int] = ()
+    target: str | None = None
+
+
+@dataclass
+class _Rows:
+    """What a training phase reads: its streams, and the digests of their rows by name."""
+
+    streams: list[StreamSpec] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
+
+
 class Trainings:
-    """Adds training phases to a plan; every method returns keys."""
+    """Adds training phases to a plan and returns their keys.
 
-    def __init__(self, plan: Plan, workspace: Workspace) -> None:
-        self.plan, self.study, self.workspace = plan, plan.study, workspace
+    Args:
+        plan: that grows.
+        workspace: the data.
+        problems: where settings that the model does not allow are noted; other mistakes are raised.
+    """
 
-    def task(self, part: Part, arm: Arm, under: Under, seed: int) -> tuple[str, ...]:
-        """One phase for each training set of a task, each continuing the one before."""
+    def __init__(self, plan: Plan, workspace: Workspace, problems: Problems) -> None:
+        self.plan, self.study, self.workspace, self.problems = plan, plan.study, workspace, problems
+
+    def train_task(self, part: Part, arm: Arm, foundation: Foundation, seed: int) -> tuple[str, ...]:
+        """Add one phase for each training set of a task, each of which trains the one before further.
+
+        Args:
+            part: the task in the study.
+            arm: the method.
+            foundation: what it is trained on.
+            seed: of the phases.
+
+        Returns:
+            The keys of the phases, in the order in which they run.
+
+        Raises:
+            StudyError: the method cannot be trained on the foundation.
+            DataError: rows are missing.
+        """
         task = tasks.get(part.task)
-        if told := self.refused(arm, under, seed):
-            raise ConfigError(f"method {arm.label}: cannot stand on {under.name}: {told}")
+        reason = self.why_not_over(arm, foundation, seed)
+        if reason:
+            message = f"method {arm.label}: cannot be trained over {foundation.name}: {reason}"
+            raise StudyError(arm.place, message, cause=reason)
         names = task.train_from or (task.name,)
+        is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
         keys: tuple[str, ...] = ()
-        shared = bool(task.train_from) and (task.shared_training or task.dev is None)
-        for i, name in enumerate(names):
-            giver = tasks.get(name)
-            own = giver if i < len(names) - 1 or shared else task
-            settings = train_settings(self.study, arm, part, own.name)
-            self.check_length(settings.max_length)
-            over = f" over {under.name}" if under.name != "none" else ""
+        for number, name in enumerate(names):
+            rows_of = tasks.get(name)
+            is_last = number == len(names) - 1
+            trained = task if is_last and not is_shared else rows_of
+            over = f" over {foundation.name}" if foundation.name != "none" else ""
             phase = TrainPhase(
-                task=own.name,
-                rows=giver.name,
-                data={"train": self._digest(giver.train, giver), "dev": self._digest(own.dev, own)},
+                task=trained.name,
+                rows=rows_of.name,
+                data={
+                    "train": self._digest(rows_of.train, rows_of, part),
+                    "dev": self._digest(trained.dev, trained, part),
+                },
                 model=self.plan.model.fingerprint,
                 method=arm.method,
-                base=under.base,
-                stack=(*self._floor(arm, seed), *under.stack),
+                base=foundation.base,
+                stack=(*self._floor(arm, seed), *foundation.stack),
                 init=keys[-1] if keys else None,
-                start=None if keys else under.start,
-                fuse=under.fuse,
-                settings=settings,
+                start=None if keys else foundation.start,
+                fuse=foundation.fuse,
+                settings=self._settings(arm, part, trained.name),
                 seed=seed,
-                title=f"train {own.name} ({arm.label}){over}, seed {seed}",
+                title=f"train {trained.name} ({arm.label}){over}, seed {seed}",
             )
-            _check_cache(phase, self.plan)
-            keys += (self.plan.add(phase),)
+            keys += (self._add(phase, arm, part),)
         return keys
 
-    def several(self, part: Part, arm: Arm, seed: int) -> str:
-        """One phase for a mixture of tasks, or for a task with masked language modelling beside it."""
-        names = part.mixture.tasks if part.mixture else (part.task,)
-        streams = [StreamSpec(name, name, train_settings(self.study, arm, part, name)) for name in names]
-        data: dict[str, str] = {}
-        for stream in streams:
-            task = tasks.get(stream.task)
-            for split, source in (("train", task.train), ("dev", task.dev)):
-                data[f"{task.name}.{split}"] = self._digest(source, task)
-        if part.masked:
-            own = train_settings(self.study, arm, part, None)
-            streams.append(self._text(part.masked, own, data))
-        return self._streamed(part.label, arm, streams, self._floor(arm, seed), part, data, seed)
+    def train_streams(self, part: Part, arm: Arm, seed: int) -> str:
+        """Add one phase for a mixture of tasks, or for a task together with masked language modelling.
 
-    def languages(self, arm: Arm, seed: int) -> dict[str, str]:
-        """The language adapters that a method's task adapters stand on, by language; none where it asks for none."""
-        held = self.study.language_adapters
+        Args:
+            part: the intermediate.
+            arm: its method.
+            seed: of the phase.
+        """
+        names = part.mixture.tasks if part.mixture else (part.task,)
+        rows = _Rows()
+        for name in names:
+            task = tasks.get(name)
+            rows.streams.append(StreamSpec(name, name, self._settings(arm, part, name)))
+            rows.data[f"{name}.train"] = self._digest(task.train, task, part)
+            rows.data[f"{name}.dev"] = self._digest(task.dev, task, part)
+        if part.masked:
+            self._add_text(rows, part.masked, self._settings(arm, part, None), part)
+        return self._train_rows(part.label, arm, part, rows, self._floor(arm, seed), seed)
+
+    def language_adapters(self, arm: Arm, seed: int) -> dict[str, str]:
+        """Add the phases of the language adapters that a method uses.
+
+        Args:
+            arm: the method.
+            seed: of the phases.
+
+        Returns:
+            Language -> key; nothing if the method does not use them.
+
+        Raises:
+            StudyError: the study has none.
+        """
+        adapters = self.study.language_adapters
         if not arm.language_adapters:
             return {}
-        if held is None:
-            raise ConfigError(f"method {arm.label}: this study has no language_adapters; say on what text (text: ...)")
-        return {code: self._language(held, code, seed) for code in held.text}
+        if adapters is None:
+            message = f"method {arm.label}: this study has no language_adapters; add them, with their text"
+            raise StudyError(arm.place, message)
+        return {code: self._train_language(adapters, code, seed) for code in adapters.text}
 
-    def merge(
-        self,
-        label: str,
-        arm: Arm,
-        keys: Sequence[str],
-        weights: Sequence[float],
-        dropped: Sequence[int] = (),
-        target: str | None = None,
-    ) -> str:
-        """A phase for a weighted sum; of a ``target`` task's phase, the last, it keeps the head."""
-        held = self.methods(keys)
-        told = next(filter(None, (method.why_not_mergeable() for method in (arm.method, *held))), "")
-        if other := next((method for method in held if method.merge_settings != held[0].merge_settings), None):
-            told = told or f"{other.label} has not the form of {held[0].label}"
-        if told:
-            raise ConfigError(f"method {arm.label}: cannot be merged ({label}): {told}")
-        method = type(arm.method).merged_method(held)
-        if dropped:
-            method = _without(method, dropped, self.plan.model.shape["layers"], label)
+    def merge(self, arm: Arm, merging: Merging) -> str:
+        """Add a phase for a weighted sum.
+
+        Args:
+            arm: the method of what is merged.
+            merging: what is merged.
+
+        Raises:
+            StudyError: such adapters have no weighted sum.
+        """
+        methods = self.methods_of(merging.keys)
+        reason = _why_not_mergeable(arm.method, methods)
+        if reason:
+            raise StudyError(merging.place, f"method {arm.label}: cannot be merged ({merging.name}): {reason}")
+        method = type(arm.method).merged_method(methods)
+        if merging.left_out:
+            method = _without_layers(method, merging, self.plan.model.shape["layers"])
         phase = MergePhase(
-            task=target or label,
+            task=merging.target or merging.name,
             data={},
             model=self.plan.model.fingerprint,
             method=method,
-            of=tuple(keys),
-            weights=tuple(weights),
-            title=f"merge {label} ({arm.label})",
+            of=tuple(merging.keys),
+            weights=tuple(merging.weights),
+            title=f"merge {merging.name} ({arm.label})",
         )
         return self.plan.add(phase)
 
-    def methods(self, keys: Sequence[str]) -> list[Method]:
-        """The methods of phases."""
+    def methods_of(self, keys: Iterable[str]) -> list[Method]:
+        """Return the methods of phases of the plan."""
         phases = (self.plan.phases[key] for key in keys)
-        return [phase.method for phase in phases if isinstance(phase, TaskPhase) and phase.method]
+        return [phase.method for phase in phases if isinstance(phase, WeightsPhase)]
 
-    def refused(self, arm: Arm, under: Under, seed: int) -> str:
-        """Why a method's adapter cannot be trained on, or evaluated over, what is under it; empty where it can."""
-        stack = [*self.methods((*self._floor(arm, seed), *under.stack)), arm.method]
-        acting = [method for method in stack if method.attaches]
-        for height, method in enumerate(acting if len(acting) > 1 else ()):
-            if told := method.why_not_stackable() or (method.why_not_above() if height else None):
-                return told
-        start = self.methods((under.start,)) if under.start else []
+    def why_not_over(self, arm: Arm, foundation: Foundation, seed: int) -> str | None:
+        """Return why a method cannot be trained on a foundation, or evaluated over it; None if it can.
+
+        Args:
+            arm: the method.
+            foundation: what is under it.
+            seed: of the phases.
+        """
+        methods = [*self.methods_of((*self._floor(arm, seed), *foundation.stack)), arm.method]
+        stack = [method for method in methods if method.attaches]
+        for height, method in enumerate(stack if len(stack) > 1 else ()):
+            reason = method.why_not_stackable()
+            if not reason and height > 0:
+                reason = method.why_not_above()
+            if reason:
+                return reason
+        start = self.methods_of((foundation.start,)) if foundation.start else []
         if start and start[0] != arm.method:
-            return f"it can start as an adapter of its own settings, and that one is {start[0].label}"
-        return fusion.why_not_together(self.methods(under.fuse)) or ""
+            return f"it can only continue an adapter of its own settings, and that one is {start[0].label}"
+        return fusion.why_not_together(self.methods_of(foundation.fuse))
 
-    def check_length(self, tokens: int) -> None:
-        """Refuse sequences longer than the model's positions."""
-        limit = self.plan.model.max_tokens
-        if tokens > limit:
-            raise ConfigError(
-                f"max_length {tokens} is more than the {limit} positions of the model; give"
-                f" train.max_length={limit} (or evaluate.max_length, retrieve.max_length)"
+    def _settings(self, arm: Arm, part: Part, task: str | None) -> Train:
+        """Return the settings of a phase; note if its sequences are too long for the model."""
+        settings = train_settings(self.study, arm, part, task)
+        place = _settings_place((part, arm, self.study), "max_length")
+        if place is not None:
+            check_length(settings.max_length, self.plan.model, place, self.problems)
+        else:
+            source = f"the default of {task}" if task else "the default"
+            place = part.place if part.place.keys else self.study.place
+            check_length(settings.max_length, self.plan.model, place, self.problems, source)
+        return settings
+
+    def _add(self, phase: TrainPhase, arm: Arm, part: Part) -> str:
+        if phase.settings.cache and not self._can_cache(phase):
+            place = _settings_place((part, arm, self.study), "cache") or arm.place
+            self.problems.add(
+                place,
+                f"method {arm.label}: train.cache keeps what the layers below the lowest adapter give, and the lowest"
+                f" layer has an adapter; leave out the lower layers (leave_out=[0, 1, ...]; for full fine-tuning"
+                f" freeze_embeddings=true and freeze_layers), or give cache=false",
             )
+        return self.plan.add(phase)
 
-    def _language(self, held: LanguageAdapters, code: str, seed: int) -> str:
-        arm = Arm(method=held.method, train=held.train)
-        settings = train_settings(self.study, arm, Part(task="language"), None)
-        text = Masked(text=held.text[code], column=held.column, examples=held.examples)
-        data: dict[str, str] = {}
-        stream = self._text(text, settings, data)
-        return self._streamed(f"language-{code}", arm, [stream], (), Part(task="language"), data, seed)
+    def _can_cache(self, phase: TrainPhase) -> bool:
+        """Return whether the phase has frozen layers below its lowest adapter."""
+        depth = self.plan.model.shape["layers"]
+        methods = [phase.method, *self.methods_of((*phase.stack, *phase.fuse))]
+        return min(method.lowest(depth) for method in methods) > 0
 
-    def _text(self, text: Masked, settings: Train, data: dict[str, str]) -> StreamSpec:
+    def _train_language(self, adapters: LanguageAdapters, code: str, seed: int) -> str:
+        """Add the phase of one language adapter."""
+        arm = Arm(method=adapters.method, train=adapters.train)
+        arm.set_place(adapters.place)
+        part = Part(task="language")
+        text = Masked(text=adapters.text[code], column=adapters.column, examples=adapters.examples)
+        rows = _Rows()
+        self._add_text(rows, text, self._settings(arm, part, None), part)
+        return self._train_rows(f"language-{code}", arm, part, rows, (), seed)
+
+    def _add_text(self, rows: _Rows, text: Masked, settings: Train, part: Part) -> None:
+        """Add masked text to what a phase reads."""
         task = masked_text.of(text)
-        data[f"{task.name}.train"] = self._digest(task.train, task)
-        own = settings.model_copy(update={"examples": text.examples})
-        return StreamSpec(task.name, task.name, own, text.column, text)
+        rows.data[f"{task.name}.train"] = self._digest(task.train, task, part)
+        settings = settings.model_copy(update={"examples": text.examples})
+        rows.streams.append(StreamSpec(task.name, task.name, settings, text.column, text))
 
-    def _streamed(
-        self,
-        label: str,
-        arm: Arm,
-        streams: Sequence[StreamSpec],
-        stack: tuple[str, ...],
-        part: Part,
-        data: dict[str, str],
-        seed: int,
-    ) -> str:
-        for stream in streams:
-            self.check_length(stream.settings.max_length)
+    def _train_rows(self, name: str, arm: Arm, part: Part, rows: _Rows, stack: tuple[str, ...], seed: int) -> str:
         phase = TrainPhase(
-            task=label,
-            rows=label,
-            data=data,
+            task=name,
+            rows=name,
+            data=rows.data,
             model=self.plan.model.fingerprint,
             method=arm.method,
             stack=stack,
             settings=train_settings(self.study, arm, part, None),
             seed=seed,
-            streams=tuple(streams),
+            streams=tuple(rows.streams),
             mixture=part.mixture,
             masked=part.masked.ratio if part.masked else 0.0,
-            title=f"train {label} ({arm.label}), seed {seed}",
+            title=f"train {name} ({arm.label}), seed {seed}",
         )
-        _check_cache(phase, self.plan)
-        return self.plan.add(phase)
+        return self._add(phase, arm, part)
 
     def _floor(self, arm: Arm, seed: int) -> tuple[str, ...]:
-        """The language adapter that task adapters are trained over: that of English, as their rows are."""
-        held = self.languages(arm, seed)
-        return (held[ENGLISH],) if held else ()
+        """Return the language adapter that task adapters are trained over: the English one, as their rows are."""
+        adapters = self.language_adapters(arm, seed)
+        return (adapters[ENGLISH],) if adapters else ()
 
-    def _digest(self, source: Source | None, task: Task) -> str:
+    def _digest(self, source: Source | None, task: Task, part: Part) -> str:
         if source is None:
-            raise ConfigError(f"{task.name} has no training or dev rows; it cannot be trained")
+            raise StudyError(part.place, f"{task.name} has no training or dev rows; it cannot be trained")
         return self.workspace.sources.get(task.fill(source)).identity(task.version)
 
 
-def _check_cache(phase: TrainPhase, plan: Plan) -> None:
-    """Whether there are layers whose hidden states can be kept, where the settings say so."""
-    depth = plan.model.shape["layers"]
-    under = [plan.phases.get(key) for key in (*phase.stack, *phase.fuse)]
-    held = [phase.method, *(other.method for other in under if isinstance(other, TaskPhase) and other.method)]
-    if phase.settings.cache and min(method.lowest(depth) for method in held) == 0:
-        raise ConfigError(
-            f"method {phase.method.label}: train.cache keeps what the layers below the lowest adapter give, and there"
-            f" are none; leave out the lower layers (leave_out=[0, 1, ...]; of full fine-tuning freeze_embeddings=true"
-            f" and freeze_layers), or give cache=false"
-        )
+def _settings_place(owners: Sequence[Part | Arm | Study], key: str) -> Place | None:
+    """Return where a study has a training setting that applies; None for a default."""
+    for owner in owners:
+        if key in owner.train:
+            return owner.place.at("train", key)
+    return None
 
 
-def _without(method: Method, dropped: Sequence[int], depth: int, label: str) -> Method:
-    """A method that leaves out layers as well."""
+def _why_not_mergeable(method: Method, methods: Sequence[Method]) -> str | None:
+    """Return why adapters have no weighted sum of a method's form; None if they have one."""
+    for one in (method, *methods):
+        reason = one.why_not_mergeable()
+        if reason:
+            return reason
+    for one in methods:
+        if one.merge_settings != methods[0].merge_settings:
+            return f"{one.label} has another form than {methods[0].label}"
+    return None
+
+
+def _without_layers(method: Method, merging: Merging, depth: int) -> Method:
+    """Return a method that leaves out more layers."""
     if "leave_out" not in type(method).model_fields:
-        raise ConfigError(f"{label}: leave_out: {method.label} has no layers to leave out")
-    wrong = [layer for layer in dropped if not 0 <= layer < depth]
-    left = ascending((*getattr(method, "leave_out", ()), *dropped))
-    if wrong or len(left) == depth:
-        raise ConfigError(f"{label}: leave_out: the model's layers are 0 to {depth - 1}, and one must be left")
-    return method.model_copy(update={"leave_out": left})
+        raise StudyError(merging.place, f"{merging.name}: leave_out: {method.label} has no layers to leave out")
+    left_out = ascending((*getattr(method, "leave_out", ()), *merging.left_out))
+    is_inside = all(0 <= layer < depth for layer in merging.left_out)
+    if not is_inside or len(left_out) == depth:
+        message = f"{merging.name}: leave_out: the model's layers are 0 to {depth - 1}, and one must be left"
+        raise StudyError(merging.place, message)
+    return method.model_copy(update={"leave_out": left_out})

@@ -1,115 +1,232 @@
-"""Combinations in a study that no single key shows to be wrong."""
+"""Combinations of a study's values that are wrong although each value is right."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 from adaptstilts import languages, search, tasks
 from adaptstilts.errors import ConfigError
+from adaptstilts.methods import Method
 from adaptstilts.models.locate import Model
-from adaptstilts.study import Arm, Part, Study
+from adaptstilts.study import Arm, Composition, Place, Problems, Study
 
 ENGLISH = "en"
 
 
-def check(study: Study, model: Model) -> None:
-    """Refuse what cannot be meant.
+@dataclass
+class Findings:
+    """What the checks of a study found beside its problems, so that later checks do not repeat them.
 
-    Raises:
-        ConfigError: the first such combination.
+    Attributes:
+        problems: where mistakes are noted.
+        incomplete: top-level keys of which a part is missing, because it could not be read; see
+            :class:`adaptstilts.study.Draft`.
+        unusable: labels of methods that cannot be planned.
     """
-    held = [tasks.get(part.task) for part in study.targets]
-    known = {code for task in held for code in (*task.languages, *task.more_languages)}
-    named = study.languages if isinstance(study.languages, tuple) else ()
-    for code in named:
-        if languages.resolve(code).code not in known:
-            raise ConfigError(f"languages: no target of this study has {code!r}")
-    for name in ("intermediates", "targets", "methods", "seeds"):
-        items = [_name(item) for item in getattr(study, name)]
-        if len(items) != len(set(items)):
-            raise ConfigError(f"{name}: {', '.join(map(str, items))} holds the same one twice")
-    check_language_adapters(study)
-    check_compositions(study)
-    check_sizes(study, model)
+
+    problems: Problems
+    incomplete: frozenset[str] = frozenset()
+    unusable: set[str] = field(default_factory=set)
+
+    def is_complete(self, *sections: str) -> bool:
+        """Return whether everything below some top-level keys could be read."""
+        return not self.incomplete & set(sections)
+
+
+def check_combinations(study: Study, findings: Findings) -> None:
+    """Note combinations that are wrong with any base model.
+
+    Args:
+        study: as far as it could be read.
+        findings: what is noted.
+    """
+    _check_languages(study, findings)
+    _check_duplicates(study, findings)
+    _check_methods(study, findings)
+    _check_language_adapters(study, findings)
+    _check_compositions(study, findings)
+    if study.swap == "all":
+        _check_swap(study, findings)
+    reason = search.why_not_known(study.retrieve.backend)
+    if reason:
+        findings.problems.add(study.place.at("retrieve", "backend"), reason)
+
+
+def check_sizes(study: Study, model: Model, findings: Findings) -> None:
+    """Note settings that make no sense on the base model.
+
+    Args:
+        study: as far as it could be read.
+        model: the base model.
+        findings: what is noted.
+    """
+    problems, layers = findings.problems, model.shape["layers"]
     for arm in study.methods:
-        below = arm.method.below
-        if not below.changes_encoder and any(part.task != "none" for part in study.intermediates):
-            raise ConfigError(
+        reason = _why_not_for(arm.method.below, model)
+        if reason:
+            findings.unusable.add(arm.label)
+            problems.add(arm.place, f"method {arm.method.below.label}: {reason}")
+    if study.language_adapters is not None:
+        method = study.language_adapters.method
+        reason = _why_not_for(method, model)
+        if reason:
+            findings.unusable |= {arm.label for arm in study.methods if arm.language_adapters}
+            problems.add(study.language_adapters.place.at("method"), f"method {method.label}: {reason}")
+    settings, place = study.retrieve, study.place.at("retrieve")
+    if settings.layer is not None and settings.layer > layers:
+        problems.add(place.at("layer"), f"the model has hidden states 0 to {layers}, found {settings.layer}")
+    highest = max(settings.asked(layers), default=0)
+    if highest > layers:
+        problems.add(place.at("layers"), f"no layer {highest}; the model has hidden states 0 to {layers}")
+
+
+def check_length(tokens: int, model: Model, place: Place, problems: Problems, source: str = "") -> None:
+    """Note sequences that are longer than the model allows.
+
+    Args:
+        tokens: the longest sequence of a phase, special tokens included.
+        model: the base model.
+        place: where the study says so.
+        problems: where it is noted.
+        source: for a value that the study does not have, whose default it is.
+    """
+    limit = model.max_tokens
+    if tokens <= limit:
+        return
+    if source:
+        words, key = f"max_length {tokens}, {source},", "train.max_length"
+    else:
+        words, key = f"max_length {tokens}", place.name
+    problems.add(place, f"{words} is more than the {limit} positions of the model; give {key}={limit}")
+
+
+def _why_not_for(method: Method, model: Model) -> str | None:
+    """Return why a method, with its settings, makes no sense on a model; None if it does."""
+    return method.why_not_for(model.architecture.names) or method.why_not_on(model.shape)
+
+
+def blends_adapters(study: Study) -> bool:
+    """Return whether adapters are continued or merged, not only stacked, so that they must have equal settings."""
+    has_merge = any(part.merge for part in study.intermediates)
+    return has_merge or bool(_composition_kinds(study) & {"continue", "merge", "merge_then_stack"})
+
+
+def compositions_with_places(study: Study) -> Iterator[tuple[Composition, Place]]:
+    """Yield every composition of a study and of its methods, with its place."""
+    for number, composition in enumerate(study.compositions):
+        yield composition, study.place.at("compositions", number)
+    for arm in study.methods:
+        for number, composition in enumerate(arm.compositions):
+            yield composition, arm.place.at("compositions", number)
+
+
+def _composition_kinds(study: Study) -> set[str]:
+    """Return the compositions that are used: those of each method, or else the study's."""
+    used = (arm.compositions or study.compositions for arm in study.methods)
+    return {composition.kind for compositions in used for composition in compositions}
+
+
+def _check_languages(study: Study, findings: Findings) -> None:
+    """Note languages that are unknown, or that no target has.
+
+    English is right for every target that searches: it is the other side of the pairs.
+    """
+    if not isinstance(study.languages, tuple) or not findings.is_complete("targets"):
+        return
+    known: set[str] = set()
+    for part in study.targets:
+        task = tasks.get(part.task)
+        known |= {*task.languages, *task.more_languages}
+        if task.retrieval:
+            known.add(ENGLISH)
+    for number, name in enumerate(study.languages):
+        place = study.place.at("languages", number)
+        with findings.problems.collecting(place):
+            if languages.resolve(name).code not in known:
+                findings.problems.add(place, f"no target of this study has {name!r}")
+
+
+def _check_duplicates(study: Study, findings: Findings) -> None:
+    labels = {
+        "intermediates": [part.label for part in study.intermediates],
+        "targets": [part.label for part in study.targets],
+        "methods": [arm.label for arm in study.methods],
+        "seeds": [str(seed) for seed in study.seeds],
+    }
+    for section, names in labels.items():
+        if not findings.is_complete(section):
+            continue
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                findings.problems.add(study.place.at(section, number), f"{name} is listed twice")
+
+
+def _check_methods(study: Study, findings: Findings) -> None:
+    """Note methods that cannot be trained over language adapters, and those whose intermediates would train nothing."""
+    has_intermediates = any(part.task != "none" for part in study.intermediates)
+    for arm in study.methods:
+        reason = _why_not_on_language_adapters(arm, study)
+        if reason:
+            message = f"method {arm.label}: cannot be trained over language adapters: {reason}"
+        elif has_intermediates and not arm.method.below.changes_encoder:
+            message = (
                 f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
                 f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
             )
-    if study.swap == "all":
-        if all(arm.method.below.trains_encoder for arm in study.methods):
-            raise ConfigError("swap: full fine-tuning has no intermediate adapter to swap; add an adapter method")
-        if len(study.intermediates) < 2 or not _kinds(study) & {"stack", "merge_then_stack"}:
-            raise ConfigError("swap: needs two or more intermediates and the composition stack")
-    if study.retrieve.layer is not None and study.retrieve.layer > model.shape["layers"]:
-        raise ConfigError(f"retrieve.layer: the model has hidden states 0 to {model.shape['layers']}")
-    if reason := search.why_not_known(study.retrieve.backend):
-        raise ConfigError(f"retrieve.backend: {reason}")
+        else:
+            continue
+        findings.unusable.add(arm.label)
+        findings.problems.add(arm.place, message)
 
 
-def check_sizes(study: Study, model: Model) -> None:
-    """Refuse methods, and settings of them, that make no sense on the model.
-
-    Raises:
-        ConfigError: the first such method.
-    """
-    used = [arm.method.below for arm in study.methods]
-    if study.language_adapters is not None:
-        used.append(study.language_adapters.method)
-    for method in used:
-        if reason := method.why_not_for(model.architecture.names) or method.why_not_on(model.shape):
-            raise ConfigError(f"method {method.label}: {reason}")
+def _check_compositions(study: Study, findings: Findings) -> None:
+    """Note keys that a composition of its kind does not use."""
+    for composition, place in compositions_with_places(study):
+        kind = composition.kind
+        if composition.weights is not None and kind not in ("merge", "merge_then_stack"):
+            findings.problems.add(place.at("weights"), f"{kind} has no weights; merge and merge_then_stack have")
+        if composition.of and kind == "none":
+            findings.problems.add(place.at("of"), "none uses no intermediate; leave out of=[...]")
 
 
-def _name(item: Part | Arm | int) -> object:
-    if isinstance(item, Part):
-        return item.label
-    return item.label if isinstance(item, Arm) else item
+def _check_swap(study: Study, findings: Findings) -> None:
+    place = study.place.at("swap")
+    is_full = all(arm.method.below.trains_encoder for arm in study.methods)
+    if is_full and findings.is_complete("methods"):
+        findings.problems.add(place, "full fine-tuning has no intermediate adapter to swap; add an adapter method")
+        return
+    if not findings.is_complete("intermediates", "compositions", "methods"):
+        return
+    if len(study.intermediates) < 2 or not _composition_kinds(study) & {"stack", "merge_then_stack"}:
+        findings.problems.add(place, "needs two or more intermediates and the composition stack")
 
 
-def blended(study: Study) -> bool:
-    """Whether adapters are continued or summed, not only stacked."""
-    summed = any(part.merge for part in study.intermediates)
-    return summed or bool(_kinds(study) & {"continue", "merge", "merge_then_stack"})
+def _check_language_adapters(study: Study, findings: Findings) -> None:
+    """Note language adapters without English or without a use."""
+    adapters, problems = study.language_adapters, findings.problems
+    if adapters is None:
+        return
+    place = adapters.place if adapters.place.keys else study.place.at("language_adapters")
+    count = len(problems)
+    if ENGLISH not in adapters.text:
+        problems.add(place.at("text"), f"no {ENGLISH}, over whose adapter tasks are trained")
+    if not any(arm.language_adapters for arm in study.methods) and findings.is_complete("methods"):
+        problems.add(place, "no method uses them; give one language_adapters: true")
+    for name in adapters.text:
+        with problems.collecting(place.at("text", name)):
+            code = languages.resolve(name).code
+            if code != name:
+                raise ConfigError(f"write {name} as {code}, or its adapter would not be found")
+    if len(problems) > count:
+        findings.unusable |= {arm.label for arm in study.methods if arm.language_adapters}
 
 
-def _kinds(study: Study) -> set[str]:
-    """The compositions that are used: a method's own, or the study's."""
-    return {held.kind for arm in study.methods for held in arm.compositions or study.compositions}
-
-
-def check_compositions(study: Study) -> None:
-    """Refuse what a composition of its kind does not read.
-
-    Raises:
-        ConfigError: weights or intermediates of one that has none.
-    """
-    for held in (*study.compositions, *(own for arm in study.methods for own in arm.compositions)):
-        if held.weights is not None and held.kind not in ("merge", "merge_then_stack"):
-            raise ConfigError(f"compositions: {held.kind} has no weights; merge and merge_then_stack have")
-        if held.of and held.kind == "none":
-            raise ConfigError("compositions: none is over no intermediate; leave out of=[...]")
-
-
-def check_language_adapters(study: Study) -> None:
-    """What no single key of a study's language adapters shows.
-
-    Raises:
-        ConfigError: English is missing, or a method is none that can stand on them.
-    """
-    held = study.language_adapters
-    if held is not None and ENGLISH not in held.text:
-        raise ConfigError(f"language_adapters.text: no {ENGLISH}, over whose adapter the tasks are trained")
-    if held is not None and not any(arm.language_adapters for arm in study.methods):
-        raise ConfigError("language_adapters: no method asks for them; give it language_adapters: true")
-    for code in held.text if held is not None else ():
-        if (known := languages.resolve(code).code) != code:
-            raise ConfigError(f"language_adapters.text: write {code} as {known}, or its adapter would not be found")
-    for arm in study.methods:
-        below = arm.method.below
-        if arm.language_adapters and held is not None:
-            alike = below.kind == held.method.kind
-            told = held.method.why_not_stackable() or below.why_not_stackable() or below.why_not_above()
-            told = told if alike else f"they are of another kind ({held.method.kind})"
-            if told:
-                raise ConfigError(f"method {arm.label}: cannot stand on language adapters: {told}")
+def _why_not_on_language_adapters(arm: Arm, study: Study) -> str | None:
+    """Return why a method cannot be trained over the language adapters of a study; None if it can."""
+    adapters, below = study.language_adapters, arm.method.below
+    if adapters is None or not arm.language_adapters:
+        return None
+    if below.kind != adapters.method.kind:
+        return f"they are of another kind ({adapters.method.kind})"
+    return adapters.method.why_not_stackable() or below.why_not_stackable() or below.why_not_above()

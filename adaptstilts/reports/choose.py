@@ -17,13 +17,13 @@ from adaptstilts.metrics.transfer import rank_correlation, regret
 from adaptstilts.plan.expand import expand, intermediates
 from adaptstilts.plan.graph import Plan
 from adaptstilts.plan.phases import PredictTransferPhase, TrainPhase, phase_of
-from adaptstilts.plan.stacking import Under
+from adaptstilts.plan.stacking import Foundation
 from adaptstilts.plan.training import Trainings
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store
-from adaptstilts.study import Arm, Foresee, Part, Study
+from adaptstilts.study import Arm, Foresee, Part, Problems, Study
 from adaptstilts.workspace import Workspace
 
 PREDICTORS = ("probe", "logme", "embedding", "size")
@@ -130,6 +130,7 @@ def choice(study: Study, workspace: Workspace, target: str, method: str | None =
         for seed in study.seeds:
             for name, under in intermediates(plan, workspace, arm, seed).items():
                 plan.candidates.append(builder.candidate(arm, name, under, seed))
+    builder.trainings.problems.raise_all()
     return plan
 
 
@@ -152,20 +153,20 @@ class _Judges:
 
     def __init__(self, plan: Choice, workspace: Workspace, part: Part, settings: Foresee) -> None:
         self.plan, self.workspace, self.part, self.settings = plan, workspace, part, settings
-        self.trainings = Trainings(plan, workspace)
+        self.trainings = Trainings(plan, workspace, Problems())
         self.parts = {own.label: own for own in plan.study.intermediates}
 
-    def candidate(self, arm: Arm, name: str, under: Under, seed: int) -> Candidate:
+    def candidate(self, arm: Arm, name: str, under: Foundation, seed: int) -> Candidate:
         """One intermediate with its judges."""
         few = {"examples": self.settings.rows, "epochs": EPOCHS, "max_steps": None}
         probe = Arm(method=Head(over=arm.method), train=few)
         own = self.part.model_copy(update={"train": {**self.part.train, **few}})
-        key = self.trainings.task(own, probe, under, seed)[-1]
+        key = self.trainings.train_task(own, probe, under, seed)[-1]
         named = self._tasks(name)
         sizes = [sources.row_count(self._split(task)) for task in named]
         return Candidate(name, arm.label, seed, key, self._foresee(arm, name, under, named), sum(sizes) or None)
 
-    def _foresee(self, arm: Arm, name: str, under: Under, named: tuple[str, ...]) -> str:
+    def _foresee(self, arm: Arm, name: str, under: Foundation, named: tuple[str, ...]) -> str:
         task = tasks.get(self.part.task)
         rows = task.train_from[-1] if task.train_from else task.name
         phase = PredictTransferPhase(

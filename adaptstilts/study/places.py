@@ -72,6 +72,11 @@ class Place:
         return Place(self.origin, (*self.keys, *keys))
 
     @property
+    def name(self) -> str:
+        """The keys with dots, as an override has them."""
+        return ".".join(map(str, self.origin.original(self.keys)))
+
+    @property
     def order(self) -> tuple[int, int]:
         """Sorts places: those without a line, then by line, then by override."""
         keys = self.origin.original(self.keys)
@@ -90,7 +95,7 @@ class Place:
         elif self.origin.file:
             parts.append(f"{self.origin.file}:{line}" if line else self.origin.file)
         if keys:
-            parts.append(".".join(map(str, keys)))
+            parts.append(self.name)
         return ": ".join(parts)
 
     def __eq__(self, other: object) -> bool:
@@ -101,12 +106,18 @@ class Place:
 
 
 class StudyError(ConfigError):
-    """A mistake in a study, with its place."""
+    """A mistake in a study.
 
-    def __init__(self, place: Place, message: str) -> None:
+    Args:
+        place: where it is.
+        message: what is wrong.
+        cause: what it has in common with mistakes that are the same one in other words, of which one is enough.
+    """
+
+    def __init__(self, place: Place, message: str, cause: str = "") -> None:
         where = str(place)
         super().__init__(f"{where}: {message}" if where else message)
-        self.place, self.message = place, message
+        self.place, self.message, self.cause = place, message, cause or message
 
 
 class FollowUp(ConfigError):
@@ -117,15 +128,29 @@ class Problems:
     """Collects mistakes, to report all of them in one error."""
 
     def __init__(self) -> None:
-        self._errors: dict[str, StudyError] = {}
+        self._errors: dict[tuple[str, str], StudyError] = {}
 
     def __bool__(self) -> bool:
         return bool(self._errors)
 
-    def add(self, place: Place, message: str) -> None:
-        """Note one mistake; the same one at the same place counts once."""
-        error = StudyError(place, message)
-        self._errors.setdefault(str(error), error)
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def add(self, place: Place, message: str, cause: str = "") -> None:
+        """Note one mistake; the same one at the same place counts once.
+
+        Args:
+            place: where it is.
+            message: what is wrong.
+            cause: see :class:`StudyError`.
+        """
+        error = StudyError(place, message, cause)
+        self._errors.setdefault((str(place), error.cause), error)
+
+    def are_in(self, place: Place) -> bool:
+        """Return whether a mistake in a part of the study is noted."""
+        keys = place.keys
+        return any(error.place.keys[: len(keys)] == keys for error in self._errors.values())
 
     @contextlib.contextmanager
     def collecting(self, place: Place) -> Iterator[None]:
@@ -139,7 +164,7 @@ class Problems:
         except FollowUp:
             pass
         except StudyError as error:
-            self.add(error.place if error.place.keys else place, error.message)
+            self.add(error.place if error.place.keys else place, error.message, error.cause)
         except ConfigError as error:
             self.add(place, str(error))
 

@@ -104,7 +104,8 @@ class Bench:
         try:
             made = expand.expand(study, workspace)
         except ConfigError as refused:
-            return Cell(refused=str(refused))
+            message = str(refused)
+            return Cell(refused=message[message.index("method ") :])  # without its place in the file
         return Filled(self.tiny, made, workspace).cell(kind, "de" if language else "")
 
     def study(self, method: Method, composition: dict[str, Any], language: bool) -> config.Study:

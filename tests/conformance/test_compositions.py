@@ -64,7 +64,7 @@ def refusal(method: Method, column: str) -> str:
     if " on " in column:
         why = unstackable(below) if isinstance(below, Bottleneck) else "they are of another kind (bottleneck)"
         if why:
-            return f"{told} on language adapters: cannot stand on language adapters: {why}"
+            return f"{told} on language adapters: cannot be trained over language adapters: {why}"
         told += " on language adapters"
     if below.kind == "head" and column != "none":
         return (
@@ -74,9 +74,9 @@ def refusal(method: Method, column: str) -> str:
     stacked = "" if isinstance(method, Full | Head) else unstackable(method)
     fused, summed = "mnli+squad (fuse)", "mnli+squad (merge_then_stack: 0.5, -1.5)"
     if column.startswith("stack") and stacked:
-        return f"{told}: cannot stand on mnli: {stacked}"
+        return f"{told}: cannot be trained over mnli: {stacked}"
     if column == "continue" and isinstance(method, Head):
-        return f"{told}: has no adapter that could be continued on mnli"
+        return f"{told}: it trains no adapter, so none can be continued"
     if column.startswith("fuse") and (why := unfusable(method)):
         return f"{told}: cannot be fused ({fused}): {why}"
     if column == "merge" and (why := unmergeable(method)):
@@ -84,7 +84,7 @@ def refusal(method: Method, column: str) -> str:
     if column == "merge_then_stack" and (why := unmergeable(below)):
         return f"method {below.label}: cannot be merged ({summed}): {why}"
     if column == "merge_then_stack" and stacked:
-        return f"{told}: cannot stand on {summed}: {stacked}"
+        return f"{told}: cannot be trained over {summed}: {stacked}"
     return ""
 
 

@@ -317,14 +317,14 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
     held, workspace = study(CASES[0].method)
     write(next(case for case in CASES if case.name == "lora"), tiny, tmp_path / "theirs")
     part = config.Part(task="my-mnli", adapter=str(tmp_path / "theirs"))
-    with pytest.raises(ConfigError, match="of the kind lora, the method that would stand on it of the kind bottleneck"):
+    with pytest.raises(ConfigError, match="is of the kind lora, but the method that uses it is of the kind bottleneck"):
         expand(held.model_copy(update={"intermediates": (part,)}), workspace)
     write(next(case for case in CASES if case.name == "seq head"), tiny, tmp_path / "other")
     part = config.Part(task="my-mnli", adapter=str(tmp_path / "other"))
     compositions = (config.Composition(kind="continue"),)
-    with pytest.raises(ConfigError, match="to be continued or merged they must be the same"):
+    with pytest.raises(ConfigError, match="to be continued or merged, both must have the same settings"):
         expand(held.model_copy(update={"intermediates": (part,), "compositions": compositions}), workspace)
-    with pytest.raises(ConfigError, match="is no name for an adapter"):
+    with pytest.raises(ConfigError, match="is not a name for an adapter"):
         adapters.import_adapter(str(tmp_path / "other"), str(tiny), workspace, "../x")
     with pytest.raises(ConfigError, match="fits no target"):
         swap(held, workspace, over=[str(tmp_path / "theirs")])
@@ -337,7 +337,7 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
         ({"task": "none"}, "none is a task"),
         ({"train": {"epochs": 2}}, "train: cannot be combined with adapter"),
         ({"mixture": {"tasks": ["mnli", "squad"]}}, "mixture: cannot be combined with adapter"),
-        ({"adapter": 5}, "valid string"),
+        ({"adapter": 5}, "adapter: expected text, found 5"),
     ],
 )
 def test_study_files(part: dict[str, object], told: str) -> None:

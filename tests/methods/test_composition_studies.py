@@ -19,7 +19,7 @@ from adaptstilts.models.locate import Model
 from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase
-from adaptstilts.plan.validation import blended
+from adaptstilts.plan.validation import blends_adapters
 from adaptstilts.study import Study
 from adaptstilts.workspace import Workspace
 
@@ -301,23 +301,29 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
     [
         ({"compositions": ["stak"]}, "compositions.0.kind: expected one of"),
         ({"compositions": [{"kind": "stack", "off": []}]}, "unknown key; did you mean of"),
-        ({"compositions": [{"kind": "stack", "of": ["mnlj"]}]}, r"mnlj is no intermediate.*did you mean mnli"),
-        ({"compositions": [{"kind": "merge", "of": ["mnlj"]}]}, "mnlj is no intermediate of this study"),
-        ({"compositions": [{"kind": "stack", "weights": [1]}]}, "compositions: stack has no weights"),
-        ({"compositions": [{"kind": "none", "of": ["mnli"]}]}, "none is over no intermediate"),
+        ({"compositions": [{"kind": "stack", "of": ["mnlj"]}]}, r"mnlj is not an intermediate.*did you mean mnli"),
+        ({"compositions": [{"kind": "merge", "of": ["mnlj"]}]}, "mnlj is not an intermediate of this study"),
+        ({"compositions": [{"kind": "stack", "weights": [1]}]}, "compositions.0.weights: stack has no weights"),
+        ({"compositions": [{"kind": "none", "of": ["mnli"]}]}, "none uses no intermediate"),
         ({"compositions": [{"kind": "merge", "weights": [1]}]}, r"mnli \(merge: 1\): 1 weights for 2 adapters"),
         ({"compositions": [{"kind": "merge_then_stack", "weights": [1, 2, 3]}]}, "3 weights for 2 adapters"),
         ({"compositions": [{"kind": "fuse", "of": ["mnli"]}]}, r"cannot be fused \(mnli \(fuse\)\): two or more"),
         ({"compositions": ["fuse"], "methods": [LORA]}, "method lora rank=2: cannot be fused .*attention is over"),
-        ({"compositions": ["fuse"], "intermediates": ["none"]}, "compositions: fuse needs an intermediate"),
-        ({"compositions": ["continue"], "intermediates": ["none"]}, "compositions: continue needs an intermediate"),
-        ({"compositions": ["merge"], "intermediates": ["none"]}, "compositions: merge needs an intermediate"),
+        ({"compositions": ["fuse"], "intermediates": ["none"]}, "compositions.0: fuse needs an intermediate"),
+        ({"compositions": ["continue"], "intermediates": ["none"]}, "compositions.0: continue needs an intermediate"),
+        ({"compositions": ["merge"], "intermediates": ["none"]}, "compositions.0: merge needs an intermediate"),
         ({"compositions": ["merge_then_stack"], "intermediates": ["none"]}, "merge_then_stack needs an intermediate"),
         ({"compositions": ["merge"], "methods": ["prefix"]}, r"prefix: cannot be merged \(mnli \(merge\)\): a prefix"),
         ({"compositions": ["merge"], "methods": [{"kind": "compacter", "reduction": 4}]}, "its weights are products"),
         ({"compositions": ["merge"], "methods": [{**LORA, "dora": True}]}, "cannot be merged .*DoRA"),
-        ({"compositions": ["continue"], "methods": [{"kind": "head", "over": SEQ}]}, "adapter that could be continued"),
-        ({"intermediates": [*BOTH, {"task": "soup", "merge": {"of": ["mnlj"]}}]}, "soup: mnlj is no intermediate"),
+        (
+            {"compositions": ["continue"], "methods": [{"kind": "head", "over": SEQ}]},
+            "it trains no adapter, so none",
+        ),
+        (
+            {"intermediates": [*BOTH, {"task": "soup", "merge": {"of": ["mnlj"]}}]},
+            "merge.of: mnlj is not an",
+        ),
         ({"intermediates": ["none", {"task": "s", "merge": {"of": ["none"]}}]}, "s: none is not one adapter"),
         ({"intermediates": [*BOTH, {"task": "s", "merge": {"of": BOTH, "weights": [1]}}]}, "s: 1 weights for 2"),
         ({"intermediates": [chain("stack"), {"task": "s", "merge": {"of": ["two"]}}]}, "two is not one adapter"),
@@ -341,15 +347,15 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
         ({"methods": [ON], "language_adapters": {"text": {**TEXT, "xq": TEXT["de"]}}}, "unknown language 'xq'"),
         (
             {"methods": [{**LORA, "language_adapters": True}], "language_adapters": LANGUAGES},
-            r"cannot stand on language adapters: they are of another kind \(bottleneck\)",
+            r"cannot be trained over language adapters: they are of another kind \(bottleneck\)",
         ),
         (
             {"methods": [{**SEQ, "invertible": True, "language_adapters": True}], "language_adapters": LANGUAGES},
-            "cannot stand on language adapters: of a stack only the lowest",
+            "cannot be trained over language adapters: of a stack only the lowest",
         ),
         (
             {"methods": [ON], "language_adapters": {**LANGUAGES, "method": {"placement": "parallel"}}},
-            "cannot stand on language adapters: of parallel adapters",
+            "cannot be trained over language adapters: of parallel adapters",
         ),
         ({"methods": [ON], "language_adapters": LANGUAGES, "targets": ["tatoeba"]}, "with language adapters"),
         ({"language_adapters": {**LANGUAGES, "method": {"kind": "lora"}}}, "language_adapters.method.kind"),
@@ -400,4 +406,4 @@ def test_a_methods_own_compositions_are_what_its_adapters_must_fit(own: list[str
     """Somebody else's adapter is compared with the method where it is to be continued or summed."""
     arm = {"kind": "bottleneck", "compositions": own}
     study = {"name": "s", "model": "m", "intermediates": ["mnli"], "targets": ["xnli"], "methods": [arm]}
-    assert blended(config.parse(json.dumps(study))) is found
+    assert blends_adapters(config.parse(json.dumps(study))) is found
