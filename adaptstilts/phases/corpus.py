@@ -18,6 +18,11 @@ from adaptstilts.store import entries
 def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
     """Read, clean and filter the text, train the tokenizer, tokenize; writes the tokenizer, arrays and counts.
 
+    Args:
+        phase: names the text and the evaluation sets.
+        runtime: reads the data, and says whether to stop.
+        staging: folder of the entry's files.
+
     Raises:
         DataError: see :func:`adaptstilts.pretrain.corpus.read` and :func:`adaptstilts.pretrain.vocabulary.train`.
         Interrupted: the runtime asked to stop, which is noticed between two steps; the next run starts over.

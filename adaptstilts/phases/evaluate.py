@@ -28,6 +28,11 @@ from adaptstilts.tasks import kind_specs
 def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
     """Run an evaluate phase and write ``scores.json``, ``stats.json`` and ``predictions/<language>.json``.
 
+    Args:
+        phase: names the target, what is under it, and the rows.
+        runtime: the store, the data and the loaded adapters.
+        staging: folder of the entry's files.
+
     Raises:
         DataError: a language's rows are unusable, or its labels look withheld.
         ArtifactError: an adapter does not belong to this base model or to this trunk.

@@ -17,6 +17,11 @@ from adaptstilts.store.entries import ImportResult
 def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     """Check an adapter on its base model and write it in the format of its method.
 
+    Args:
+        phase: names the adapter, its method and the digest of its files.
+        runtime: the base model.
+        staging: folder of the entry's files.
+
     Raises:
         ArtifactError: it changed since the plan was made, or is not exactly an adapter of its method on this model.
     """

@@ -26,6 +26,11 @@ MERGED = "merged"  # name of the sum on the encoder
 def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     """Run a merge phase: write the merged adapter or encoder, and the head of the target if it is among the parts.
 
+    Args:
+        phase: names the parts and their weights.
+        runtime: the store and the base model.
+        staging: folder of the entry's files.
+
     Raises:
         ArtifactError: the parts belong to different base models or trunks.
     """

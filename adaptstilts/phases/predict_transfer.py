@@ -1,4 +1,4 @@
-"""A foresee phase: predictors of transfer from representations alone. Nothing is trained.
+"""A phase of predictors: how well an intermediate will transfer, from representations alone. Nothing is trained.
 
 ``logme`` is computed from the target's training rows in the encoder with the intermediate adapter; a row is represented
 by the vectors that the target's head would read. ``embedding`` compares the texts of both tasks: the cosine of their
@@ -33,7 +33,13 @@ Doubles = NDArray[np.float64]
 
 
 def predict_transfer(phase: PredictTransferPhase, runtime: Runtime, staging: Path) -> None:
-    """Run a foresee phase and write ``predictors.json``."""
+    """Run a phase of predictors and write ``predictors.json``.
+
+    Args:
+        phase: names the target, the intermediate and its tasks.
+        runtime: the data and the loaded adapters.
+        staging: folder of the entry's files.
+    """
     pad, pool = runtime.tokenizer.pad, runtime.adapter_pool
     target = runtime.task(phase.rows)
     features = _features(phase, runtime, target)

@@ -35,6 +35,11 @@ HELD_OUT_BATCHES = 8  # of masked text
 def pretrain(phase: PretrainPhase, runtime: Runtime, staging: Path) -> None:
     """Run a pretraining phase; writes ``encoder/``, ``log.jsonl`` and ``result.json``.
 
+    Args:
+        phase: names the corpus, and the shape and budget of the encoder.
+        runtime: the store, device, checkpoints and loggers.
+        staging: folder of the entry's files.
+
     Raises:
         DivergedError: a loss, gradient or weight is not finite.
         Interrupted: the runtime asked to stop; a checkpoint was written.

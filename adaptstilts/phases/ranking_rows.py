@@ -50,6 +50,10 @@ class RankingRows:
 def load(phase: EvaluatePhase, runtime: Runtime) -> RankingRows:
     """Read the rows of a phase: every query with its gold candidates, and the pool.
 
+    Args:
+        phase: names the task, the split and the languages.
+        runtime: reads the data.
+
     Raises:
         DataError: rows are unusable, alone or together.
     """

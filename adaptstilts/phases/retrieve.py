@@ -40,6 +40,11 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
     ``layers.json`` is {layer: {language: {metric: value}}}; for mining it has the ``dev_f1`` at the threshold that
     was chosen with that layer.
 
+    Args:
+        phase: names the languages, the layer and how to search.
+        runtime: the store, the data and the loaded adapters.
+        staging: folder of the entry's files.
+
     Raises:
         DataError: rows are unusable, alone or together.
         ResourceError: the search backend is not available.
@@ -168,7 +173,12 @@ class _Retrieval:
         return encoded
 
     def search(self, code: str, layer: int) -> LanguageResult:
-        """Search and score the sentences of one language by the vectors of one layer."""
+        """Search and score the sentences of one language.
+
+        Args:
+            code: of the language.
+            layer: hidden state whose vectors are searched.
+        """
         settings = self.phase.settings
         sides: dict[str, SentenceVectors] = {}
         for (language, name), side in self.sides.items():

@@ -44,6 +44,11 @@ from adaptstilts.store.entries import MeasuredCost, TrainResult
 def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
     """Run a training phase and write its files.
 
+    Args:
+        phase: names the method, the rows and the budget.
+        runtime: the store, data, device, checkpoints and loggers.
+        staging: folder of the entry's files.
+
     Raises:
         DivergedError: a loss, gradient or weight is not finite.
         Interrupted: the runtime asked to stop; a checkpoint was written.

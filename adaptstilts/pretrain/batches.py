@@ -83,19 +83,23 @@ class Drawer:
     def objective(self, step: int) -> str:
         """Return the objective of a step, drawn by the shares."""
         shares = self.shape.objectives.model_dump()
-        return str(random.Random(f"objective-{self.shape.seed}-{step}").choices([*shares], [*shares.values()])[0])
+        source = random.Random(f"objective-{self.shape.seed}-{step}")
+        (name,) = source.choices(list(shares), list(shares.values()))
+        return str(name)
 
     def mlm(self, step: int) -> MaskedBatch:
         """Draw runs of text of one length, each from one language."""
         source = self._random("mlm", step)
-        length = int(source.choice([run for run in RUNS if run <= self.positions] or [self.positions]))
+        lengths = [run for run in RUNS if run <= self.positions] or [self.positions]
+        length = int(source.choice(lengths))
         sizes = np.array([len(text) for text in self._running_text], float)
         weights = np.where(sizes > length, sizes, 0) ** SMOOTHING
         if not weights.sum():  # no language has so much text: take the whole of the largest
             length, weights = int(sizes.max()), (sizes == sizes.max()).astype(float)
         count = max(self.shape.tokens // length, 1)
         ids = np.empty((count, length), np.int64)
-        for row, language in enumerate(source.choice(len(sizes), count, p=weights / weights.sum())):
+        languages = source.choice(len(sizes), count, p=weights / weights.sum())
+        for row, language in enumerate(languages):
             text = self._running_text[language]
             start = int(source.integers(0, len(text) - (length - 2) + 1))
             ids[row] = [BEGIN, *text[start : start + length - 2], END]
@@ -103,10 +107,11 @@ class Drawer:
 
     def tlm(self, step: int) -> MaskedBatch:
         """Draw sentences with their translations beside them."""
-        corpus, longest = self.corpus, min(self.shape.max_length - 2, (self.positions - 2 - len(BETWEEN)) // 2)
+        longest = min(self.shape.max_length - 2, (self.positions - 2 - len(BETWEEN)) // 2)
         rows = []
         for a, b in self._pairs_of("tlm", step):
-            rows.append([BEGIN, *corpus.ids(a)[:longest], *BETWEEN, *corpus.ids(b)[:longest], END])
+            first, second = self.corpus.ids(a)[:longest], self.corpus.ids(b)[:longest]
+            rows.append([BEGIN, *first, *BETWEEN, *second, END])
         return self._masked(padded(rows), self._random("tlm-mask", step))
 
     def ranking(self, step: int) -> PairBatch:
@@ -131,7 +136,8 @@ class Drawer:
         source = self._random(name, pool)
         limited = np.minimum(self.corpus.lengths + 2, self.shape.max_length)
         mean = float(limited[self._is_paired].mean())
-        pairs = self._draw_pairs(source, int(2 * POOL * self.shape.tokens / (2 * mean)) + 64)
+        count = int(2 * POOL * self.shape.tokens / (2 * mean)) + 64
+        pairs = self._draw_pairs(source, count)
         lengths = [int(max(limited[a], limited[b])) for a, b in pairs]
         order = sorted(range(len(pairs)), key=lambda i: lengths[i])
         runs = by_tokens(order, [2] * len(pairs), lengths, self.shape.tokens)
@@ -157,8 +163,9 @@ class Drawer:
 
     def _draw_translation(self, source: np.random.Generator, sentence: int) -> int:
         corpus = self.corpus
-        begin, end = corpus.bounds[corpus.group[sentence]], corpus.bounds[corpus.group[sentence] + 1]
-        others = [s for s in range(begin, end) if s != sentence]
+        group = corpus.group[sentence]
+        members = range(corpus.bounds[group], corpus.bounds[group + 1])
+        others = [s for s in members if s != sentence]
         english = [s for s in others if corpus.language[s] == 0]
         if english and source.random() < PIVOT:
             return english[0]
@@ -178,7 +185,8 @@ class Drawer:
         targets = flat[places].clone()
         fate = torch.from_numpy(source.random(count))
         other = torch.from_numpy(source.integers(len(SPECIAL), self.vocabulary - 1, count))
-        flat[places] = torch.where(fate < 0.8, self.vocabulary - 1, torch.where(fate < 0.9, other, targets))
+        unmasked = torch.where(fate < 0.9, other, targets)
+        flat[places] = torch.where(fate < 0.8, self.vocabulary - 1, unmasked)
         return MaskedBatch(flat.view_as(ids), (ids != PAD).long(), places, targets)
 
     def _random(self, *parts: object) -> np.random.Generator:
@@ -198,7 +206,8 @@ def _running_text(corpus: TokenizedCorpus) -> list[Ints]:
         text, at = np.full(size, END, np.int32), 0
         for sentence in sentences:
             length = corpus.lengths[sentence]
-            text[at : at + length] = corpus.tokens[corpus.starts[sentence] : corpus.starts[sentence + 1]]
+            start = corpus.starts[sentence]
+            text[at : at + length] = corpus.tokens[start : start + length]
             at += length + 1
         texts.append(text)
     return texts

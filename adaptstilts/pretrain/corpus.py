@@ -60,10 +60,10 @@ def read(phase: CorpusPhase, workspace: Workspace) -> Corpus:
     Raises:
         DataError: a column is missing, no text is left, or the files are not those that the phase's key depends on.
     """
-    return _Reader(phase, workspace).read()
+    return _CorpusReader(phase, workspace).read()
 
 
-class _Reader:
+class _CorpusReader:
     """Reads the collections of a recipe into one corpus."""
 
     def __init__(self, phase: CorpusPhase, workspace: Workspace) -> None:

@@ -76,6 +76,10 @@ def start_bias(model: Any, corpus: TokenizedCorpus) -> None:
 def load_weights(model: Any, path: Path) -> None:
     """Fill a model with the weights that :func:`save` wrote.
 
+    Args:
+        model: as :func:`new_model` returns it.
+        path: of the weights.
+
     Raises:
         ArtifactError: they are those of another shape.
     """
