@@ -17,6 +17,7 @@ from adaptstilts import kinds, languages, study, tasks
 from adaptstilts.errors import ArtifactError, DataError, Interrupted
 from adaptstilts.kinds import heads
 from adaptstilts.metrics import scores as metrics
+from adaptstilts.metrics.answer_text import SQUAD
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 from adaptstilts.plan import expand
@@ -112,8 +113,8 @@ def test_scores_follow_from_predictions_and_gold(done: Done, task: str, method: 
                 words = [x == y for a, b in zip(found, gold, strict=True) for x, y in zip(a, b, strict=True)]
                 expected = {"token_accuracy": share(words), "f1": metrics.chunk_f1(found, gold).value}
             else:
-                clean = [metrics.normalize_answer(text) for text in found]
-                texts = [[metrics.normalize_answer(text) for text in texts] for texts in gold]
+                clean = [SQUAD.normalize(text) for text in found]
+                texts = [[SQUAD.normalize(text) for text in texts] for texts in gold]
                 exact = [a in b for a, b in zip(clean, texts, strict=True)]
                 expected = {"exact_match": share(exact), "f1": metrics.answer_f1(found, gold).value}
             assert score["values"] == pytest.approx(expected)

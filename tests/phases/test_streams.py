@@ -186,7 +186,7 @@ def test_plain_phases_keep_their_keys(tiny: Path, workspace: Workspace) -> None:
     [
         ({"task": "mnli", "mixture": {"tasks": ["mnli", "squad"]}}, "mnli is a task; give the mixture a name"),
         ({"task": "m", "mixture": {"tasks": ["mnli", "mnli"]}}, "has the same task twice"),
-        ({"task": "m", "mixture": {"tasks": ["mnli"]}}, "at least 2"),
+        ({"task": "m", "mixture": {"tasks": ["mnli"]}}, "needs 2 members or more"),
         ({"task": "m", "mixture": {"tasks": ["mnli", "none"]}}, "none is not a task to mix"),
         ({"task": "m", "mixture": {"tasks": ["mnli", "tatoeba"]}}, "cannot be an intermediate task"),
         ({"task": "m", "mixture": {"tasks": ["mnli", "sqad"]}}, "did you mean squad"),
