@@ -25,7 +25,7 @@ runtime retrieval pretrain phases run reports interop guide cli __main__
 HEAVY = {"torch", "transformers", "adapters", "peft", "accelerate", "datasets", "faiss", "tokenizers", "safetensors"}
 TORCH_FREE = """
 study plan.expand plan.swap store.store tasks methods search workspace data.sources run reports.records reports.tables
-reports.retrieval_sweep interop.adapters cli cli.progress
+reports.retrieval_sweep interop.adapters cli cli.progress cli.plan_text cli.listings
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """

@@ -12,7 +12,7 @@ from adaptstilts.cli.options import DEFAULT_STORE, StoreOption, WorkspaceOptions
 
 def models() -> None:
     """List the built-in encoders with their sizes."""
-    from adaptstilts.cli.progress import model_lines
+    from adaptstilts.cli.listings import model_lines
 
     for line in model_lines():
         typer.echo(line)
@@ -26,15 +26,15 @@ def tasks(
     ] = False,
 ) -> None:
     """List the tasks, their languages and their rows."""
-    from adaptstilts.cli.progress import holding_lines, task_lines
+    from adaptstilts.cli.listings import inventory_lines, task_lines
 
-    for line in holding_lines(places.open(create=False)) if rows else task_lines():
+    for line in inventory_lines(places.open(create=False)) if rows else task_lines():
         typer.echo(line)
 
 
 def methods() -> None:
     """List the methods and compositions with their settings."""
-    from adaptstilts.cli.progress import method_lines
+    from adaptstilts.cli.listings import method_lines
 
     for line in method_lines():
         typer.echo(line)
@@ -80,7 +80,7 @@ def gc(
 
 def doctor(store: StoreOption = DEFAULT_STORE) -> None:
     """Show versions, device, search backend and disk space."""
-    from adaptstilts.cli.progress import doctor_lines
+    from adaptstilts.cli.listings import doctor_lines
 
     for line in doctor_lines(store):
         typer.echo(line)

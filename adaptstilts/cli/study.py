@@ -64,7 +64,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show the phases of a study and what they would cost."""
-    from adaptstilts.cli.progress import plan_lines
+    from adaptstilts.cli.plan_text import plan_lines
 
     workspace, found = study.plan("outline" if outline else "preview")
     for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
@@ -73,7 +73,7 @@ def plan(
 
 def status(study: StudyOptions) -> None:
     """Show which phases of a study are done."""
-    from adaptstilts.cli.progress import status_lines
+    from adaptstilts.cli.plan_text import status_lines
 
     workspace, found = study.plan("existing")
     for line in status_lines(found, workspace.store):

@@ -1,4 +1,4 @@
-"""What the data at hand has of every task: rows as they are loaded, languages, and what is missing."""
+"""What the available data has of every task: usable rows, languages, and what is missing."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from adaptstilts.data.sources import Split
 from adaptstilts.tasks import Source, Task
 from adaptstilts.workspace import Workspace
 
+PARTS = ("train", "dev", "test")
+
 
 @dataclass(frozen=True)
-class Holding:
-    """One task.
+class Inventory:
+    """What the data has of one task.
 
     Attributes:
-        task: its declaration.
-        rows: ``train``, ``dev`` and ``test`` -> usable rows, over all languages; None where the data does not have it,
-            and no entry where the task has no such split.
-        languages: of the test set, that the data has.
+        task: the declaration.
+        rows: ``train``, ``dev`` and ``test`` -> usable rows over all languages; None if the data has none of them. A
+            split that the task does not declare has no item.
+        languages: languages of the test set that the data has.
         dropped: rows that were left out, over all splits.
     """
 
@@ -32,56 +34,83 @@ class Holding:
 
 @dataclass
 class _Count:
+    """Usable and dropped rows of one split, and the languages that it has."""
+
     rows: int | None = None
     dropped: int = 0
-    codes: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
 
 
-def take(workspace: Workspace, names: Iterable[str] = ()) -> Iterator[Holding]:
-    """What the data has of every task, or of those named.
+def inventories(workspace: Workspace, names: Iterable[str] = ()) -> Iterator[Inventory]:
+    """Yield what the data has of every task.
+
+    Args:
+        workspace: where the data is.
+        names: only these tasks; empty for all.
 
     Raises:
-        DataError: rows that are there are unusable.
+        DataError: rows cannot be read.
     """
     for name in names or sorted(tasks.known()):
-        task = tasks.get(name)
-        counts = {part: _count(task, part, workspace) for part in ("train", "dev", "test")}
-        yield Holding(
-            task,
-            {part: count.rows for part, count in counts.items() if count is not None},
-            tuple(counts["test"].codes) if counts["test"] else (),
-            sum(count.dropped for count in counts.values() if count is not None),
-        )
+        yield _inventory(tasks.get(name), workspace)
 
 
-def _count(task: Task, part: str, workspace: Workspace) -> _Count | None:
-    source: Source | None = getattr(task, part)
-    if source is None:
-        return None
-    found = _Count()
-    own = part == "test" or task.sets  # dev is read in English, but where it gives a threshold for each language
-    codes = (*task.languages, *task.more_languages) if own else ("en",)
+def _inventory(task: Task, workspace: Workspace) -> Inventory:
+    counts = {}
+    for part in PARTS:
+        source: Source | None = getattr(task, part)
+        if source is not None:
+            counts[part] = _count(task, source, _languages(task, part), workspace)
+    return Inventory(
+        task,
+        {part: count.rows for part, count in counts.items()},
+        tuple(counts["test"].languages) if "test" in counts else (),
+        sum(count.dropped for count in counts.values()),
+    )
+
+
+def _languages(task: Task, part: str) -> tuple[str, ...]:
+    """Return the languages that a split is read in: English only, except for test rows and thresholds from dev."""
+    if part == "test" or task.sets:
+        return (*task.languages, *task.more_languages)
+    return ("en",)
+
+
+def _count(task: Task, source: Source, codes: Iterable[str], workspace: Workspace) -> _Count:
+    """Count the rows of a split in the languages that the data has.
+
+    Args:
+        task: the declaration.
+        source: where the rows of the split are.
+        codes: languages to look for.
+        workspace: where the data is.
+    """
+    count = _Count()
     for code in codes:
-        places = _places(task, source, code)
-        splits = {name: workspace.sources.find(place) for name, place in places.items()}
-        if any(split is None for split in splits.values()):
+        tables = _tables(task, source, code, workspace)
+        if tables is None:
             continue
-        found.codes.append(code)
-        for name, split in splits.items():
-            assert split is not None  # noqa: S101
-            _add(found, task, name, split)
-    return found
+        count.languages.append(code)
+        for row_set, split in tables.items():
+            _add(count, task, row_set, split)
+    return count
 
 
-def _places(task: Task, source: Source, code: str) -> dict[str, Source]:
-    """The tables of one language, by row set."""
-    return {name: task.fill(source, code, text) for name, text in (task.sets or {"": ""}).items()}
+def _tables(task: Task, source: Source, code: str, workspace: Workspace) -> dict[str, Split] | None:
+    """Return the tables of one language by row set; None if the data lacks one."""
+    tables = {}
+    for row_set, text in (task.sets or {"": ""}).items():
+        split = workspace.sources.find(task.fill(source, code, text))
+        if split is None:
+            return None
+        tables[row_set] = split
+    return tables
 
 
 def _add(count: _Count, task: Task, row_set: str, split: Split) -> None:
-    kind = kinds.get(task.kind)
+    """Add the rows of one table to a count."""
     try:
-        examples = read(split, task.row_set(row_set), kind.check)
+        examples = read(split, task.row_set(row_set), kinds.get(task.kind).check)
     except EmptySplit:
         return
     count.rows = (count.rows or 0) + examples.total

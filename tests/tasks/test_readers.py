@@ -15,7 +15,7 @@ from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.languages import LANGUAGES
-from adaptstilts.reports.data_inventory import take
+from adaptstilts.reports.data_inventory import inventories
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
@@ -216,7 +216,9 @@ def test_languages_of_xtreme_r_come_from_mirrors(tmp_path: Path) -> None:
 
 def test_what_the_data_has(data_root: Path, tmp_path: Path) -> None:
     """The table of tasks says rows, and what is not there."""
-    held = {one.task.name: one for one in take(Workspace(tmp_path, data_root), ["mnli", "xnli", "qqp", "tatoeba"])}
+    held = {
+        one.task.name: one for one in inventories(Workspace(tmp_path, data_root), ["mnli", "xnli", "qqp", "tatoeba"])
+    }
     assert held["mnli"].rows == {"train": 60, "dev": 24, "test": 24}
     assert held["xnli"].rows == {"dev": 18, "test": 54}
     assert set(held["xnli"].languages) == {"en", "de", "zh"}
@@ -227,7 +229,7 @@ def test_what_the_data_has(data_root: Path, tmp_path: Path) -> None:
 def test_every_task_of_the_real_data_is_readable(shared: Path, tmp_path: Path) -> None:
     """Small ones here; `adaptstilts tasks --rows` reads them all."""
     names = ["copa", "rte", "mrpc", "stsb", "cola", "cosmos_qa", "tydiqa", "mlqa", "anli", "paws_x"]
-    held = {one.task.name: one for one in take(Workspace(tmp_path, shared / "hub"), names)}
+    held = {one.task.name: one for one in inventories(Workspace(tmp_path, shared / "hub"), names)}
     assert held["copa"].rows == {"train": 400, "dev": 100, "test": 100}
     assert held["tydiqa"].rows == {"train": 3696, "dev": 10570, "test": 5077}
     assert held["mlqa"].rows["test"] is None

@@ -1,0 +1,84 @@
+"""What plans and their state look like as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adaptstilts import study as studies
+from adaptstilts.cli import plan_text
+from adaptstilts.cli.columns import aligned
+from adaptstilts.cli.plan_text import plan_lines, status_lines
+from adaptstilts.plan.expand import Plan, expand
+from adaptstilts.run import run_plan
+from adaptstilts.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, data_root: Path) -> Workspace:
+    return Workspace(tmp_path / "store", data_root)
+
+
+@pytest.fixture
+def plan(study_file: Callable[..., Path], workspace: Workspace) -> Plan:
+    train = {"max_steps": 1, "batch_size": 8, "max_length": 48}
+    path = study_file(methods=["head"], targets=["xnli"], intermediates=["none"], swap="off", train=train)
+    return expand(studies.load(path), workspace)
+
+
+def test_columns_are_as_wide_as_their_longest_cell() -> None:
+    lines = [*aligned(("name", "n", "more"), [("a", "1000", ""), ("longer", "2", "text")], ("n",))]
+    assert lines == ["name       n  more", "a       1000", "longer     2  text"]
+
+
+def test_a_plan_lists_what_trains_and_with_all_everything(plan: Plan, workspace: Workspace) -> None:
+    lines = [*plan_lines(plan, workspace, every=False)]
+    assert lines[0].split() == ["state", "parameters", "stored", "tokens", "minutes", "results", "key", "phase"]
+    assert len(lines) == len([*plan_lines(plan, workspace, every=True)]) - 1 == 5
+    assert lines[1].startswith("missing ")
+    assert lines[1].endswith("train xnli (head), seed 1")
+    assert lines[3] == "1 train (0 done), 1 evaluate (0 done)"
+    assert lines[4].startswith(
+        "to train: 1 phase, less than a minute at 50 GFLOP/s (assumed; no phase is measured yet),"
+    )
+    assert "at 2 GFLOP/s (as given)" in [*plan_lines(plan, workspace, every=False, flops=2e9)][-1]
+
+
+def test_a_finished_plan_trains_nothing(plan: Plan, workspace: Workspace) -> None:
+    run_plan(plan, workspace, device="cpu")
+    lines = [*plan_lines(plan, workspace, every=True)]
+    assert [line.split()[0] for line in lines[1:3]] == ["done", "done"]
+    assert lines[-1] == "to train: nothing"
+    assert [*status_lines(plan, workspace.store)] == ["train: 1 done", "evaluate: 1 done"]
+
+
+def test_the_status_names_what_runs_and_what_was_interrupted(plan: Plan, workspace: Workspace) -> None:
+    train, evaluate = plan.order()
+    assert [*status_lines(plan, workspace.store)] == ["train: 1 missing", "evaluate: 1 missing"]
+    (workspace.store.work(train.key) / "step-00000120").mkdir(parents=True)
+    (workspace.store.work(train.key) / "step-00000080").mkdir()
+    with workspace.store.lease(evaluate.key):
+        lines = [*status_lines(plan, workspace.store)]
+    assert lines[:2] == ["train: 1 interrupted", "evaluate: 1 running"]
+    assert lines[2].startswith("running on ")
+    assert lines[2].endswith(f": {evaluate.title}")
+    assert lines[3:] == ["interrupted after step 120: train xnli (head), seed 1"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0.4, "less than a minute"), (1.2, "about 1 minute"), (90, "about 90 minutes"), (600_000, "about 10,000 hours")],
+)
+def test_durations(minutes: float, text: str) -> None:
+    assert plan_text._duration(minutes) == text
+
+
+def test_phases_without_work_give_no_speed(plan: Plan, workspace: Workspace) -> None:
+    run_plan(plan, workspace, device="cpu")
+    costs = plan.cost(workspace)
+    assert plan_text._measured_speed(workspace.store, costs).origin == "measured in this store"
+    idle = {key: replace(cost, flops=0.0) for key, cost in costs.items()}
+    assert plan_text._measured_speed(workspace.store, idle).flops == plan_text.ASSUMED_SPEED
