@@ -73,7 +73,7 @@ def run(workspace: Workspace, device: str, **study: Any) -> tuple[Plan, list[Rec
 
 def history(name: str) -> dict[str, Any]:
     """What was recorded when a built-in encoder was made."""
-    found: dict[str, Any] = json.loads((locate(name).folder / export.HISTORY).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((locate(name).folder / export.RECORD).read_text(encoding="utf-8"))
     return found
 
 
