@@ -138,7 +138,7 @@ def test_fusion_trains_only_itself_with_the_penalty(bench: Bench) -> None:
     assert all(".adapter_fusion_layer." in key for key in trunk)
     assert len(trunk) == 4 * 5
     with torch.no_grad():
-        for value in fusion.values(trainer.encoder.delta(place)):
+        for value in fusion.value_matrices(trainer.encoder.delta(place)):
             value.add_(0.3)
     trainer.encoder.trunk.eval()
     trainer.streams[0].head.eval()
