@@ -325,6 +325,6 @@ def _write(out: Path, pairs: Pairs, foreign: SentenceFile, english: SentenceFile
             numbers = foreign.numbers[block.foreign], english.numbers[block.english]
             texts = foreign.texts(block.foreign), english.texts(block.english)
             for score, i, j, left, right in zip(block.scores, *numbers, *texts, strict=True):
-                fields = f"{score:.6f}", str(i), str(j), _BREAKS.sub(" ", left), _BREAKS.sub(" ", right)
-                file.write("\t".join(fields) + "\n")
+                sentences = _BREAKS.sub(" ", left), _BREAKS.sub(" ", right)
+                file.write("\t".join((f"{score:.6f}", str(i), str(j), *sentences)) + "\n")
         failpoint("mine:before-rename")

@@ -47,7 +47,8 @@ def first(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 
 def largest(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     """Take the maximum of every dimension over all tokens, special tokens included (as LASER's encoder does)."""
-    pooled: Tensor = states.float().masked_fill(mask[:, :, None] == 0, -torch.inf).amax(1)
+    is_padding = mask[:, :, None] == 0
+    pooled: Tensor = states.float().masked_fill(is_padding, -torch.inf).amax(1)
     return pooled
 
 
@@ -77,7 +78,8 @@ def _weighted_mean(token_weights: Tensor) -> PoolingFunction:
     def pool(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         weights = token_weights[ids] * mask
         weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, mask.float())
-        pooled: Tensor = (states.float() * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True)
+        total: Tensor = (states.float() * weights[:, :, None]).sum(1)
+        pooled = total / weights.sum(1, keepdim=True)
         return pooled
 
     return pool

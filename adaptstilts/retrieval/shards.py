@@ -96,8 +96,9 @@ def split_file(file: SentenceFile, size: int, out: Path, recipe: EncodingRecipe,
     for number, start in enumerate(starts):
         part = slice(start, start + size)
         sentences = replace(file, numbers=file.numbers[part], offsets=file.offsets[part])
+        vectors = out.with_name(f"{out.name}-{number:06d}.npy")
         title = f"{file.path.name}, {number + 1} of {len(starts)}"
-        jobs.append(ShardJob(sentences, out.with_name(f"{out.name}-{number:06d}.npy"), title, recipe, place))
+        jobs.append(ShardJob(sentences, vectors, title, recipe, place))
     return jobs
 
 
@@ -137,7 +138,8 @@ def encode_shards(
     if len(complete) < len(jobs):
         folder = jobs[0].vectors.parent
         raise ResourceError(f"{folder}: missing or damaged files just after they were written; check the disk")
-    return EncodedFile([vectors for vectors, _ in complete], sum(int(np.load(count)) for _, count in complete))
+    truncated = sum(int(np.load(count)) for _, count in complete)
+    return EncodedFile([vectors for vectors, _ in complete], truncated)
 
 
 def encode_shard(job: ShardJob, report: ReportProgress = ignore_progress) -> None:

@@ -290,7 +290,8 @@ class _Build:
 
     def _progress(self) -> str:
         rate = self.done / max(time.monotonic() - self.start, 1e-9)
-        return f"{self.before + self.done:,} of {len(self.order):,} sentences, {rate:,.0f} a second"
+        finished, total = self.before + self.done, len(self.order)
+        return f"{finished:,} of {total:,} sentences, {rate:,.0f} a second"
 
 
 def _evict(newest: Path, store: Store) -> None:

@@ -71,7 +71,7 @@ def approximate_neighbours(
 def _search_block(queries: Vectors, index: Vectors, k: int, built: Any) -> Neighbours:
     """Search some queries in a built index, and exactly those for which it returns fewer than ``k`` rows."""
     _, proposed = faiss.propose(built, queries, min(_WIDER * k, len(index)))
-    result = Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float64))
+    result = Neighbours.empty(len(queries), k)
     is_short = (proposed >= 0).sum(axis=1) < k
     short, full = np.flatnonzero(is_short), np.flatnonzero(~is_short)
     query_rows, place = np.nonzero(proposed[full] >= 0)

@@ -24,6 +24,11 @@ class Neighbours(NamedTuple):
     rows: RowNumbers
     products: Scores
 
+    @classmethod
+    def empty(cls, queries: int, k: int) -> Neighbours:
+        """Return uninitialised arrays for so many queries."""
+        return cls(np.empty((queries, k), np.int64), np.empty((queries, k), np.float64))
+
 
 @runtime_checkable
 class Backend(Protocol):

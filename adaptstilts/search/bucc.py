@@ -28,7 +28,8 @@ def merge_equal_texts(texts: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
     """
     _, first, group = np.unique(texts, return_index=True, return_inverse=True)
     order = np.argsort(first)
-    return first[order].astype(np.int64), np.argsort(order)[group.reshape(-1)].astype(np.int64)
+    position = np.argsort(order)[group.reshape(-1)]
+    return first[order].astype(np.int64), position.astype(np.int64)
 
 
 def one_to_one(pairs: Pairs, floor: float = 0.0) -> Pairs:
@@ -48,8 +49,9 @@ def one_to_one(pairs: Pairs, floor: float = 0.0) -> Pairs:
     used_foreign: set[int] = set()
     used_english: set[int] = set()
     accepted = []
-    ranked = zip(order.tolist(), pairs.foreign[order].tolist(), pairs.english[order].tolist(), strict=True)
-    for position, foreign, english in ranked:
+    ranked = pairs.at(order)
+    rows = zip(order.tolist(), ranked.foreign.tolist(), ranked.english.tolist(), strict=True)
+    for position, foreign, english in rows:
         if foreign not in used_foreign and english not in used_english:
             used_foreign.add(foreign)
             used_english.add(english)
@@ -64,9 +66,9 @@ def is_correct(pairs: Pairs, gold: RowNumbers) -> Flags:
         pairs: extracted pairs.
         gold: (g, 2) foreign and English rows.
     """
-    largest = max((int(side.max()) for side in (pairs.english, gold[:, 1]) if len(side)), default=0)
-    width = largest + 1
-    flags: Flags = np.isin(pairs.foreign * width + pairs.english, gold[:, 0] * width + gold[:, 1])
+    gold_foreign, gold_english = gold[:, 0], gold[:, 1]
+    width = 1 + max(pairs.english.max(initial=0), gold_english.max(initial=0))
+    flags: Flags = np.isin(pairs.foreign * width + pairs.english, gold_foreign * width + gold_english)
     return flags
 
 
@@ -115,8 +117,8 @@ def quality(pairs: Pairs, gold: RowNumbers, threshold: float) -> Quality:
     """
     extracted = pairs.at(pairs.scores >= threshold)
     correct = int(is_correct(extracted, gold).sum())
-    precision, recall = _share(correct, len(extracted)), _share(correct, len(gold))
-    return Quality(float(f1(np.array(correct), np.array(len(extracted)), len(gold))), precision, recall)
+    score = f1(np.array(correct), np.array(len(extracted)), len(gold))
+    return Quality(float(score), _share(correct, len(extracted)), _share(correct, len(gold)))
 
 
 def _share(part: int, total: int) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from adaptstilts.search.base import Backend, Neighbours, RowNumbers, Scores, Vectors
-from adaptstilts.search.products import FLOAT64_BITS, concatenate, rank, rounding_bound, top_k
+from adaptstilts.search.products import FLOAT64_BITS, concatenate, kth_largest, rank, rounding_bound, top_k
 
 _BLOCK_ROWS = 1024
 _BLOCK_PRODUCTS = 2**25  # products in memory at once
@@ -26,7 +26,7 @@ class Numpy(Backend):
 
     def neighbours(self, queries: Vectors, index: Vectors, k: int) -> Neighbours:
         """Find the ``k`` nearest rows of the index for every query."""
-        result = Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float64))
+        result = Neighbours.empty(len(queries), k)
         unresolved = []
         for block in _blocks(np.arange(len(queries)), len(index)):
             best = _search_block(queries[block], index, k)
@@ -57,7 +57,7 @@ def _blocks(rows: RowNumbers, others: int) -> Iterator[RowNumbers]:
 def _search_block(queries: Vectors, index: Vectors, k: int) -> Neighbours | None:
     """Search by products in float32 first; return None if these do not tell the rows apart."""
     products = queries @ index.T
-    kth = np.partition(products, len(index) - k, axis=1)[:, len(index) - k]
+    kth = kth_largest(products, k)
     near = products >= kth[:, None] - rounding_bound(index.shape[1])
     if near.sum() > MANY * k * len(queries):
         return None
@@ -98,9 +98,11 @@ class _Groups:
         """
         groups = nearest.rows
         counts = np.minimum(self.sizes[groups], k).ravel()
-        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = self.members[np.repeat(self.begins[groups].ravel(), counts) + place]
-        queries = np.repeat(np.repeat(np.arange(len(groups)), groups.shape[1]), counts)
+        first_members = np.repeat(self.begins[groups].ravel(), counts)
+        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # within a group
+        rows = self.members[first_members + place]
+        query_of_group = np.repeat(np.arange(len(groups)), groups.shape[1])
+        queries = np.repeat(query_of_group, counts)
         products = np.repeat(nearest.products.ravel(), counts)
         best = top_k(queries, rows, products, k).reshape(len(groups), k)
         return Neighbours(rows[best], products[best])
@@ -110,7 +112,7 @@ def _search_distinct(queries: Vectors, distinct: Vectors, groups: _Groups, k: in
     """Search distinct rows by products in float64 and expand them to the rows that they stand for."""
     products = _products_float64(queries, distinct)
     wanted = min(k, len(distinct))
-    kth = np.partition(products, len(distinct) - wanted, axis=1)[:, len(distinct) - wanted]
+    kth = kth_largest(products, wanted)
     # the final products are float64 too, but summed in another order
     margin = 2 * rounding_bound(distinct.shape[1], FLOAT64_BITS)
     query_rows, near = np.nonzero(products >= kth[:, None] - margin)

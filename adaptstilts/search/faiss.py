@@ -45,9 +45,10 @@ class Faiss(Backend):
         width = min(k + spare, len(index))
         scores, proposed = propose(build_flat(index, self.half), queries, width)
         bound = rounding_bound(index.shape[1], half=self.half)
-        is_complete = (scores[:, -1] < scores[:, k - 1] - bound) | (width == len(index))
+        is_complete = scores[:, -1] < scores[:, k - 1] - bound
+        is_complete |= width == len(index)
         complete, rest = np.flatnonzero(is_complete), np.flatnonzero(~is_complete)
-        result = Neighbours(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float64))
+        result = Neighbours.empty(len(queries), k)
         query_rows = np.repeat(np.arange(len(complete)), width)
         result.rows[complete], result.products[complete] = rank(
             queries[complete], index, query_rows, proposed[complete].ravel(), k

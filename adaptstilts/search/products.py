@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
 from adaptstilts.search.base import Neighbours, RowNumbers, Scores, Vectors
@@ -104,6 +106,18 @@ def rank(queries: Vectors, index: Vectors, query_rows: RowNumbers, proposed: Row
     return Neighbours(proposed[best], products[best])
 
 
+def kth_largest(products: NDArray[Any], k: int) -> NDArray[Any]:
+    """Return the k-th largest product of every row: (m,).
+
+    Args:
+        products: (m, n).
+        k: at most n.
+    """
+    place = products.shape[1] - k
+    kth: NDArray[Any] = np.partition(products, place, axis=1)[:, place]
+    return kth
+
+
 def top_k(owners: RowNumbers, numbers: RowNumbers, scores: Scores, k: int) -> RowNumbers:
     """Select the ``k`` best entries of every owner, or all if it has fewer.
 
@@ -117,16 +131,18 @@ def top_k(owners: RowNumbers, numbers: RowNumbers, scores: Scores, k: int) -> Ro
         Positions of the selected entries, by owner, then score (the best first), then number.
     """
     order = np.lexsort((numbers, -scores, owners))
-    ordered_owners = owners[order]
-    begins = np.flatnonzero(np.diff(ordered_owners, prepend=-1))
-    place = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+    begins = np.flatnonzero(np.diff(owners[order], prepend=-1))
+    counts = np.diff(begins, append=len(order))
+    place = np.arange(len(order)) - np.repeat(begins, counts)  # within the entries of an owner
     selected: RowNumbers = order[place < k]
     return selected
 
 
 def concatenate(parts: Sequence[Neighbours]) -> Neighbours:
     """Join the neighbours of successive blocks of queries."""
-    return Neighbours(np.concatenate([part.rows for part in parts]), np.concatenate([part.products for part in parts]))
+    rows = np.concatenate([part.rows for part in parts])
+    products = np.concatenate([part.products for part in parts])
+    return Neighbours(rows, products)
 
 
 def _row_blocks(vectors: Vectors) -> Iterator[Vectors]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from adaptstilts.errors import ResourceError
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.hashed_arrays import find, save
 from adaptstilts.search import AUTO, faiss, mutual_neighbours
-from adaptstilts.search.approximate import ApproximateNeighbours, approximate_neighbours
+from adaptstilts.search.approximate import approximate_neighbours
 from adaptstilts.search.base import Neighbours, Vectors
 from adaptstilts.search.products import concatenate, top_k
 from adaptstilts.search.workers import map_pieces
@@ -30,13 +30,20 @@ _SAMPLED = 1000  # queries whose recall is measured, over all pieces
 FORWARD, BACKWARD = "ahead", "back"  # in file names: from foreign to English rows, and from English to foreign ones
 
 
+class Shard(NamedTuple):
+    """A shard of one side: its number, and the file of its vectors."""
+
+    number: int
+    file: str
+
+
 @dataclass(frozen=True)
 class Piece:
     """One shard searched in another: exactly in both directions, or approximately in one.
 
     Attributes:
-        foreign: shard number and file.
-        english: shard number and file.
+        foreign: the foreign shard.
+        english: the English shard.
         k: neighbours.
         index: factory string of an approximate index; None for an exact search.
         directions: :data:`FORWARD`, :data:`BACKWARD` or both.
@@ -45,8 +52,8 @@ class Piece:
         backend: name of the backend of an exact search.
     """
 
-    foreign: tuple[int, str]
-    english: tuple[int, str]
+    foreign: Shard
+    english: Shard
     k: int
     index: str | None
     directions: tuple[str, ...]
@@ -56,7 +63,8 @@ class Piece:
 
     def file(self, direction: str) -> Path:
         """Return the file of the neighbours in one direction, without the hash that its name gets."""
-        return Path(self.folder) / f"{self.foreign[0]:06d}-{self.english[0]:06d}-{direction}.npz"
+        shards = f"{self.foreign.number:06d}-{self.english.number:06d}"
+        return Path(self.folder) / f"{shards}-{direction}.npz"
 
     def files(self) -> list[Path]:
         """Return the files of all directions."""
@@ -109,25 +117,27 @@ def search_shards(
         report(finished, len(pieces))
     saved |= _saved(missing)
     foreign_sizes, english_sizes = _sizes(foreign), _sizes(english)
-    recall = float(np.mean([_read(saved, file)["recall"] for file in saved])) if index else None
-    return ShardedNeighbours(
-        concatenate([_merge(pieces, saved, i, FORWARD, english_sizes, k) for i in range(len(foreign))]),
-        concatenate([_merge(pieces, saved, j, BACKWARD, foreign_sizes, k) for j in range(len(english))]),
-        recall,
-    )
+    forward = [_merge(pieces, saved, i, FORWARD, english_sizes, k) for i in range(len(foreign))]
+    backward = [_merge(pieces, saved, j, BACKWARD, foreign_sizes, k) for j in range(len(english))]
+    recalls = [float(_read(saved, file)["recall"]) for file in saved if index is not None]
+    recall = float(np.mean(recalls)) if recalls else None
+    return ShardedNeighbours(concatenate(forward), concatenate(backward), recall)
 
 
 def search_piece(piece: Piece) -> None:
     """Search one piece and write its results."""
-    foreign, english = _load(piece.foreign[1]), _load(piece.english[1])
     if piece.index is None:
+        foreign, english = _load(piece.foreign.file), _load(piece.english.file)
         both = mutual_neighbours(foreign, english, piece.k, piece.backend)
         for direction, neighbours in zip((FORWARD, BACKWARD), both, strict=True):
             save(piece.file(direction), rows=neighbours.rows, products=neighbours.products)
     else:
         (direction,) = piece.directions
-        queries, indexed = (foreign, piece.english[1]) if direction == FORWARD else (english, piece.foreign[1])
-        approximate = _search_approximately(queries, indexed, piece.index, piece)
+        queries, indexed = piece.foreign.file, piece.english.file
+        if direction == BACKWARD:
+            queries, indexed = indexed, queries
+        index = _build_index(indexed, piece.index)
+        approximate = approximate_neighbours(_load(queries), _load(indexed), piece.k, index, piece.sample)
         recall = np.array(approximate.recall)
         save(piece.file(direction), rows=approximate.rows, products=approximate.products, recall=recall)
     failpoint("mine:after-piece")
@@ -139,10 +149,11 @@ def _pieces(
     """Return all pieces; those that search the same approximate index follow each other."""
     searches = list(_searches(len(foreign), len(english), index is not None))
     sample = -(-_SAMPLED // len(searches))
-    return [
-        Piece((i, str(foreign[i])), (j, str(english[j])), k, index, directions, sample, str(folder), backend)
-        for i, j, directions in searches
-    ]
+    pieces = []
+    for i, j, directions in searches:
+        left, right = Shard(i, str(foreign[i])), Shard(j, str(english[j]))
+        pieces.append(Piece(left, right, k, index, directions, sample, str(folder), backend))
+    return pieces
 
 
 def _searches(foreign: int, english: int, approximate: bool) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -163,11 +174,6 @@ def _saved(pieces: Iterable[Piece]) -> dict[Path, Path | None]:
 
 def _sizes(paths: Sequence[Path]) -> list[int]:
     return [len(_load(path)) for path in paths]
-
-
-def _search_approximately(queries: Vectors, indexed: str, factory: str, piece: Piece) -> ApproximateNeighbours:
-    index = _build_index(indexed, factory)
-    return approximate_neighbours(queries, _load(indexed), piece.k, index, piece.sample)
 
 
 @lru_cache(maxsize=1)
@@ -196,16 +202,18 @@ def _merge(
     starts = np.cumsum([0, *other_sizes])
     rows, products = [], []
     for piece in pieces:
-        numbers = piece.foreign[0], piece.english[0]
-        this, other = numbers if direction == FORWARD else reversed(numbers)
+        this, other = piece.foreign.number, piece.english.number
+        if direction == BACKWARD:
+            this, other = other, this
         if this == shard and direction in piece.directions:
             arrays = _read(saved, piece.file(direction))
             rows.append(arrays["rows"] + starts[other])
             products.append(arrays["products"])
     all_rows, all_products = np.concatenate(rows, axis=1), np.concatenate(products, axis=1)
     owners = np.repeat(np.arange(len(all_rows)), all_rows.shape[1])
-    best = top_k(owners, all_rows.ravel(), all_products.ravel(), k).reshape(len(all_rows), -1)
-    return Neighbours(all_rows.ravel()[best], all_products.ravel()[best])
+    flat_rows, flat_products = all_rows.ravel(), all_products.ravel()
+    best = top_k(owners, flat_rows, flat_products, k).reshape(len(all_rows), -1)
+    return Neighbours(flat_rows[best], flat_products[best])
 
 
 def _read(saved: Mapping[Path, Path | None], file: Path) -> dict[str, Any]:

@@ -93,8 +93,8 @@ class Candidates:
         else:  # the same, ten times faster: the columns are next to each other in memory
             largest = rough.T[: groups * width].view(groups, width, len(self)).amax(1).T
         best_groups = largest.topk(self.k, dim=1).indices
-        within = grouped.gather(1, best_groups[:, :, None].expand(-1, -1, width)).argmax(2)
-        cells = (best_groups * width + within).sort(dim=1).values.numpy()
+        cells_of_best = grouped.gather(1, best_groups[:, :, None].expand(-1, -1, width))
+        cells = (best_groups * width + cells_of_best.argmax(2)).sort(dim=1).values.numpy()
         owners = np.repeat(np.arange(len(cells)), self.k)
         products = products_of_pairs(self.vectors, others.vectors, owners, cells.ravel())
         self.kth = products.reshape(cells.shape).min(axis=1).astype(np.float64)
@@ -127,7 +127,8 @@ class Candidates:
         self._owners, self._rows, self._products = owners[order], rows[order], products[order]
         begins = np.searchsorted(self._owners, np.arange(len(self) + 1))
         full = np.flatnonzero(np.diff(begins) >= self.k)
-        self.kth[full] = np.maximum(self.kth[full], self._products[begins[full] + self.k - 1])
+        kth_of_full = self._products[begins[full] + self.k - 1]
+        self.kth[full] = np.maximum(self.kth[full], kth_of_full)
         self._select(self._products >= self.float32_thresholds()[self._owners])
         if len(self._owners) > SETTLE_ABOVE * self.k * len(self):
             self._settle()
@@ -142,7 +143,9 @@ class Candidates:
         return products[best]
 
     def _select(self, which: NDArray[np.bool_] | RowNumbers) -> None:
-        self._owners, self._rows, self._products = self._owners[which], self._rows[which], self._products[which]
+        self._owners = self._owners[which]
+        self._rows = self._rows[which]
+        self._products = self._products[which]
 
 
 def products_of_pairs(left: Tensor, right: Tensor, left_rows: RowNumbers, right_rows: RowNumbers) -> Float32:

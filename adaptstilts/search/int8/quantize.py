@@ -168,7 +168,9 @@ def _append(integers: Tensor, entries: list[Tensor]) -> Tensor:
 
 def _digits_needed(term: Tensor) -> int:
     """Return how many entries :func:`_to_digits` needs for the whole numbers of a term."""
-    return 2 + int(term.abs().max()) // LEVELS**2 if term.any() else 0
+    if not term.any():
+        return 0
+    return 2 + int(term.abs().max()) // LEVELS**2
 
 
 def _to_digits(term: Tensor, places: int) -> Tensor:
@@ -215,7 +217,8 @@ def _centre(
         rotation: of both sides.
         map_blocks: see :func:`quantize_sides`.
     """
-    width, scale = rows.shape[1], _best_scale(rotation.apply(_sample(rows) - centre))
+    width = rows.shape[1]
+    scale = _best_scale(rotation.apply(_sample(rows) - centre))
     integers = torch.from_numpy(np.empty((len(rows), width), np.int8))  # numpy asks Linux for large pages
     length, lost, term = (torch.empty(len(rows), dtype=torch.float64) for _ in range(3))
     other = other_centre.double()
@@ -232,7 +235,8 @@ def _centre(
     deque(map_blocks(fill, range(0, len(rows), BLOCK_ROWS)), maxlen=0)
     term -= float(centre.double() @ other) / 2
     rounding = 1 + width * 2.0**-22  # of the lengths themselves
-    return _CentredSide(integers, scale, term, length * rounding, lost * scale * rounding + rotation.error * length)
+    lost = lost * scale * rounding + rotation.error * length
+    return _CentredSide(integers, scale, term, length * rounding, lost)
 
 
 def _best_scale(sample: Tensor) -> float:
@@ -257,7 +261,7 @@ class _Rotation:
     """
 
     def __init__(self, width: int) -> None:
-        outer = max(p for p in range(1, math.isqrt(width) + 1) if width % p == 0)
+        outer = next(p for p in range(math.isqrt(width), 0, -1) if width % p == 0)
         inner = width // outer
         signs = np.random.default_rng(width).choice([-1.0, 1.0], width)
         self._signs = torch.from_numpy(signs.astype(np.float32))
@@ -268,12 +272,14 @@ class _Rotation:
         """Rotate rows (n, d)."""
         outer, inner = len(self._outer), len(self._inner)
         half = (rows * self._signs).view(-1, inner) @ self._inner
-        return torch.matmul(self._outer, half.view(len(rows), outer, inner)).view(len(rows), -1)
+        rotated = torch.matmul(self._outer, half.view(len(rows), outer, inner))
+        return rotated.view(len(rows), -1)
 
 
 def _cosine_transform(size: int) -> Tensor:
     """Return the matrix of the orthonormal cosine transform (type 2)."""
     at = np.arange(size)
-    table = np.sqrt(2 / size) * np.cos(np.pi * np.outer(at + 0.5, at) / size)
+    angles = np.pi * np.outer(at + 0.5, at) / size
+    table = np.sqrt(2 / size) * np.cos(angles)
     table[:, 0] = np.sqrt(1 / size)
     return torch.from_numpy(table.astype(np.float32))

@@ -13,6 +13,7 @@ share the thresholds of the columns: an older, lower threshold only lets more ce
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -151,7 +152,8 @@ class _Tile:
 
     def multiply(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Multiply integers (r, d) and (c, d): (r, c), valid until the next call."""
-        rough = self._rough[: len(rows) * len(columns)].view(len(rows), len(columns))
+        shape = len(rows), len(columns)
+        rough = self._rough[: math.prod(shape)].view(shape)
         torch._int_mm(rows, columns.T, out=rough)
         return rough
 
