@@ -1,4 +1,4 @@
-"""Where English sentences end, by a few rules: for text that comes without sentence breaks."""
+"""Split English text into sentences by a few rules, for data that come without sentence breaks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 Span = tuple[int, int]
 
-_MARK = re.compile(r"""[.!?]+(?:["'”’»)\]]|\[[^\]\s]{1,4}\])*(?=\s)""")  # closing quotes and [4] belong to it
+_MARK = re.compile(r"""[.!?]+(?:["'”’»)\]]|\[[^\]\s]{1,4}\])*(?=\s)""")  # closing quotes and [4] belong to the mark
 _NEXT = re.compile(r"""\s+(["'“‘«(\[]*)(\w*)""")
 _OPENING = "\"'“‘«(["
 _ABBREVIATIONS = frozenset(
@@ -24,25 +24,33 @@ _STARTERS = frozenset(
 
 
 def sentences(text: str) -> list[Span]:
-    """The sentences of an English text as [begin, end) characters, without white space around them.
+    """Return the sentences of an English text as [begin, end) characters, without white space around them.
 
-    One ends with ``.``, ``!`` or ``?`` (and closing quotes, brackets and reference marks) before white space and a
-    capital, a digit or a quote. Behind an abbreviation, an initial or letters with periods (``U.S.``) it ends only
-    where the next word is one that mostly begins sentences, and never between ``No.`` or the like and a digit.
-    Numbers such as 3.5 have no white space and so no end. Nothing between two sentences but white space is left out.
+    A sentence ends with ``.``, ``!`` or ``?`` (and closing quotes, brackets and reference marks) before white space
+    and a capital, a digit or a quote. After an abbreviation, an initial or letters with periods (``U.S.``) it ends only
+    if the next word is one that usually begins a sentence, and never between ``No.`` or the like and a digit. Numbers
+    such as 3.5 contain no white space and so no end. The sentences cover all of the text but white space.
     """
     ends = [mark.end() for mark in _MARK.finditer(text) if _ends(text, mark)]
     spans = [_trimmed(text, begin, end) for begin, end in zip([0, *ends], [*ends, len(text)], strict=True)]
     return [(begin, end) for begin, end in spans if begin < end]
 
 
-def holding(spans: list[Span], place: int) -> int | None:
-    """The number of the first span that a character is in."""
-    return next((i for i, (begin, end) in enumerate(spans) if begin <= place < end), None)
+def index_at(spans: list[Span], place: int) -> int | None:
+    """Return the index of the first span that contains a character; None if no span does.
+
+    Args:
+        spans: [begin, end) characters.
+        place: number of the character.
+    """
+    for i, (begin, end) in enumerate(spans):
+        if begin <= place < end:
+            return i
+    return None
 
 
 def _ends(text: str, mark: re.Match[str]) -> bool:
-    """Whether a sentence ends at a mark."""
+    """Return whether a sentence ends at a mark."""
     after = _NEXT.match(text, mark.end())
     assert after is not None  # noqa: S101 (white space follows every mark)
     quote, word = after.groups()
@@ -57,6 +65,6 @@ def _ends(text: str, mark: re.Match[str]) -> bool:
 
 
 def _trimmed(text: str, begin: int, end: int) -> Span:
-    """A span without the white space at its ends."""
+    """Return a span without the white space at its ends."""
     inside = text[begin:end]
     return begin + len(inside) - len(inside.lstrip()), begin + len(inside.rstrip())

@@ -1,7 +1,7 @@
-"""CCG supertagging from the user's own file: CCGbank is not free to pass on, and no stand-in is called by its name.
+"""CCG supertagging, from your own copy of CCGbank, which may not be redistributed.
 
-Put ``train.tsv``, ``validation.tsv`` and ``test.tsv`` under ``<data root>/ccgbank/supertags/default/``: a sentence a
-line, its words with blanks between them, a tab, as many tags with blanks between them (the format that jiant reads).
+Put ``train.tsv``, ``validation.tsv`` and ``test.tsv`` into ``<data root>/ccgbank/supertags/default/``. Each line has a
+sentence: its words with spaces between them, a tab, and as many tags with spaces between them (the format of jiant).
 """
 
 from typing import Any
@@ -28,6 +28,6 @@ ccg = Task(
     metrics=("token_accuracy",),
     intermediate=True,
     train_rows=38_015,
-    licence="LDC; bring your own copy",
+    licence="LDC User Agreement; bring your own copy",
     citation="Hockenmaier and Steedman 2007, CCGbank",
 )

@@ -1,7 +1,7 @@
-"""Multiple choice: HellaSwag, Cosmos QA, Social IQa, CommonsenseQA and COPA, and XCOPA in eleven languages.
+"""Multiple choice: HellaSwag, Cosmos QA, Social IQa, CommonsenseQA and COPA; XCOPA in eleven languages.
 
-XCOPA has no training rows of its own: as in XTREME-R the model is trained on Social IQa, then on English COPA.
-The first segment of an example and the choices are built as in jiant, the code of Phang et al. (2020).
+XCOPA has no training rows of its own: as in XTREME-R, the model is trained on Social IQa and then on English COPA.
+The first segment and the choices are built as in jiant, the code of Phang et al. (2020).
 """
 
 from typing import Any
@@ -58,7 +58,7 @@ hellaswag = Task(
     citation="Zellers et al. 2019, arXiv 1905.07830",
 )
 
-# The main branch holds a loading script only; the hub's own conversion to parquet has the rows.
+# The main branch has only a loading script; the hub's own conversion to parquet has the rows.
 cosmos_qa = Task(
     name="cosmos_qa",
     kind="choice",

@@ -1,9 +1,9 @@
-"""Mewsli-X: to the mention of an entity in a news sentence, the description of the entity, in any of 50 languages.
+"""Mewsli-X: find the description, in any of 50 languages, of an entity that a news sentence mentions.
 
-Trained on pairs of the English Wikipedia; evaluated on Wikinews in eleven languages, against one set of candidates.
-``get-mewsli-x.sh`` of google-research (``dense_representations_for_entity_retrieval/mel``) makes the files: put those
-of its ``output/dataset`` under ``<data root>/google-research/mewsli-x/dataset/``. Queries and candidates are worded as
-XTREME-R has them (Ruder et al. 2021, arXiv 2104.07412).
+Training uses pairs of the English Wikipedia; evaluation uses Wikinews in eleven languages and one set of candidates.
+``get-mewsli-x.sh`` of google-research (``dense_representations_for_entity_retrieval/mel``) writes the files: put those
+of its ``output/dataset`` into ``<data root>/google-research/mewsli-x/dataset/``. Queries and candidates are worded as
+in XTREME-R (Ruder et al. 2021, arXiv 2104.07412).
 """
 
 import re
@@ -11,25 +11,25 @@ from typing import Any
 
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
 
-Rows = list[dict[str, Any] | LeftOut]
+AdaptedRows = list[dict[str, Any] | LeftOut]
 
 _REPO, _FOLDER = "google-research/mewsli-x", "dataset"
-_MARKED = re.compile(r"\{([^\n]*?)\}")  # markers that the text itself has
+_MARKED = re.compile(r"\{([^\n]*?)\}")  # markers that the text itself contains
 
 
-def _adapt(row: Row) -> dict[str, Any] | LeftOut | Rows:
-    """A pair to train on, an article with its mentions, or an entity."""
+def _adapt(row: Row) -> dict[str, Any] | LeftOut | AdaptedRows:
+    """Return a training pair, the mentions of an article, or an entity as a candidate."""
     if "contextual_mention" in row:
-        held = row["contextual_mention"]
-        found = _mention(held["context"], held["mention"])
-        return found if isinstance(found, LeftOut) else {**found, "text": _description(row["entity"])}
+        pair = row["contextual_mention"]
+        query = _mention(pair["context"], pair["mention"])
+        return query if isinstance(query, LeftOut) else {**query, "text": _description(row["entity"])}
     if "mentions" in row:
         return [_mention(row["context"], mention) for mention in row["mentions"]]
     return {"id": None, "query": None, "candidate": row["entity_id"], "text": _description(row)}
 
 
 def _mention(context: Row, mention: Row) -> dict[str, Any] | LeftOut:
-    """The one sentence with the mention in markers, and the mention in front, where no length limit cuts it off.
+    """Return the sentence with the mention in markers, after the mention itself, which no length limit then cuts off.
 
     Raises:
         ValueError: the mention is not in the text at its place.
@@ -51,12 +51,12 @@ def _mention(context: Row, mention: Row) -> dict[str, Any] | LeftOut:
 
 
 def _description(entity: Row) -> str:
-    """The sentences of an entity's description."""
+    """Return the sentences of an entity's description."""
     return _spaced(" ".join(entity["description"][s["start"] : s["end"]] for s in entity["sentence_spans"]))
 
 
 def _spaced(text: str) -> str:
-    """In one line, words apart by one space."""
+    """Return a text as one line with single spaces."""
     return " ".join(text.split())
 
 
@@ -70,7 +70,7 @@ mewsli_x = Task(
     dev=Source(_REPO, _FOLDER, "wikipedia_pairs-dev", format="jsonl"),
     test=Source(_REPO, _FOLDER, "wikinews_mentions-test", where=("context.language", "{code}"), format="jsonl"),
     pool=Source(_REPO, _FOLDER, "candidate_set_entities", format="jsonl"),
-    # XTREME-R accumulates four batches of 64, whose negatives do not come from one another either.
+    # XTREME-R accumulates four batches of 64, which share no negatives either.
     defaults={"max_length": 64, "epochs": 2, "batch_size": 64},
     licence="CC BY-SA (text of Wikipedia and Wikinews)",
     citation="Botha, Shan and Gillick 2020, arXiv 2011.02690; Ruder et al. 2021, arXiv 2104.07412",

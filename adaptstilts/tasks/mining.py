@@ -1,13 +1,13 @@
 """Bitext mining, evaluated without training: foreign and English sentences, most of them without a translation.
 
-BUCC 2018 is read from the original files: put those of the sample set (XTREME's dev) and of the training set (its
-test) under ``<data root>/bucc2018/bucc/`` as ``de-en.de/sample.tsv``, ``de-en.en/sample.tsv``,
-``de-en.gold/sample.tsv`` and ``.../training.tsv``. The copies in google/xtreme and mteb/bucc-bitext-mining hold gold
-pairs only, among which nothing is to be mined. That in mteb/BUCC has the full training sets, but no sample sets to set
-a threshold on. So either set is a task of its own too, scored at its own best threshold, which is an oracle: the sample
-sets as in XTREME's dev scores, the training sets as in LASER's.
+BUCC 2018 is read from its original files. Put those of the sample set (XTREME's dev) and of the training set (its test)
+into ``<data root>/bucc2018/bucc/`` as ``de-en.de/sample.tsv``, ``de-en.en/sample.tsv``, ``de-en.gold/sample.tsv`` and
+``.../training.tsv``. The copies in google/xtreme and mteb/bucc-bitext-mining have gold pairs only, so nothing is left
+to mine. The copy in mteb/BUCC has the full training sets, but no sample sets to set a threshold on. Each set is
+therefore a task of its own as well, scored at its own best threshold, which is an oracle: the sample sets as in
+XTREME's dev scores, the training sets as in LASER's.
 
-The other sets have BUCC's layout and are smaller; none of them is BUCC.
+The other tasks have BUCC's layout and are smaller; none of them is BUCC.
 """
 
 from dataclasses import replace
@@ -20,14 +20,17 @@ _SETS = {"foreign": "{code}", "english": "en", "gold": "gold"}
 _SAMPLE = Source("bucc2018/bucc", "{code}-en.{set}", "sample", format="tsv")
 _TRAINING = Source("bucc2018/bucc", "{code}-en.{set}", "training", format="tsv")
 _HINT = (
-    "BUCC 2018 is read from its original files, {sets}, under <data root>/bucc2018/bucc (de-en.gold/sample.tsv and so"
-    " on); the hub's copies in google/xtreme (bucc18.*) and mteb/bucc-bitext-mining hold gold pairs only, among which"
-    " nothing is to be mined"
+    "BUCC 2018 is read from its original files, {sets}, in <data root>/bucc2018/bucc (de-en.gold/sample.tsv and so on);"
+    " the hub's copies in google/xtreme (bucc18.*) and mteb/bucc-bitext-mining have gold pairs only, so nothing is left"
+    " to mine"
 )
 
 
 def _side(column: str) -> Adapt:
-    """Sentences: ``id<TAB>sentence`` a line, a table of them, or a list (mteb/BUCC) whose numbers are ids."""
+    """Return the function that reads the sentences of one side.
+
+    They come as lines ``id<TAB>sentence``, as a table, or as a list (mteb/BUCC) in which the number is the id.
+    """
 
     def adapt(row: Row) -> Any:
         if "gold" in row:
@@ -38,7 +41,7 @@ def _side(column: str) -> Adapt:
 
 
 def _pairs(row: Row) -> Any:
-    """Gold pairs: ``foreign id<TAB>English id`` a line, a table of them, or a list of two numbers each, from 1."""
+    """Return gold pairs: lines ``foreign id<TAB>English id``, a table, or a list of pairs of numbers from 1."""
     if "gold" in row:
         return [{"source_id": str(foreign), "target_id": str(english)} for foreign, english in row["gold"]]
     return {"source_id": row["0"], "target_id": row["1"]} if "0" in row else dict(row)
@@ -86,7 +89,7 @@ sample_mining = Task(
     licence="Apache-2.0",
     citation="made for this package, in the layout of Zweigenbaum et al. 2018",
 )
-# Real sentences: pairs of NTREX-128, and unaligned ones of NTREX-128 and the WMT news test sets around them.
+# Real sentences: pairs of NTREX-128 among unaligned sentences of NTREX-128 and the WMT news test sets.
 ntrex_mining = Task(
     name="ntrex_mining",
     kind="mining",

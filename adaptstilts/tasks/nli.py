@@ -1,6 +1,6 @@
 """Natural language inference: MNLI, SNLI, ANLI and all three together, RTE and QNLI; XNLI in fifteen languages.
 
-XNLI is trained on MNLI, as in XTREME. What is called ANLI+ is the union that Phang et al. (2020) take.
+XNLI is trained on MNLI, as in XTREME. ANLI+ is the union of Phang et al. (2020).
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ _MNLI = Source("nyu-mll/glue", "mnli", "{}")
 
 
 def _union(*parts: tuple[Source, str]) -> Source:
-    """Splits of these names, one after the other."""
+    """Return splits of these names, one after the other."""
     places = [replace(source, split=split) for source, split in parts]
     return replace(places[0], more=tuple(places[1:]))
 
@@ -101,7 +101,7 @@ rte = Task(
     test=Source("nyu-mll/glue", "rte", "validation"),
     intermediate=True,
     train_rows=2_490,
-    licence="as GLUE",
+    licence="that of the original data set; GLUE adds none",
     citation="Dagan et al. 2006 to Bentivogli et al. 2009; Wang et al. 2019, arXiv 1804.07461",
 )
 

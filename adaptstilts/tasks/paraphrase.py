@@ -10,7 +10,7 @@ _UNTRANSLATED = "NS"
 
 
 def _translated(row: Row) -> dict[str, Any]:
-    """Sentences that were not translated are called NS, under any label."""
+    """Return a row; one with an untranslated sentence (``NS``) gets that as its label, which is no gold label."""
     missing = _UNTRANSLATED in (row["sentence1"], row["sentence2"])
     return {**row, "label": _UNTRANSLATED} if missing else dict(row)
 
@@ -44,7 +44,7 @@ mrpc = Task(
     metrics=("accuracy", "f1"),
     intermediate=True,
     train_rows=3_668,
-    licence="as GLUE",
+    licence="that of the original data set; GLUE adds none",
     citation="Dolan and Brockett 2005; Wang et al. 2019, arXiv 1804.07461",
 )
 
@@ -63,7 +63,7 @@ paws = Task(
     citation="Zhang, Baldridge and He 2019, arXiv 1904.01130",
 )
 
-# The copy in google/xtreme was parsed with quoting and lost rows; it is the mirror, not the first choice.
+# The copy in google/xtreme lost rows to quoting, so it is only the mirror.
 paws_x = Task(
     name="paws_x",
     kind="classification",
@@ -92,6 +92,6 @@ stsb = Task(
     test=Source("nyu-mll/glue", "stsb", "validation"),
     intermediate=True,
     train_rows=5_749,
-    licence="as GLUE",
+    licence="that of the original data set; GLUE adds none",
     citation="Cer et al. 2017, arXiv 1708.00055; Wang et al. 2019, arXiv 1804.07461",
 )

@@ -1,8 +1,8 @@
 """Extractive question answering: SQuAD v1.1 and v2.0 in English; XQuAD, MLQA and TyDiQA-GoldP.
 
-XQuAD and MLQA are evaluated with the very model that SQuAD v1.1 gives, as in XTREME, so that it is trained once for
-both. TyDiQA's training rows hold nine languages, which only their ids tell apart; the English ones are used. It has
-no dev rows beside those that XTREME tests on, so SQuAD's are used for selection.
+XQuAD and MLQA are evaluated with the model trained on SQuAD v1.1, as in XTREME, so one training serves both. TyDiQA's
+training rows have nine languages, which only their ids tell apart; the English rows are used. Its only dev rows are
+those on which XTREME tests, so selection uses SQuAD's.
 """
 
 from adaptstilts.tasks.base import Source, Task

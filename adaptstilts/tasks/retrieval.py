@@ -1,8 +1,8 @@
 """Sentence retrieval, evaluated without training: Tatoeba with the 36 languages of XTREME, the 41 of XTREME-R, or all.
 
 XTREME-R encodes sentences with a model trained on SQuAD v1.1 instead of the encoder as it is. The whole set, version 1
-of LASER's, has 112 languages; its plain files (``tatoeba.afr-eng.afr`` and ``tatoeba.afr-eng.eng``, line by line) are
-read from ``<data root>/laser/tatoeba/v1/`` where the copies on the hub are not at hand.
+of LASER's, has 112 languages. If the copies on the hub are not available, its plain files (``tatoeba.afr-eng.afr`` and
+``tatoeba.afr-eng.eng``, aligned line by line) are read from ``<data root>/laser/tatoeba/v1/``.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ tatoeba = Task(
 
 
 def _sides(row: Row) -> dict[str, Any]:
-    """The copies of XTREME, of MTEB and of LASER name their columns differently."""
+    """Return both sides of a row; the copies of XTREME, of MTEB and of LASER name their columns differently."""
     if "source_sentence" in row:
         return {"foreign": row["source_sentence"], "english": row["target_sentence"]}
     if "sentence1" in row:

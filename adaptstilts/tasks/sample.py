@@ -1,6 +1,7 @@
-"""The sample that ships with the package: four tasks to train on in English, and retrieval, in ten languages.
+"""The sample suite that ships with the package: four tasks with English training sets, and retrieval, in ten languages.
 
-No learning rate is set: each method has its own. Sequences are short, and the epochs are many because the rows are few.
+No learning rate is set, as each method has its own. Sequences are short, and there are many epochs because the training
+sets are small.
 """
 
 from adaptstilts.sample.grammar import UPOS

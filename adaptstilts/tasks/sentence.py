@@ -16,7 +16,7 @@ sst2 = Task(
     test=Source("nyu-mll/glue", "sst2", "validation"),
     intermediate=True,
     train_rows=67_349,
-    licence="as GLUE",
+    licence="that of the original data set; GLUE adds none",
     citation="Socher et al. 2013; Wang et al. 2019, arXiv 1804.07461",
 )
 
@@ -33,6 +33,6 @@ cola = Task(
     metrics=("matthews",),
     intermediate=True,
     train_rows=8_551,
-    licence="as GLUE",
+    licence="that of the original data set; GLUE adds none",
     citation="Warstadt, Singh and Bowman 2019, arXiv 1805.12471; Wang et al. 2019, arXiv 1804.07461",
 )

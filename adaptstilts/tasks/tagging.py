@@ -9,7 +9,7 @@ _PANX = (
 )
 _WIKIANN = "unimelb-nlp/wikiann"  # has the languages that XTREME-R added
 
-# Those that XTREME-R added are in no copy on the hub; put them under a data root in the same layout.
+# No copy on the hub has the languages that XTREME-R added; put them into a data root in the same layout.
 udpos = Task(
     name="udpos",
     kind="tagging",
@@ -21,7 +21,7 @@ udpos = Task(
     dev=Source("google/xtreme", "udpos.{name}", "validation"),
     test=Source("google/xtreme", "udpos.{name}", "test"),
     train_rows=21_253,
-    licence="per treebank, see the data card",
+    licence="one per treebank, see the data card",
     citation="Nivre et al. 2018, Universal Dependencies 2.5",
     defaults={"epochs": 10},
 )
