@@ -1,1 +1,1 @@
-"""A small parallel data set in ten languages that ships with the package, and the grammar that writes it."""
+"""The sample suite: a small parallel data set in ten languages that ships with the package, and its generator."""

@@ -1,8 +1,8 @@
-"""What the lexicons share: tagged phrases, clauses made of them, and their text with the place of every part.
+"""Build sentences from a lexicon: tagged phrases, clauses made of them, and their text with the place of every part.
 
-A lexicon is a set of tables, one line an entry: ``id: field = field``. A word of a phrase is ``text/TAG``; without a
-tag it is looked up in the lexicon's closed classes, and is a noun when it is not there. ``a|b`` is the masculine and
-the feminine form.
+A lexicon is a set of tables with one entry per line: ``id: field = field``. A word of a phrase is ``text/TAG``. A word
+without a tag is looked up in the lexicon's closed classes; if it is not there, it is a noun. ``a|b`` is the masculine
+and the feminine form.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _GLUED_RIGHT = ("¿", "'", "’")
 
 @dataclass(frozen=True)
 class Clause:
-    """One statement of the small world, in no language: ids of its parts.
+    """One statement of the small world, without a language: ids of its parts.
 
     Attributes:
-        front: the time stands first, where the language can tell the two orders apart.
+        front: whether the time comes first, in languages that allow both orders.
     """
 
     person: str
@@ -59,16 +59,16 @@ class Lexicon:
     Attributes:
         closed: ``TAG word word; TAG word``: the tags of words that are written without one.
         people: subjects.
-        events: verb phrases; which fields a line has is the language's own matter.
+        events: verb phrases; every language has its own fields.
         places: adverbial phrases.
         times: adverbial phrases.
         pairs: ``id: cause | effect``, two plain sentences.
         asks: the questions for the cause and for the effect of a sentence.
-        clause: the segments (who, what, where, when, or another name) of a statement in order.
-        question: the words of a question; the first argument is who, what, where or when.
-        but: joins two statements.
-        stop: ends a statement.
-        blank: between words.
+        clause: returns the segments (who, what, where, when, or another name) of a statement, in order.
+        question: returns the words of a question; its first argument is who, what, where or when.
+        but: conjunction between two statements.
+        stop: full stop.
+        blank: space between words.
     """
 
     code: str
@@ -97,19 +97,28 @@ class Sentence:
 
 @lru_cache(maxsize=256)
 def table(text: str) -> dict[str, str]:
-    """The lines ``id: rest`` of a table, in order."""
+    """Return the lines ``id: rest`` of a table, in order."""
     lines = [line.partition(": ") for line in text.strip().splitlines()]
-    found = {name.strip(): rest.strip() for name, _, rest in lines}
-    if len(found) != len(lines):
+    entries = {name.strip(): rest.strip() for name, _, rest in lines}
+    if len(entries) != len(lines):
         raise DataError("a table of the sample's lexicon has an id twice")
-    return found
+    return entries
 
 
 @lru_cache(maxsize=4096)
 def phrase(text: str, closed: str = "", feminine: bool = False) -> Phrase:
-    """Words and tags of a phrase."""
-    known = {word: group.split()[0] for group in closed.split(";") for word in group.split()[1:]}
-    found = []
+    """Return the words and tags of a phrase.
+
+    Args:
+        text: the phrase as a lexicon writes it.
+        closed: the lexicon's closed classes.
+        feminine: whether to take the feminine forms.
+    """
+    known = {}
+    for group in closed.split(";"):
+        tag, *words = group.split() or [""]
+        known.update(dict.fromkeys(words, tag))
+    tagged = []
     for written in text.split():
         word, _, tag = written.partition("/")
         forms = word.split("|")
@@ -117,12 +126,18 @@ def phrase(text: str, closed: str = "", feminine: bool = False) -> Phrase:
         tag = tag or known.get(word) or ("PUNCT" if word in _GLUED_LEFT or word in _GLUED_RIGHT else "NOUN")
         if tag not in UPOS:
             raise DataError(f"{written}: {tag} is not a universal part-of-speech tag")
-        found.append((word, tag))
-    return tuple(found)
+        tagged.append((word, tag))
+    return tuple(tagged)
 
 
 def parts(lexicon: Lexicon, clause: Clause, person: bool = True) -> Parts:
-    """The phrases of a clause; without ``person`` in the masculine, as most languages ask who did something."""
+    """Return the phrases of a clause.
+
+    Args:
+        lexicon: the language.
+        clause: the clause.
+        person: False for the masculine, in which most languages ask who did something.
+    """
     feminine = person and clause.person not in _MASCULINE
 
     def fields(text: str, key: str) -> tuple[Phrase, ...]:
@@ -140,22 +155,25 @@ def parts(lexicon: Lexicon, clause: Clause, person: bool = True) -> Parts:
 
 
 def state(lexicon: Lexicon, *clauses: Clause) -> Sentence:
-    """One sentence of one clause or of two; the spans are those of the first clause."""
+    """Return one sentence of one or two clauses; its spans are those of the first clause."""
     segments: Segments = []
     for i, clause in enumerate(clauses):
-        made = lexicon.clause(parts(lexicon, clause))
-        segments += [("", phrase(lexicon.but, lexicon.closed)), *(("", words) for _, words in made)] if i else made
+        added = lexicon.clause(parts(lexicon, clause))
+        if i:
+            segments.append(("", phrase(lexicon.but, lexicon.closed)))
+            added = [("", words) for _, words in added]
+        segments += added
     return _written(lexicon, [*segments, ("", ((lexicon.stop, "PUNCT"),))])
 
 
 def ask(lexicon: Lexicon, what: str, clause: Clause) -> Sentence:
-    """The question for one part of a clause."""
+    """Return the question for one part of a clause: who, what, where or when."""
     words = lexicon.question(what, parts(lexicon, clause, person=what != "who"))
     return _written(lexicon, [("", words)])
 
 
 def capital(word: str, code: str) -> str:
-    """A word as it stands at the beginning of a sentence."""
+    """Return a word as it is written at the beginning of a sentence."""
     first = "İ" if code == "tr" and word[:1] == "i" else word[:1].upper()
     return first + word[1:]
 

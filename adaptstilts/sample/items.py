@@ -1,7 +1,7 @@
-"""The items of the sample, drawn in no language: who did what, where and when, and what is asked about it.
+"""Draw the items of the sample suite, without a language: who did what, where and when, and what is asked about it.
 
-Every function draws from a generator that its caller seeds, and keeps what it has drawn in ``seen``, which the splits
-of a task share: so no item is in two splits, and none twice in one.
+Every function draws from a generator that its caller seeds, and records what it has drawn in ``seen``, which the splits
+of a task share. So no item is in two splits, and none is twice in one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PEOPLE = tuple("anna omar maria peter leila david sara ivan teacher brother sist
 TIMES = tuple("yesterday last_week monday saturday two_days_ago evening morning summer".split())
 PLACES = tuple("market park school home kitchen station library garden cafe office river hospital".split())
 _ANYWHERE = " ".join(PLACES)
-# Where each thing is done: nobody plants flowers in the library.
+# The places of each event: nobody plants flowers in the library.
 EVENTS = {
     name: tuple(places.split())
     for name, places in {
@@ -64,7 +64,7 @@ EVENTS = {
         "pay_bill": "market cafe office hospital",
     }.items()
 }
-# Pairs of causal pairs in which the cause of one might well explain the effect of the other.
+# Two causal pairs are close if the cause of one could explain the effect of the other.
 _CLOSE = (
     "rain-snow rain-drought rain-pipe cold-wind bus-bridge bus-alarm bus-fuel bus-snow bus-fog noise-coffee "
     "noise-alarm coffee-alarm alarm-tired alarm-power tired-noise drought-plants power-dark power-internet "
@@ -85,8 +85,8 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Nli:
-    """A premise of one clause or two, and a hypothesis."""
+class NliItem:
+    """A premise of one or two clauses, and a hypothesis."""
 
     premise: tuple[Clause, ...]
     hypothesis: Clause
@@ -94,8 +94,8 @@ class Nli:
 
 
 @dataclass(frozen=True)
-class Qa:
-    """A context of several clauses, which of them is asked about, and what is asked."""
+class QaItem:
+    """A context of several clauses, the number of the one asked about, and what is asked (who, what, where, when)."""
 
     context: tuple[Clause, ...]
     at: int
@@ -103,8 +103,8 @@ class Qa:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What happened in the pair ``of``; ``asks`` is cause or effect, of which the pair ``other`` gives a wrong one."""
+class ChoiceItem:
+    """A question for the cause or effect (``asks``) in the pair ``of``, with a wrong answer from the pair ``other``."""
 
     of: str
     other: str
@@ -113,18 +113,24 @@ class Choice:
 
 
 def draw(count: int, seen: Seen, one: Callable[[int], tuple[Hashable, Item] | None]) -> list[Item]:
-    """``count`` items whose keys are new; ``one`` gets the number of the item, to balance by, and may fail."""
-    found: list[Item] = []
-    while len(found) < count:
-        made = one(len(found))
-        if made is not None and made[0] not in seen:
-            seen.add(made[0])
-            found.append(made[1])
-    return found
+    """Draw items with new keys.
+
+    Args:
+        count: number of items.
+        seen: keys drawn before; new ones are added.
+        one: returns the key and the item for a number, by which it may balance; None if it fails.
+    """
+    drawn: list[Item] = []
+    while len(drawn) < count:
+        pair = one(len(drawn))
+        if pair is not None and pair[0] not in seen:
+            seen.add(pair[0])
+            drawn.append(pair[1])
+    return drawn
 
 
 def any_clause(generator: random.Random, negative: bool = False) -> Clause:
-    """A clause with all its parts."""
+    """Draw a clause with all its parts."""
     event = generator.choice(tuple(EVENTS))
     return Clause(
         person=generator.choice(PEOPLE),
@@ -136,45 +142,55 @@ def any_clause(generator: random.Random, negative: bool = False) -> Clause:
     )
 
 
-def nli(generator: random.Random, seen: Seen, count: int) -> list[Nli]:
-    """Balanced in labels; polarity, parts and length of the hypothesis do not depend on the label."""
+def nli(generator: random.Random, seen: Seen, count: int) -> list[NliItem]:
+    """Draw inference items, balanced in labels.
 
-    def one(i: int) -> tuple[Hashable, Nli] | None:
-        made = _pair(generator, LABELS[i % 3], negative=i // 3 % 2 == 1, shape=i // 6 % 3)
-        if judge(made.premise, made.hypothesis) != made.label:
+    Polarity, parts and length of the hypothesis do not depend on the label.
+    """
+
+    def one(i: int) -> tuple[Hashable, NliItem] | None:
+        item = _pair(generator, LABELS[i % 3], negative=i // 3 % 2 == 1, shape=i // 6 % 3)
+        if judge(item.premise, item.hypothesis) != item.label:
             return None
-        key = (tuple(replace(c, front=False) for c in made.premise), replace(made.hypothesis, front=False))
-        return key, made
+        key = (tuple(replace(c, front=False) for c in item.premise), replace(item.hypothesis, front=False))
+        return key, item
 
     return draw(count, seen, one)
 
 
 def judge(premise: tuple[Clause, ...], hypothesis: Clause) -> str:
-    """What a premise says of a hypothesis: the label that the rules of the small world give."""
-    found = set()
+    """Return the label that the rules of the small world give; empty if they contradict each other.
+
+    Args:
+        premise: the facts.
+        hypothesis: the statement to judge.
+    """
+    labels = set()
     for fact in premise:
         if (fact.person, fact.event) != (hypothesis.person, hypothesis.event):
             continue
         less, more = (fact, hypothesis) if fact.negative else (hypothesis, fact)
         if fact.negative == hypothesis.negative and _within(less, more):
-            found.add("entailment")
+            labels.add("entailment")
         if fact.negative != hypothesis.negative:
-            denied, told = (fact, hypothesis) if fact.negative else (hypothesis, fact)
-            if _within(denied, told):
-                found.add("contradiction")
-    return found.pop() if len(found) == 1 else "neutral" if not found else ""
+            denied, affirmed = (fact, hypothesis) if fact.negative else (hypothesis, fact)
+            if _within(denied, affirmed):
+                labels.add("contradiction")
+    if not labels:
+        return "neutral"
+    return labels.pop() if len(labels) == 1 else ""
 
 
 def _within(less: Clause, more: Clause) -> bool:
-    """Whether every part of one clause is there in the other."""
+    """Return whether one clause has every part of the other, smaller one."""
     return all(not getattr(less, part) or getattr(less, part) == getattr(more, part) for part in ("place", "time"))
 
 
-def _pair(generator: random.Random, label: str, negative: bool, shape: int) -> Nli:
-    """One pair whose hypothesis has the given polarity and shape (bare, with a place, or with a time).
+def _pair(generator: random.Random, label: str, negative: bool, shape: int) -> NliItem:
+    """Draw one pair whose hypothesis has a polarity and a shape (bare, with a place, or with a time).
 
-    Dropping a part keeps a positive statement true, adding one keeps a denial true: so a denial in the premise has no
-    more parts than the hypothesis.
+    Dropping a part keeps a positive statement true, and adding one keeps a denial true. So a denial in the premise has
+    no more parts than the hypothesis.
     """
     full = any_clause(generator, negative)
     said = replace(full, place=full.place if shape == 1 else "", time=full.time if shape == 2 else "")
@@ -193,22 +209,22 @@ def _pair(generator: random.Random, label: str, negative: bool, shape: int) -> N
             fact = replace(fact, place=full.place, time=full.time)
         elif truth and generator.random() < 0.5:
             fact = replace(fact, place="", time="", front=False)
-        two = two or replace(fact, front=False) == replace(said, front=False)  # a premise is not just its hypothesis
+        two = two or replace(fact, front=False) == replace(said, front=False)  # not just the hypothesis
     clauses = [fact, other][: 1 + two]
     if two:
         clauses = [replace(c, front=False) for c in clauses]
         generator.shuffle(clauses)
-    return Nli(tuple(clauses), replace(said, front=generator.random() < 0.5), label)
+    return NliItem(tuple(clauses), replace(said, front=generator.random() < 0.5), label)
 
 
 def _unrelated(
     generator: random.Random, said: Clause, full: Clause, other: Clause, two: bool
 ) -> tuple[Clause, Clause, bool]:
-    """Facts that leave a statement open: a part is new, or person and thing belong to different clauses."""
+    """Draw facts that leave a statement open: a part is new, or person and event belong to different clauses."""
     true = generator.random() < 0.5
     if (said.place or said.time) and generator.random() < 0.5:
         bare = replace(said, negative=False, place="", time="", front=False)
-        if not two or generator.random() < 0.5:  # the other part is there, so that the premise is no shorter
+        if not two or generator.random() < 0.5:  # with the other part, so that the premise is no shorter
             bare = replace(bare, time=full.time) if said.place else replace(bare, place=full.place)
         return bare, other, two
     way = generator.randrange(3)
@@ -228,16 +244,16 @@ def _unrelated(
 
 
 def _stranger(generator: random.Random, said: Clause, fact: Clause, other: Clause) -> Clause:
-    """The second clause with a person and an event that say nothing about the hypothesis."""
+    """Return the second clause with a person and an event that say nothing about the hypothesis."""
     people = [p for p in PEOPLE if p not in (said.person, fact.person)]
     events = [e for e in EVENTS if e not in (said.event, fact.event) and (not other.place or other.place in EVENTS[e])]
     return replace(other, person=generator.choice(people), event=generator.choice(events))
 
 
-def qa(generator: random.Random, seen: Seen, count: int) -> list[Qa]:
-    """Two or three people, each with a place and a time of their own; half of the time two did the same thing."""
+def qa(generator: random.Random, seen: Seen, count: int) -> list[QaItem]:
+    """Draw questions about two or three people, each with a place and a time; often two did the same thing."""
 
-    def one(i: int) -> tuple[Hashable, Qa] | None:
+    def one(i: int) -> tuple[Hashable, QaItem] | None:
         what = ("who", "what", "where", "when")[i % 4]
         clauses = [any_clause(generator) for _ in range(2 + i // 4 % 2)]
         at = i // 8 % len(clauses)
@@ -253,30 +269,37 @@ def qa(generator: random.Random, seen: Seen, count: int) -> list[Qa]:
         if what == "what":
             clauses[at] = replace(clauses[at], front=False)
         key = (tuple(replace(c, front=False) for c in clauses), at, what)
-        return key, Qa(tuple(clauses), at, what)
+        return key, QaItem(tuple(clauses), at, what)
 
     return draw(count, seen, one)
 
 
-def choice(generator: random.Random, seen: Seen, pairs: tuple[str, ...], count: int) -> list[Choice]:
-    """Every pair is asked about and serves as the wrong answer equally often, in both directions and positions."""
-    wanted = [(asks, label) for asks in ("cause", "effect") for label in (0, 1)]
-    found: list[Choice] = []
+def choice(generator: random.Random, seen: Seen, pairs: tuple[str, ...], count: int) -> list[ChoiceItem]:
+    """Draw choices; every pair is asked about, and is the wrong answer, equally often in both directions and positions.
+
+    Args:
+        generator: source of randomness.
+        seen: combinations drawn before; new ones are added.
+        pairs: ids of the causal pairs.
+        count: number of items.
+    """
+    kinds = (("cause", 0), ("cause", 1), ("effect", 0), ("effect", 1))
+    drawn: list[ChoiceItem] = []
     turn = 0
-    while len(found) < count:
-        asks, label = wanted[turn % 4]
+    while len(drawn) < count:
+        asks, label = kinds[turn % 4]
         turn += 1
-        found += _round(generator, seen, pairs, asks, label)
-    return found[:count]
+        drawn += _round(generator, seen, pairs, asks, label)
+    return drawn[:count]
 
 
-def _round(generator: random.Random, seen: Seen, pairs: tuple[str, ...], asks: str, label: int) -> list[Choice]:
-    """Each pair once with another one, every one of which is used once."""
+def _round(generator: random.Random, seen: Seen, pairs: tuple[str, ...], asks: str, label: int) -> list[ChoiceItem]:
+    """Return each pair once with another one, every one of which is used once."""
     while True:
         order = list(pairs)
         others = list(pairs)
         generator.shuffle(order)
-        for i in range(len(order) - 1, -1, -1):  # a random cycle where few are refused: mend it place by place
+        for i in range(len(order) - 1, -1, -1):  # repair a random order place by place, as few combinations are refused
             fits = [j for j in range(i + 1) if _fits(order[i], others[j], asks, seen)]
             if not fits:
                 break
@@ -284,7 +307,7 @@ def _round(generator: random.Random, seen: Seen, pairs: tuple[str, ...], asks: s
             others[i], others[j] = others[j], others[i]
         else:
             seen.update((asks, a, b) for a, b in zip(order, others, strict=True))
-            return [Choice(a, b, asks, label) for a, b in zip(order, others, strict=True)]
+            return [ChoiceItem(a, b, asks, label) for a, b in zip(order, others, strict=True)]
 
 
 def _fits(of: str, other: str, asks: str, seen: Seen) -> bool:
@@ -292,7 +315,14 @@ def _fits(of: str, other: str, asks: str, seen: Seen) -> bool:
 
 
 def statements(generator: random.Random, seen: Seen, count: int, parts: int = 3) -> list[Clause]:
-    """Clauses with one, two or three parts, half of the unadorned ones negative, events and people in turn."""
+    """Draw clauses with one to three parts, a quarter of them negative, with events and people in turn.
+
+    Args:
+        generator: source of randomness.
+        seen: clauses drawn before; new ones are added.
+        count: number of clauses.
+        parts: 1 to keep place and time, 2 to drop some times, 3 to drop some times and some places.
+    """
     events, people = list(EVENTS), list(PEOPLE)
 
     def one(i: int) -> tuple[Hashable, Clause] | None:

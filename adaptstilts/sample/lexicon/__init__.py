@@ -1,4 +1,4 @@
-"""One file a language: the hand-written phrases of the sample's small world, and how that language orders them."""
+"""One file per language: the hand-written phrases of the sample's small world, and how the language orders them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ CODES = ("en", "de", "es", "fr", "ru", "ar", "hi", "sw", "tr", "zh")
 
 
 def get(code: str) -> Lexicon:
-    """The lexicon of one language."""
-    found: Lexicon = importlib.import_module(f"{__name__}.{code}").LEXICON
-    return found
+    """Return the lexicon of one language."""
+    lexicon: Lexicon = importlib.import_module(f"{__name__}.{code}").LEXICON
+    return lexicon

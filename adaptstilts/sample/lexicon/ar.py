@@ -164,7 +164,10 @@ cows: نسي المزارع إغلاق البوابة. | خرجت الأبقار
 
 
 def clause(p: Parts) -> Segments:
-    """آنا اشترت كتابا جديدا في السوق أمس، or with the time first: أمس اشترت آنا كتابا جديدا في السوق."""
+    """Return a statement: آنا اشترت كتابا جديدا في السوق أمس.
+
+    With the time first: أمس اشترت آنا كتابا جديدا في السوق.
+    """
     verb = phrase("لم/PART") + p.event[1] if p.negative else p.event[0]
     who, when, where = ("who", p.subject[0]), ("when", p.time), ("where", p.place)
     if p.front:
@@ -173,7 +176,7 @@ def clause(p: Parts) -> Segments:
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """أين اشترت آنا كتابا جديدا؟"""
+    """Return a question: أين اشترت آنا كتابا جديدا؟"""
     end = phrase("؟")
     if what == "who":
         return phrase("من/PRON") + p.event[0] + p.event[2] + p.place + p.time + end

@@ -165,14 +165,14 @@ cows: Der Bauer hat vergessen, das Tor zu schließen. | Die Kühe liefen auf die
 
 
 def clause(p: Parts) -> Segments:
-    """Anna hat gestern auf dem Markt ein neues Buch gekauft."""
+    """Return a statement: Anna hat gestern auf dem Markt ein neues Buch gekauft."""
     who, has, when = ("who", p.subject[0]), ("has", phrase("hat/AUX")), ("when", p.time)
     rest = [("where", p.place), ("what", p.event[1 if p.negative else 0])]
     return [when, has, who, *rest] if p.front else [who, has, when, *rest]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Wo hat Anna ein neues Buch gekauft?"""
+    """Return a question: Wo hat Anna ein neues Buch gekauft?"""
     if what == "who":
         return phrase("wer hat", CLOSED) + p.time + p.place + p.event[0] + phrase("?")
     if what == "what":

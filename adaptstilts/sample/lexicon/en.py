@@ -161,14 +161,14 @@ cows: The farmer forgot to shut the gate. | The cows ran onto the road.
 
 
 def clause(p: Parts) -> Segments:
-    """Anna bought a new book at the market yesterday."""
+    """Return a statement: Anna bought a new book at the market yesterday."""
     verb = phrase("did/AUX not/PART") + p.event[1] if p.negative else p.event[0]
     body = [("who", p.subject[0]), ("what", verb + p.event[2]), ("where", p.place)]
     return [("when", p.time), *body] if p.front else [*body, ("when", p.time)]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Where did Anna buy a new book?"""
+    """Return a question: Where did Anna buy a new book?"""
     end = phrase("?")
     if what == "who":
         return phrase("who/PRON") + p.event[0] + p.event[2] + p.place + p.time + end

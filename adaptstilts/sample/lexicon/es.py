@@ -164,14 +164,14 @@ cows: El granjero olvidó cerrar el portón. | Las vacas salieron corriendo a la
 
 
 def clause(p: Parts) -> Segments:
-    """Anna compró un libro nuevo en el mercado ayer."""
+    """Return a statement: Anna compró un libro nuevo en el mercado ayer."""
     verb = phrase("no/ADV") + p.event[0] if p.negative else p.event[0]
     body = [("who", p.subject[0]), ("what", verb + p.event[1]), ("where", p.place)]
     return [("when", p.time), *body] if p.front else [*body, ("when", p.time)]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """¿Dónde compró Anna un libro nuevo?"""
+    """Return a question: ¿Dónde compró Anna un libro nuevo?"""
     if what == "who":
         return phrase("¿ quién/PRON") + p.event[0] + p.event[1] + p.place + p.time + phrase("?")
     if what == "what":

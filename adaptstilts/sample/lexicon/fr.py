@@ -164,13 +164,13 @@ cows: Le fermier a oublié de fermer la barrière. | Les vaches ont couru sur la
 
 
 def clause(p: Parts) -> Segments:
-    """Anna a acheté un nouveau livre au marché hier."""
+    """Return a statement: Anna a acheté un nouveau livre au marché hier."""
     body = [("who", p.subject[0]), ("what", p.event[1 if p.negative else 0]), ("where", p.place)]
     return [("when", p.time), ("", phrase(",")), *body] if p.front else [*body, ("when", p.time)]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Où est-ce qu'Anna a acheté un nouveau livre ?"""
+    """Return a question: Où est-ce qu'Anna a acheté un nouveau livre ?"""
     end: Phrase = (("\u00a0?", "PUNCT"),)  # a blank that does not break stands before the mark
     that = phrase("est-ce/ADV qu'/SCONJ" if p.subject[0][0][0][0] in "AOI" else "est-ce/ADV que/SCONJ")
     if what == "who":

@@ -1,7 +1,7 @@
-"""Hindi: subject, time, place, object, verb. Events: object = verb, and more where no ``ने`` is used.
+"""Hindi: subject, time, place, object, verb. Events: object = verb, and more fields if ``ने`` is not used.
 
-With ``ने`` the verb agrees with its object; without it (a third field says so), with the subject. A fourth field is
-the verb as it is negated, where that differs.
+With ``ने`` the verb agrees with its object; without it (a third field says so), with the subject. A fourth field is the
+verb in a negated sentence, if that differs.
 """
 
 from __future__ import annotations
@@ -168,21 +168,21 @@ cows: किसान फाटक बंद करना भूल गया।
 
 
 def _subject(p: Parts) -> Segments:
-    """The direct form, or the oblique one with ``ने``."""
+    """Return the subject in the direct form, or in the oblique one with ``ने``."""
     if len(p.event) > 2:
         return [("who", p.subject[0])]
     return [("who", p.subject[1]), ("", phrase("ने/ADP"))]
 
 
 def clause(p: Parts) -> Segments:
-    """अन्ना ने कल बाज़ार में एक नई किताब ख़रीदी।"""
+    """Return a statement: अन्ना ने कल बाज़ार में एक नई किताब ख़रीदी।"""
     verb = phrase("नहीं/PART") + p.event[3 if len(p.event) > 3 else 1] if p.negative else p.event[1]
     when, rest = ("when", p.time), [("where", p.place), ("what", p.event[0] + verb)]
     return [when, *_subject(p), *rest] if p.front else [*_subject(p), when, *rest]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """अन्ना ने कहाँ एक नई किताब ख़रीदी?"""
+    """Return a question: अन्ना ने कहाँ एक नई किताब ख़रीदी?"""
     end = phrase("?")
     if what == "who":
         asked = phrase("कौन/PRON" if len(p.event) > 2 else "किसने/PRON")

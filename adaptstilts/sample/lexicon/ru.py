@@ -164,14 +164,14 @@ cows: Фермер забыл закрыть ворота. | Коровы выб
 
 
 def clause(p: Parts) -> Segments:
-    """Анна вчера купила новую книгу на рынке."""
+    """Return a statement: Анна вчера купила новую книгу на рынке."""
     done = phrase("не/PART") + p.event[0] if p.negative else p.event[0]
     who, when, rest = ("who", p.subject[0]), ("when", p.time), [("what", done), ("where", p.place)]
     return [when, who, *rest] if p.front else [who, when, *rest]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Где Анна купила новую книгу?"""
+    """Return a question: Где Анна купила новую книгу?"""
     if what == "who":
         return phrase("кто/PRON") + p.time + p.event[0] + p.place + phrase("?")
     if what == "what":

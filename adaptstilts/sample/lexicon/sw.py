@@ -164,14 +164,14 @@ cows: Mfugaji alisahau kufunga lango. | Ng'ombe walikimbilia barabarani.
 
 
 def clause(p: Parts) -> Segments:
-    """Anna alinunua kitabu kipya sokoni jana."""
+    """Return a statement: Anna alinunua kitabu kipya sokoni jana."""
     done = p.event[1 if p.negative else 0] + p.event[2]
     body = [("who", p.subject[0]), ("what", done), ("where", p.place)]
     return [("when", p.time), *body] if p.front else [*body, ("when", p.time)]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Anna alinunua kitabu kipya wapi?"""
+    """Return a question: Anna alinunua kitabu kipya wapi?"""
     if what == "who":
         return phrase("nani/PRON") + p.event[0] + p.event[2] + p.place + p.time + phrase("?")
     if what == "what":

@@ -161,14 +161,14 @@ cows: Çiftçi kapıyı kapatmayı unuttu. | İnekler yola çıktı.
 
 
 def clause(p: Parts) -> Segments:
-    """Anna dün pazarda yeni bir kitap aldı."""
+    """Return a statement: Anna dün pazarda yeni bir kitap aldı."""
     rest = [("where", p.place), ("what", p.event[0] + p.event[2 if p.negative else 1])]
     who, when = ("who", p.subject[0]), ("when", p.time)
     return [when, who, *rest] if p.front else [who, when, *rest]
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Anna nerede yeni bir kitap aldı?"""
+    """Return a question: Anna nerede yeni bir kitap aldı?"""
     done = p.event[0] + p.event[1] + phrase("?")
     if what == "who":
         return p.time + p.place + phrase("kim/PRON") + done

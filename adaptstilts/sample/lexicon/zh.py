@@ -164,7 +164,7 @@ cows: 农夫忘了关大门。 | 奶牛跑到了公路上。
 
 
 def clause(p: Parts) -> Segments:
-    """安娜昨天在市场买了一本新书。 The negation stands before the place."""
+    """Return a statement: 安娜昨天在市场买了一本新书。 The negation comes before the place."""
     who, when, where = ("who", p.subject[0]), ("when", p.time), ("where", p.place)
     no = phrase("没/ADV") if p.negative else ()
     rest = [("", no), where, ("what", p.event[1 if p.negative else 0])]
@@ -172,7 +172,7 @@ def clause(p: Parts) -> Segments:
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """安娜在哪里买了一本新书？"""
+    """Return a question: 安娜在哪里买了一本新书？"""
     end = phrase("？")
     if what == "who":
         return p.time + phrase("谁/PRON") + p.place + p.event[0] + end
