@@ -101,7 +101,7 @@ class Bottleneck(AdaptersMethod):
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers with a module at every place of the placement; none if the invertible part is wrong."""
-        if (name in host.model.invertible_adapters) != self.invertible:
+        if (name in getattr(host.model, "invertible_adapters", ())) != self.invertible:
             return set()
         return layers_with_bottleneck(host, name, self.placement)
 

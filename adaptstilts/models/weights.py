@@ -45,7 +45,6 @@ def load_encoder(folder: Path) -> Any:
         try:
             model, info = model_class(architecture).from_pretrained(
                 str(folder),
-                attn_implementation="sdpa",
                 use_safetensors=True,
                 local_files_only=True,
                 dtype=torch.float32,

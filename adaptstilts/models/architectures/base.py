@@ -78,7 +78,7 @@ class Architecture(ABC):
         name: ``model_type`` in a model's ``config.json``.
         model_class: the class of the encoder without a head, in ``transformers``.
         masked_model_class: the class with a masked-language-model head.
-        load_options: arguments of ``from_pretrained`` that leave out what is not used.
+        load_options: arguments of ``from_pretrained``: what is left out, and how attention is computed.
         names: what its modules are called.
         text_format: special tokens of its tokenizers, and how they stand around texts.
         sizes: size -> its field in the config.
@@ -90,7 +90,7 @@ class Architecture(ABC):
     name: ClassVar[str]
     model_class: ClassVar[str]
     masked_model_class: ClassVar[str | None] = None
-    load_options: ClassVar[Mapping[str, Any]] = {"add_pooling_layer": False}
+    load_options: ClassVar[Mapping[str, Any]] = {"add_pooling_layer": False, "attn_implementation": "sdpa"}
     names: ClassVar[ModuleNames]
     text_format: ClassVar[TextFormat]
     sizes: ClassVar[Mapping[str, str]] = SIZES
