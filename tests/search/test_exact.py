@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError, ResourceError
-from adaptstilts.retrieval.encode import deduplicate
 from adaptstilts.search import neighbours
 from adaptstilts.search.products import normalize
 
@@ -176,8 +175,3 @@ def test_without_faiss(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nearest(vectors, vectors)[0].tolist() == [0, 1, 2]
     with pytest.raises(ResourceError, match="faiss is not installed"):
         nearest(vectors, vectors, "faiss")
-
-
-def test_distinct_texts() -> None:
-    assert deduplicate(["b", "a", "b", "", "a"]) == (["b", "a", ""], [0, 1, 0, 2, 1])
-    assert deduplicate([]) == ([], [])

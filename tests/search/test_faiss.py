@@ -6,23 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.vectors import clustered
 
 from adaptstilts import search
-from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.errors import DataError
 from adaptstilts.search import faiss, int8, mutual_neighbours, neighbours
-from adaptstilts.search.approximate import approximate_neighbours
-from adaptstilts.search.base import Vectors
 from adaptstilts.search.products import normalize
 
 pytest.importorskip("faiss", reason="faiss is not installed")
-
-
-def clustered(rows: int, width: int, seed: int) -> Vectors:
-    source = np.random.default_rng(seed)
-    centres = np.random.default_rng(0).standard_normal((12, width))
-    return normalize(
-        (centres[source.integers(0, 12, rows)] + 0.5 * source.standard_normal((rows, width))).astype(np.float32)
-    )
 
 
 @pytest.mark.parametrize("k", [1, 4, 300])
@@ -50,46 +41,6 @@ def test_every_backend_on_any_vectors(seed: int, k: int, scale: float) -> None:
         ahead, back = mutual_neighbours(x, y, k, backend)
         assert np.array_equal(ahead[0], expected)
         assert np.array_equal(back[0], np.argsort(-products.T, axis=1, kind="stable")[:, :k])
-
-
-@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat", "IVF8,SQ8;nprobe=3", "Flat"])
-def test_an_approximate_index_measures_what_it_misses(factory: str) -> None:
-    x, y = clustered(300, 16, 1), clustered(900, 16, 2)
-    found = approximate_neighbours(x, y, 4, factory, sample=300)
-    exact, products = neighbours(x, y, 4)
-    true = (found.products >= products[:, -1:]).mean()
-    assert found.sampled == 300
-    assert found.recall == pytest.approx(true)
-    assert 0.5 < found.recall <= 1
-    assert found.recall == 1 or not factory.startswith("Flat")
-    own = np.einsum("qd,qkd->qk", x.astype(np.float64), y[found.rows].astype(np.float64))
-    assert np.allclose(found.products, own, atol=1e-12)
-    assert (np.diff(found.products, axis=1) <= 0).all()
-    same = found.rows == exact
-    assert same.mean() > 0.5
-
-
-def test_what_an_index_does_not_find_is_searched_exactly() -> None:
-    """One list of many is looked at, so that there are not k rows in it."""
-    x, y = clustered(40, 8, 1), clustered(60, 8, 2)
-    found = approximate_neighbours(x, y, 20, "IVF12,Flat;nprobe=1")
-    assert (found.rows >= 0).all()
-    assert (np.sort(found.rows, axis=1)[:, 1:] != np.sort(found.rows, axis=1)[:, :-1]).all()
-
-
-@pytest.mark.parametrize(
-    ("factory", "told"),
-    [
-        ("nothing", "could not parse"),
-        ("IVF5000,Flat", "training points"),
-        ("PQ7", "multiple"),
-        ("Flat;nprobe=x", "FAISS"),
-    ],
-)
-def test_factory_strings_that_cannot_be_meant(factory: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told) as error:
-        approximate_neighbours(clustered(20, 16, 1), clustered(100, 16, 2), 2, factory)
-    assert "\n" not in str(error.value)
 
 
 def test_a_wrong_width_is_an_error_that_says_so() -> None:

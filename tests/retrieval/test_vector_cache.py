@@ -137,7 +137,7 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-import test_encode_cache as here
+import test_vector_cache as here
 here.module.SHARD = 8
 here.Bench(Path(sys.argv[1]), Path(sys.argv[2])).vectors()
 """
