@@ -24,7 +24,7 @@ def import_adapter(
         str, typer.Argument(help="Folder, or owner/name[:folder][@revision] on the hub.", show_default=False)
     ],
     model: Annotated[str, typer.Option(help="Base model: builtin:NAME, a folder or a hub id.", show_default=False)],
-    task: Annotated[str | None, typer.Option(help="What tables call it; its own name when not given.")] = None,
+    task: Annotated[str | None, typer.Option(help="What tables call it; its own name if not given.")] = None,
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
 ) -> None:
@@ -52,7 +52,7 @@ def import_adapter(
 def export_adapter(
     study: StudyOptions,
     out: Annotated[Path, typer.Option(help="New folder.", show_default=False)],
-    form: Annotated[Literal["adapterhub", "peft", "own"], typer.Option("--format", help="Whose format.")],
+    form: Annotated[Literal["adapterhub", "peft", "own"], typer.Option("--format", help="Format of the files.")],
     task: Annotated[str | None, typer.Option(help="The adapter of this target task.")] = None,
     intermediate: Annotated[str | None, typer.Option(help="The adapter of this intermediate instead.")] = None,
     method: MethodOption = None,
@@ -68,16 +68,16 @@ def export_adapter(
 
     if (task is None) == (intermediate is None):
         raise errors.ConfigError("give --task or --intermediate")
-    workspace, found = study.plan("existing")
-    choice = adapters.Choice(task, intermediate, method, trained_on, seed)
-    paths = adapters.export_adapter(found, workspace, choice, form, out)
+    workspace, plan = study.plan("existing")
+    wanted = adapters.AdapterFilter(task, intermediate, method, trained_on, seed)
+    paths = adapters.export_adapter(plan, workspace, wanted, form, out)
     typer.echo(f"{out}: {', '.join(path.relative_to(out).as_posix() for path in paths)}")
 
 
 def push_adapter(
     folder: Annotated[Path, typer.Argument(help="What export-adapter wrote.", show_default=False)],
-    repo: Annotated[str, typer.Argument(help="owner/name on the hub; made where there is none.", show_default=False)],
-    private: Annotated[bool, typer.Option("--private", help="Make it private where it is made.")] = False,
+    repo: Annotated[str, typer.Argument(help="owner/name on the hub; created if missing.", show_default=False)],
+    private: Annotated[bool, typer.Option("--private", help="Create it as a private repository.")] = False,
     offline: OfflineOption = False,
 ) -> None:
     """Upload an exported adapter to the hub.

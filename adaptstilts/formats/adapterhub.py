@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.methods import Method
 from adaptstilts.methods.host import ModuleNames
+from adaptstilts.methods.lora import Lora
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -249,14 +251,14 @@ def lora_from_peft(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor
     }
 
 
-def lora_config(method: Any) -> dict[str, Any] | None:
-    """The library's config of one of our LoRA methods; None where it has none that computes the same."""
-    import adapters
-
-    if method.dora or method.rank_stabilized or not set(method.targets) <= set(_ROLES):
+def lora_config(method: Method) -> dict[str, Any] | None:
+    """Return the library's config of a LoRA; None if the method is another one or the library computes it otherwise."""
+    if not isinstance(method, Lora) or method.dora or method.rank_stabilized or not set(method.targets) <= set(_ROLES):
         return None
     if not float(method.alpha).is_integer():
         return None
+    import adapters
+
     matrices = [short for short, name in _MATRICES.items() if name in method.targets]
     config = adapters.LoRAConfig(
         selfattn_lora=bool(matrices),

@@ -53,7 +53,7 @@ class Adapter:
         notes: what was there and not read, and what could not be checked.
     """
 
-    found: locate.Found
+    found: locate.AdapterFolder
     form: Form
     method: AdapterMethod
     weights: Path

@@ -1,51 +1,54 @@
-"""Adapters from and to other people: import one into a store, export one of a study as a folder with a card."""
+"""Import an adapter that somebody else trained into a store, and export one of a study as a folder with a card."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from adaptstilts import run
 from adaptstilts.errors import ConfigError
 from adaptstilts.interop import export
-from adaptstilts.interop.cards import Score
+from adaptstilts.interop.cards import LanguageScore
 from adaptstilts.interop.push import push
 from adaptstilts.io import hashing
 from adaptstilts.models import locate as models
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.imported import import_phase
-from adaptstilts.plan.phases import EvaluatePhase, ImportPhase, Phase, TaskPhase
+from adaptstilts.plan.phases import EvaluatePhase, Phase, TrainPhase, WeightsPhase
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
-__all__ = ["Choice", "export_adapter", "import_adapter", "push"]
+__all__ = ["AdapterFilter", "export_adapter", "import_adapter", "push"]
+
+_LISTED = 6  # adapters that a message lists
 
 
 @dataclass(frozen=True)
-class _Alone:
+class _SinglePhasePlan:
     """A plan of one phase."""
 
     model: Model
     phase: Phase
 
     def order(self) -> list[Phase]:
+        """Return the phase."""
         return [self.phase]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which adapter of a study; what is None fits any.
+class AdapterFilter:
+    """Which adapter of a study to export; a field that is None does not restrict.
 
     Attributes:
         task: a target task.
         intermediate: an intermediate instead of a target.
-        method: by kind or label.
+        method: kind or label of the method.
         trained_on: the intermediate that the target was trained on.
-        seed: of its phases.
+        seed: of the training phase.
     """
 
     task: str | None = None
@@ -54,92 +57,133 @@ class Choice:
     trained_on: str | None = None
     seed: int | None = None
 
+    def accepts_cell(self, cell: Cell) -> bool:
+        """Return whether a cell of the results is of this target, intermediate and seed."""
+        return (
+            self.task in (None, cell.task)
+            and self.trained_on in (None, cell.trained_on)
+            and self.seed in (None, cell.seed)
+        )
+
+    def accepts_method(self, phase: WeightsPhase, label: str) -> bool:
+        """Return whether a phase has this method.
+
+        Args:
+            phase: of the adapter.
+            label: what tables call its method.
+        """
+        return self.method in (None, label, phase.method.kind)
+
 
 def import_adapter(
     place: str, model: str, workspace: Workspace, task: str | None = None, listener: run.Listener | None = None
 ) -> Entry:
-    """Check somebody else's adapter on a base model and keep it in the store.
+    """Check an adapter against a base model and copy it into the store.
 
     Args:
         place: a folder, or ``owner/name[:folder][@revision]`` on the hub.
         model: the base model, as in a study.
-        workspace: where.
-        task: what tables call it; None for the adapter's own name.
-        listener: told what happens.
+        workspace: the store to copy it into.
+        task: what tables call the adapter; None for its own name.
+        listener: is notified of progress.
 
     Raises:
         ArtifactError: it is not exactly an adapter of a known method on this model.
     """
     base = models.locate(model, offline=workspace.offline, memory=workspace.memory or hashing.Digests(None))
     phase = import_phase(place, task, base, workspace)
-    run.run_plan(_Alone(base, phase), workspace, listener)
+    run.run_plan(_SinglePhasePlan(base, phase), workspace, listener)
     return workspace.store.entry(phase.key)
 
 
-def export_adapter(plan: Plan, workspace: Workspace, choice: Choice, form: str, out: Path) -> list[Path]:
-    """Write one adapter of a finished study as ``adapterhub``, ``peft`` or ``own`` has it; returns the files.
+def export_adapter(plan: Plan, workspace: Workspace, wanted: AdapterFilter, format_name: str, out: Path) -> list[Path]:
+    """Write one adapter of a finished study to a new folder.
+
+    Args:
+        plan: of the study.
+        workspace: the store that has the adapter.
+        wanted: which adapter.
+        format_name: ``adapterhub``, ``peft`` or ``own``.
+        out: the folder.
+
+    Returns:
+        The files.
 
     Raises:
-        ConfigError: none or several fit, it is not trained yet, or the format cannot hold it.
+        ConfigError: no or several adapters fit, it is not trained yet, or the format does not support it.
     """
-    phase, cell = _intermediate(plan, choice) if choice.intermediate else _target(plan, choice)
+    cell: Cell | None = None
+    phase: WeightsPhase
+    if wanted.intermediate:
+        phase = _find_intermediate(plan, wanted)
+    else:
+        phase, cell = _find_target(plan, wanted)
     if not workspace.store.has(phase.key):
         raise ConfigError(f"{phase.title}: not in the store; run the study first: adaptstilts run")
     entry = workspace.store.entry(phase.key)
-    scores = _scores(workspace.store, cell) if cell else []
-    over = cell.over if cell else "none"
-    return export.write(entry, workspace.store, plan.model, form, out, scores, over)
+    if cell is None:
+        return export.write(entry, workspace.store, plan.model, format_name, out)
+    scores = _scores(workspace.store, cell)
+    return export.write(entry, workspace.store, plan.model, format_name, out, scores, cell.over)
 
 
-def _target(plan: Plan, choice: Choice) -> tuple[TaskPhase, Cell]:
-    found: dict[str, tuple[TaskPhase, Cell]] = {}
+def _find_target(plan: Plan, wanted: AdapterFilter) -> tuple[WeightsPhase, Cell]:
+    """Return the one target phase that fits, and its first cell that is not swapped."""
+    targets: dict[str, tuple[WeightsPhase, Cell]] = {}
     for cell in plan.cells:
-        wanted = (choice.task, choice.trained_on, choice.seed)
-        have = (cell.task, cell.trained_on, cell.seed)
-        if cell.swapped or not all(a in (None, b) for a, b in zip(wanted, have, strict=True)):
-            continue
-        answer = plan.phases[cell.phase]
-        phase = plan.phases.get(answer.target) if isinstance(answer, EvaluatePhase) else None
-        if isinstance(phase, TaskPhase) and _fits(phase, cell.method, choice.method):
-            found.setdefault(phase.key, (phase, cell))
-    told = [f"{cell.task} {cell.method} on {cell.trained_on} seed {cell.seed}" for _, cell in found.values()]
-    _check_one(told)
-    return next(iter(found.values()))
+        phase = _target_phase(plan, cell)
+        if phase and wanted.accepts_cell(cell) and wanted.accepts_method(phase, cell.method):
+            targets.setdefault(phase.key, (phase, cell))
+    _check_one([f"{cell.task} {cell.method} on {cell.trained_on} seed {cell.seed}" for _, cell in targets.values()])
+    return next(iter(targets.values()))
 
 
-def _intermediate(plan: Plan, choice: Choice) -> tuple[TaskPhase, None]:
+def _target_phase(plan: Plan, cell: Cell) -> WeightsPhase | None:
+    """Return the phase that a cell evaluates over the intermediate that it was trained on; None for other cells."""
+    evaluation = plan.phases[cell.phase]
+    if cell.swapped or not isinstance(evaluation, EvaluatePhase):
+        return None
+    phase = plan.phases.get(evaluation.target)
+    return phase if isinstance(phase, WeightsPhase) else None
+
+
+def _find_intermediate(plan: Plan, wanted: AdapterFilter) -> WeightsPhase:
+    """Return the one intermediate phase that fits."""
+    phases = [phase for phase in _intermediate_phases(plan) if _fits_intermediate(phase, wanted)]
+    _check_one([phase.title for phase in phases])
+    return phases[0]
+
+
+def _intermediate_phases(plan: Plan) -> Iterator[WeightsPhase]:
+    """Yield the phases that others depend on and that were trained on no adapter."""
     used = {key for phase in plan.phases.values() for key in phase.parents}
-    found = [
-        phase
-        for phase in plan.phases.values()
-        if isinstance(phase, TaskPhase)
-        and phase.key in used
-        and phase.task == choice.intermediate
-        and (isinstance(phase, ImportPhase) or choice.seed in (None, getattr(phase, "seed", choice.seed)))
-        and (phase.kind != "train" or not phase.stack)
-        and _fits(phase, phase.method.label if phase.method else "", choice.method)
-    ]
-    _check_one([phase.title for phase in found])
-    return found[0], None
+    for phase in plan.phases.values():
+        if not isinstance(phase, WeightsPhase) or phase.key not in used:
+            continue
+        if not isinstance(phase, TrainPhase) or not phase.stack:
+            yield phase
 
 
-def _fits(phase: TaskPhase, label: str, wanted: str | None) -> bool:
-    kind = phase.method.kind if phase.method else ""
-    return wanted in (None, label, kind)
+def _fits_intermediate(phase: WeightsPhase, wanted: AdapterFilter) -> bool:
+    """Return whether an intermediate phase fits; an imported or merged one has no seed and fits any."""
+    if isinstance(phase, TrainPhase) and wanted.seed not in (None, phase.seed):
+        return False
+    return phase.task == wanted.intermediate and wanted.accepts_method(phase, phase.method.label)
 
 
-def _check_one(told: Sequence[str]) -> None:
-    if not told:
+def _check_one(adapters: Sequence[str]) -> None:
+    """Raise unless exactly one adapter fits."""
+    if not adapters:
         raise ConfigError(
             "no adapter of this study fits; see --task, --intermediate, --method, --trained-on and --seed"
         )
-    if len(told) > 1:
-        raise ConfigError(f"{len(told)} adapters of this study fit; say which: {'; '.join(told[:6])}")
+    if len(adapters) > 1:
+        raise ConfigError(f"{len(adapters)} adapters of this study fit; say which: {'; '.join(adapters[:_LISTED])}")
 
 
-def _scores(store: Store, cell: Cell) -> list[Score]:
-    """What a target scored over the intermediate it was trained on, where that was evaluated."""
+def _scores(store: Store, cell: Cell) -> list[LanguageScore]:
+    """Return what a target scored over the intermediate it was trained on; empty if it was not evaluated."""
     if not store.has(cell.phase):
         return []
     scores = entries.SCORES.read(store.entry(cell.phase))
-    return [Score(code, found["values"], found["n"]) for code, found in scores.items()]
+    return [LanguageScore(code, score["values"], score["n"]) for code, score in scores.items()]

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -27,11 +27,12 @@ _LICENCE = {
 }  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _NOT_ON_THE_HUB = ("local/", "adaptstilts/")
+_MARKUP = "\\`|<>[]"
 
 
 @dataclass(frozen=True)
-class Score:
-    """One result of a target: metric values of one language over ``n`` examples."""
+class LanguageScore:
+    """Metric values of one language over ``n`` examples."""
 
     language: str
     values: Mapping[str, float]
@@ -39,35 +40,36 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a card tells.
+class CardFacts:
+    """What a card says.
 
     Attributes:
         key: of the entry.
-        phase: that left it.
-        form: the format of the folder.
+        phase: that trained, merged or imported the adapter.
+        format_name: of the folder.
         model: name of the base model.
-        result: its ``result.json``.
-        scores: by language, where the store has them; empty for an intermediate.
-        over: what they were evaluated over, the study's name of it.
+        result: the entry's ``result.json``.
+        scores: by language; empty for an intermediate, or if it was not evaluated.
+        over: the intermediate that the scores were measured over.
         below: folders of the adapters that it acts over, the lowest first.
-        head: whether our own head is beside it.
+        has_head: whether our own head is beside it.
+        sources: where its training rows come from.
     """
 
     key: str
     phase: WeightsPhase
-    form: str
+    format_name: str
     model: str
     result: Mapping[str, Any]
-    scores: Sequence[Score] = ()
+    scores: Sequence[LanguageScore] = ()
     over: str = "none"
     below: Sequence[str] = ()
-    head: bool = False
-    sources: Sequence[Source] = field(default_factory=tuple)
+    has_head: bool = False
+    sources: Sequence[Source] = ()
 
 
-def card(facts: Facts) -> str:
-    """The text of the card."""
+def card(facts: CardFacts) -> str:
+    """Return the text of the card."""
     return "\n".join(
         [
             "---",
@@ -91,7 +93,7 @@ def card(facts: Facts) -> str:
             "",
             "## Base model",
             "",
-            "An adapter belongs to the weights it was trained on. Fingerprint of this one's base model:",
+            "An adapter belongs to the weights it was trained on. Fingerprint of this adapter's base model:",
             "",
             *_table(("part", "value"), list(facts.phase.model.identity().items())),
             "",
@@ -99,32 +101,32 @@ def card(facts: Facts) -> str:
     )
 
 
-def front_matter(facts: Facts) -> dict[str, Any]:
-    """The machine-readable head of the card; a field that cannot be told is left out."""
+def front_matter(facts: CardFacts) -> dict[str, Any]:
+    """Return the machine-readable head of the card, without fields that are not known."""
     licences = sorted({task.licence for task in _tasks(facts.phase) if task.licence})
     known = _LICENCE.get(licences[0]) if len(licences) == 1 else None
     repos = sorted({source.repo for source in facts.sources if not source.repo.startswith(_NOT_ON_THE_HUB)})
-    told = {"en", *(score.language for score in facts.scores)} if facts.sources else set()
-    codes = sorted(told & languages.LANGUAGES.keys())
-    found = {
-        "library_name": _LIBRARY[facts.form],
+    codes = {"en", *(score.language for score in facts.scores)} if facts.sources else set()
+    library = _LIBRARY[facts.format_name]
+    tags = ["adaptstilts", facts.phase.model.architecture, facts.phase.method.kind, library]
+    fields = {
+        "library_name": library,
         "base_model": facts.model if _HUB_ID.fullmatch(facts.model) else None,
-        "tags": ["adaptstilts", facts.phase.model.architecture, facts.phase.method.kind, _LIBRARY[facts.form]],
+        "tags": list(dict.fromkeys(tags)),
         "datasets": repos,
-        "language": codes,
+        "language": sorted(codes & languages.LANGUAGES.keys()),
         "license": known or ("other" if licences else None),
         "license_name": None if known or not licences else "of-the-training-data",
     }
-    return {
-        key: list(dict.fromkeys(value)) if isinstance(value, list) else value for key, value in found.items() if value
-    }
+    return {key: value for key, value in fields.items() if value}
 
 
-def _about(facts: Facts) -> list[str]:
-    size = facts.result.get("trainable")
-    told = f" {size:,} parameters." if isinstance(size, int) else ""
+def _about(facts: CardFacts) -> list[str]:
+    """Return sentences about what the folder has."""
+    parameters = facts.result.get("trainable")
+    size = f" {parameters:,} parameters." if isinstance(parameters, int) else ""
     licences = sorted({f"{task.name}: {task.licence}" for task in _tasks(facts.phase) if task.licence})
-    lines = [f"An adapter ({_cell(facts.phase.method.label)}) for the encoder {_cell(facts.model)}.{told}"]
+    lines = [f"An adapter ({_cell(facts.phase.method.label)}) for the encoder {_cell(facts.model)}.{size}"]
     if isinstance(facts.phase, ImportPhase):
         lines.append(f"It was imported from the {_cell(facts.result.get('format', '?'))} format and not trained here.")
     if licences:
@@ -133,68 +135,94 @@ def _about(facts: Facts) -> list[str]:
         lines.append(
             f"It was trained over other adapters, which are in {_cell(', '.join(facts.below))}, and needs them."
         )
-    if facts.head:
+    if facts.has_head:
         lines.append("The task's head is in `head/`, as safetensors of adaptstilts; the library does not load it.")
     else:
         lines.append("There is no head in it.")
     return lines
 
 
-def _loading(facts: Facts) -> list[str]:
-    base, below = json.dumps(facts.model), [json.dumps(f"FOLDER/{name}") for name in facts.below]
-    if facts.form == "own":
+def _loading(facts: CardFacts) -> list[str]:
+    """Return a code block that loads the adapter, with those below it, from ``FOLDER``."""
+    if facts.format_name == "own":
         return ["```", f"adaptstilts import-adapter FOLDER --model {shlex.quote(_line(facts.model))}", "```"]
-    lines = ["```python", "from transformers import AutoModel"]
-    if facts.form == "adapterhub":
-        paths = "[" + ", ".join([*below, '"FOLDER"']) + "]"
-        lines += [
-            "import adapters",
-            f"model = AutoModel.from_pretrained({base})",
-            "adapters.init(model)",
-            f"names = [model.load_adapter(path, use_safetensors=True) for path in {paths}]",
-            "model.set_active_adapters(adapters.Stack(*names))",
-        ]
-    else:
-        lines += ["from peft import PeftModel", f"model = AutoModel.from_pretrained({base})"]
-        first = [*below, '"FOLDER"']
-        lines.append(f'model = PeftModel.from_pretrained(model, {first[0]}, adapter_name="a0")')
-        lines += [f'model.load_adapter({path}, "a{i}")' for i, path in enumerate(first[1:], 1)]
-        if below:
-            lines.append(f"model.base_model.set_adapter({json.dumps([f'a{i}' for i in range(len(first))])})")
-    return [*lines, "```"]
+    paths = [*(json.dumps(f"FOLDER/{name}") for name in facts.below), '"FOLDER"']
+    load = _load_with_adapters if facts.format_name == "adapterhub" else _load_with_peft
+    return ["```python", "from transformers import AutoModel", *load(json.dumps(facts.model), paths), "```"]
 
 
-def _training(facts: Facts) -> list[tuple[str, object]]:
+def _load_with_adapters(base: str, paths: Sequence[str]) -> list[str]:
+    """Return Python code that stacks adapters with the ``adapters`` library.
+
+    Args:
+        base: the base model, as a string literal.
+        paths: folders of the adapters as literals, the lowest first.
+    """
+    return [
+        "import adapters",
+        f"model = AutoModel.from_pretrained({base})",
+        "adapters.init(model)",
+        f"names = [model.load_adapter(path, use_safetensors=True) for path in [{', '.join(paths)}]]",
+        "model.set_active_adapters(adapters.Stack(*names))",
+    ]
+
+
+def _load_with_peft(base: str, paths: Sequence[str]) -> list[str]:
+    """Return Python code that stacks adapters with ``peft``.
+
+    Args:
+        base: the base model, as a string literal.
+        paths: folders of the adapters as literals, the lowest first.
+    """
+    lines = ["from peft import PeftModel", f"model = AutoModel.from_pretrained({base})"]
+    lines.append(f'model = PeftModel.from_pretrained(model, {paths[0]}, adapter_name="a0")')
+    names = [f"a{i}" for i in range(len(paths))]
+    lines += [f'model.load_adapter({path}, "{name}")' for name, path in zip(names[1:], paths[1:], strict=True)]
+    if len(paths) > 1:
+        lines.append(f"model.base_model.set_adapter({json.dumps(names)})")
+    return lines
+
+
+def _training(facts: CardFacts) -> list[tuple[str, object]]:
+    """Return (setting, value) of everything that the training depended on."""
     phase = facts.phase
     rows: list[tuple[str, object]] = [("task", phase.task)]
     if isinstance(phase, TrainPhase) and phase.rows != phase.task:
         rows.append(("training rows of", phase.rows))
     rows += [(f"data read: {source.repo}", f"{source.config}, {source.split}") for source in facts.sources]
     rows += [(f"sha256 of {name}", value) for name, value in phase.data.items()]
-    rows += [(f"method: {key}", value) for key, value in facts.phase.method.model_dump(mode="json").items()]
+    rows += [(f"method: {key}", value) for key, value in phase.method.model_dump(mode="json").items()]
     if isinstance(phase, TrainPhase):
-        rows += list(phase.settings.identity().items())
-        rows.append(("seed", phase.seed))
-    if isinstance(phase, TrainPhase) and phase.mixture:
-        rows.append(("mixture", phase.mixture.identity()))
-    if isinstance(phase, TrainPhase) and phase.masked:
-        rows.append(("masked", phase.masked))
+        rows += _settings(phase)
     rows += [(f"dev {name}", f"{value:.2f}") for name, value in facts.result.get("dev", {}).items()]
     return [*rows, ("entry", facts.key)]
 
 
-def _scores(facts: Facts) -> list[str]:
+def _settings(phase: TrainPhase) -> list[tuple[str, object]]:
+    """Return (setting, value) of the settings of a training phase."""
+    rows: list[tuple[str, object]] = [*phase.settings.identity().items(), ("seed", phase.seed)]
+    if phase.mixture:
+        rows.append(("mixture", phase.mixture.identity()))
+    if phase.masked:
+        rows.append(("masked", phase.masked))
+    return rows
+
+
+def _scores(facts: CardFacts) -> list[str]:
+    """Return a table of the scores, a language a row."""
     if not facts.scores:
-        return ["None were measured of this adapter itself: it is for other tasks to stand on, or was not evaluated."]
+        return ["None were measured of this adapter itself: it is an intermediate, or was not evaluated."]
     names = list(facts.scores[0].values)
-    lines = [f"As measured by adaptstilts, zero-shot but for English, over the intermediate {_cell(facts.over)}.", ""]
-    rows = [
-        (_language(score.language), *(f"{score.values[name]:.2f}" for name in names), score.n) for score in facts.scores
-    ]
-    return [*lines, *_table(("language", *names, "n"), rows)]
+    rows = []
+    for score in facts.scores:
+        values = [f"{score.values[name]:.2f}" for name in names]
+        rows.append((_language(score.language), *values, score.n))
+    over = f"As measured by adaptstilts, zero-shot but for English, over the intermediate {_cell(facts.over)}."
+    return [over, "", *_table(("language", *names, "n"), rows)]
 
 
 def _language(code: str) -> str:
+    """Return the name of a language with its code."""
     known = languages.LANGUAGES.get(code)
     return f"{known.name} ({code})" if known else code
 
@@ -204,7 +232,7 @@ def _tasks(phase: WeightsPhase) -> list[Task]:
     names: list[str] = []
     if isinstance(phase, TrainPhase):
         names = [phase.rows, *(stream.rows for stream in phase.streams)]
-    elif not isinstance(phase, ImportPhase):  # whose name says nothing about its data
+    elif not isinstance(phase, ImportPhase):  # the name of an import says nothing about its data
         names = [phase.task]
     known = tasks.known()
     return [known[name] for name in names if name in known]
@@ -212,22 +240,27 @@ def _tasks(phase: WeightsPhase) -> list[Task]:
 
 def sources(phase: WeightsPhase) -> list[Source]:
     """Return where the training rows of a phase come from, as its tasks declare it."""
-    found = [task.train for task in _tasks(phase) if task.train]
-    return [part for source in found for part in (source, *source.more)]
+    declared: list[Source] = []
+    for task in _tasks(phase):
+        if task.train:
+            declared += [task.train, *task.train.more]
+    return declared
 
 
-def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
-    escaped = [[_cell(value) for value in row] for row in rows]
-    return markdown.table([_cell(name) for name in head], escaped, padded=False).splitlines()
+def _table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return the lines of a Markdown table with every cell escaped."""
+    escaped = [list(map(_cell, row)) for row in rows]
+    return markdown.table(list(map(_cell, header)), escaped, padded=False).splitlines()
 
 
 def _line(value: object) -> str:
-    return "".join(char if char.isprintable() else " " for char in str(value))
+    """Return a value as text on one line."""
+    return "".join(character if character.isprintable() else " " for character in str(value))
 
 
 def _cell(value: object) -> str:
-    """A value as text that cannot end a line, a table's cell or a code span, and holds no markup."""
+    """Return a value as text without markup, which cannot end a line, a table's cell or a code span."""
     text = _line(value)
-    for char in "\\`|<>[]":
-        text = text.replace(char, f"\\{char}")
+    for character in _MARKUP:
+        text = text.replace(character, f"\\{character}")
     return text

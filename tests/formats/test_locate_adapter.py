@@ -239,7 +239,7 @@ def test_pushes_that_are_refused(hub: Hub, use: Run, tmp_path: Path) -> None:
     cases = {
         "no README.md; push a folder": ("writer", bare, "someone/mine", False),
         "expected a hub id of the form owner/name": ("writer", folder, "mine", False),
-        "no token of the hub; set HF_TOKEN": ("", folder, "someone/mine", False),
+        "no hub token; set HF_TOKEN": ("", folder, "someone/mine", False),
         "--offline forbids uploading": ("writer", folder, "someone/mine", True),
         "does not accept the token": ("stranger", folder, "someone/mine", False),
         "may not write there": ("reader", folder, "someone/mine", False),

@@ -16,7 +16,7 @@ from support.foreign_adapters import IDS, MASK, write
 
 from adaptstilts import cli, run, study
 from adaptstilts.interop import adapters, cards
-from adaptstilts.interop.cards import Facts, Score
+from adaptstilts.interop.cards import CardFacts, LanguageScore
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.phases import TrainPhase, parse
 from adaptstilts.runtime.adapter_pool import Resident
@@ -33,7 +33,7 @@ def front(text: str) -> dict[str, Any]:
     return dict(yaml.safe_load(head))
 
 
-def facts(spec: dict[str, Any] | None = None, **changed: Any) -> Facts:
+def facts(spec: dict[str, Any] | None = None, **changed: Any) -> CardFacts:
     whole = {
         "kind": "train",
         "version": 1,
@@ -48,12 +48,12 @@ def facts(spec: dict[str, Any] | None = None, **changed: Any) -> Facts:
     }
     phase = parse({name: value for name, value in whole.items() if value is not None})
     assert isinstance(phase, TrainPhase)
-    others = {"key": "e" * 64, "form": "adapterhub", "model": "owner/model", "result": {}}
-    return Facts(**{**others, "phase": phase, "sources": cards.sources(phase), **changed})
+    others = {"key": "e" * 64, "format_name": "adapterhub", "model": "owner/model", "result": {}}
+    return CardFacts(**{**others, "phase": phase, "sources": cards.sources(phase), **changed})
 
 
 def test_the_head_of_a_card() -> None:
-    scores = [Score("en", {"accuracy": 80.0}, 5), Score("sw", {"accuracy": 60.0}, 4)]
+    scores = [LanguageScore("en", {"accuracy": 80.0}, 5), LanguageScore("sw", {"accuracy": 60.0}, 4)]
     found = front(cards.card(facts(scores=scores)))
     assert found == {
         "library_name": "adapter-transformers",
@@ -64,7 +64,7 @@ def test_the_head_of_a_card() -> None:
         "license": "other",
         "license_name": "of-the-training-data",
     }
-    plain = front(cards.card(facts(spec={"task": "squad", "rows": None}, form="peft", model="a folder")))
+    plain = front(cards.card(facts(spec={"task": "squad", "rows": None}, format_name="peft", model="a folder")))
     assert plain["license"] == "cc-by-sa-4.0"
     assert plain["library_name"] == "peft"
     assert "base_model" not in plain
@@ -75,16 +75,16 @@ def test_the_head_of_a_card() -> None:
 def test_no_value_breaks_a_card(form: str) -> None:
     """Names of folders, tasks, settings and languages that try to end the head, a table or the code."""
     odd = facts(
-        form=form,
+        format_name=form,
         model=EVIL,
         spec={"task": EVIL, "data": {EVIL: EVIL}, "mixture": {"tasks": [EVIL, "mnli"]}},
         result={"dev": {EVIL: 1.0}, "trainable": EVIL, "format": EVIL},
-        scores=[Score(EVIL, {EVIL: 1.0}, 3)],
+        scores=[LanguageScore(EVIL, {EVIL: 1.0}, 3)],
         over=EVIL,
         below=[EVIL],
     )
     text = cards.card(odd)
-    plain = cards.card(facts(form=form, scores=[Score("xx", {"accuracy": 1.0}, 3)]))
+    plain = cards.card(facts(format_name=form, scores=[LanguageScore("xx", {"accuracy": 1.0}, 3)]))
     assert set(front(text)) <= set(front(plain))
     assert front(text).get("license") != "mine"
     lines = text.split("\n")
@@ -137,7 +137,7 @@ def test_the_command_line(
     assert call(*arguments, "--out", tmp_path / "out", *options) == 0
     assert "README.md, adapter" in capsys.readouterr().out
     assert call(*arguments, "--out", tmp_path / "out", *options) == 2
-    assert "is there and not empty" in capsys.readouterr().err
+    assert "exists and is not empty" in capsys.readouterr().err
     assert call("export-adapter", path, "--format", form, "--out", tmp_path / "x", *options) == 2
     assert "give --task or --intermediate" in capsys.readouterr().err
     assert call(*arguments[:4], "--format", form, "--out", tmp_path / "x", *options) == 2
@@ -162,7 +162,9 @@ def test_a_card_tells_what_was_measured_and_its_code_runs(
     form, path, store, data = finished
     workspace = Workspace(store, data)
     plan = expand(study.load(path), workspace)
-    adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli", trained_on="my-mnli"), form, tmp_path / "out")
+    adapters.export_adapter(
+        plan, workspace, adapters.AdapterFilter(task="xnli", trained_on="my-mnli"), form, tmp_path / "out"
+    )
     text = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     cell = next(cell for cell in plan.cells if cell.trained_on == "my-mnli")
     scores = workspace.store.entry(cell.phase).json("scores.json")

@@ -161,7 +161,7 @@ def exports(workspace: Workspace, held: config.Study, tiny: Path, key: str, fold
     from adaptstilts.interop import export
 
     plan = expand(held, workspace)
-    adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli"), form, folder / "target")
+    adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xnli"), form, folder / "target")
     export.write(workspace.store.entry(key), workspace.store, plan.model, form, folder / "again")
     return {"import": folder / "again", "target": folder / "target"}
 
@@ -208,7 +208,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     both = held.model_copy(update={"intermediates": (*held.intermediates, part)})
     plan = expand(both, workspace)
     run.run_plan(plan, workspace)
-    choice = adapters.Choice(task="xnli", trained_on="my-mnli")
+    choice = adapters.AdapterFilter(task="xnli", trained_on="my-mnli")
     paths = adapters.export_adapter(plan, workspace, choice, "peft", tmp_path / "out")
     names = {path.relative_to(tmp_path / "out").as_posix() for path in paths}
     assert names == {
@@ -223,7 +223,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     folders = [tmp_path / "out" / "below" / "0-my-mnli", tmp_path / "out"]
     assert apart(states(load_plain(tiny, "peft", folders)), expected) <= CLOSE
     assert adapters.export_adapter(
-        plan, workspace, adapters.Choice(intermediate="my-mnli"), "adapterhub", tmp_path / "hub"
+        plan, workspace, adapters.AdapterFilter(intermediate="my-mnli"), "adapterhub", tmp_path / "hub"
     )
     again = adapters.import_adapter(str(tmp_path / "hub"), str(tiny), Workspace(tmp_path / "s"))
     assert methods.parse(again.spec["method"]) == methods.parse(case.method)
@@ -239,7 +239,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         plan = expand(config.parse(json.dumps({**held, "methods": [arm], "train": train})), workspace)
         run.run_plan(plan, workspace)
         out = tmp_path / method
-        adapters.export_adapter(plan, workspace, adapters.Choice(task="xquad"), form, out)
+        adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xquad"), form, out)
         target = workspace.store.entry(plan.cells[0].training[-1])
         encoder = Resident(workspace.store, plan.model, torch.device("cpu"))
         expected = ours(encoder.encoder(None, (*target.spec["stack"], target.key)))
@@ -248,7 +248,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         assert apart(alone, expected) > 100 * CLOSE
         assert apart(found, expected) <= CLOSE
     with pytest.raises(ConfigError, match="does not add up stacked LoRA"):
-        adapters.export_adapter(plan, workspace, adapters.Choice(task="xquad"), "adapterhub", tmp_path / "x")
+        adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xquad"), "adapterhub", tmp_path / "x")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_format_that_cannot_hold_it(study: Studied, tmp_path: Path, case: Case
     held, workspace = study(case.method)
     plan = expand(held, workspace)
     with pytest.raises(ConfigError, match=told):
-        adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli"), form, tmp_path / "out")
+        adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xnli"), form, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -275,16 +275,18 @@ def test_exports_that_cannot_be_meant(study: Studied, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("x")
     for choice, out, told in (
-        (adapters.Choice(task="xnli", seed=7), "a", "no adapter of this study fits"),
-        (adapters.Choice(task="xnli"), "full", "is there and not empty"),
+        (adapters.AdapterFilter(task="xnli", seed=7), "a", "no adapter of this study fits"),
+        (adapters.AdapterFilter(task="xnli"), "full", "exists and is not empty"),
     ):
         with pytest.raises(ConfigError, match=told):
             adapters.export_adapter(plan, workspace, choice, "adapterhub", tmp_path / out)
     two = expand(held.model_copy(update={"seeds": (1, 2)}), workspace)
     with pytest.raises(ConfigError, match=r"2 adapters of this study fit; say which: xnli .* seed 1; xnli"):
-        adapters.export_adapter(two, workspace, adapters.Choice(task="xnli"), "adapterhub", tmp_path / "a")
+        adapters.export_adapter(two, workspace, adapters.AdapterFilter(task="xnli"), "adapterhub", tmp_path / "a")
     with pytest.raises(ConfigError, match="run the study first"):
-        adapters.export_adapter(two, workspace, adapters.Choice(task="xnli", seed=2), "adapterhub", tmp_path / "a")
+        adapters.export_adapter(
+            two, workspace, adapters.AdapterFilter(task="xnli", seed=2), "adapterhub", tmp_path / "a"
+        )
 
 
 def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
@@ -293,10 +295,16 @@ def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
 
     workspace = Workspace(tmp_path / "store", data_root)
     train = {"max_steps": 2, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12}
-    held = {"name": "toy", "model": str(tiny), "targets": ["xnli"], "methods": ["bitfit", "full"], "missing": "skip"}
+    held = {
+        "name": "toy",
+        "model": str(tiny),
+        "targets": ["xnli"],
+        "methods": ["bitfit", "full", "head"],
+        "missing": "skip",
+    }
     plan = expand(config.parse(json.dumps({**held, "train": train})), workspace)
     run.run_plan(plan, workspace)
-    choice = adapters.Choice(task="xnli", method="bitfit")
+    choice = adapters.AdapterFilter(task="xnli", method="bitfit")
     adapters.export_adapter(plan, workspace, choice, "own", tmp_path / "own")
     other = Workspace(tmp_path / "other")
     entry = adapters.import_adapter(str(tmp_path / "own"), str(tiny), other, "mine")
@@ -309,8 +317,10 @@ def test_our_own_format(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     strange = make_encoder(tmp_path / "strange", seed=2)
     with pytest.raises(ArtifactError, match=r"belongs to another base model: .*weights"):
         adapters.import_adapter(str(tmp_path / "own"), str(strange), other)
-    with pytest.raises(ConfigError, match="has no adapter"):
-        adapters.export_adapter(plan, workspace, adapters.Choice(task="xnli", method="full"), "own", tmp_path / "x")
+    for method, content in (("full", "a whole encoder"), ("head", "a task's head alone")):
+        choice = adapters.AdapterFilter(task="xnli", method=method)
+        with pytest.raises(ConfigError, match=f"its entry has no adapter; .* is {content}"):
+            adapters.export_adapter(plan, workspace, choice, "own", tmp_path / "x")
 
 
 def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) -> None:
@@ -364,5 +374,5 @@ def test_a_changed_folder_is_noticed(tiny: Path, tmp_path: Path) -> None:
     phase = import_phase(str(tmp_path / "theirs"), None, model, workspace)
     write(case, tiny, tmp_path / "theirs", seed=9)
     with pytest.raises(AdaptstiltsError, match="changed since the plan was made"):
-        run.run_plan(adapters._Alone(model, phase), workspace)
+        run.run_plan(adapters._SinglePhasePlan(model, phase), workspace)
     assert workspace.store.keys() == []
