@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 
 from adaptstilts import languages
+from adaptstilts.data import sources
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.formats import recognize
 from adaptstilts.formats.recognize import Adapter
@@ -63,6 +64,11 @@ class Workspace:
         workspace = copy.copy(self)
         workspace.sources = UnreadSources(offline=True)
         return workspace
+
+    def size(self, source: Source) -> tuple[int, int] | None:
+        """Return the rows of a split and the bytes of their text, both roughly; None if the split is not read."""
+        split = self.sources.get(source)
+        return (sources.row_count(split), sources.byte_size(split)) if split.files else None
 
     def adapter(self, place: str, model: models.Model) -> Adapter:
         """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.formats.recognize`."""

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from adaptstilts.cli.columns import aligned
 from adaptstilts.io.wording import counted, short_count, size
+from adaptstilts.plan.cost import (
+    CPU,
+    GPU,
+    UNKNOWN_ROWS,
+    PhaseCost,
+    Speed,
+    assumed_speed,
+    estimate,
+    measured_speed,
+    total,
+)
 from adaptstilts.plan.expand import Plan
-from adaptstilts.plan.graph import Cost
 from adaptstilts.plan.phases import Phase
-from adaptstilts.store.entries import COST
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
-ASSUMED_SPEED = 5e10  # FLOP/s
 HEADER = ("state", "parameters", "stored", "tokens", "minutes", "results", "key", "phase")
 NUMERIC = ("parameters", "stored", "tokens", "minutes", "results")
-
-
-@dataclass(frozen=True)
-class _Speed:
-    """A training speed in FLOP/s, and where the number is from."""
-
-    flops: float
-    origin: str
-
-    def minutes(self, cost: Cost) -> float:
-        return cost.flops / self.flops / 60
 
 
 def plan_lines(plan: Plan, workspace: Workspace, every: bool, flops: float | None = None) -> Iterator[str]:
@@ -38,23 +34,21 @@ def plan_lines(plan: Plan, workspace: Workspace, every: bool, flops: float | Non
         plan: what to describe.
         workspace: the store that may have some of the phases already, and the data.
         every: list every phase, not only those that train.
-        flops: training speed in FLOP/s; None for the speed of finished phases, or an assumed one.
+        flops: speed in FLOP/s; None for the speed of finished phases, or an assumed one.
     """
     store = workspace.store
-    costs = plan.cost(workspace)
-    speed = _Speed(flops, "as given") if flops else _measured_speed(store, costs)
+    costs = estimate(plan, workspace)
+    speed = Speed(flops, "as given") if flops else measured_speed(plan, costs, store) or assumed_speed()
     uses = plan.uses()
     rows = []
     for phase in plan.order():
-        if phase.key in costs:
+        if every or phase.trains:
             rows.append(_row(phase, store, _numbers(costs[phase.key], speed, uses.get(phase.key, 0))))
-        elif every:
-            rows.append(_row(phase, store, ("",) * len(NUMERIC)))
     yield from aligned(HEADER, rows, NUMERIC)
     yield ""
     yield _counts(plan, store)
     yield from _sharing(plan, costs, uses)
-    yield _to_train({key: cost for key, cost in costs.items() if not store.has(key)}, speed)
+    yield from _to_do(plan.missing(store), costs, speed)
 
 
 def _row(phase: Phase, store: Store, numbers: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,35 +56,55 @@ def _row(phase: Phase, store: Store, numbers: tuple[str, ...]) -> tuple[str, ...
     return (state, *numbers, phase.key[:12], phase.title)
 
 
-def _numbers(cost: Cost, speed: _Speed, uses: int) -> tuple[str, ...]:
-    minutes = f"{speed.minutes(cost):,.1f}"
-    return (short_count(cost.trainable), size(cost.bytes), short_count(cost.tokens), minutes, str(uses))
+def _numbers(cost: PhaseCost, speed: Speed, uses: int) -> tuple[str, ...]:
+    """Return the columns of numbers; what a phase does not have is empty."""
+    return (
+        short_count(cost.trainable) if cost.trainable else "",
+        size(cost.bytes) if cost.bytes else "",
+        short_count(cost.tokens) if cost.tokens else "",
+        f"{cost.flops / speed.flops / 60:,.1f}" if cost.flops else "",
+        str(uses),
+    )
 
 
 def _counts(plan: Plan, store: Store) -> str:
-    total = Counter(phase.kind for phase in plan.phases.values())
+    total_of = Counter(phase.kind for phase in plan.phases.values())
     done = Counter(phase.kind for phase in plan.phases.values() if store.has(phase.key))
-    return ", ".join(f"{total[kind]} {kind} ({done[kind]} done)" for kind in total)
+    return ", ".join(f"{total_of[kind]} {kind} ({done[kind]} done)" for kind in total_of)
 
 
-def _sharing(plan: Plan, costs: Mapping[str, Cost], uses: Mapping[str, int]) -> Iterator[str]:
-    """Say how much training is saved because results share phases."""
+def _sharing(plan: Plan, costs: Mapping[str, PhaseCost], uses: Mapping[str, int]) -> Iterator[str]:
+    """Say how much work is saved because results share phases."""
     shared = sum(cost.flops for cost in costs.values())
-    if not shared:
-        return
     alone = sum(cost.flops * uses.get(key, 1) for key, cost in costs.items())
-    if len(plan.cells) > 1:
-        results = f"{len(plan.cells):,} results share these training phases"
-        yield f"{results}; training for each alone would take {alone / shared:.1f} times as long"
+    if shared and len(plan.cells) > 1:
+        results = f"{len(plan.cells):,} results share these phases"
+        yield f"{results}; working for each alone would take {alone / shared:.1f} times as long"
 
 
-def _to_train(costs: Mapping[str, Cost], speed: _Speed) -> str:
-    if not costs:
-        return "to train: nothing"
-    minutes = sum(speed.minutes(cost) for cost in costs.values())
-    stored = size(sum(cost.bytes for cost in costs.values()))
-    rate = f"{speed.flops / 1e9:,.0f} GFLOP/s ({speed.origin})"
-    return f"to train: {counted(len(costs), 'phase')}, {_duration(minutes)} at {rate}, {stored} to store"
+def _to_do(missing: Sequence[Phase], costs: Mapping[str, PhaseCost], speed: Speed) -> Iterator[str]:
+    """Yield how long the missing phases take, what they store, and what was assumed."""
+    if not missing:
+        yield "to do: nothing"
+        return
+    training = total(costs[phase.key] for phase in missing if phase.trains)
+    others = total(costs[phase.key] for phase in missing if not phase.trains)
+    is_assumed = speed in (CPU, GPU)
+    for one in (speed, *(other for other in (GPU, CPU) if is_assumed and other != speed)):
+        times = f"{_duration(training.flops / one.flops / 60)} of training"
+        times += f" and {_duration(others.flops / one.flops / 60)} of evaluation and retrieval"
+        yield f"to do: {counted(len(missing), 'phase')}, {times} at {_rate(one)} ({one.source})"
+    if is_assumed:
+        yield "nothing is measured yet: --gflops sets another speed"
+    if training.is_guess or others.is_guess:
+        yield f"rows that cannot be counted here: as published, or else {UNKNOWN_ROWS:,} in each language"
+    yield f"to store: {size(training.bytes)}"
+
+
+def _rate(speed: Speed) -> str:
+    if speed.flops >= 1e12:
+        return f"{speed.flops / 1e12:.3g} TFLOP/s"
+    return f"{speed.flops / 1e9:.3g} GFLOP/s"
 
 
 def _duration(minutes: float) -> str:
@@ -98,17 +112,10 @@ def _duration(minutes: float) -> str:
         return "less than a minute"
     if minutes < 180:
         return f"about {counted(round(minutes), 'minute')}"
-    return f"about {counted(round(minutes / 60), 'hour')}"
-
-
-def _measured_speed(store: Store, costs: Mapping[str, Cost]) -> _Speed:
-    """Return the speed of this plan's finished training phases, or an assumed one if there are none."""
-    done = [key for key in costs if store.has(key)]
-    seconds = sum(COST.read(store.peek(key))["seconds"] for key in done)
-    flops = sum(costs[key].flops for key in done)
-    if not seconds or not flops:
-        return _Speed(ASSUMED_SPEED, "assumed; no phase is measured yet")
-    return _Speed(flops / seconds, "measured in this store")
+    hours = minutes / 60
+    if hours < 72:
+        return f"about {counted(round(hours), 'hour')}"
+    return f"about {counted(round(hours / 24), 'day')}"
 
 
 def status_lines(plan: Plan, store: Store) -> Iterator[str]:

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
+from adaptstilts import tasks
 from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
 from adaptstilts.methods import AdapterMethod, Method, fusion
 from adaptstilts.models.locate import Fingerprint
 from adaptstilts.plan import specs
+from adaptstilts.plan.passes import Pass, evaluation_pass
 from adaptstilts.plan.specs import SpecField
 from adaptstilts.registry import Registry
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
-from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train
+from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train, masked_text
 
 P = TypeVar("P", bound="Phase")
 
@@ -42,6 +44,7 @@ class Phase:
         performer: ``module:function`` that does the work, imported when the phase runs. It is called with the phase,
             a :class:`adaptstilts.runtime.context.Runtime` and the folder to write the entry's files to.
         turn: phases of a lower turn run first, as far as their parents allow; equal ones in the order of the study.
+        trains: whether weights are trained.
         title: what people call it; not part of the key.
     """
 
@@ -49,6 +52,7 @@ class Phase:
     version: ClassVar[int] = 1
     performer: ClassVar[str]
     turn: ClassVar[int] = 30
+    trains: ClassVar[bool] = False
 
     title: str = field(default="", compare=False)
 
@@ -83,6 +87,10 @@ class Phase:
     def weight_bytes(self, shape: Mapping[str, int]) -> int:
         """Return the size of the weights that this phase trains and stores, from the shape of the base model."""
         return 0
+
+    def passes(self) -> list[Pass]:
+        """Return what goes through the encoder, for a rough cost of the phase."""
+        return []
 
 
 def _is_phase_class(value: object) -> bool:
@@ -221,6 +229,7 @@ class TrainPhase(WeightsPhase):
     kind: ClassVar[str] = "train"
     performer: ClassVar[str] = "adaptstilts.phases.train:train"
     turn: ClassVar[int] = 10
+    trains: ClassVar[bool] = True
     settings: Annotated[Train, SpecField("train")]
     seed: int
     rows: Annotated[str, SpecField(same_as="task")]
@@ -240,6 +249,28 @@ class TrainPhase(WeightsPhase):
     def weight_bytes(self, shape: Mapping[str, int]) -> int:
         """Return the size of the trained weights in float32, without heads."""
         return 4 * self.trainable(shape)
+
+    def passes(self) -> list[Pass]:
+        """Return the training rows of every stream."""
+        streams = self.streams or (StreamSpec(self.task, self.rows, self.settings),)
+        return [self._pass(stream) for stream in streams]
+
+    def _pass(self, stream: StreamSpec) -> Pass:
+        task = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
+        assert task.train is not None  # noqa: S101
+        limits = [stream.settings.examples, self.mixture.cap if self.mixture else None]
+        most = None
+        if self.settings.max_steps:
+            most = self.settings.max_steps * stream.settings.batch_size // max(len(self.streams), 1)
+        return Pass(
+            (task.fill(task.train),),
+            stream.settings.max_length,
+            epochs=self.settings.epochs,
+            limit=min((limit for limit in limits if limit), default=None),
+            most=most,
+            flops_per_weight=self.method.flops_per_weight,
+            published_rows=task.train_rows,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +323,11 @@ class EvaluatePhase(TaskPhase):
     settings: Annotated[Evaluate, SpecField("evaluate")]
     below: Mapping[str, str] = field(default_factory=dict)
 
+    def passes(self) -> list[Pass]:
+        """Return one pass over the rows of every language."""
+        settings = self.settings
+        return [evaluation_pass(self.task, settings.split, self.languages, settings.examples, settings.max_length)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictTransferPhase(TaskPhase):
@@ -310,6 +346,12 @@ class PredictTransferPhase(TaskPhase):
     sources: tuple[str, ...]
     settings: Annotated[Foresee, SpecField("foresee")]
 
+    def passes(self) -> list[Pass]:
+        """Return some training rows of the target and of each source task."""
+        read = (tasks.get(name) for name in (self.rows, *self.sources))
+        sources = tuple(task.fill(task.train) for task in read if task.train)
+        return [Pass(sources, self.settings.max_length, limit=self.settings.rows)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievePhase(TaskPhase):
@@ -320,3 +362,7 @@ class RetrievePhase(TaskPhase):
     turn: ClassVar[int] = 40
     languages: tuple[str, ...]
     settings: Annotated[Retrieve, SpecField("retrieve")]
+
+    def passes(self) -> list[Pass]:
+        """Return one pass over the sentences of every language."""
+        return [evaluation_pass(self.task, "test", self.languages, None, self.settings.max_length)]

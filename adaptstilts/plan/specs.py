@@ -114,6 +114,8 @@ def _without_marks(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if hasattr(value, "identity"):
         return value.identity()
     if dataclasses.is_dataclass(value):

@@ -12,6 +12,7 @@ from adaptstilts import study as studies
 from adaptstilts.cli import plan_text
 from adaptstilts.cli.columns import aligned
 from adaptstilts.cli.plan_text import plan_lines, status_lines
+from adaptstilts.plan.cost import estimate, measured_speed
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.run import run_plan
 from adaptstilts.workspace import Workspace
@@ -37,21 +38,21 @@ def test_columns_are_as_wide_as_their_longest_cell() -> None:
 def test_a_plan_lists_what_trains_and_with_all_everything(plan: Plan, workspace: Workspace) -> None:
     lines = [*plan_lines(plan, workspace, every=False)]
     assert lines[0].split() == ["state", "parameters", "stored", "tokens", "minutes", "results", "key", "phase"]
-    assert len(lines) == len([*plan_lines(plan, workspace, every=True)]) - 1 == 5
+    assert len(lines) == len([*plan_lines(plan, workspace, every=True)]) - 1 == 8
     assert lines[1].startswith("missing ")
     assert lines[1].endswith("train xnli (head), seed 1")
     assert lines[3] == "1 train (0 done), 1 evaluate (0 done)"
-    assert lines[4].startswith(
-        "to train: 1 phase, less than a minute at 50 GFLOP/s (assumed; no phase is measured yet),"
-    )
-    assert "at 2 GFLOP/s (as given)" in [*plan_lines(plan, workspace, every=False, flops=2e9)][-1]
+    short = "less than a minute of training and less than a minute of evaluation and retrieval"
+    assert f"to do: 2 phases, {short} at 160 GFLOP/s (assumed for two CPU cores)" in lines[4:6]
+    assert lines[6] == "nothing is measured yet: --gflops sets another speed"
+    assert "at 2 GFLOP/s (as given)" in [*plan_lines(plan, workspace, every=False, flops=2e9)][-2]
 
 
 def test_a_finished_plan_trains_nothing(plan: Plan, workspace: Workspace) -> None:
     run_plan(plan, workspace, device="cpu")
     lines = [*plan_lines(plan, workspace, every=True)]
     assert [line.split()[0] for line in lines[1:3]] == ["done", "done"]
-    assert lines[-1] == "to train: nothing"
+    assert lines[-1] == "to do: nothing"
     assert [*status_lines(plan, workspace.store)] == ["train: 1 done", "evaluate: 1 done"]
 
 
@@ -70,7 +71,13 @@ def test_the_status_names_what_runs_and_what_was_interrupted(plan: Plan, workspa
 
 @pytest.mark.parametrize(
     ("minutes", "text"),
-    [(0.4, "less than a minute"), (1.2, "about 1 minute"), (90, "about 90 minutes"), (600_000, "about 10,000 hours")],
+    [
+        (0.4, "less than a minute"),
+        (1.2, "about 1 minute"),
+        (90, "about 90 minutes"),
+        (600, "about 10 hours"),
+        (600_000, "about 417 days"),
+    ],
 )
 def test_durations(minutes: float, text: str) -> None:
     assert plan_text._duration(minutes) == text
@@ -78,7 +85,9 @@ def test_durations(minutes: float, text: str) -> None:
 
 def test_phases_without_work_give_no_speed(plan: Plan, workspace: Workspace) -> None:
     run_plan(plan, workspace, device="cpu")
-    costs = plan.cost(workspace)
-    assert plan_text._measured_speed(workspace.store, costs).origin == "measured in this store"
+    costs = estimate(plan, workspace)
+    speed = measured_speed(plan, costs, workspace.store)
+    assert speed is not None
+    assert speed.source == "measured in this store"
     idle = {key: replace(cost, flops=0.0) for key, cost in costs.items()}
-    assert plan_text._measured_speed(workspace.store, idle).flops == plan_text.ASSUMED_SPEED
+    assert measured_speed(plan, idle, workspace.store) is None

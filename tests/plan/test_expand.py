@@ -16,6 +16,7 @@ from adaptstilts import methods, study
 from adaptstilts.errors import ArtifactError, ConfigError, DataError
 from adaptstilts.methods.full import Full
 from adaptstilts.models.locate import Fingerprint
+from adaptstilts.plan.cost import estimate
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase, TrainPhase
 from adaptstilts.study import Evaluate, Retrieve, StrictModel, Train
@@ -155,7 +156,9 @@ def test_missing_is_what_has_no_entry(make: Callable[..., Plan], tmp_path: Path)
 
 def test_cost_is_known_before_anything_is_spent(make: Callable[..., Plan], data_root: Path, tmp_path: Path) -> None:
     made = make(methods=["full", "lora"], swap="off")
-    costs = made.cost(Workspace(tmp_path / "store", data_root))
+    every = estimate(made, Workspace(tmp_path / "store", data_root))
+    assert set(every) == set(made.phases)
+    costs = {key: cost for key, cost in every.items() if cost.trainable}
     assert set(costs) == train_keys(made)
     for key, cost in costs.items():
         phase = made.phases[key]

@@ -10,6 +10,7 @@ import pytest
 
 from adaptstilts import study
 from adaptstilts.errors import ConfigError
+from adaptstilts.plan.cost import estimate
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.plan.outline import Outline
 from adaptstilts.plan.phases import TrainPhase
@@ -44,7 +45,7 @@ def test_the_study_of_the_paper(tmp_path: Path) -> None:
     squad = [p for p in plan.phases.values() if isinstance(p, TrainPhase) and p.task == "squad" and p.stack]
     assert squad
     assert all(uses[p.key] == 2 for p in squad), "XQuAD and MLQA share their training"
-    costs = plan.cost(Outline(tmp_path))
+    costs = estimate(plan, Outline(tmp_path))
     anli = next(p for p in plan.phases.values() if isinstance(p, TrainPhase) and p.task == "anli_plus")
     assert costs[anli.key].examples == 3 * 1_104_934
     assert costs[anli.key].trainable == pytest.approx(558.8e6, rel=0.01)
@@ -64,7 +65,7 @@ def test_xtreme_r(tmp_path: Path) -> None:
 
 
 def test_a_model_of_unknown_shape(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no folder and not of known shape"):
+    with pytest.raises(ConfigError, match="there is no such folder, and an outline fetches nothing"):
         outlined(STUDIES / "xtreme-r.yaml", tmp_path, "model=some/model")
 
 

@@ -1,0 +1,69 @@
+"""What ``adaptstilts plan`` prints: nothing that was assumed goes unsaid."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from adaptstilts import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+EARLIER = ROOT / "tests" / "store" / "earlier"
+STUDY = str(ROOT / "configs" / "quickstart.yaml")
+LARGE = str(ROOT / "configs" / "xstilts" / "xlmr-large.yaml")
+
+
+def lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str
+) -> list[str]:
+    """Return what the verb prints."""
+    command = ["adaptstilts", "plan", *arguments, "--store", str(tmp_path / "store"), "--offline"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code in (0, None)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_assumptions_are_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = lines(capsys, monkeypatch, tmp_path, LARGE, "--outline", "seeds=[1]")
+    todo = [line for line in printed if line.startswith("to do: ")]
+    assert [line.partition(" at ")[2] for line in todo] == [
+        "160 GFLOP/s (assumed for two CPU cores)",
+        "100 TFLOP/s (assumed for one A100 GPU)",
+    ]
+    assert all("days of training and " in line or "hours of training and " in line for line in todo)
+    assert all("of evaluation and retrieval at " in line for line in todo)
+    assert "nothing is measured yet: --gflops sets another speed" in printed
+    assert "rows that cannot be counted here: as published, or else 2,000 in each language" in printed
+
+
+def test_a_speed_that_is_given(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = lines(capsys, monkeypatch, tmp_path, STUDY, "--outline", "--gflops", "0.001")
+    (todo,) = [line for line in printed if line.startswith("to do: ")]
+    assert todo.endswith(" at 0.001 GFLOP/s (as given)")
+    assert "days of training" in todo
+    assert not [line for line in printed if "assumed" in line or "published" in line]
+    trained = [line.split() for line in printed if " train sample_" in line]
+    assert len(trained) == 18
+    assert all(float(words[5].replace(",", "")) > 0 for words in trained), "minutes of phases on sample tasks"
+
+
+def test_a_speed_that_was_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(EARLIER / "store", tmp_path / "store")
+    printed = lines(capsys, monkeypatch, tmp_path, str(EARLIER / "study.yaml"), "seeds=[1, 2]", "--all")
+    (todo,) = [line for line in printed if line.startswith("to do: ")]
+    assert todo.endswith("(measured in this store)")
+    assert printed[-1].startswith("to store: ")
+    evaluated = [line for line in printed if " evaluate " in line and line.startswith("done")]
+    assert evaluated
+    assert all(len(line.split()) > 6 for line in evaluated), "tokens and minutes of evaluation"
