@@ -58,7 +58,7 @@ def test_a_study_with_a_kind_from_outside(workspace: Workspace, tiny: Path) -> N
     card = json.loads((workspace.store.entry(cell.training[-1]).folder / "head" / "head.json").read_text())
     assert (card["kind"], card["labels"]) == ("multilabel", list(LABELS))
     assert "topics" in tables.render(found, "md")
-    choice = choose.choice(
+    choice = choose.prepare(
         study.parse(json.dumps({**STUDY, "model": str(tiny), **changed})), workspace, "topics", rows=24
     )
     run_plan(choice, workspace)

@@ -46,7 +46,7 @@ def make(tiny: Path) -> Callable[..., config.Study]:
 
 def test_a_choice_trains_heads_alone(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(intermediates=["none", "mnli", "social_i_qa", SOUP])
-    found = choose.choice(study, workspace, "xnli", rows=24)
+    found = choose.prepare(study, workspace, "xnli", rows=24)
     assert [candidate.name for candidate in found.candidates] == ["none", "mnli", "social_i_qa", "soup"]
     assert not any(isinstance(phase, EvaluatePhase) for phase in found.phases.values())
     own = expand.expand(study, workspace).phases
@@ -66,7 +66,7 @@ def test_every_predictor_says_something_of_every_intermediate(
     make: Callable[..., config.Study], workspace: Workspace, target: str, method: Any
 ) -> None:
     study = make(intermediates=["none", "mnli", "social_i_qa"], methods=[method], targets=[target])
-    found = choose.choice(study, workspace, target, rows=24)
+    found = choose.prepare(study, workspace, target, rows=24)
     run_plan(found, workspace, device="cpu")
     ranked = {ranking.predictor: ranking for ranking in choose.rankings(found, workspace.store)}
     assert set(ranked) == set(choose.PREDICTORS)
@@ -92,7 +92,7 @@ def test_a_cosine_is_at_most_one() -> None:
 
 def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(intermediates=["mnli", "social_i_qa"], targets=["xnli"])
-    found = choose.choice(study, workspace, "xnli", rows=60)
+    found = choose.prepare(study, workspace, "xnli", rows=60)
     run_plan(found, workspace, device="cpu")
     (likeness,) = [r for r in choose.rankings(found, workspace.store) if r.predictor == "embedding"]
     assert likeness.values["mnli"] == pytest.approx(1.0)
@@ -102,7 +102,7 @@ def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace
 def test_a_finished_study_judges_the_ranking(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(targets=["udpos"])
     run_plan(expand.expand(study, workspace), workspace, device="cpu")
-    found = choose.choice(study, workspace, "udpos", rows=24)
+    found = choose.prepare(study, workspace, "udpos", rows=24)
     run_plan(found, workspace, device="cpu")
     for ranking in choose.rankings(found, workspace.store):
         assert set(ranking.truth) == set(ranking.values)
@@ -146,7 +146,7 @@ def test_what_cannot_be_chosen(
     make: Callable[..., config.Study], workspace: Workspace, changed: Any, arguments: Any, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        choose.choice(make(**changed), workspace, **arguments)
+        choose.prepare(make(**changed), workspace, **arguments)
 
 
 def test_the_verb(
