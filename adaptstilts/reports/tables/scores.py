@@ -8,7 +8,7 @@ from adaptstilts import tasks
 from adaptstilts.io.wording import counted
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables.cells import difference, metric, points
+from adaptstilts.reports.tables.cells import NOTHING, difference, metric, points
 
 TRUNCATED = 0.01  # a larger share of shortened examples is mentioned below the table
 
@@ -20,40 +20,52 @@ def table(task: str, records: Sequence[Record]) -> Table:
         task: the target task.
         records: its results, at least one.
     """
-    more = _more_metrics(records)
-    header = ("intermediate", "method", "English", "others", "gap", "all", "vs reference", "vs none")
-    rows = tuple(_row(record, more) for record in records)
-    headline = " and ".join(tasks.get(task).headline)
-    return Table(f"{task}: {metric(headline)}", (*header, *map(metric, more)), rows, _notes(records))
+    headline = tasks.get(task).headline
+    columns = _columns(records, _more_metrics(records, headline))
+    title = f"{task}: {metric(' and '.join(headline))}"
+    return Table(title, tuple(columns), tuple(zip(*columns.values(), strict=True)), _notes(records))
 
 
-def _more_metrics(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the metrics that get columns: all of them, where there are several."""
-    metrics = next((tuple(record.metrics) for record in records if record.metrics), ())
-    return metrics if len(metrics) > 1 else ()
+def _columns(records: Sequence[Record], more: Sequence[str]) -> dict[str, list[str]]:
+    """Return the cells of every column; optional columns are left out if all their cells are empty."""
+    columns = {"intermediate": [r.trained_on for r in records], "method": [r.method for r in records]}
+    optional = {
+        "English": [points(r.english) for r in records],
+        "others": [points(r.others) if r.english is not None else NOTHING for r in records],
+        "gap": [points(r.gap) for r in records],
+        "all": [_mean(r) for r in records],
+        f"vs {_reference(records)}": [difference(r.vs_reference) for r in records],
+        "vs none": [difference(r.vs_none) for r in records],
+    }
+    for name in more:
+        optional[metric(name)] = [points(r.metrics.get(name)) for r in records]
+    computed = any(r.complete for r in records)
+    return columns | {name: cells for name, cells in optional.items() if not computed or set(cells) != {NOTHING}}
 
 
-def _row(record: Record, more: Sequence[str]) -> tuple[str, ...]:
-    mean = points(record.mean)
-    if record.spread is not None:
-        mean += f" ± {record.spread:.1f}"
-    return (
-        record.trained_on,
-        record.method,
-        points(record.english),
-        points(record.others),
-        points(record.gap),
-        mean,
-        difference(record.vs_reference),
-        difference(record.vs_none),
-        *(points(record.metrics.get(name)) for name in more),
-    )
+def _reference(records: Sequence[Record]) -> str:
+    """Return the method that others are compared with; ``reference`` if the records do not tell it."""
+    compared = {record.method for record in records if record.vs_reference is not None}
+    others = {record.method for record in records if record.method not in compared}
+    return others.pop() if len(others) == 1 else "reference"
+
+
+def _more_metrics(records: Sequence[Record], headline: Sequence[str]) -> list[str]:
+    """Return the metrics that get columns: all but a single headline metric, whose mean is the column ``all``."""
+    metrics = next((list(record.metrics) for record in records if record.metrics), [])
+    return [name for name in metrics if [name] != list(headline)]
+
+
+def _mean(record: Record) -> str:
+    text = points(record.mean)
+    return text if record.spread is None else f"{text} ± {record.spread:.1f}"
 
 
 def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     done = [record for record in records if record.complete]
     notes = [
-        "points; differences with 95 % intervals of a paired bootstrap over examples",
+        _columns_note(done),
+        *_intervals_note(done),
         *_examples(done),
         *_thresholds(done),
         *_pool(done),
@@ -63,6 +75,18 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     if len(done) < len(records):
         notes.append(f"{len(records) - len(done)} of {len(records)} rows are not computed yet")
     return tuple(notes)
+
+
+def _columns_note(done: Sequence[Record]) -> str:
+    if all(record.english is None for record in done):
+        return "points; all: mean over all languages"
+    return "points; others: mean outside English; gap: English minus others; all: mean over all languages"
+
+
+def _intervals_note(done: Sequence[Record]) -> list[str]:
+    if all(record.vs_reference is None and record.vs_none is None for record in done):
+        return []
+    return ["differences with 95 % intervals of a paired bootstrap over examples; none: no intermediate task"]
 
 
 def _examples(done: Sequence[Record]) -> list[str]:

@@ -8,7 +8,7 @@ from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.records import Record
 from adaptstilts.reports.tables.cells import NOTHING, difference, points, unique
 
-NOTES = ("rows: trained on; columns: evaluated over; brackets: difference to the bold cell of the row, 95 % interval",)
+NOTES = ("rows: trained on; columns: evaluated over; in parentheses: difference to the row's bold cell, 95 % interval",)
 
 
 def table(task: str, method: str, records: Sequence[Record]) -> Table:
@@ -33,4 +33,4 @@ def _cell(by_cell: Mapping[tuple[str, str], Record], trained_on: str, over: str)
     score = points(record.mean)
     if trained_on == over:
         return Bold(score)
-    return score if record.vs_trained is None else f"{score} {difference(record.vs_trained)}"
+    return score if record.vs_trained is None else f"{score} ({difference(record.vs_trained)})"
