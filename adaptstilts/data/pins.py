@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from adaptstilts.errors import DataError
-from adaptstilts.io.files import replace_text
+from adaptstilts.io.files import disk_faults, replace_text
 from adaptstilts.io.json import read_object, to_text
 from adaptstilts.tasks.base import Source
+
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Pins:
@@ -76,7 +79,21 @@ class Pins:
             )
         pin = {**origin, **pinned, "sha256": list(hashes)}
         if pin != pinned:
+            _record(path, pin)
+
+
+def _record(path: Path, pin: Mapping[str, Any]) -> None:
+    """Write a pin; nothing is recorded if the store is only readable, as a shared one may be.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written.
+    """
+    with disk_faults(path):
+        try:
             replace_text(path, to_text(pin, ascii_only=True))
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise
 
 
 def _is_pin(value: Any) -> bool:

@@ -63,12 +63,16 @@ def publishing(target: Path, *, replace: bool = False) -> Iterator[Path]:
         yield staging
         set_default_permissions(staging)
         if replace:
-            _move_away(target)
+            remove(target)
         staging.rename(target)
 
 
-def _move_away(folder: Path) -> None:
-    """Free the name of a folder in one step, then remove the folder."""
+def remove(folder: Path) -> None:
+    """Remove a folder such that its name is free in one step, if it exists; open files in it stay readable.
+
+    Raises:
+        OSError: the folder cannot be removed; it is unchanged.
+    """
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     with contextlib.suppress(FileNotFoundError):
         folder.rename(aside)

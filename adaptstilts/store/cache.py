@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,11 +98,10 @@ class StateCache:
         return True
 
     def _drop(self, folder: Path) -> None:
-        """Remove a set in one step; a process that reads it keeps its open file."""
+        """Remove a set; a process that reads it keeps its open file."""
         self._verified.discard(folder.name)
-        with contextlib.suppress(OSError):
-            folder = folder.rename(self.folder / f".dropped.{uuid.uuid4().hex}")
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it stays, and is verified again before it is used
+            folders.remove(folder)
 
 
 class _Usage(NamedTuple):

@@ -102,6 +102,17 @@ def test_an_empty_folder_may_exist_and_a_full_one_may_be_replaced(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
+def test_a_removed_folder_is_gone_and_open_files_stay_readable(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("content")
+    with open(folder / "a") as file:
+        folders.remove(folder)
+        assert list(tmp_path.iterdir()) == []
+        assert file.read() == "content"
+    folders.remove(folder)
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ResourceError, match="cannot be written"), publishing(tmp_path / "file" / "target"):

@@ -87,9 +87,14 @@ def _score_labels(pair: FilePair) -> FileScore:
 def _check_labels(path: Path, lines: Sequence[str], labels: Sequence[str]) -> None:
     for number, line in enumerate(lines, start=1):
         if line not in labels:
-            raise DataError(f"{path}:{number}: expected one of {', '.join(labels)}, found {shorten(line)}")
+            raise _unknown_label(path, number, line, labels)
     if not lines:
         raise DataError(f"{path}: empty; expected one of {', '.join(labels)} per line")
+
+
+def _unknown_label(path: Path, number: int, line: str, labels: Sequence[str]) -> DataError:
+    expected = ", ".join(labels)
+    return DataError(f"{path}:{number}: expected one of {expected}, found {shorten(line)}")
 
 
 def _check_same_number(pair: FilePair, have: int, want: int, noun: str = "line") -> None:
@@ -136,7 +141,7 @@ def _read_sentences(path: Path, labels: Sequence[str]) -> list[_TaggedSentence]:
         elif line in labels:
             sentences[-1].tags.append(line)
         else:
-            raise DataError(f"{path}:{number}: expected one of {', '.join(labels)}, found {shorten(line)}")
+            raise _unknown_label(path, number, line, labels)
     while sentences and not sentences[-1].tags:
         sentences.pop()
     return sentences
@@ -149,7 +154,8 @@ def _score_pairs(pair: FilePair) -> FileScore:
     for side, name in enumerate(("a foreign", "an English")):
         _check_ids(pair.predicted, [ids[side] for ids in have], [ids[side] for ids in want], name)
     gold, predicted = set(want), set(have)
-    metrics = f1_precision_recall([(len(predicted & gold), len(predicted), len(gold))])
+    right = len(predicted & gold)
+    metrics = f1_precision_recall([(right, len(predicted), len(gold))])
     notes = []
     repeated = len(have) - len(predicted)
     if repeated:
@@ -189,12 +195,14 @@ def _common_start(ids: Sequence[str]) -> str:
 
 
 def _score_places(pair: FilePair) -> FileScore:
-    want, have = _row_numbers(pair.gold, read_lines(pair.gold)), read_lines(pair.predicted)
+    want = _row_numbers(pair.gold, read_lines(pair.gold))
+    lines = read_lines(pair.predicted)
     if not want:
         raise DataError(f"{pair.gold}: empty; expected one row number per line")
-    _check_same_number(pair, len(have), len(want))
+    _check_same_number(pair, len(lines), len(want))
     rows = max(len(want), max(want) + 1)  # more than the number of lines if the labels are an excerpt
-    return _file_score({"accuracy": accuracy(_row_numbers(pair.predicted, have, rows), want)}, len(want))
+    have = _row_numbers(pair.predicted, lines, rows)
+    return _file_score({"accuracy": accuracy(have, want)}, len(want))
 
 
 def _row_numbers(path: Path, lines: Sequence[str], rows: int | None = None) -> list[int]:
@@ -249,7 +257,9 @@ def _score_answers(pair: FilePair) -> FileScore:
 def _read_references(path: Path) -> dict[str, list[str]]:
     """Return the reference answers by question id, from a SQuAD file or a plain object."""
     content = read_object(path)
-    pairs = _squad_references(path, content["data"]) if isinstance(content.get("data"), list) else [*content.items()]
+    pairs = list(content.items())
+    if isinstance(content.get("data"), list):
+        pairs = _squad_references(path, content["data"])
     references: dict[str, list[str]] = {}
     for key, texts in pairs:
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):

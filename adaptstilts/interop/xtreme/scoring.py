@@ -83,7 +83,8 @@ def score(folder: str | Path, labels: str | Path, missing: Missing = "error") ->
     for path in (folder, labels):
         if not path.is_dir():
             raise DataError(f"{path}: no such folder; expected <task>/test-<language>.<suffix> in it")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = [path for path in folder.iterdir() if path.is_dir()]
+    names = sorted(path.name for path in folders if not path.name.startswith("."))
     notes = [_unknown_task_note(folder / name) for name in names if name not in FORMATS]
     tasks: dict[str, TaskScore] = {}
     for name, task in FORMATS.items():
@@ -147,9 +148,10 @@ def _check_missing(task: TaskFormat, folder: Path, codes: Sequence[str], missing
 
 def _languages(task: TaskFormat, folder: Path, notes: list[str]) -> list[str]:
     """Return the languages that a folder has files of, in the order of the benchmark; note other files."""
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+    names = {path.name for path in folder.glob("[!.]*")}
     known = {task.file(code): code for code in task.languages}
-    notes += [f"{folder / name}: not a file of {task.name}, not scored" for name in sorted(names - set(known))]
+    for name in sorted(names - set(known)):
+        notes.append(f"{folder / name}: not a file of {task.name}, not scored")
     return [code for name, code in known.items() if name in names]
 
 
@@ -173,8 +175,11 @@ def _benchmark_score(benchmark: Benchmark, tasks: Mapping[str, TaskScore]) -> Be
 
 def _language_scores(name: str, task: TaskScore) -> dict[str, float]:
     """Return the score of every language: the mean of the headline metrics."""
-    metrics = [task.metrics[metric] for metric in FORMATS[name].headline]
-    return {code: sum(metric[code] for metric in metrics) / len(metrics) for code in task.n}
+    scores = {}
+    for code in task.n:
+        values = [task.metrics[metric][code] for metric in FORMATS[name].headline]
+        scores[code] = sum(values) / len(values)
+    return scores
 
 
 def _mean_metrics(task: TaskScore, codes: Sequence[str]) -> dict[str, float]:
