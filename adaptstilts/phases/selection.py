@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,9 +11,6 @@ from torch import Tensor, nn
 class Selection:
     """The best evaluation so far, and the weights at that moment.
 
-    Args:
-        mean: gives the one number by which evaluations are compared.
-
     Attributes:
         step: number of steps after which it was made.
         scores: every metric; empty before the first evaluation.
@@ -21,23 +18,19 @@ class Selection:
         weights: a copy of the trained parameters.
     """
 
-    def __init__(self, mean: Callable[[dict[str, float]], float]) -> None:
+    def __init__(self) -> None:
         self.step, self.waited = 0, 0
         self.scores: dict[str, float] = {}
         self.weights: dict[str, Tensor] = {}
-        self._mean = mean
 
-    def offer(self, scores: dict[str, float], step: int, parameters: Mapping[str, nn.Parameter]) -> None:
-        """Keep a copy of the weights if their scores are the best so far.
+    def keep(self, scores: dict[str, float], step: int, parameters: Mapping[str, nn.Parameter]) -> None:
+        """Note an evaluation that is the best so far, and copy the weights.
 
         Args:
-            scores: every metric of an evaluation.
+            scores: every metric.
             step: number of steps that were taken before it.
             parameters: the current weights.
         """
-        if self.scores and not self._mean(scores) > self._mean(self.scores):
-            self.waited += 1
-            return
         self.scores, self.step, self.waited = scores, step, 0
         self.weights = {key: value.detach().clone() for key, value in parameters.items()}
 

@@ -85,7 +85,7 @@ class Trainer:
         total = len(self.turns)
         self.schedule = Schedule(total, self.settings.warmup, self.settings.lr or 0.0, self.settings.clip)
         self.eval_every = self.settings.eval_every or math.ceil(total / self.settings.epochs)
-        self.selection = Selection(self._mean)
+        self.selection = Selection()
         self._lower: dict[str, Lower] = {}
 
     def start(self) -> None:
@@ -164,7 +164,7 @@ class Trainer:
 
     def _frozen_layers(self) -> Frozen:
         """Return the layers below the lowest that is trained or active, whose states are computed once."""
-        phase, block = self.phase, self.encoder.first_active_block()
+        phase, report, block = self.phase, self.runtime.report, self.encoder.first_active_block()
         base = phase.init if phase.init and phase.method.trains_encoder else phase.base
         frozen = Frozen(
             self.runtime.trunk_cache,
@@ -173,7 +173,7 @@ class Trainer:
             block,
             self.bf16,
             exact=False,
-            remark=lambda line: self.runtime.report(f"{phase.title}: {line}", 0, 0),
+            remark=lambda line: report(f"{phase.title}: {line}", 0, 0),
         )
         for stream in self.streams:
             stream.frozen = frozen
@@ -195,8 +195,11 @@ class Trainer:
         """Score the English dev sets if it is time, and keep the weights if they are the best so far."""
         if steps % self.eval_every and steps != self.schedule.steps:
             return None
-        scores = dev_scores(self)
-        self.selection.offer(scores, steps, self.parameters)
+        scores, best = dev_scores(self), self.selection.scores
+        if not best or self._mean(scores) > self._mean(best):
+            self.selection.keep(scores, steps, self.parameters)
+        else:
+            self.selection.waited += 1
         return scores
 
     def _mean(self, scores: dict[str, float]) -> float:

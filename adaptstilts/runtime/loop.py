@@ -118,7 +118,8 @@ class Loop:
         self.total = trainee.schedule.steps
         self.checkpoints = Checkpoints(self.runtime.workspace.store.work(self.phase.key))
         self.done = 0
-        self.log = PhaseLog(self.runtime.loggers, self._remark)
+        report = self.runtime.report
+        self.log = PhaseLog(self.runtime.loggers, lambda line: report(line, 0, 0))
         self._seconds = checkpoint_seconds or self.runtime.checkpoint_seconds
 
     def run(self, staging: Path) -> None:

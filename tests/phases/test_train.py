@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +206,23 @@ def test_weights_that_are_not_finite_are_not_written(bench: Callable[[], Bench],
     with pytest.raises(DivergedError, match="not finite"):
         trainer.write(tmp_path / "staging", 1)
     assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_what_was_trained_is_freed_at_once(bench: Callable[[], Bench]) -> None:
+    """No cycle of references keeps a trainer in memory until the garbage collector comes."""
+    here = bench()
+    (phase,) = here.phases({"max_steps": 2})
+    gc.disable()
+    try:
+        trainer = here.trainer(phase)
+        loop = Loop(trainer)
+        loop.step()
+        trainer.evaluate(2)
+        alive = weakref.ref(trainer)
+        del trainer, loop
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_early_stopping(bench: Callable[[], Bench]) -> None:

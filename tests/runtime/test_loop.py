@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +186,20 @@ def test_checkpoints_by_time(
     Loop(make({"checkpoint_seconds": 60.0}), 1000.0).run(staging())
     assert by_the_runtime == [3, 6, 9]
     assert saved == []
+
+
+def test_what_was_trained_is_freed_at_once(make: Callable[..., Toy], staging: Callable[[], Path]) -> None:
+    """No cycle of references keeps weights in memory until the garbage collector comes."""
+    gc.disable()
+    try:
+        toy = make()
+        loop = Loop(toy)
+        loop.run(staging())
+        alive = weakref.ref(toy)
+        del toy, loop
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_training_stops_early(make: Callable[..., Toy], staging: Callable[[], Path]) -> None:
