@@ -32,14 +32,14 @@ class BatchStream:
         spec: which task and rows, and their settings.
         phase: the training phase.
         runtime: reads the rows.
-        alone: True if the phase was planned with this stream only.
+        alone: True for the one task of a plain phase, whose metrics and head go without the task's name.
 
     Attributes:
         name: name of the task.
         task, kind: what is trained.
         settings: rows, batch size and lengths.
         is_text: True for masked text.
-        is_only: True if the phase has no other stream.
+        is_only_text: True if masked text is all that the phase trains on.
         examples, features: to train on.
         dev_examples, dev_features: to select on; None for masked text.
         per_epoch: number of batches.
@@ -55,7 +55,7 @@ class BatchStream:
         self.runtime, self.is_text = runtime, spec.text is not None
         self.task = masked_text.of(spec.text) if spec.text else runtime.task(spec.task)
         self.kind = kinds.trainable(self.task.kind)
-        self.is_only = len(phase.streams) == 1
+        self.is_only_text = self.is_text and len(phase.streams) == 1
         self.examples, self.features = self._training_rows(spec, phase)
         self.dev_examples: Examples | None = None
         self.dev_features: Features | None = None
@@ -82,7 +82,7 @@ class BatchStream:
     @property
     def has_frozen_head(self) -> bool:
         """True if only masked text is trained on and the head is the pretrained one of the base model."""
-        return self.is_text and self.is_only and getattr(self.head, "pretrained", False)
+        return self.is_only_text and getattr(self.head, "pretrained", False)
 
     @property
     def prefix(self) -> str:

@@ -20,7 +20,7 @@ class LoggedPhase:
         title: what people call the phase.
         settings: everything that the key depends on, as JSON values.
         steps: planned number of optimizer steps.
-        first_step: number of the first step that follows: 0, or where an interrupted phase continues.
+        first_step: number of the next step: 0, or where an interrupted phase continues.
         earlier: lines of ``log.jsonl`` up to there, for loggers that keep nothing between two runs.
         folder: where the files of the phase's entry are collected; it is removed if the phase does not finish.
     """
