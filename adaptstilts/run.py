@@ -1,4 +1,4 @@
-"""Executing a plan: what is done is skipped, what was begun continues, what failed does not stop the rest."""
+"""Run plans: finished phases are skipped, interrupted ones continue, and a failure stops only what depends on it."""
 
 from __future__ import annotations
 
@@ -17,48 +17,69 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
+from adaptstilts.io.wording import counted, size
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
 from adaptstilts.runtime.loggers import Logger, select
+from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 if TYPE_CHECKING:
     from adaptstilts.runtime.context import Runtime
 
-POLL = 1.0
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+POLL = 1.0  # seconds between two looks at a phase that another process runs
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Work(Protocol):
-    """What can be executed: a study's plan, or a pretraining plan (which has no base model)."""
+    """What can be run: a plan of a study, or one of pretraining, which has no base model."""
 
     @property
     def model(self) -> Model | None:
         """The base model."""
 
     def order(self) -> list[Phase]:
-        """Every phase, parents before children."""
+        """Return every phase, parents before children."""
 
 
 class Listener:
-    """Told what happens while a plan runs. This one says nothing; the command line has one that prints."""
+    """Hears what happens while a plan runs, and does nothing about it; a subclass may print."""
 
     def begin(self, phase: Phase, number: int, total: int) -> None:
-        """A phase starts."""
+        """Hear that a phase starts.
+
+        Args:
+            phase: the phase.
+            number: counted from 1 among the phases of this run.
+            total: phases of this run.
+        """
 
     def progress(self, line: str, done: int, total: int) -> None:
-        """A phase has done so much; ``total`` 0 is a remark."""
+        """Hear how far a phase is.
+
+        Args:
+            line: what it does.
+            done: how much of it is done.
+            total: how much there is; 0 for a remark.
+        """
 
     def end(self, phase: Phase, seconds: float) -> None:
-        """A phase was committed."""
+        """Hear that a phase is finished and its entry committed."""
 
     def failed(self, phase: Phase, error: Exception) -> None:
-        """A phase failed, or was blocked by one that did."""
+        """Hear that a phase failed, or does not run because a phase that it depends on failed."""
 
 
 @dataclass
 class Outcome:
-    """What a run did: keys by what became of them."""
+    """What became of the phases of a run.
+
+    Attributes:
+        done: keys of the phases that ran.
+        skipped: keys of phases that were done before, or by another process.
+        failed: key of a phase that failed -> its error.
+        blocked: key of a phase that did not run -> key of the phase whose failure is the reason.
+    """
 
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -78,139 +99,65 @@ def run_plan(
 
     Args:
         plan: what to run.
-        workspace: where.
-        listener: told what happens.
+        workspace: store, data and models.
+        listener: hears what happens.
         checkpoint_every: steps between checkpoints; None for one a minute (pretraining: every two minutes).
-        device: torch device; None for the GPU where there is one.
+        device: torch device; None for the GPU, or the CPU if there is none.
         loggers: what receives the curves of training phases beside ``log.jsonl``, by name or as instances.
 
     Raises:
         ConfigError: no logger has that name.
-        PhasesFailed: some phases failed while others finished; independent ones were all tried.
-        AdaptstiltsError: the first failure, when nothing finished.
-        ArtifactError, ResourceError: at once; a damaged entry or a full disk is everybody's problem.
+        PhasesFailed: some phases failed while others finished; all that do not depend on them were tried.
+        AdaptstiltsError: the first failure, if nothing finished.
+        ArtifactError, ResourceError: a damaged entry or a full disk, which stops the whole run.
         Interrupted: by SIGINT or SIGTERM, after a checkpoint.
     """
-    listener = listener or Listener()
+    from adaptstilts.runtime.context import Runtime
+
     receivers = select(loggers)
-    outcome = Outcome()
+    listener = listener or Listener()
+    store = workspace.store
     order = plan.order()
-    missing = [phase for phase in order if not workspace.store.has(phase.key)]
-    outcome.skipped = [phase.key for phase in order if workspace.store.has(phase.key)]
+    missing = [phase for phase in order if not store.has(phase.key)]
+    outcome = Outcome(skipped=[phase.key for phase in order if store.has(phase.key)])
     if not missing:
         return outcome
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    _check_space(plan, workspace, missing)
-    with _signals() as stopping:
-        executor = _Executor(plan, workspace, listener, outcome, stopping, checkpoint_every, device, receivers)
-        for number, phase in enumerate(missing, 1):
-            executor.one(phase, number, len(missing))
-    if outcome.failed:
-        first = next(iter(outcome.failed.values()))
-        if not outcome.done:
-            raise first
-        raise PhasesFailed(
-            f"{len(outcome.failed)} phases failed and {len(outcome.blocked)} were blocked by them,"
-            f" {len(outcome.done)} finished; the first failure: {first}"
-        )
-    return outcome
-
-
-def _check_space(plan: Work, workspace: Workspace, missing: list[Phase]) -> None:
-    """Refuse before anything is spent when the disk cannot hold what training would store.
-
-    A training phase keeps its weights, and while it runs up to three checkpoints of four times their size.
-    """
-    shape = plan.model.shape if plan.model else {}
-    sizes = [phase.weight_bytes(shape) for phase in missing]
-    needed = sum(sizes) + 12 * max(sizes, default=0)
-    at = next(p for p in (workspace.store.folder, *workspace.store.folder.absolute().parents) if p.exists())
-    free = shutil.disk_usage(at).free
-    if needed > free:
-        raise ResourceError(
-            f"{workspace.store.folder}: this run needs about {needed // 2**20} MiB and {free // 2**20} MiB are free"
-        )
-
-
-class _Executor:
-    def __init__(
-        self,
-        plan: Work,
-        workspace: Workspace,
-        listener: Listener,
-        outcome: Outcome,
-        stopping: Callable[[], bool],
-        checkpoint_every: int | None,
-        device: str | None,
-        loggers: Sequence[Logger],
-    ) -> None:
-        from adaptstilts.runtime.context import Runtime
-
-        self.plan, self.workspace, self.listener, self.outcome = plan, workspace, listener, outcome
-        self.stopping = stopping
-        self.runtime = Runtime(
+    _check_space(plan, store, missing)
+    with _stop_signals() as stopping:
+        runtime = Runtime(
             workspace,
             plan.model,
             report=listener.progress,
             stop=stopping,
             checkpoint_every=checkpoint_every,
             device=device,
-            loggers=loggers,
+            loggers=receivers,
         )
-
-    def one(self, phase: Phase, number: int, total: int) -> None:
-        """Run one phase, unless it is blocked, or another process does or did it."""
-        for parent in phase.parents:
-            if parent in self.outcome.failed or parent in self.outcome.blocked:
-                self.outcome.blocked[phase.key] = parent
-                self.listener.failed(phase, ArtifactError(f"blocked by {parent[:12]}"))
-                return
-        waited = False
-        while not self.workspace.store.has(phase.key):
-            if self.stopping():
-                raise Interrupted("interrupted; the same command continues")
-            with self.workspace.store.lease(phase.key) as mine:
-                if mine and not self.workspace.store.has(phase.key):
-                    self._try(phase, number, total)
-                    return
-                if mine:
-                    break
-            if not waited:
-                holder = self.workspace.store.holder(phase.key)
-                self.listener.progress(f"{phase.title}: {holder or 'another process'} works on it, waiting", 0, 0)
-                waited = True
-            time.sleep(POLL)
-        self.outcome.skipped.append(phase.key)
-
-    def _try(self, phase: Phase, number: int, total: int) -> None:
-        start = time.monotonic()
-        self.listener.begin(phase, number, total)
-        try:
-            perform(phase, self.runtime)
-        except (ArtifactError, ResourceError, Interrupted):
-            raise
-        except AdaptstiltsError as error:
-            self.outcome.failed[phase.key] = error
-            self.listener.failed(phase, error)
-            return
-        self.outcome.done.append(phase.key)
-        self.listener.end(phase, time.monotonic() - start)
+        _Run(order, runtime, listener, outcome).run(missing)
+    _raise_failures(outcome)
+    return outcome
 
 
 def perform(phase: Phase, runtime: Runtime) -> None:
     """Run one phase and commit its entry.
 
+    Args:
+        phase: its parents are in the store.
+        runtime: what phases work with.
+
     Raises:
-        ResourceError: the disk is full or cannot be written; the staging folder is removed.
+        ResourceError: the disk is full or cannot be written; nothing of the entry is left.
     """
     from adaptstilts.runtime.checkpoints import Checkpoints
     from adaptstilts.runtime.context import environment
 
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with _disk(store.folder), store.stage(phase.key) as staging:
-        pkgutil.resolve_name(phase.performer)(phase, runtime, staging)
+    work = pkgutil.resolve_name(phase.performer)
+    with _disk_errors(store.folder), store.stage(phase.key) as staging:
+        work(phase, runtime, staging)
         extra = {
             "title": phase.title,
             "env": environment(runtime.device),
@@ -221,9 +168,98 @@ def perform(phase: Phase, runtime: Runtime) -> None:
         Checkpoints(store.work(phase.key)).clear()
 
 
+class _Run:
+    """One pass over the missing phases of a plan."""
+
+    def __init__(self, order: Sequence[Phase], runtime: Runtime, listener: Listener, outcome: Outcome) -> None:
+        self.runtime, self.store, self.listener, self.outcome = runtime, runtime.workspace.store, listener, outcome
+        self.titles = {phase.key: phase.title for phase in order}
+
+    def run(self, phases: Sequence[Phase]) -> None:
+        """Run phases in order."""
+        for number, phase in enumerate(phases, 1):
+            if not self._is_blocked(phase):
+                self._run_or_wait(phase, number, len(phases))
+
+    def _is_blocked(self, phase: Phase) -> bool:
+        """Return whether a phase cannot run, because one that it depends on failed; note it."""
+        for parent in phase.parents:
+            cause = parent if parent in self.outcome.failed else self.outcome.blocked.get(parent)
+            if cause:
+                self.outcome.blocked[phase.key] = cause
+                self.listener.failed(phase, ArtifactError(f"not run, because this failed: {self.titles[cause]}"))
+                return True
+        return False
+
+    def _run_or_wait(self, phase: Phase, number: int, total: int) -> None:
+        """Run a phase, or wait for another process that runs it."""
+        is_waiting = False
+        while not self.store.has(phase.key):
+            if self.runtime.stop():
+                raise Interrupted("interrupted; the same command continues")
+            with self.store.lease(phase.key) as is_ours:
+                if is_ours and not self.store.has(phase.key):
+                    self._try(phase, number, total)
+                    return
+                if is_ours:
+                    break
+            if not is_waiting:
+                holder = self.store.holder(phase.key) or "another process"
+                self.listener.progress(f"{phase.title}: {holder} works on it, waiting", 0, 0)
+                is_waiting = True
+            time.sleep(POLL)
+        self.outcome.skipped.append(phase.key)
+
+    def _try(self, phase: Phase, number: int, total: int) -> None:
+        """Run a phase; a failure that is not everybody's problem is noted."""
+        start = time.monotonic()
+        self.listener.begin(phase, number, total)
+        try:
+            perform(phase, self.runtime)
+        except (ArtifactError, ResourceError, Interrupted):
+            raise
+        except AdaptstiltsError as error:
+            self.outcome.failed[phase.key] = error
+            self.listener.failed(phase, error)
+        else:
+            self.outcome.done.append(phase.key)
+            self.listener.end(phase, time.monotonic() - start)
+
+
+def _raise_failures(outcome: Outcome) -> None:
+    """Raise if phases failed."""
+    if not outcome.failed:
+        return
+    first = next(iter(outcome.failed.values()))
+    if not outcome.done:
+        raise first
+    parts = [f"{counted(len(outcome.failed), 'phase')} failed"]
+    if outcome.blocked:
+        parts.append(f"{counted(len(outcome.blocked), 'phase')} not run because of that")
+    parts.append(f"{len(outcome.done)} finished")
+    raise PhasesFailed(f"{', '.join(parts)}; the first failure: {first}")
+
+
+def _check_space(plan: Work, store: Store, missing: Sequence[Phase]) -> None:
+    """Raise before any work starts if the disk cannot hold what would be stored.
+
+    A phase keeps its weights, and while it runs up to three checkpoints of four times their size.
+
+    Raises:
+        ResourceError: too little space is free.
+    """
+    shape = plan.model.shape if plan.model else {}
+    sizes = [phase.weight_bytes(shape) for phase in missing]
+    needed = sum(sizes) + 12 * max(sizes, default=0)
+    folders = (store.folder, *store.folder.absolute().parents)
+    free = shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
+    if needed > free:
+        raise ResourceError(f"{store.folder}: this run needs about {size(needed)}, but only {size(free)} are free")
+
+
 @contextlib.contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    """A full or read-only disk as one clear line, also where a library reports it in its own way."""
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of a full or read-only disk into one clear line, also those that a library words in its own way."""
     from safetensors import SafetensorError
 
     try:
@@ -232,27 +268,33 @@ def _disk(folder: Path) -> Iterator[None]:
         raise
     except (OSError, SafetensorError) as error:
         text = str(error)
-        known = isinstance(error, OSError) and error.errno in _DISK
-        if not known and "File too large" not in text and "No space left" not in text:
+        is_known = isinstance(error, OSError) and error.errno in _DISK_ERRORS
+        if not is_known and "File too large" not in text and "No space left" not in text:
             raise
+        reason = text.splitlines()[0]
         raise ResourceError(
-            f"{folder}: cannot be written ({text.splitlines()[0]}); free some space and run the same command again"
+            f"{folder}: cannot be written ({reason}); free some space and run the same command again"
         ) from None
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM ask for a stop after the current step; a second one kills at once."""
-    asked = threading.Event()
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Let SIGINT and SIGTERM ask for a stop after the current step; a second one kills at once.
+
+    Yields:
+        A function that returns whether a stop was asked for.
+    """
+    stop = threading.Event()
 
     def ask(number: int, frame: Any) -> None:
-        asked.set()
+        stop.set()
         signal.signal(number, signal.SIG_DFL)
 
-    main = threading.current_thread() is threading.main_thread()
-    held = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)} if main else {}
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked.is_set
+        yield stop.is_set
     finally:
-        for number, handler in held.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -178,7 +178,7 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     store = tmp_path / "store"
     workspace = Workspace(store, bad_tags)
     made, record = expand.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
-    expected = r"1 phases failed and 1 were blocked by them, 2 finished.*row 7: tags"
+    expected = r"1 phase failed, 1 phase not run because of that, 2 finished.*row 7: tags"
     with pytest.raises(PhasesFailed, match=expected) as told:
         run_plan(made, workspace, record, device="cpu")
     assert told.value.exit_code == 7
@@ -186,7 +186,7 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     assert {phase.key for phase in made.order()} - set(record.ended) == {phase.key for phase in tagging}
     failed, blocked = tagging
     assert "row 7" in record.failures[failed.title]
-    assert record.failures[blocked.title] == f"blocked by {failed.key[:12]}"
+    assert record.failures[blocked.title] == f"not run, because this failed: {failed.title}"
     assert damaged(store) == []
     assert set(Store(store).keys()) == set(record.ended)
     again = Record()
