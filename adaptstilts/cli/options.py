@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adaptstilts.workspace import Workspace
 
 DEFAULT_STORE = Path("store")
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 Mode = Literal["create", "existing", "preview", "outline"]
 
 
@@ -178,35 +179,39 @@ def with_shared_options(verb: Callable[..., None]) -> Callable[..., None]:
     """
     types = get_type_hints(verb, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in types.items() if is_dataclass(kind)}
-    own = [
-        parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=types[name])
-        for name, parameter in inspect.signature(verb).parameters.items()
-        if name not in groups
-    ]
-    shared = [option for group in groups.values() for option in _options(group)]
-    shared.append(_parameter("debug", DebugOption, False))
+    signature = inspect.signature(verb)
+    parameters = [_parameter(name, types[name], signature) for name in signature.parameters if name not in groups]
+    for group in groups.values():
+        parameters += _options(group)
+    parameters.append(inspect.Parameter("debug", _KEYWORD, annotation=DebugOption, default=False))
+    parameters.sort(key=lambda parameter: not _is_argument(parameter))
 
     @functools.wraps(verb)
     def command(debug: bool, **values: Any) -> None:  # debug is for main(), which reports errors
         for name, group in groups.items():
-            values[name] = group(**{option.name: values.pop(option.name) for option in fields(group)})
+            options = {option.name: values.pop(option.name) for option in fields(group)}
+            values[name] = group(**options)
         verb(**values)
 
-    parameters = sorted([*own, *shared], key=lambda option: not _is_argument(option))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 
 def _options(group: Any) -> list[inspect.Parameter]:
+    """Return the options of a dataclass, one parameter per field."""
     types = get_type_hints(group, include_extras=True)
     signature = inspect.signature(group)
-    return [_parameter(name, types[name], option.default) for name, option in signature.parameters.items()]
+    return [_parameter(name, types[name], signature) for name in signature.parameters]
 
 
-def _parameter(name: str, annotation: Any, default: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+def _parameter(name: str, annotation: Any, signature: inspect.Signature) -> inspect.Parameter:
+    """Return a keyword parameter with the default that it has in a signature."""
+    default = signature.parameters[name].default
+    return inspect.Parameter(name, _KEYWORD, annotation=annotation, default=default)
 
 
-def _is_argument(option: inspect.Parameter) -> bool:
-    return any(isinstance(part, typer.models.ArgumentInfo) for part in getattr(option.annotation, "__metadata__", ()))
+def _is_argument(parameter: inspect.Parameter) -> bool:
+    """Tell whether the command line takes a parameter by its place and not by its name."""
+    details = getattr(parameter.annotation, "__metadata__", ())
+    return any(isinstance(detail, typer.models.ArgumentInfo) for detail in details)

@@ -66,8 +66,8 @@ def plan(
     """Show the phases of a study and what they would cost."""
     from adaptstilts.cli.plan_text import plan_lines
 
-    workspace, found = study.plan("outline" if outline else "preview")
-    for line in plan_lines(found, workspace, every, gflops and gflops * 1e9):
+    workspace, expanded = study.plan("outline" if outline else "preview")
+    for line in plan_lines(expanded, workspace, every, gflops and gflops * 1e9):
         typer.echo(line)
 
 
@@ -75,8 +75,8 @@ def status(study: StudyOptions) -> None:
     """Show which phases of a study are done."""
     from adaptstilts.cli.plan_text import status_lines
 
-    workspace, found = study.plan("existing")
-    for line in status_lines(found, workspace.store):
+    workspace, expanded = study.plan("existing")
+    for line in status_lines(expanded, workspace.store):
         typer.echo(line)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from adaptstilts import tasks
 from adaptstilts.data import sources
@@ -241,8 +242,8 @@ class _CandidateBuilder:
         """Return the tasks that an intermediate was trained on; empty if they are not known."""
         part = self.intermediates[name]
         if part.merge:
-            merged = [task for label in part.merge.of for task in self._tasks(label)]
-            return tuple(dict.fromkeys(merged))
+            merged = map(self._tasks, part.merge.of)
+            return tuple(dict.fromkeys(chain.from_iterable(merged)))
         if part.task == "none" or part.adapter:
             return ()
         several = part.mixture or part.chain

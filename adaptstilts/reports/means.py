@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -21,9 +22,9 @@ def mean_scores(entries: Sequence[Entry], headline: Sequence[str]) -> dict[str, 
     """
     seeds = [SCORES.read(entry) for entry in entries]
     codes = list(seeds[0])
-    every = [seed[code] for seed in seeds for code in codes]
-    languages = {code: _headline_mean([seed[code] for seed in seeds], headline) for code in codes}
-    means = [_headline_mean(list(seed.values()), headline) for seed in seeds]
+    every = [*chain.from_iterable(seed.values() for seed in seeds)]
+    languages = {code: _mean(_values([seed[code] for seed in seeds]), headline) for code in codes}
+    means = [_mean(_values(seed.values()), headline) for seed in seeds]
     return {
         **_transfer(languages),
         "languages": languages,
@@ -39,8 +40,21 @@ def mean_scores(entries: Sequence[Entry], headline: Sequence[str]) -> dict[str, 
     }
 
 
-def _headline_mean(scores: Sequence[LanguageScores], headline: Sequence[str]) -> float:
-    return float(np.mean([score["values"][name] for score in scores for name in headline]))
+def _values(scores: Iterable[LanguageScores]) -> list[dict[str, float]]:
+    return [score["values"] for score in scores]
+
+
+def _mean(values: Iterable[Mapping[str, float]], names: Sequence[str]) -> float:
+    """Return the mean of some metrics over languages, seeds or both.
+
+    Args:
+        values: metric -> points, once per language and seed.
+        names: the metrics.
+    """
+    points: list[float] = []
+    for value in values:
+        points += [value[name] for name in names]
+    return float(np.mean(points))
 
 
 def _transfer(languages: Mapping[str, float]) -> dict[str, float | None]:
@@ -54,11 +68,9 @@ def _transfer(languages: Mapping[str, float]) -> dict[str, float | None]:
 
 def _metric_means(every: Sequence[LanguageScores]) -> dict[str, float]:
     """Return the mean of every metric that all scores have; entries of earlier versions may have fewer."""
-    means = {}
-    for name in every[0]["values"]:
-        if all(name in score["values"] for score in every):
-            means[name] = float(np.mean([score["values"][name] for score in every]))
-    return means
+    values = _values(every)
+    common = [name for name in values[0] if all(name in value for value in values)]
+    return {name: _mean(values, [name]) for name in common}
 
 
 def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
@@ -70,16 +82,23 @@ def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
         "n": (min(counts), max(counts)),
         "subset": any(score["n"] < score["rows"] for score in every),
         "truncated": truncated / encoded if encoded else 0.0,
-        "dropped": sum(sum(score.get("dropped", {}).values()) for score in every),
+        "dropped": sum(_dropped(score) for score in every),
     }
+
+
+def _dropped(score: LanguageScores) -> int:
+    return sum(score.get("dropped", {}).values())
 
 
 def _thresholds(
     seeds: Sequence[Mapping[str, LanguageScores]], name: Literal["threshold", "oracle_threshold"]
 ) -> dict[str, float]:
     """Return the mean threshold of every language that has one."""
-    codes = [code for code, score in seeds[0].items() if name in score]
-    return {code: float(np.mean([seed[code][name] for seed in seeds])) for code in codes}
+    means = {}
+    for code, score in seeds[0].items():
+        if name in score:
+            means[code] = float(np.mean([seed[code][name] for seed in seeds]))
+    return means
 
 
 def _layer_means(entries: Sequence[Entry], headline: Sequence[str]) -> dict[int, float]:
@@ -89,6 +108,6 @@ def _layer_means(entries: Sequence[Entry], headline: Sequence[str]) -> dict[int,
     seeds = [LAYERS.read(entry) for entry in entries]
     means = {}
     for layer in seeds[0]:
-        languages = [values for seed in seeds for values in seed[layer].values()]
-        means[int(layer)] = float(np.mean([values[name] for values in languages for name in headline]))
+        values = chain.from_iterable(seed[layer].values() for seed in seeds)
+        means[int(layer)] = _mean(values, headline)
     return means

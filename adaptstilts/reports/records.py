@@ -234,7 +234,8 @@ class _Comparisons:
 
     def _difference(self, ours: _Combination, theirs: _Combination) -> Difference | None:
         """Return the difference paired over examples and seeds; None unless both sides have the same examples."""
-        pairs = [(a, b) for a in self.groups[ours] for b in self.groups.get(theirs, ()) if a.seed == b.seed]
+        by_seed = {cell.seed: cell for cell in self.groups.get(theirs, ())}
+        pairs = [(cell, by_seed[cell.seed]) for cell in self.groups[ours] if cell.seed in by_seed]
         if not pairs or not all(self._comparable(a, b) for a, b in pairs):
             return None
         return paired_difference([self._scores(a) for a, _ in pairs], [self._scores(b) for _, b in pairs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adaptstilts.io.wording import counted, joined
 from adaptstilts.metrics.bootstrap import Difference
@@ -23,6 +24,15 @@ def sentence(records: Sequence[Record]) -> str:
     return f"What it shows: {text}." if text else ""
 
 
+@dataclass(frozen=True)
+class _MethodMeans:
+    """What one method scores outside English and how many parameters it trains, averaged over targets."""
+
+    method: str
+    score: float
+    trained: float
+
+
 def _methods(records: Sequence[Record]) -> str:
     """Compare the methods that have trained every target."""
     alone = [record for record in records if _is_alone(record)]
@@ -30,17 +40,25 @@ def _methods(records: Sequence[Record]) -> str:
     by_method: dict[str, list[Record]] = {}
     for record in alone:
         by_method.setdefault(record.method, []).append(record)
-    compared = {method: group for method, group in by_method.items() if {record.task for record in group} == set(tasks)}
-    if not compared:
+    means = [_method_means(group) for group in by_method.values() if _tasks(group) == set(tasks)]
+    if not means:
         return ""
-    sizes = {method: _mean([record.trainable or 0 for record in group]) for method, group in compared.items()}
-    largest = max(sizes, key=lambda method: sizes[method])
-    methods = sorted(compared, key=lambda method: method != largest)
-    scores = {method: _mean([record.others or 0.0 for record in group]) for method, group in compared.items()}
-    first, *rest = [f"{method} scores {scores[method]:.1f}{_size(sizes[method], sizes[largest])}" for method in methods]
+    most = max(mean.trained for mean in means)
+    largest_first = sorted(means, key=lambda mean: mean.trained != most)
+    first, *others = [f"{mean.method} scores {mean.score:.1f}{_size(mean.trained, most)}" for mean in largest_first]
     place = f"on {tasks[0]}" if len(tasks) == 1 else f"on average over {len(tasks)} targets"
     begin = f"without an intermediate task, {first} {place} in the languages other than English"
-    return joined([begin, *rest])
+    return joined([begin, *others])
+
+
+def _method_means(records: Sequence[Record]) -> _MethodMeans:
+    scores = [record.others for record in records if record.others is not None]
+    sizes = [record.trainable for record in records if record.trainable is not None]
+    return _MethodMeans(records[0].method, _mean(scores), _mean(sizes))
+
+
+def _tasks(records: Sequence[Record]) -> set[str]:
+    return {record.task for record in records}
 
 
 def _is_alone(record: Record) -> bool:

@@ -42,9 +42,10 @@ def for_output(name: str | None, path: Path | None = None) -> TableFormat:
     ending = path.suffix.lower() if path else ""
     if name or not ending:
         return get(name or DEFAULT)
-    formats = known().values()
-    for table_format in formats:
-        if ending in table_format.endings:
-            return table_format
-    endings = sorted(ending for table_format in formats for ending in table_format.endings)
-    raise ConfigError(f"{path}: no format has the ending {ending}; use one of {', '.join(endings)}, or give --format")
+    by_ending: dict[str, TableFormat] = {}
+    for table_format in known().values():
+        by_ending |= dict.fromkeys(table_format.endings, table_format)
+    if ending in by_ending:
+        return by_ending[ending]
+    endings = ", ".join(sorted(by_ending))
+    raise ConfigError(f"{path}: no format has the ending {ending}; use one of {endings}, or give --format")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptstilts.io import markdown
@@ -25,12 +26,14 @@ class Markdown:
 
 def table_text(table: Table) -> str:
     """Return one table with its heading and its remarks."""
-    header = [_cell(name) for name in table.header]
-    rows = [[_cell(cell) for cell in row] for row in table.rows]
-    text = f"### {table.title}\n\n{markdown.table(header, rows, table.numeric())}"
+    text = f"### {table.title}\n\n{markdown.table(_row(table.header), [*map(_row, table.rows)], table.numeric())}"
     if table.notes:
         text += "\n\n" + "  \n".join(f"_{note}_" for note in table.notes)
     return text
+
+
+def _row(cells: Sequence[str]) -> list[str]:
+    return [_cell(text) for text in cells]
 
 
 def _cell(text: str) -> str:

@@ -42,8 +42,11 @@ def document(records: Sequence[Record], name: str = "") -> Document:
 def tables(records: Sequence[Record]) -> list[Table]:
     """Return the tables of every target, of benchmarks, of costs, of compositions and of swaps."""
     plain = [record for record in records if record.over == record.trained_on]
-    shown = [table for task in unique(record.task for record in plain) for table in _of_task(task, plain)]
-    shown += [table for whole in xtreme.BENCHMARKS if (table := benchmarks.table(whole, plain)) is not None]
+    shown: list[Table] = []
+    for task in unique(record.task for record in plain):
+        shown += _of_task(task, plain)
+    whole = [benchmarks.table(benchmark, plain) for benchmark in xtreme.BENCHMARKS]
+    shown += [table for table in whole if table is not None]
     trained = [record for record in plain if record.trainable is not None]
     if trained:
         shown.append(costs.table(trained))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from adaptstilts.metrics import xtreme
 from adaptstilts.reports.formats import Table
@@ -71,7 +72,7 @@ def _cell(mean: xtreme.Mean) -> str:
 
 def _gaps(benchmark: xtreme.Benchmark, names: Mapping[str, str], means: Sequence[xtreme.BenchmarkMeans]) -> list[str]:
     """Say which languages and tasks are missing."""
-    partial = sorted({gap for mean in means for gap in _partial(mean, names)})
+    partial = sorted(set(chain.from_iterable(_partial(mean, names) for mean in means)))
     absent = [folder for folder in benchmark.languages if folder not in names]
     notes = []
     if partial or absent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, product
 
 from adaptstilts.metrics.bootstrap import Difference
 from adaptstilts.reports.records import Record
@@ -34,7 +35,7 @@ ENDS = ("value", "low", "high")
 
 def columns(records: Sequence[Record]) -> list[str]:
     """Return the names of the values: facts and means, differences with their intervals, then each language."""
-    differences = [f"{name}_{end}" for name in DIFFERENCES for end in ENDS]
+    differences = [f"{name}_{end}" for name, end in product(DIFFERENCES, ENDS)]
     return [*FIELDS, *differences, *_languages(records)]
 
 
@@ -53,4 +54,4 @@ def _row(record: Record, codes: Sequence[str]) -> list[str | float | None]:
 
 
 def _languages(records: Sequence[Record]) -> list[str]:
-    return unique(code for record in records for code in record.languages)
+    return unique(chain.from_iterable(record.languages for record in records))

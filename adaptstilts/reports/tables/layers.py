@@ -19,7 +19,7 @@ def table(title: str, names: tuple[str, ...], rows: Sequence[LayerRow]) -> Table
         names: headings of the columns in which a row is named.
         rows: one per combination.
     """
-    layers = sorted({layer for _, scores, _ in rows for layer in scores})
+    layers = sorted(set().union(*(scores for _, scores, _ in rows)))
     body = tuple((*row_names, *_cells(layers, scores, reported)) for row_names, scores, reported in rows)
     return Table(title, (*names, *map(str, layers)), body, ("in bold: the reported layer",))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 
 from adaptstilts.reports.choose import Ranking
 from adaptstilts.reports.formats import Document, Table
-from adaptstilts.reports.tables.cells import NOTHING, unique
+from adaptstilts.reports.tables.cells import NOTHING
 
 SHOWN_REGRETS = (1, 2, 3)
 PREDICTORS = "probe: dev score of a head on few rows; logme: evidence of those rows; embedding: likeness of texts"
@@ -21,21 +22,21 @@ def document(rankings: Sequence[Ranking], target: str) -> Document:
         tables=tables(rankings, target),
         summary="",
         columns=COLUMNS,
-        rows=[row for ranking in rankings for row in _flat(ranking)],
+        rows=[*chain.from_iterable(map(_flat, rankings))],
         data=[asdict(ranking) for ranking in rankings],
     )
 
 
 def tables(rankings: Sequence[Ranking], target: str) -> list[Table]:
     """Return what predictors say of the intermediates for a target, one table for each method."""
-    shown = []
-    for method in unique(ranking.method for ranking in rankings):
-        shown.append(_table([ranking for ranking in rankings if ranking.method == method], target, method))
-    return shown
+    by_method: dict[str, list[Ranking]] = {}
+    for ranking in rankings:
+        by_method.setdefault(ranking.method, []).append(ranking)
+    return [_table(group, target, method) for method, group in by_method.items()]
 
 
 def _table(rankings: Sequence[Ranking], target: str, method: str) -> Table:
-    most = max((k for ranking in rankings for k in ranking.regret), default=0)
+    most = max((len(ranking.regret) for ranking in rankings), default=0)
     tried = [k for k in SHOWN_REGRETS if k <= most]
     header = ["predictor", "most promising first", *(f"regret@{k}" for k in tried)]
     if tried:

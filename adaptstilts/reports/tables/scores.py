@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from adaptstilts import tasks
 from adaptstilts.io.wording import counted
@@ -100,10 +101,10 @@ def _examples(done: Sequence[Record]) -> list[str]:
 
 def _thresholds(done: Sequence[Record]) -> list[str]:
     notes = []
-    chosen = [value for record in done for value in record.thresholds.values()]
+    chosen = [*chain.from_iterable(record.thresholds.values() for record in done)]
     if chosen:
         notes.append(f"score thresholds from dev, {_range(chosen)}")
-    oracle = [value for record in done for value in record.oracle_thresholds.values()]
+    oracle = [*chain.from_iterable(record.oracle_thresholds.values() for record in done)]
     if oracle:
         notes.append(f"oracle: score thresholds chosen on the scored rows, {_range(oracle)}")
     return notes

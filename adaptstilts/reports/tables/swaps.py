@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.records import Record
@@ -22,15 +22,18 @@ def table(task: str, method: str, records: Sequence[Record]) -> Table:
     trained = unique(record.trained_on for record in records if record.over != record.trained_on)
     over = unique(record.over for record in records if record.trained_on in trained)
     by_cell = {(record.trained_on, record.over): record for record in records}
-    rows = tuple((row, *(_cell(by_cell, row, column) for column in over)) for row in trained)
-    return Table(f"swap of intermediate adapters under {task} ({method})", ("trained on", *over), rows, NOTES)
+    rows = []
+    for row in trained:
+        cells = [_cell(by_cell.get((row, column))) for column in over]
+        rows.append((row, *cells))
+    title = f"swap of intermediate adapters under {task} ({method})"
+    return Table(title, ("trained on", *over), tuple(rows), NOTES)
 
 
-def _cell(by_cell: Mapping[tuple[str, str], Record], trained_on: str, over: str) -> str:
-    record = by_cell.get((trained_on, over))
+def _cell(record: Record | None) -> str:
     if record is None or record.mean is None:
         return NOTHING
     score = points(record.mean)
-    if trained_on == over:
+    if record.trained_on == record.over:
         return Bold(score)
     return score if record.vs_trained is None else f"{score} ({difference(record.vs_trained)})"
