@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptstilts.metrics.scores import CONSTANT, StoredMetric
+from adaptstilts.metrics.scores import CONSTANT, LanguageStats, StoredMetric
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
-LanguageStats = Mapping[str, Mapping[str, StoredMetric]]  # language -> metric: what a phase stores of its test sets
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -36,6 +36,9 @@ class StoredMetric(TypedDict):
 
     measure: Measure
     stats: list[list[float]]
+
+
+LanguageStats = Mapping[str, Mapping[str, StoredMetric]]  # language -> metric: what a phase stores of its test sets
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 from adaptstilts import tasks
-from adaptstilts.metrics.bootstrap import Difference, Draws, LanguageStats, Resampled, paired_difference, same_examples
+from adaptstilts.metrics.bootstrap import Difference, Draws, Resampled, paired_difference, same_examples
+from adaptstilts.metrics.scores import LanguageStats
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.means import mean_scores

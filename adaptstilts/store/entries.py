@@ -1,8 +1,8 @@
-"""Entries: the names of their files, what those files hold, and which other entries one depends on.
+"""Entries: the names of their files, what those files contain, and which other entries an entry depends on.
 
 This is the only module that knows the file names. Every JSON file is a :class:`JsonFile`, which reads it from an entry
-(compared with its sha256) and writes it to a staging folder. The types below say what is in it; a field that entries
-of earlier versions or other kinds of phases lack is ``NotRequired``.
+(comparing its sha256) and writes it to a staging folder. The types below say what is in it; a field is ``NotRequired``
+if entries of earlier versions or other phase kinds lack it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io.json import to_text, write_json
-from adaptstilts.metrics.bootstrap import LanguageStats
+from adaptstilts.metrics.scores import LanguageStats
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ ADAPTER = "adapter"  # the weights and config of one adapter
 FUSION = "fusion"  # the weights of a fusion over the adapters of other entries
 ENCODER = "encoder"  # a whole encoder, in the layout of transformers
 HEAD = "head"
-HEADS = "heads"  # one folder for each task, where there are several
+HEADS = "heads"  # one folder for each task, if there are several
 PREDICTIONS = "predictions"
 TOKENIZER = "tokenizer"
 WEIGHT_FOLDERS = (ADAPTER, FUSION, ENCODER)
@@ -36,8 +36,9 @@ HELD_OUT_TEXT = "held-out.safetensors"
 
 LOG = "log.jsonl"
 
-# Fields of a spec that hold keys of other entries -> whether this entry's weights are used together with theirs.
-# A spec with none of these fields has no parents; the other parents are only read while the entry is computed.
+# Fields of a spec that contain keys of other entries -> whether the weights of this entry only work together with
+# those of the others, which otherwise are only read while this entry is computed. No other field of any phase kind,
+# those of plug-ins included, may contain keys.
 _PARENT_FIELDS = {
     "corpus": False,
     "base": True,
