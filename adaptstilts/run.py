@@ -151,7 +151,7 @@ def perform(phase: Phase, runtime: Runtime) -> None:
         ResourceError: the disk is full or cannot be written; nothing of the entry is left.
     """
     from adaptstilts.runtime.checkpoints import Checkpoints
-    from adaptstilts.runtime.context import environment
+    from adaptstilts.runtime.hardware import environment
 
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()

@@ -19,7 +19,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from adaptstilts.runtime.context import environment
+from adaptstilts.runtime.hardware import environment
 
 RESULTS = Path(__file__).resolve().parent / "results"
 QUICK = "\n\n--quick: a tiny encoder, so these figures and bars mean nothing"

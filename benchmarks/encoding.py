@@ -26,7 +26,7 @@ from adaptstilts.models.batching import Feature, collate
 from adaptstilts.models.encoder import Encoder, masked_mean
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.runtime.context import half_precision
+from adaptstilts.runtime.hardware import half_precision
 
 # Tokens per sentence, special tokens included: lognormal, median 21, mean 25.7; cut at 128.
 LENGTHS = {"mu": 3.045, "sigma": 0.636, "shortest": 4, "longest": 128}

@@ -45,10 +45,10 @@ from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.train import Trainer
-from adaptstilts.runtime.context import Meter
 from adaptstilts.runtime.inference import predict
-from adaptstilts.runtime.layer_cache import Frozen
+from adaptstilts.runtime.layer_cache import FrozenLayers
 from adaptstilts.runtime.loop import Loop
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.store.cache import StateCache
 
 FP32 = {"precision": "fp32"}
@@ -222,15 +222,15 @@ def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
             encoder.compose([name, "target"])
             outputs = []
             for way in took:
-                frozen = Frozen(
+                frozen = FrozenLayers(
                     cache, encoder, "base", encoder.first_active_block(), bf16=False, exact=True, remark=None
                 )
                 start = now(encoder.device)
                 if way == "separate":
                     outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False))
                 else:
-                    with frozen.over(features) as below:
-                        outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False, below=below))
+                    with frozen.states_of(features) as below:
+                        outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False, start_of=below))
                 took[way] += now(encoder.device) - start
             equal &= outputs[0] == outputs[1]
         ratios.append(took["shared"] / took["separate"])

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from common import QUICK, RESULTS, arguments, machine, now, verdict, write
 
-from adaptstilts.runtime.context import Meter
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.search import bucc, mutual_neighbours, neighbours
 from adaptstilts.search.base import Vectors
 from adaptstilts.search.margin import best_pairs

@@ -1,6 +1,6 @@
 """Swapping the intermediate adapter under a target adapter, against loading everything again.
 
-``Resident`` keeps the trunk and every adapter in memory; a swap names another stack. Reloading reads the encoder's
+``AdapterPool`` keeps the encoder and every adapter in memory; a swap names another stack. Reloading reads the encoder's
 weights and both adapters from disk into a fresh ``Encoder``. Both must give the same hidden states, bit for bit.
 """
 
@@ -23,7 +23,7 @@ from adaptstilts.methods import Method
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, locate
 from adaptstilts.plan.phases import TrainPhase
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.store.store import Store
 from adaptstilts.study import Train
 
@@ -116,7 +116,7 @@ def states(encoder: Encoder, batch: tuple[Tensor, Tensor]) -> Tensor:
         return encoder.states(*batch)
 
 
-def time_swaps(resident: Resident, adapters: Adapters, amount: Amount) -> list[float]:
+def time_swaps(resident: AdapterPool, adapters: Adapters, amount: Amount) -> list[float]:
     """Seconds of single swaps, every intermediate in turn; all are in memory before the first one counts."""
     seconds = []
     for turn in range(amount.swaps + 1):
@@ -141,7 +141,7 @@ def time_reloads(store: Store, model: Model, adapters: Adapters, amount: Amount,
 
 
 def compare(
-    resident: Resident, store: Store, model: Model, adapters: Adapters, batch: tuple[Tensor, Tensor]
+    resident: AdapterPool, store: Store, model: Model, adapters: Adapters, batch: tuple[Tensor, Tensor]
 ) -> dict[str, Any]:
     """Whether every swap gives the hidden states of a fresh load, and every intermediate others."""
     swapped = [states(resident.encoder(None, (key, adapters.target)), batch) for key in adapters.intermediates]
@@ -158,7 +158,7 @@ def measure(
     store: Store, model: Model, adapters: Adapters, size: Size, amount: Amount, device: torch.device
 ) -> dict[str, Any]:
     """Swaps against reloads for one method, and whether their outputs are the same."""
-    resident = Resident(store, model, device)
+    resident = AdapterPool(store, model, device)
     swaps = time_swaps(resident, adapters, amount)
     reloads = time_reloads(store, model, adapters, amount, device)
     ratio = statistics.median(reloads) / statistics.median(swaps)

@@ -50,8 +50,10 @@ from adaptstilts.phases.train import Trainer
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.loop import Loop
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.workspace import Workspace
 
 

@@ -136,7 +136,7 @@ def _search_lines() -> Iterator[str]:
 def _device_lines() -> Iterator[str]:
     import torch
 
-    from adaptstilts.runtime.context import half_precision
+    from adaptstilts.runtime.hardware import half_precision
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     yield f"device {torch.cuda.get_device_name() if device.type == 'cuda' else 'cpu'}"

@@ -14,11 +14,12 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
 from adaptstilts.phases.scoring import LanguageResult, score_language, write_results
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase, WeightsPhase, phase_of
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.checkpoints import Checkpoints
-from adaptstilts.runtime.context import Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import predict
-from adaptstilts.runtime.layer_cache import Frozen, identity
+from adaptstilts.runtime.layer_cache import FrozenLayers, identity
 from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.study import Train
@@ -103,7 +104,7 @@ class _Evaluation:
         if withheld(labels):
             raise DataError(f"{source}: {code}: every gold label is {labels[0]!r}; the labels look withheld")
         frozen, pad = self._frozen_layers(), self.runtime.tokenizer.pad
-        with frozen.over(features) if frozen else nullcontext() as lower:
+        with frozen.states_of(features) if frozen else nullcontext() as lower:
             outputs = predict(self.encoder, self.head, kind, features, pad, self.bf16, self.runtime.stop, lower)
         predictions = kind.decode(outputs, features, examples.rows, task)
         counts = {
@@ -116,7 +117,7 @@ class _Evaluation:
     def _encoder_for(self, code: str) -> Encoder:
         return target_encoder(self.phase, self.target, self.runtime.adapter_pool, code)
 
-    def _frozen_layers(self) -> Frozen | None:
+    def _frozen_layers(self) -> FrozenLayers | None:
         """Return the layers that other phases share, whose exact states are kept for those; None if there are none."""
         store, model = self.runtime.workspace.store, self.runtime.model
         target = phase_of(self.target, WeightsPhase)
@@ -126,10 +127,10 @@ class _Evaluation:
         if block < 2:  # not even one layer: not worth the disk
             return None
         trunk = identity(store, model, base, block)
-        return Frozen(self.runtime.trunk_cache, self.encoder, trunk, block, self.bf16, exact=True, remark=None)
+        return FrozenLayers(self.runtime.state_cache, self.encoder, trunk, block, self.bf16, exact=True, remark=None)
 
 
-def target_encoder(phase: EvaluatePhase, target: Entry, pool: Resident, code: str) -> Encoder:
+def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code: str) -> Encoder:
     """Return the encoder for one language: the target's adapter on the requested stack.
 
     Args:

@@ -23,8 +23,10 @@ from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.held_out import layer_accuracy
 from adaptstilts.pretrain.losses import masked_loss, pooled, ranking_loss
 from adaptstilts.pretrain.plan import PretrainPhase
-from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.loop import Loop, StepLoss
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import PretrainResult

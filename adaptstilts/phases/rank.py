@@ -16,7 +16,8 @@ from adaptstilts.kinds.sentence_search import SearchResult
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.ranking_rows import RankingRows, load
 from adaptstilts.plan.phases import EvaluatePhase
-from adaptstilts.runtime.context import Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import predict
 from adaptstilts.search import neighbours
 from adaptstilts.search.base import Vectors

@@ -17,7 +17,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.weights import model_class
 from adaptstilts.phases.streams import BatchStream
 from adaptstilts.plan.phases import TrainPhase
-from adaptstilts.runtime.adapter_pool import Resident, adapter_name
+from adaptstilts.runtime.adapter_pool import AdapterPool, adapter_name
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
@@ -65,7 +65,7 @@ def _whole_encoder(phase: TrainPhase, runtime: Runtime, continued: Entry | None)
 def _stacked_encoder(phase: TrainPhase, runtime: Runtime, continued: Entry | None) -> Encoder:
     """Return the encoder of an adapter method, with the frozen adapters below; of a probe, without an adapter."""
     store = runtime.workspace.store
-    pool = Resident(store, runtime.model, runtime.device)
+    pool = AdapterPool(store, runtime.model, runtime.device)
     if not isinstance(phase.method, AdapterMethod):
         return pool.encoder(phase.base, phase.stack, None, phase.fuse)
     encoder = pool.encoder(phase.base, phase.stack, phase.method.backend, phase.fuse)

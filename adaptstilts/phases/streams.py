@@ -21,7 +21,7 @@ from adaptstilts.plan import phases
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
-from adaptstilts.runtime.layer_cache import Frozen
+from adaptstilts.runtime.layer_cache import FrozenLayers
 from adaptstilts.study import Mixture, masked_text
 
 
@@ -48,7 +48,7 @@ class BatchStream:
     """
 
     head: nn.Module
-    frozen: Frozen | None = None
+    frozen: FrozenLayers | None = None
 
     def __init__(self, spec: phases.StreamSpec, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
         self.name, self.alone, self.settings, self.seed = spec.task, alone, spec.settings, phase.seed
@@ -130,8 +130,8 @@ class BatchStream:
         """
         features = self._dev()[1]
         pad = self.runtime.tokenizer.pad
-        with self.frozen.over(features) if self.frozen else nullcontext() as lower:
-            return predict(encoder, self.head, self.kind, features, pad, bf16, below=lower)
+        with self.frozen.states_of(features) if self.frozen else nullcontext() as lower:
+            return predict(encoder, self.head, self.kind, features, pad, bf16, start_of=lower)
 
     def scores(self, encoder: Encoder, bf16: bool) -> dict[str, float]:
         """Return every metric on the dev rows; see :meth:`outputs` for the arguments."""

@@ -32,10 +32,12 @@ from adaptstilts.phases.setup import (
 )
 from adaptstilts.phases.streams import BatchStream, open_streams, turns
 from adaptstilts.plan.phases import TrainPhase
-from adaptstilts.runtime.context import Meter, Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import headline
-from adaptstilts.runtime.layer_cache import Frozen, Lower, identity
+from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates, identity
 from adaptstilts.runtime.loop import Loop, StepLoss
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import MeasuredCost, TrainResult
@@ -86,7 +88,7 @@ class Trainer:
         self.schedule = Schedule(total, self.settings.warmup, self.settings.lr or 0.0, self.settings.clip)
         self.eval_every = self.settings.eval_every or math.ceil(total / self.settings.epochs)
         self.selection = Selection()
-        self._lower: dict[str, Lower] = {}
+        self._lower: dict[str, LowerStates] = {}
 
     def start(self) -> None:
         """Do nothing: new weights are initialized with the encoder."""
@@ -162,12 +164,12 @@ class Trainer:
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
 
-    def _frozen_layers(self) -> Frozen:
+    def _frozen_layers(self) -> FrozenLayers:
         """Return the layers below the lowest that is trained or active, whose states are computed once."""
         phase, report, block = self.phase, self.runtime.report, self.encoder.first_active_block()
         base = phase.init if phase.init and phase.method.trains_encoder else phase.base
-        frozen = Frozen(
-            self.runtime.trunk_cache,
+        frozen = FrozenLayers(
+            self.runtime.state_cache,
             self.encoder,
             identity(self.runtime.workspace.store, self.runtime.model, base, block),
             block,
@@ -179,11 +181,11 @@ class Trainer:
             stream.frozen = frozen
         return frozen
 
-    def lower_states(self, stream: BatchStream) -> Lower | None:
+    def lower_states(self, stream: BatchStream) -> LowerStates | None:
         """Return the cached hidden states that the rows of a stream start from; None if all layers are computed."""
         if self.frozen is not None and stream.name not in self._lower:
             title = f"{self.phase.title}: hidden states below layer {self.frozen.block // 2}"
-            self._lower[stream.name] = self.frozen.filled(
+            self._lower[stream.name] = self.frozen.fill(
                 stream.features,
                 self.runtime.tokenizer.pad,
                 self.runtime.stop,

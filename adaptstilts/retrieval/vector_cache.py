@@ -28,7 +28,8 @@ from adaptstilts.kinds.sentence_search import sentence_features
 from adaptstilts.models.batching import Feature, Features
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
-from adaptstilts.runtime.context import Runtime, half_precision
+from adaptstilts.runtime.context import Runtime
+from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.search.base import Vectors
 from adaptstilts.store.store import Store
 from adaptstilts.study import Pooling, Precision

@@ -1,8 +1,8 @@
-"""Adapters kept in memory on one trunk, so that swapping the intermediate under a target loads and trains nothing."""
+"""Adapters in memory on one encoder, so that swapping the intermediate under a target loads and trains nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -20,79 +20,142 @@ from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.tasks import Task
 
-ADAPTERS_KEPT = 64
+MOST_ADAPTERS = 64
 
 
-class Resident:
-    """The trunk in use with every adapter that was asked for so far.
+class AdapterPool:
+    """The encoder in use, with every adapter that was asked for so far.
 
-    Changing the trunk (another base, another backend, adapters of another kind) drops it; changing adapters does not
-    touch it.
+    Another base, another backend or adapters of another kind need a new encoder, which drops everything; other
+    adapters of the same kind do not.
+
+    Args:
+        store: where the entries are.
+        model: the base model.
+        device: where the encoder runs.
+
+    Attributes:
+        loads: how many adapters were read from disk.
     """
 
     def __init__(self, store: Store, model: Model, device: torch.device) -> None:
         self.store, self.model, self.device = store, model, device
+        self.loads = 0
         self._encoder: Encoder | None = None
-        self._trunk: tuple[str | None, str] | None = None
+        self._base: str | None = None
         self._heads: dict[tuple[str, str], nn.Module] = {}
         self._fusions: dict[tuple[str, ...], str] = {}
-        self.loads = 0
 
     def encoder(
         self, base: str | None, stack: Sequence[str], backend: str | None = None, beside: Sequence[str] = ()
     ) -> Encoder:
-        """The encoder with the adapters of these entries acting, the lowest first.
+        """Return the encoder with the adapters of some entries acting.
 
         Args:
-            base: key of a full fine-tuning phase whose encoder is the trunk; None for the base model.
-            stack: keys of adapter phases; one that trained a fusion acts with the adapters that it is over.
-            backend: library of the trunk when the stack is empty; None takes what is loaded.
+            base: key of a full fine-tuning phase whose encoder is used; None for the base model.
+            stack: keys of adapter phases, the lowest first; one that trained a fusion acts with the fused adapters.
+            backend: library of the encoder if the stack is empty; None for that of the encoder in use.
             beside: keys of adapter phases that are attached and do not act.
 
         Raises:
-            ArtifactError: an entry is damaged, or was trained on another base model or another trunk.
+            ArtifactError: an entry is damaged, or was trained on another base model or another encoder.
         """
-        own = [self.store.entry(key) for key in stack]
-        fused = {entry.key: [self.store.entry(key) for key in _fused(entry)] for entry in own}
-        entries = [member for entry in own for member in fused[entry.key] or [entry]]
+        stacked = [self.store.entry(key) for key in stack]
+        fused = {entry.key: [self.store.entry(key) for key in _fused(entry)] for entry in stacked}
+        entries: list[Entry] = []
+        for entry in stacked:
+            entries += fused[entry.key] or [entry]
         entries += [self.store.entry(key) for key in beside]
-        found = {entry.key: self._method(entry, base) for entry in entries}
-        attached = {key: method for key, method in found.items() if method}
-        backends = ({method.backend for method in attached.values()} | {backend}) - {None}
-        kinds = {method.kind for method in attached.values()}
-        if len(backends) > 1:
-            told = ", ".join(sorted(map(str, backends)))
-            raise ArtifactError(f"adapters of different libraries cannot be stacked: {told}")
-        if len(kinds) > 1:
-            raise ArtifactError(f"adapters of different kinds cannot be stacked: {', '.join(sorted(kinds))}")
-        backend = next(iter(backends), None) or (self._trunk[1] if self._trunk and self._trunk[0] == base else "plain")
-        other = self._encoder is not None and kinds and self._encoder.kind not in (None, *kinds)
-        if self._trunk != (base, backend) or other:
-            self.drop()
-            self._encoder = Encoder(self._folder(base), backend, self.device, self.model.name)
-            self._trunk = (base, backend)
-        encoder = self._encoder
-        assert encoder is not None  # noqa: S101
-        names = [adapter_name(key) for key in attached]
+        methods = self._methods(entries, base)
+        encoder = self._encoder_for(base, methods, backend)
+        self._make_room(encoder, methods)
         for entry in entries:
-            if method := attached.get(entry.key):
-                self._attach(encoder, entry, method, base, names)
-        acting = [entry for entry in own if fused[entry.key] or entry.key in attached]
+            if entry.key in methods:
+                self._attach(encoder, entry, methods[entry.key], base)
+        acting = [entry for entry in stacked if fused[entry.key] or entry.key in methods]
         encoder.compose([self._place(encoder, entry, fused[entry.key]) for entry in acting])
         return encoder
 
-    def _method(self, entry: Entry, base: str | None) -> AdapterMethod | None:
-        """Return the method of an entry's adapter; None if the entry has only a head for this encoder."""
-        phase = phase_of(entry, WeightsPhase)
-        if isinstance(phase.method, AdapterMethod):
-            return phase.method
-        if phase.method.trains_encoder:
-            raise ArtifactError(f"entry {entry.key[:12]} ({phase.task}) is a whole encoder, not an adapter")
+    def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
+        """Return the head of a target phase.
+
+        Args:
+            encoder: that it is for.
+            key: of the phase.
+            task: of the phase.
+        """
+        if (key, task.name) not in self._heads:
+            self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / files.HEAD)
+        return self._heads[key, task.name]
+
+    def drop(self) -> None:
+        """Forget the encoder and everything on it."""
+        self._encoder, self._base = None, None
+        self._heads.clear()
+        self._fusions.clear()
+
+    def _methods(self, entries: Sequence[Entry], base: str | None) -> dict[str, AdapterMethod]:
+        """Return the method of every entry that has an adapter, by key; others have a head for this encoder alone."""
+        methods: dict[str, AdapterMethod] = {}
+        for entry in entries:
+            phase = phase_of(entry, WeightsPhase)
+            if isinstance(phase.method, AdapterMethod):
+                methods[entry.key] = phase.method
+            elif phase.method.trains_encoder:
+                raise ArtifactError(f"entry {entry.key[:12]} ({phase.task}) is a whole encoder, not an adapter")
+            else:
+                self._check_origin(entry, base)
+        return methods
+
+    def _encoder_for(self, base: str | None, methods: Mapping[str, AdapterMethod], backend: str | None) -> Encoder:
+        """Return the encoder in use if adapters of these methods can be attached to it, else a new one."""
+        backends = {method.backend for method in methods.values()}
+        if backend is not None:
+            backends.add(backend)
+        kinds = {method.kind for method in methods.values()}
+        if len(backends) > 1:
+            raise ArtifactError(f"adapters of different libraries cannot be stacked: {', '.join(sorted(backends))}")
+        if len(kinds) > 1:
+            raise ArtifactError(f"adapters of different kinds cannot be stacked: {', '.join(sorted(kinds))}")
+        encoder = self._encoder
+        if encoder is not None and self._base == base:
+            fits_kind = not kinds or encoder.kind is None or encoder.kind in kinds
+            if backends <= {encoder.backend} and fits_kind:
+                return encoder
+        self.drop()
+        self._encoder = Encoder(self._folder(base), next(iter(backends), "plain"), self.device, self.model.name)
+        self._base = base
+        return self._encoder
+
+    def _folder(self, base: str | None) -> Path:
+        """Return the folder of the base model, or of the encoder of an entry."""
+        if base is None:
+            return self.model.folder
+        entry = self.store.entry(base)
+        trained_on = phase_of(entry, WeightsPhase).model
+        check_same(self.model.fingerprint.identity(), trained_on.identity(), f"entry {base[:12]}")
+        return entry.folder / files.ENCODER
+
+    def _make_room(self, encoder: Encoder, methods: Mapping[str, AdapterMethod]) -> None:
+        """Detach adapters that are not needed now, the oldest first, if there would be too many."""
+        needed = [adapter_name(key) for key in methods]
+        missing = [name for name in needed if name not in encoder.methods]
+        spare = [name for name in encoder.methods if name not in needed]
+        if missing:
+            for name in spare[: max(len(encoder.methods) + len(missing) - MOST_ADAPTERS, 0)]:
+                encoder.remove(name)
+
+    def _attach(self, encoder: Encoder, entry: Entry, method: AdapterMethod, base: str | None) -> None:
+        """Load the adapter of an entry unless it is attached."""
+        name = adapter_name(entry.key)
+        if name in encoder.methods:
+            return
         self._check_origin(entry, base)
-        return None
+        encoder.load(name, method, entry.folder / files.ADAPTER)
+        self.loads += 1
 
     def _place(self, encoder: Encoder, entry: Entry, members: Sequence[Entry]) -> Place:
-        """What acts for an entry: its adapter, or its fusion of others."""
+        """Return the place of an entry in a composition: its adapter or, with members, its fusion of these."""
         if not members:
             return adapter_name(entry.key)
         place = tuple(adapter_name(member.key) for member in members)
@@ -105,40 +168,8 @@ class Resident:
             self._fusions[place] = entry.key
         return place
 
-    def head(self, encoder: Encoder, key: str, task: Task) -> nn.Module:
-        """The head of a target phase."""
-        if (key, task.name) not in self._heads:
-            self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / files.HEAD)
-        return self._heads[key, task.name]
-
-    def drop(self) -> None:
-        """Forget the trunk and everything on it."""
-        self._encoder, self._trunk = None, None
-        self._heads.clear()
-        self._fusions.clear()
-
-    def _folder(self, base: str | None) -> Path:
-        if base is None:
-            return self.model.folder
-        entry = self.store.entry(base)
-        found = phase_of(entry, WeightsPhase).model
-        check_same(self.model.fingerprint.identity(), found.identity(), f"entry {base[:12]}")
-        return entry.folder / files.ENCODER
-
-    def _attach(
-        self, encoder: Encoder, entry: Entry, method: AdapterMethod, base: str | None, wanted: Sequence[str]
-    ) -> None:
-        name = adapter_name(entry.key)
-        if name in encoder.methods:
-            return
-        self._check_origin(entry, base)
-        spare = [other for other in encoder.methods if other not in wanted]
-        for other in spare[: max(len(encoder.methods) + 1 - ADAPTERS_KEPT, 0)]:
-            encoder.remove(other)
-        encoder.load(name, method, entry.folder / files.ADAPTER)
-        self.loads += 1
-
     def _check_origin(self, entry: Entry, base: str | None) -> None:
+        """Raise if an entry was trained on another base model or another encoder."""
         phase = phase_of(entry, WeightsPhase)
         what = f"adapter {entry.key[:12]} ({phase.task})"
         check_same(self.model.fingerprint.identity(), phase.model.identity(), what)
@@ -153,5 +184,5 @@ def _fused(entry: Entry) -> tuple[str, ...]:
 
 
 def adapter_name(key: str) -> str:
-    """What the adapter of an entry is called on an encoder."""
+    """Return the name of an entry's adapter on an encoder."""
     return f"entry_{key[:16]}"

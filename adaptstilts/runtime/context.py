@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import torch
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.sources import Split
-from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.errors import DataError
 from adaptstilts.models.batching import Features
 from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
+from adaptstilts.runtime.hardware import environment, find_device
 from adaptstilts.runtime.loggers import Logger, select
 from adaptstilts.store.cache import StateCache
-from adaptstilts.study import Precision
 from adaptstilts.tasks import Source, Task, kind_specs
 from adaptstilts.workspace import Workspace
 
@@ -35,12 +32,14 @@ class Runtime:
 
     Args:
         workspace: store, data and models.
-        model: the base model; None where no phase has one.
-        report: called with one line of progress and, while counting, how much of how much is done.
+        model: the base model; None if no phase has one.
+        report: called with a line of progress and, while counting, how much of how much is done.
         stop: asked at every step; True makes a phase write a checkpoint and stop.
         checkpoint_every: steps between two checkpoints; None for one per ``checkpoint_seconds``.
-        cache_gib: how much the hidden states that are kept for later phases may take on disk.
-        loggers: what receives the curves of training phases, by name or as instances; ``jsonl`` is always on.
+        checkpoint_seconds: seconds between two checkpoints.
+        device: torch's name; None for the GPU if there is one.
+        cache_gib: most disk space of hidden states that are cached for later phases.
+        loggers: receive the curves of training phases, by name or as instances; ``jsonl`` is always on.
     """
 
     def __init__(
@@ -58,38 +57,43 @@ class Runtime:
         self.workspace, self.report, self.stop = workspace, report, stop
         self._model, self._cache_gib = model, cache_gib
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
-        self.device = _device(device)
+        self.device = find_device(device)
         self.loggers = select(loggers)
         self._labelled: dict[str, Task] = {}
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
 
     @property
     def model(self) -> Model:
-        """The base model."""
+        """Return the base model."""
         assert self._model is not None  # noqa: S101
         return self._model
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer of the base model."""
+        """Return the tokenizer of the base model."""
         return Tokenizer(self.model.folder, self.model.architecture.text_format)
 
     @cached_property
-    def adapter_pool(self) -> Resident:
-        """The encoder and the adapters that phases of this process share; made at first use."""
-        return Resident(self.workspace.store, self.model, self.device)
+    def adapter_pool(self) -> AdapterPool:
+        """Return the encoder and adapters that the phases of this process share; created on first use."""
+        return AdapterPool(self.workspace.store, self.model, self.device)
 
     @cached_property
-    def trunk_cache(self) -> StateCache:
-        """Hidden states of frozen lower layers."""
-        about = {**environment(self.device), "instructions": torch.backends.cpu.get_cpu_capability()}
-        return StateCache(self.workspace.store.states, self._cache_gib, about)
+    def state_cache(self) -> StateCache:
+        """Return the cached hidden states of frozen lower layers."""
+        hardware = {**environment(self.device), "instructions": torch.backends.cpu.get_cpu_capability()}
+        return StateCache(self.workspace.store.states, self._cache_gib, hardware)
 
     def split(self, task: Task, source: Source, expected: str) -> Split:
-        """A split whose content is the one that the phase's key was made from.
+        """Return a split whose content is still that of the plan.
+
+        Args:
+            task: whose rows it has.
+            source: of the split.
+            expected: identity of the content, as the phase's key has it.
 
         Raises:
-            DataError: it is not.
+            DataError: the files changed.
         """
         split = self.workspace.sources.get(source)
         if split.identity(task.version) != expected:
@@ -97,7 +101,7 @@ class Runtime:
         return split
 
     def task(self, name: str) -> Task:
-        """A task as declared; where its labels are open, with those that its rows have, in alphabetical order."""
+        """Return a task; if its labels are open, with those of its rows in alphabetical order."""
         task = tasks.get(name)
         if not task.open_labels:
             return task
@@ -126,7 +130,19 @@ class Runtime:
         limit: int | None = None,
         seed: object = "subset",
     ) -> tuple[Examples, Features]:
-        """Examples and features of a split, kept for the next phase that asks for the same; see :meth:`split`."""
+        """Return examples and features of a split; they are kept for the next phase that asks for the same.
+
+        Args:
+            task: whose rows they are.
+            source: of the split.
+            expected: as of :meth:`split`.
+            max_length: most tokens of a sequence.
+            limit: most examples, drawn at random; None for all.
+            seed: of that draw.
+
+        Raises:
+            DataError: the files changed, or rows are not usable.
+        """
         split = self.split(task, source, expected)
         key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed)
         if key not in self._features:
@@ -137,114 +153,3 @@ class Runtime:
                 self._features.popitem(last=False)
         self._features.move_to_end(key)
         return self._features[key]
-
-
-def _device(name: str | None) -> torch.device:
-    """A torch device by its name, the GPU where there is one for None.
-
-    Raises:
-        ConfigError: no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(name)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        told = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r}: expected cpu, or cuda where torch sees a GPU ({told})") from None
-    return found
-
-
-def half_precision(precision: Precision, device: torch.device) -> bool:
-    """Whether bf16 autocast is used: always for ``bf16``, where the hardware has it for ``auto``."""
-    if precision == "auto":
-        return torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bf16()
-    return precision == "bf16"
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags or " bf16" in flags
-
-
-class Meter:
-    """Wall seconds (monotonic) and peak memory of one phase, above what the process held when it was made."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self._before, self._peak = device, 0.0, 0
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            _release()
-        self._held = self._now()
-        self.start()
-
-    def start(self) -> None:
-        """Start the clock: what came before (loading a model, say) counts for memory only."""
-        self._start = time.monotonic()
-
-    def carry(self, seconds: float, peak: int) -> None:
-        """Add what was measured before an interruption."""
-        self._before, self._peak = seconds, peak
-
-    @property
-    def seconds(self) -> float:
-        """Seconds so far, those before an interruption included."""
-        return self._before + time.monotonic() - self._start
-
-    @property
-    def peak(self) -> int:
-        """Peak bytes above those at the start: GPU memory on a GPU, else resident memory."""
-        top = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _status("VmHWM")
-        return max(self._peak, top - self._held)
-
-    def _now(self) -> int:
-        return torch.cuda.memory_allocated(self.device) if self.device.type == "cuda" else _status("VmRSS")
-
-
-def _release() -> None:
-    """Give freed memory back and restart the kernel's high-water mark, so that a peak is this phase's own."""
-    import ctypes
-    import gc
-
-    gc.collect()
-    try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
-    except (OSError, AttributeError):
-        return
-
-
-def _status(name: str) -> int:
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            for line in file:
-                if line.startswith(name + ":"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def environment(device: torch.device) -> dict[str, object]:
-    """What results may depend on beside the spec: versions, device, threads. No names of hosts, users or paths."""
-    import platform
-    from importlib.metadata import version
-
-    names = ("adaptstilts", "torch", "transformers", "adapters", "peft", "datasets")
-    return {
-        "versions": {name: version(name) for name in names},
-        "python": platform.python_version(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,9 +14,9 @@ from adaptstilts.kinds.base import Trainable
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 
-TOKENS = 2048
+TOKENS = 2048  # padded, of a batch
 
-Below = Callable[[Sequence[int], Batch], tuple[int, Tensor]]
+StartOf = Callable[[Sequence[int], Batch], tuple[int, Tensor]]
 
 
 def predict(
@@ -27,22 +27,23 @@ def predict(
     pad: int,
     bf16: bool,
     stop: Callable[[], bool] = lambda: False,
-    below: Below | None = None,
+    start_of: StartOf | None = None,
 ) -> list[Any]:
     """Return what :meth:`Trainable.decode` needs, one item per feature in their order.
 
     Args:
-        encoder: with the adapters that are to act.
+        encoder: with the adapters that act.
         head: of the task.
         kind: of the task.
         features: in any order; they are batched by length.
         pad: id of the padding token.
         bf16: autocast.
         stop: asked before every batch.
-        below: gives the block and the hidden states that a batch of some features starts from; None for the beginning.
+        start_of: returns, for the numbers of some features and their batch, the block that the encoder starts from
+            and the block's input; None to start from the beginning.
 
     Raises:
-        Interrupted: ``stop`` said so.
+        Interrupted: ``stop`` returned True.
     """
     outputs: list[Any] = [None] * len(features.items)
     encoder.trunk.eval()
@@ -52,13 +53,18 @@ def predict(
             raise Interrupted("stopped while predicting")
         batch = collate([features.items[i] for i in run], pad, encoder.device)
         with torch.inference_mode(), torch.autocast(encoder.device.type, torch.bfloat16, enabled=bf16):
-            start = below(run, batch) if below else None
+            start = start_of(run, batch) if start_of else None
             states = encoder.states(batch.ids, batch.mask, start, batch.types)
             for i, output in zip(run, kind.predict(head, states, batch), strict=True):
                 outputs[i] = output
     return outputs
 
 
-def headline(values: dict[str, float], names: Sequence[str]) -> float:
-    """A task's score: the mean of its headline metrics (for question answering F1 and exact match, as in XTREME)."""
+def headline(values: Mapping[str, float], names: Sequence[str]) -> float:
+    """Return a task's score: the mean of its headline metrics (for question answering F1 and exact match, as XTREME).
+
+    Args:
+        values: by metric.
+        names: of the headline metrics.
+    """
     return sum(values[name] for name in names) / len(names)

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.plan.phases import Phase
 from adaptstilts.runtime.checkpoints import Checkpoints, fits, restore, state_of
-from adaptstilts.runtime.context import Meter, Runtime
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.loggers import LoggedPhase
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.runtime.phase_log import PhaseLog
 from adaptstilts.runtime.schedule import Schedule
 

@@ -38,7 +38,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase
 from adaptstilts.run import perform
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
@@ -136,7 +136,7 @@ class Filled:
     def __init__(self, tiny: Path, made: Plan, workspace: Workspace) -> None:
         self.tiny, self.made, self.store = tiny, made, workspace.store
         self.runtime = Runtime(workspace, made.model, device="cpu")
-        self.resident = Resident(self.store, made.model, self.runtime.device)
+        self.resident = AdapterPool(self.store, made.model, self.runtime.device)
         self.full: dict[str, Encoder] = {}  # by task, of full fine-tuning
         self.own: Encoder | None = None  # with every adapter under its task's name
         self.starts: dict[str, Encoder] = {}

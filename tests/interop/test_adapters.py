@@ -24,7 +24,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.swap import swap
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
@@ -52,7 +52,7 @@ def tell(record: Callable[[str, object], None], case: Case, form: str, **steps: 
 def imported(workspace: Workspace, tiny: Path, folder: Path) -> tuple[str, Tensor]:
     """Import a folder; returns the entry's key and the encoder's states with it."""
     entry = adapters.import_adapter(str(folder), str(tiny), workspace)
-    resident = Resident(workspace.store, locate(str(tiny)), torch.device("cpu"))
+    resident = AdapterPool(workspace.store, locate(str(tiny)), torch.device("cpu"))
     return entry.key, ours(resident.encoder(None, (entry.key,)))
 
 
@@ -113,7 +113,7 @@ def test_the_whole_way(
     assert over == f"theirs@{key[:8]}"
     target = workspace.store.entry(cells[over].training[-1])
     library = "peft" if methods.parse(case.method).backend == "peft" else "adapters"
-    resident = Resident(workspace.store, locate(str(tiny)), torch.device("cpu"))
+    resident = AdapterPool(workspace.store, locate(str(tiny)), torch.device("cpu"))
     stack = ours(resident.encoder(None, (key, target.key)))
     own = ours(resident.encoder(None, (target.key,)))
     assert apart(stack, own) > 1e-3
@@ -130,7 +130,7 @@ def test_the_whole_way(
     assert apart(beside, stack) <= CLOSE
     entry = adapters.import_adapter(str(out["import"]), str(tiny), Workspace(tmp_path / "other"))
     assert ours(
-        Resident(Store(tmp_path / "other"), locate(str(tiny)), torch.device("cpu")).encoder(None, (entry.key,))
+        AdapterPool(Store(tmp_path / "other"), locate(str(tiny)), torch.device("cpu")).encoder(None, (entry.key,))
     ).equal(ours(resident.encoder(None, (key,))))
 
 
@@ -217,7 +217,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
             "adapter_config.json", "adapter_model.safetensors", "adaptstilts.json")),
     }  # fmt: skip
     cell = next(cell for cell in plan.cells if cell.trained_on == "my-mnli")
-    resident = Resident(workspace.store, plan.model, torch.device("cpu"))
+    resident = AdapterPool(workspace.store, plan.model, torch.device("cpu"))
     target = workspace.store.entry(cell.training[-1])
     expected = ours(resident.encoder(None, (*target.spec["stack"], target.key)))
     folders = [tmp_path / "out" / "below" / "0-my-mnli", tmp_path / "out"]
@@ -241,7 +241,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         out = tmp_path / method
         adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xquad"), form, out)
         target = workspace.store.entry(plan.cells[0].training[-1])
-        encoder = Resident(workspace.store, plan.model, torch.device("cpu"))
+        encoder = AdapterPool(workspace.store, plan.model, torch.device("cpu"))
         expected = ours(encoder.encoder(None, (*target.spec["stack"], target.key)))
         alone = ours(encoder.encoder(None, (target.key,)))
         found = states(load_plain(tiny, library, [out / "below" / "0-squad", out]))

@@ -19,7 +19,7 @@ from adaptstilts.interop import adapters, cards
 from adaptstilts.interop.cards import CardFacts, LanguageScore
 from adaptstilts.plan.expand import expand
 from adaptstilts.plan.phases import TrainPhase, parse
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.workspace import Workspace
 
 EVIL = "x\"'|`<b>\n---\nlicense: mine\n```\n| y | z |\u2028# h\\"
@@ -175,7 +175,7 @@ def test_a_card_tells_what_was_measured_and_its_code_runs(
     for value in (*target.spec["model"].values(), *target.spec["data"].values(), target.key, "nyu-mll/glue"):
         assert str(value).replace("[", "\\[").replace("]", "\\]") in text
     found = run_code(text, tmp_path / "out", tiny)
-    resident = Resident(workspace.store, plan.model, torch.device("cpu"))
+    resident = AdapterPool(workspace.store, plan.model, torch.device("cpu"))
     with torch.no_grad():
         expected = resident.encoder(None, (*target.spec["stack"], target.key)).states(IDS, MASK)[MASK.bool()]
     assert float((found - expected).abs().max()) <= 1e-6

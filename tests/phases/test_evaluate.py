@@ -24,7 +24,7 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.run import perform, run_plan
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
 from adaptstilts.store.entries import Entry
@@ -235,7 +235,7 @@ def test_another_base_model_is_refused(done: Done, tmp_path: Path) -> None:
 
 def test_adapter_on_another_trunk_is_refused(done: Done, tiny: Path, tmp_path: Path) -> None:
     """A target over the base model cannot be evaluated over the encoder of a full fine-tuning phase."""
-    resident = Resident(done.workspace.store, done.plan.model, done.runtime().device)
+    resident = AdapterPool(done.workspace.store, done.plan.model, done.runtime().device)
     changed = {"methods": ["full"], "swap": "off", "intermediates": ["mnli"], "targets": ["udpos"]}
     full = Done(tiny, done.data, tmp_path / "store", **changed)
     run_plan(full.plan, full.workspace, device="cpu")

@@ -26,7 +26,7 @@ from adaptstilts.plan.expand import Plan
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.reports import records, tables
 from adaptstilts.run import run_plan
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
 
@@ -133,7 +133,7 @@ def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) ->
     assert list(found) == ["de", "en", "zh"]
     held, tokenizer = Lareqa(root, ("de", "en", "zh")), Tokenizer(tiny)
     phase = evaluated(study)
-    resident = Resident(workspace.store, study.model, Runtime(workspace, study.model, device="cpu").device)
+    resident = AdapterPool(workspace.store, study.model, Runtime(workspace, study.model, device="cpu").device)
     full = method == "full"
     encoder = resident.encoder(phase.target, ()) if full else resident.encoder(None, (phase.target,))
     encoder.trunk.eval()
@@ -177,7 +177,7 @@ def test_a_study_with_mewsli_x(made: Made, root: Path, tiny: Path) -> None:
             assert score["values"] == {"map": pytest.approx(expected)}
             assert all(len(ranked) == len(set(ranked)) == 20 for ranked in predictions)
             assert score["pool"] == {"candidates": 30, "truncated": 0}
-    resident = Resident(workspace.store, study.model, Runtime(workspace, study.model, device="cpu").device)
+    resident = AdapterPool(workspace.store, study.model, Runtime(workspace, study.model, device="cpu").device)
     phase = study.phases[study.cells[0].phase]
     assert isinstance(phase, EvaluatePhase)
     encoder = resident.encoder(phase.target, ())

@@ -266,7 +266,7 @@ def test_the_key_has_the_precision_that_is_used(
     workspace = Workspace(tmp_path / "store")
     used = []
     for has in (False, True, True):
-        monkeypatch.setattr("adaptstilts.runtime.context._cpu_has_bf16", lambda has=has: has)
+        monkeypatch.setattr("adaptstilts.runtime.hardware._cpu_has_bf16", lambda has=has: has)
         found = mine(*texts, tmp_path / "out.tsv", settings(tiny, precision="auto"), workspace, device="cpu")
         used.append(found.precision)
     assert used == ["fp32", "bf16", "bf16"]

@@ -23,7 +23,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model, locate
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.runtime import adapter_pool
-from adaptstilts.runtime.adapter_pool import Resident
+from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.store.store import Store
 from adaptstilts.study import Train
 
@@ -71,8 +71,8 @@ def put(store: Store, model: Model) -> Callable[..., str]:
 
 
 @pytest.fixture
-def held(store: Store, model: Model) -> Resident:
-    return Resident(store, model, torch.device("cpu"))
+def held(store: Store, model: Model) -> AdapterPool:
+    return AdapterPool(store, model, torch.device("cpu"))
 
 
 def states(encoder: Encoder) -> Tensor:
@@ -81,7 +81,7 @@ def states(encoder: Encoder) -> Tensor:
 
 
 @pytest.mark.parametrize("method", [SEQ, LORA], ids=["bottleneck", "lora"])
-def test_swapping_loads_every_adapter_once(held: Resident, put: Callable[..., str], method: Method) -> None:
+def test_swapping_loads_every_adapter_once(held: AdapterPool, put: Callable[..., str], method: Method) -> None:
     a, b, target = put("a", method), put("b", method), put("target", method)
     first = held.encoder(None, (a, target))
     one = states(first)
@@ -98,7 +98,7 @@ def test_swapping_loads_every_adapter_once(held: Resident, put: Callable[..., st
 
 @pytest.mark.parametrize("method", [SEQ, LORA], ids=["bottleneck", "lora"])
 def test_equals_composing_by_hand(
-    held: Resident, store: Store, put: Callable[..., str], model: Model, method: Method
+    held: AdapterPool, store: Store, put: Callable[..., str], model: Model, method: Method
 ) -> None:
     keys = put("a", method), put("b", method)
     encoder = Encoder(model.folder, method.backend)
@@ -109,8 +109,10 @@ def test_equals_composing_by_hand(
     assert torch.equal(states(held.encoder(None, ())), states(Encoder(model.folder)))
 
 
-def test_more_adapters_than_are_kept(held: Resident, put: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_pool, "ADAPTERS_KEPT", 3)
+def test_more_adapters_than_are_kept(
+    held: AdapterPool, put: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter_pool, "MOST_ADAPTERS", 3)
     under, targets = put("under"), [put(f"t{i}") for i in range(5)]
     seen = [states(held.encoder(None, (under, target))) for target in targets]
     assert all(not torch.equal(x, y) for i, x in enumerate(seen) for y in seen[:i])
@@ -121,12 +123,12 @@ def test_more_adapters_than_are_kept(held: Resident, put: Callable[..., str], mo
     assert len(wide.methods) == 4
 
 
-def test_two_backends_are_not_stacked(held: Resident, put: Callable[..., str]) -> None:
+def test_two_backends_are_not_stacked(held: AdapterPool, put: Callable[..., str]) -> None:
     with pytest.raises(ArtifactError, match="different libraries"):
         held.encoder(None, (put("a", SEQ), put("b", LORA)))
 
 
-def test_changing_the_backend_drops_the_trunk(held: Resident, put: Callable[..., str]) -> None:
+def test_changing_the_backend_drops_the_trunk(held: AdapterPool, put: Callable[..., str]) -> None:
     seq, lora = put("a", SEQ), put("b", LORA)
     first = held.encoder(None, (seq,))
     one = states(first)
@@ -137,7 +139,7 @@ def test_changing_the_backend_drops_the_trunk(held: Resident, put: Callable[...,
 
 
 def test_a_head_changes_nothing_of_what_it_stands_on(
-    held: Resident, put: Callable[..., str], store: Store, model: Model
+    held: AdapterPool, put: Callable[..., str], store: Store, model: Model
 ) -> None:
     def probe(**changed: Any) -> str:
         fields = {"task": "mnli", "rows": "mnli", "data": {}, "model": model.fingerprint, **changed}
@@ -156,12 +158,12 @@ def test_a_head_changes_nothing_of_what_it_stands_on(
         held.encoder(None, (probe(base="0" * 64),))
 
 
-def test_an_encoder_is_no_adapter(held: Resident, put: Callable[..., str]) -> None:
+def test_an_encoder_is_no_adapter(held: AdapterPool, put: Callable[..., str]) -> None:
     with pytest.raises(ArtifactError, match="is a whole encoder, not an adapter"):
         held.encoder(None, (put("full", None),))
 
 
-def test_full_encoder_is_the_trunk(held: Resident, put: Callable[..., str], model: Model, store: Store) -> None:
+def test_full_encoder_is_the_trunk(held: AdapterPool, put: Callable[..., str], model: Model, store: Store) -> None:
     base = put("full", None)
     encoder = held.encoder(base, ())
     assert torch.equal(states(encoder), states(Encoder(store.entry(base).folder / "encoder")))
@@ -175,7 +177,7 @@ def test_full_encoder_is_the_trunk(held: Resident, put: Callable[..., str], mode
 
 
 def test_adapter_of_another_model_is_refused(
-    held: Resident, put: Callable[..., str], tmp_path: Path, store: Store
+    held: AdapterPool, put: Callable[..., str], tmp_path: Path, store: Store
 ) -> None:
     other = locate(str(make_encoder(tmp_path / "other", seed=9)))
     key = put("a", SEQ, model=other.fingerprint)
@@ -186,19 +188,19 @@ def test_adapter_of_another_model_is_refused(
         held.encoder(full, ())
 
 
-def test_damaged_adapter_is_refused_and_moved_away(held: Resident, put: Callable[..., str], store: Store) -> None:
+def test_damaged_adapter_is_refused_and_moved_away(held: AdapterPool, put: Callable[..., str], store: Store) -> None:
     key = put("a")
     path = store.entry_folder(key) / "adapter" / "adapter.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    fresh = Resident(Store(store.folder), held.model, held.device)
+    fresh = AdapterPool(Store(store.folder), held.model, held.device)
     with pytest.raises(ArtifactError, match="quarantine"):
         fresh.encoder(None, (key,))
     assert not store.has(key)
 
 
-def test_heads_are_kept_with_the_trunk(held: Resident, put: Callable[..., str]) -> None:
+def test_heads_are_kept_with_the_trunk(held: AdapterPool, put: Callable[..., str]) -> None:
     key = put("a")
     encoder = held.encoder(None, (key,))
     head = held.head(encoder, key, tasks.get("mnli"))

@@ -23,7 +23,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
 from adaptstilts.run import run_plan
 from adaptstilts.runtime.inference import TOKENS
-from adaptstilts.runtime.layer_cache import Layout, identity
+from adaptstilts.runtime.layer_cache import StateLayout, identity
 from adaptstilts.runtime.loop import Loop
 from adaptstilts.store import cache
 from adaptstilts.store.entries import Entry
@@ -191,7 +191,7 @@ def test_lower_layers_are_computed_once(bench: Callable[..., Bench], layers: Cou
         expected = 0
         for features in (trainer.streams[0].features, trainer.streams[0].dev_features):
             assert features is not None
-            digest = Layout.of(features).digest
+            digest = StateLayout.of(features).digest
             expected += 0 if runs[digest] else len(sorted_runs(features.sizes, features.lengths, TOKENS))
             runs[digest] += 1
         assert layers == before

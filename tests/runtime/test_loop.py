@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from adaptstilts.errors import DivergedError, Interrupted
 from adaptstilts.plan.phases import Phase
 from adaptstilts.runtime.checkpoints import Checkpoints
-from adaptstilts.runtime.context import Meter, Runtime
+from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.loop import Loop, StepLoss
+from adaptstilts.runtime.meter import Meter
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.workspace import Workspace
 

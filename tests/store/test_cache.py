@@ -19,27 +19,35 @@ from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.models.batching import Feature, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.runtime.inference import TOKENS
-from adaptstilts.runtime.layer_cache import Frozen, Lower
+from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates
 from adaptstilts.store import cache as trunk_files
 from adaptstilts.store.cache import StateCache
 
 FEATURES = Features([Feature(i, ([0, *range(5, 5 + n), 2],) * (1 + i % 2), None) for i, n in enumerate((3, 9, 1, 6))])
 
 
-def frozen(folder: Path, model: Path, gib: float = 1.0, bf16: bool = False, **changed: Any) -> Frozen:
+def frozen(folder: Path, model: Path, gib: float = 1.0, bf16: bool = False, **changed: Any) -> FrozenLayers:
     encoder = Encoder(model, "adapters")
     encoder.add("a", Bottleneck(reduction=4, leave_out=(0, 1)), 1)
     encoder.compose(["a"])
     cache = StateCache(folder, gib, {"device": "here"})
-    held = {"cache": cache, "encoder": encoder, "trunk": "t", "block": 5, "bf16": bf16, "exact": False, "remark": print}
-    return Frozen(**{**held, **changed})
+    held = {
+        "cache": cache,
+        "encoder": encoder,
+        "weights": "t",
+        "block": 5,
+        "bf16": bf16,
+        "exact": False,
+        "remark": print,
+    }
+    return FrozenLayers(**{**held, **changed})
 
 
-def filled(held: Frozen, features: Features = FEATURES) -> Lower:
-    return held.filled(features, 1, lambda: False, lambda done, total: None)
+def filled(held: FrozenLayers, features: Features = FEATURES) -> LowerStates:
+    return held.fill(features, 1, lambda: False, lambda done, total: None)
 
 
-def read(lower: Lower, rows: list[int]) -> torch.Tensor:
+def read(lower: LowerStates, rows: list[int]) -> torch.Tensor:
     block, states = lower(rows, collate([FEATURES.items[i] for i in rows], 1, torch.device("cpu")))
     assert block == 5
     return states
@@ -73,19 +81,19 @@ def test_what_is_computed_while_writing_is_what_is_read(tiny: Path, tmp_path: Pa
         held = frozen(tmp_path / str(bf16), tiny, bf16=bf16)
         (run,) = sorted_runs(FEATURES.sizes, FEATURES.lengths, TOKENS)
         mask = collate([FEATURES.items[i] for i in run], 1, torch.device("cpu")).mask.bool()
-        with held.over(FEATURES) as lower:
+        with held.states_of(FEATURES) as lower:
             written = read(lower, run)
-        with held.over(FEATURES) as lower:
-            assert lower.writing is None
+        with held.states_of(FEATURES) as lower:
+            assert not lower.is_writing
             assert torch.equal(read(lower, run)[mask], written[mask])
 
 
 def test_a_pass_that_is_not_whole_is_not_kept(tiny: Path, tmp_path: Path) -> None:
     held = frozen(tmp_path, tiny)
-    with held.over(FEATURES) as lower:
+    with held.states_of(FEATURES) as lower:
         read(lower, [0, 1, 2])
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(IndexError), held.over(FEATURES) as lower:
+    with pytest.raises(IndexError), held.states_of(FEATURES) as lower:
         read(lower, [0, 1, 2, 3, 4])
     assert list(tmp_path.iterdir()) == []
 
@@ -160,7 +168,7 @@ def test_a_set_larger_than_the_limit_drops_nothing(tiny: Path, tmp_path: Path, c
     held = frozen(tmp_path, tiny, gib=1.5 * SET / 2**30)
     (kept,) = {filled(held, other(0)).key}
     large = Features([Feature(0, ([0, *[7] * 60, 2],), None)])
-    assert filled(held, large).kept is None
+    assert filled(held, large).cached is None
     assert "are not cached: no room" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == [kept]
 
@@ -168,8 +176,8 @@ def test_a_set_larger_than_the_limit_drops_nothing(tiny: Path, tmp_path: Path, c
 def test_an_evaluation_drops_nothing_that_was_used_since_the_run_began(tiny: Path, tmp_path: Path) -> None:
     held = frozen(tmp_path, tiny, gib=2.8 * SET / 2**30, remark=None, exact=True)
     first, second = filled(held, other(0)), filled(held, other(1))
-    assert first.kept is not None and second.kept is not None  # noqa: PT018
-    assert filled(held, other(2)).kept is None
+    assert first.cached is not None and second.cached is not None  # noqa: PT018
+    assert filled(held, other(2)).cached is None
     age(tmp_path / first.key, 100)
     third = filled(held, other(3))
     assert {path.name for path in tmp_path.iterdir()} == {second.key, third.key}
@@ -186,7 +194,7 @@ def test_what_is_dropped_stays_readable(tiny: Path, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_stops_nothing(tiny: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "file").write_text("")
     lower = filled(frozen(tmp_path / "file" / "states", tiny))
-    assert lower.kept is None
+    assert lower.cached is None
     assert "hidden states are not cached" in capsys.readouterr().out
     assert read(lower, [0]).shape == (1, 5, 32)
 
@@ -195,7 +203,7 @@ def test_little_free_space_is_left_to_what_is_computed(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trunk_files.shutil, "disk_usage", lambda path: SimpleNamespace(free=SET + 1))
-    assert filled(frozen(tmp_path, tiny), other(1)).kept is None
+    assert filled(frozen(tmp_path, tiny), other(1)).cached is None
 
 
 CHILD = """
@@ -204,7 +212,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_cache import FEATURES, filled, frozen
 lower = filled(frozen(Path(sys.argv[1]), Path(sys.argv[2])))
-print(lower.kept is not None, lower.kept[:2].sum())
+print(lower.cached is not None, lower.cached[:2].sum())
 """
 
 
