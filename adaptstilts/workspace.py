@@ -9,7 +9,7 @@ from adaptstilts import languages
 from adaptstilts.data import sources
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.formats import recognize
-from adaptstilts.formats.recognize import Adapter
+from adaptstilts.formats.recognize import ForeignAdapter
 from adaptstilts.io import hashing
 from adaptstilts.models import locate as models
 from adaptstilts.store.store import Store
@@ -50,7 +50,7 @@ class Workspace:
         root = Path(data_root) if data_root is not None else None
         self.sources = Sources(root, offline, self.store.pins if remembers else None, self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}
-        self._adapters: dict[tuple[str, models.Fingerprint], Adapter] = {}
+        self._adapters: dict[tuple[str, models.Fingerprint], ForeignAdapter] = {}
 
     def model(self, study: Study) -> models.Model:
         """The base model of a study, located once."""
@@ -70,7 +70,7 @@ class Workspace:
         split = self.sources.get(source)
         return (sources.row_count(split), sources.byte_size(split)) if split.files else None
 
-    def adapter(self, place: str, model: models.Model) -> Adapter:
+    def adapter(self, place: str, model: models.Model) -> ForeignAdapter:
         """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.formats.recognize`."""
         key = (place, model.fingerprint)
         if key not in self._adapters:

@@ -1,9 +1,9 @@
-"""AdapterHub's format: what the ``adapters`` library writes, in the forms that its versions gave it since 2020.
+"""AdapterHub's format: what the ``adapters`` library writes, as its versions since 2020 did.
 
-A config is completed to the one that the installed library would write: fields that came later get their defaults,
-those that cannot change an output the value that our methods have, and whatever else is unknown is refused. LoRA, which
-we keep in peft's format, is translated: ``loras.<name>.lora_A`` is peft's ``lora_A.weight``, and the scale of both is
-``alpha / r``.
+A config is completed to what the installed library would write. Fields that were added later get their defaults, fields
+without effect on the output get the value that our methods have, and anything else that is unknown is refused. LoRA,
+which we keep in peft's format, is translated: ``loras.<name>.lora_A`` is peft's ``lora_A.weight``, and the scale of
+both is ``alpha / r``.
 """
 
 from __future__ import annotations
@@ -15,170 +15,219 @@ from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import Method
-from adaptstilts.methods.host import ModuleNames
 from adaptstilts.methods.lora import Lora
+from adaptstilts.models.locate import Model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX = "base_model.model."  # of the tensors in peft's files
-_LEGACY = {
+_PEFT_PREFIX = "base_model.model."  # of the tensors in peft's files
+_OLD_NAMES = {
     "attention_text_task_adapters": "adapters",
     "attention_text_lang_adapters": "adapters",
     "layer_text_task_adapters": "adapters",
     "layer_text_lang_adapters": "adapters",
     "invertible_lang_adapters": "invertible_adapters",
 }
-_NAMED = re.compile(
+_WITH_NAME = re.compile(
     r"(?:^|\.)(?:adapters|invertible_adapters|prefix_tunings|loras|shared_parameters|prefix_gates)\.([^.]+)\."
 )
-_NAME = re.compile(r"[^./\\\x00-\x1f]{1,200}")
-# of the output nothing depends on these: how weights began, and what is random in training only
-_FREE = ("dropout", "init_weights", "init_weights_seed", "phm_c_init", "phm_init_range", "hypercomplex_nonlinearity")
+_VALID_NAME = re.compile(r"[^./\\\x00-\x1f]{1,200}")
+# the output does not depend on these: how weights were initialized, and what is random in training only
+_WITHOUT_EFFECT = (
+    "dropout",
+    "init_weights",
+    "init_weights_seed",
+    "phm_c_init",
+    "phm_init_range",
+    "hypercomplex_nonlinearity",
+)
 _OBSOLETE = ("attention_type", "config_id", "architecture")  # of fusion, or names of what the other fields say
-_RENAMED = {"gelu": "gelu_new", "gelu_orig": "gelu"}  # before configs had a version
+_RENAMED_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}  # before configs had a version
 _MATRICES = {"q": "query", "k": "key", "v": "value"}
 _ROLES = (*_MATRICES.values(), "intermediate", "output")  # of the linear layers that the library can adapt
+_LISTED = 5  # names that a message lists
+_WITHOUT_LAYER = 10_000  # sorts after every layer
 
 
 def describes(config: Mapping[str, Any]) -> bool:
-    """Whether an ``adapter_config.json`` is of this format."""
+    """Return whether an ``adapter_config.json`` is of this format."""
     return "peft_type" not in config and "config" in config
 
 
-def complete(held: Mapping[str, Any], depth: int, path: str) -> dict[str, Any]:
-    """The mapping under ``config`` as the installed library would write it, for an encoder of ``depth`` layers.
+def likely_kind(settings: Mapping[str, Any]) -> str:
+    """Return the kind of our method that most likely computes completed settings."""
+    if settings.get("architecture"):
+        return "prefix"
+    return "compacter" if settings.get("phm_layer") else "bottleneck"
+
+
+def complete(config: Mapping[str, Any], depth: int, path: str) -> dict[str, Any]:
+    """Return the mapping under ``config`` as the installed library would write it.
+
+    Args:
+        config: an ``adapter_config.json``.
+        depth: number of layers of the encoder.
+        path: the file that messages name.
 
     Raises:
-        ArtifactError: an unknown id, an unknown field, or a field that must be there and is not.
+        ArtifactError: an unknown id or field, or a field that is missing.
     """
-    given = _given(held, path)
-    library, preset = _library(given, path)
-    fields = {field.name: _default(field) for field in dataclasses.fields(library)}
-    unknown = sorted(key for key in given if key not in fields and not _harmless(key, given[key]))
-    if unknown:
-        raise ArtifactError(f"{path}: config has {unknown[0][:60]!r}, which no known version of the library has")
-    made = {**fields, **{key: value for key, value in given.items() if key in fields}}
-    missing = sorted(key for key, value in made.items() if value is dataclasses.MISSING)
-    if missing:
-        raise ArtifactError(f"{path}: config has no {missing[0]!r}, which says what the adapter computes")
-    made |= {key: preset[key] for key in _idle(made) if key in made}
-    leave_out = made["leave_out"]
-    if not isinstance(leave_out, list) or not all(type(i) is int for i in leave_out):
+    settings = _read_settings(config, path)
+    library_class, preset = _library_config(settings, path)
+    fields = {field.name: _default(field) for field in dataclasses.fields(library_class)}
+    for key in sorted(settings):
+        if key not in fields and not _is_harmless(key, settings[key]):
+            raise ArtifactError(f"{path}: config has {key[:60]!r}, which no known version of the library has")
+    completed = {**fields, **{key: value for key, value in settings.items() if key in fields}}
+    for key in sorted(completed):
+        if completed[key] is dataclasses.MISSING:
+            raise ArtifactError(f"{path}: config has no {key!r}, which says what the adapter computes")
+    completed |= {key: preset[key] for key in _without_effect(completed) if key in completed}
+    leave_out = completed["leave_out"]
+    if not isinstance(leave_out, list) or not all(type(layer) is int for layer in leave_out):
         raise ArtifactError(f"{path}: leave_out {str(leave_out)[:60]!r}; expected a list of layers")
-    made["leave_out"] = sorted({i for i in leave_out if 0 <= i < depth})
-    return made
+    completed["leave_out"] = sorted({layer for layer in leave_out if 0 <= layer < depth})
+    return completed
 
 
-def _given(held: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The settings themselves: by the library's own id, or written out; old spellings as the new ones."""
+def _read_settings(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the settings in a config, which names them by the library's id or lists them, in today's spelling."""
+    settings = _listed_settings(config, path)
+    activation = settings.get("non_linearity")
+    if "version" not in config and isinstance(activation, str):
+        activation = _RENAMED_ACTIVATIONS.get(activation, activation)
+    if activation is not None:
+        settings["non_linearity"] = "swish" if activation == "silu" else activation
+    factor = settings.get("reduction_factor")
+    if isinstance(factor, dict) and len({str(value) for value in factor.values()}) == 1:
+        settings["reduction_factor"] = next(iter(factor.values()))
+    invertible = settings.pop("invertible_adapter", None)
+    # old task adapters named an invertible part that they did not have
+    if isinstance(invertible, dict) and config.get("type") != "text_task":
+        settings["inv_adapter"] = invertible.get("block_type")
+        settings["inv_adapter_reduction_factor"] = invertible.get("reduction_factor")
+    return settings
+
+
+def _listed_settings(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the mapping under ``config``, looked up if it is an id of the library."""
     from adapters.configuration.adapter_config import ADAPTER_CONFIG_MAP
 
-    config = held.get("config")
-    if isinstance(config, str):
-        if config not in ADAPTER_CONFIG_MAP:
+    settings = config.get("config")
+    if isinstance(settings, str):
+        if settings not in ADAPTER_CONFIG_MAP:
             known = ", ".join(sorted(ADAPTER_CONFIG_MAP))
-            raise ArtifactError(f"{path}: config {config[:60]!r} is no id of the adapters library; known are {known}")
-        config = ADAPTER_CONFIG_MAP[config].to_dict()
-    if not isinstance(config, dict):
+            raise ArtifactError(
+                f"{path}: config {settings[:60]!r} is not an id of the adapters library; known are {known}"
+            )
+        settings = ADAPTER_CONFIG_MAP[settings].to_dict()
+    if not isinstance(settings, dict):
         raise ArtifactError(f"{path}: no mapping under config, and no id of one")
-    given = dict(config)
-    activation = given.get("non_linearity")
-    if "version" not in held and isinstance(activation, str):
-        activation = _RENAMED.get(activation, activation)
-    if activation is not None:
-        given["non_linearity"] = "swish" if activation == "silu" else activation
-    factor = given.get("reduction_factor")
-    if isinstance(factor, dict) and factor and len({str(value) for value in factor.values()}) == 1:
-        given["reduction_factor"] = next(iter(factor.values()))
-    inner = given.pop("invertible_adapter", None)
-    if isinstance(inner, dict) and held.get("type") != "text_task":  # task adapters of old named one and had none
-        given |= {"inv_adapter": inner.get("block_type"), "inv_adapter_reduction_factor": inner.get("reduction_factor")}
-    return given
+    return dict(settings)
 
 
-def _library(given: Mapping[str, Any], path: str) -> tuple[Any, Any]:
-    """The library's class of such a config, and a config whose idle fields are those of our methods."""
+def _library_config(settings: Mapping[str, Any], path: str) -> tuple[Any, Any]:
+    """Return the library's class of such settings, and a config of our methods, for fields without effect."""
     import adapters
 
-    architecture = given.get("architecture")
+    architecture = settings.get("architecture")
     if architecture == "prefix_tuning":
         return adapters.PrefixTuningConfig, adapters.PrefixTuningConfig()
     if architecture == "lora":
         return adapters.LoRAConfig, adapters.LoRAConfig()
     if architecture is not None:
         raise ArtifactError(
-            f"{path}: architecture {str(architecture)[:60]!r} is not read; bottleneck adapters, compacters,"
+            f"{path}: architecture {str(architecture)[:60]!r} is not supported; bottleneck adapters, compacters,"
             f" prefix_tuning and lora are"
         )
-    return adapters.BnConfig, adapters.ParBnConfig() if given.get("is_parallel") else adapters.SeqBnConfig()
+    return adapters.BnConfig, adapters.ParBnConfig() if settings.get("is_parallel") else adapters.SeqBnConfig()
 
 
 def _default(field: Any) -> Any:
-    made = field.default_factory
-    return field.default if made is dataclasses.MISSING else made()
+    """Return the default of a dataclass field; ``MISSING`` if it has none."""
+    factory = field.default_factory
+    return field.default if factory is dataclasses.MISSING else factory()
 
 
-def _idle(made: Mapping[str, Any]) -> set[str]:
-    """Fields that nothing depends on, given the others."""
-    found = set(_FREE)
-    if not made.get("phm_layer"):
-        found |= {key for key in made if "phm" in key and key != "phm_layer"}
-    if not made.get("ln_after"):
-        found.add("adapter_residual_before_ln")
-    if not made.get("original_ln_before"):
-        found.add("residual_before_ln")
-    if made.get("inv_adapter") is None:
-        found.add("inv_adapter_reduction_factor")
-    return found
+def _without_effect(settings: Mapping[str, Any]) -> set[str]:
+    """Return the fields that the output does not depend on, given the others."""
+    fields = set(_WITHOUT_EFFECT)
+    if not settings.get("phm_layer"):
+        fields |= {key for key in settings if "phm" in key and key != "phm_layer"}
+    if not settings.get("ln_after"):
+        fields.add("adapter_residual_before_ln")
+    if not settings.get("original_ln_before"):
+        fields.add("residual_before_ln")
+    if settings.get("inv_adapter") is None:
+        fields.add("inv_adapter_reduction_factor")
+    return fields
 
 
-def _harmless(key: str, value: Any) -> bool:
+def _is_harmless(key: str, value: Any) -> bool:
+    """Return whether an unknown field can be ignored: it is obsolete or says nothing."""
     return key in _OBSOLETE or value in (None, False, [], {})
 
 
-def single(tensors: Mapping[str, Tensor], name: object, prefix: str, path: str) -> dict[str, Tensor]:
-    """The tensors of one adapter under the names that the library gives them now.
+def normalize_names(tensors: Mapping[str, Tensor], name: object, prefix: str, path: str) -> dict[str, Tensor]:
+    """Return the tensors of one adapter under the names that the library gives them today.
+
+    Args:
+        tensors: of a file.
+        name: the adapter's name in the config; None if it has none.
+        prefix: the encoder's name in a model with a head.
+        path: the file that messages name.
 
     Raises:
-        ArtifactError: they are of several adapters, or not of the one that the config names.
+        ArtifactError: they are of several adapters, or not of the one in the config.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for key, value in tensors.items():
-        for old, new in _LEGACY.items():
+        for old, new in _OLD_NAMES.items():
             key = key.replace(f"{old}.", f"{new}.")
-        key = key.removeprefix(f"{prefix}.")  # of a model with a head
-        if key in found:
-            raise ArtifactError(f"{path}: holds {key[:200]} twice")
-        found[key] = value
-    names = {match.group(1) for key in found if (match := _NAMED.search(key))}
+        key = key.removeprefix(f"{prefix}.")
+        if key in renamed:
+            raise ArtifactError(f"{path}: has {key[:200]} twice")
+        renamed[key] = value
+    names = {match.group(1) for match in map(_WITH_NAME.search, renamed) if match}
     if len(names) != 1:
-        told = ", ".join(sorted(names)[:5]) or "none"
-        raise ArtifactError(f"{path}: expected the tensors of one adapter, found those of {told}")
+        listed = ", ".join(sorted(names)[:_LISTED]) or "none"
+        raise ArtifactError(f"{path}: expected the tensors of one adapter, found those of {listed}")
     if name is not None and names != {name}:
         raise ArtifactError(f"{path}: tensors of {next(iter(names))!r}, the config names {name!r}")
-    return _shared_once(found, path)
+    return _without_copies(renamed, path)
 
 
-def called(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of an adapter under another name of it."""
-    return {
-        _NAMED.sub(lambda m: m.group(0)[: m.start(1) - m.start()] + f"{name}.", key, count=1): value
-        for key, value in tensors.items()
-    }
+def rename(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the tensors of an adapter under another name of the adapter.
+
+    Args:
+        tensors: as the library names them.
+        name: the new name.
+    """
+    renamed = {}
+    for key, value in tensors.items():
+        match = _WITH_NAME.search(key)
+        renamed[f"{key[: match.start(1)]}{name}{key[match.end(1) :]}" if match else key] = value
+    return renamed
 
 
 def check_name(name: object, path: str) -> None:
-    """Refuse a name that the library could not have given, such as a path."""
-    if name is not None and (not isinstance(name, str) or not _NAME.fullmatch(name)):
-        raise ArtifactError(f"{path}: name {str(name)[:60]!r} is no adapter's name")
+    """Raise if the library could not have given an adapter this name, for example a path.
+
+    Args:
+        name: in a config; None if it has none.
+        path: the file that messages name.
+    """
+    if name is not None and (not isinstance(name, str) or not _VALID_NAME.fullmatch(name)):
+        raise ArtifactError(f"{path}: name {str(name)[:60]!r} is not an adapter's name")
 
 
-def _shared_once(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
-    """A prefix's network is written once for each layer that shares it; the copies must be the same."""
+def _without_copies(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """Keep a prefix's network once; files have it for each layer that shares it, and the copies must be equal."""
     import torch
 
-    found: dict[str, Tensor] = {}
+    kept: dict[str, Tensor] = {}
     first: dict[str, str] = {}
     for key in sorted(tensors, key=_by_layer):
         _, mark, tail = key.partition("prefix_tunings.")
@@ -188,67 +237,82 @@ def _shared_once(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
             continue
         if mark:
             first[tail] = key
-        found[key] = tensors[key]
-    return found
+        kept[key] = tensors[key]
+    return kept
 
 
 def _by_layer(key: str) -> tuple[int, str]:
+    """Return a sort key by which the tensors of lower layers come first."""
     match = re.search(r"\.(\d{1,4})\.", key)
-    return (int(match.group(1)) if match else 10_000, key)
+    return (int(match.group(1)) if match else _WITHOUT_LAYER, key)
 
 
-def to_peft(config: Mapping[str, Any], version: object, depth: int, names: ModuleNames, path: str) -> dict[str, Any]:
+def to_peft(settings: Mapping[str, Any], version: object, model: Model, path: str) -> dict[str, Any]:
     """Return a LoRA's settings as peft's.
 
     Args:
-        config: completed, see :func:`complete`.
-        version: of the library that wrote it.
-        depth: number of layers of the encoder.
-        names: of its modules.
+        settings: completed, see :func:`complete`.
+        version: of the library that wrote them.
+        model: the base model.
         path: the file that messages name.
 
     Raises:
         ArtifactError: a variant that peft computes otherwise.
     """
-    wanted = {"composition_mode": "add", "use_gating": False, "use_dora": False, "vera_d": None, "vera_b": None}
-    wrong = [key for key, value in wanted.items() if config[key] != value]
-    if wrong:
-        raise ArtifactError(
-            f"{path}: {wrong[0]}={config[wrong[0]]!r} is computed otherwise by peft, which computes LoRA here; not read"
-        )
-    matrices = config["attn_matrices"] if config["selfattn_lora"] else []
-    if not isinstance(matrices, list) or not all(name in _MATRICES for name in map(str, matrices)):
-        raise ArtifactError(f"{path}: attn_matrices {str(matrices)[:60]!r}; expected some of q, k and v")
-    roles = [_MATRICES[name] for name in matrices]
-    roles += [role for role in ("intermediate", "output") if config[f"{role}_lora"]]
-    rank, kept = config["r"], [i for i in range(depth) if i not in config["leave_out"]]
+    names, depth = model.architecture.names, model.shape["layers"]
+    expected = {"composition_mode": "add", "use_gating": False, "use_dora": False, "vera_d": None, "vera_b": None}
+    for key, value in expected.items():
+        if settings[key] != value:
+            raise ArtifactError(
+                f"{path}: {key}={settings[key]!r} is not supported; LoRA is computed by peft here, which has {value!r}"
+            )
+    roles = _adapted_roles(settings, path)
+    layers = [layer for layer in range(depth) if layer not in settings["leave_out"]]
     return {
         "peft_type": "LORA",
-        "r": rank,
-        "lora_alpha": rank if _faulty(version) else config["alpha"],
+        "r": settings["r"],
+        "lora_alpha": settings["r"] if _ignores_alpha(version) else settings["alpha"],
         "target_modules": [names.linear[role] for role in roles],
         "exclude_modules": names.taken_for(roles) or None,
-        "layers_to_transform": None if len(kept) == depth else kept,
+        "layers_to_transform": None if len(layers) == depth else layers,
     }
 
 
-def _faulty(version: object) -> bool:
-    """Before 1.1 the library scaled by 1 whatever ``alpha`` said, and it still reads such files so."""
+def _adapted_roles(settings: Mapping[str, Any], path: str) -> list[str]:
+    """Return the roles of the linear layers that a LoRA adapts."""
+    matrices = settings["attn_matrices"] if settings["selfattn_lora"] else []
+    if not isinstance(matrices, list) or not all(name in _MATRICES for name in map(str, matrices)):
+        raise ArtifactError(f"{path}: attn_matrices {str(matrices)[:60]!r}; expected some of q, k and v")
+    roles = [_MATRICES[name] for name in matrices]
+    return roles + [role for role in ("intermediate", "output") if settings[f"{role}_lora"]]
+
+
+def _ignores_alpha(version: object) -> bool:
+    """Return whether a version of the library scaled by 1 whatever ``alpha`` was; later ones read its files so too."""
     match = re.match(r"adapters\.(\d+)\.(\d+)", str(version))
     return match is not None and (int(match.group(1)), int(match.group(2))) < (1, 1)
 
 
 def lora_to_peft(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A LoRA's tensors under peft's names."""
-    return {PREFIX + re.sub(r"\.loras\.[^.]+\.(lora_[AB])$", r".\1.weight", key): v for key, v in tensors.items()}
+    """Return a LoRA's tensors under peft's names."""
+    renamed = {}
+    for key, value in tensors.items():
+        renamed[_PEFT_PREFIX + re.sub(r"\.loras\.[^.]+\.(lora_[AB])$", r".\1.weight", key)] = value
+    return renamed
 
 
 def lora_from_peft(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The other way round."""
-    return {
-        re.sub(r"\.(lora_[AB])\.weight$", rf".loras.{name}.\1", key.removeprefix(PREFIX)): value
-        for key, value in tensors.items()
-    }
+    """Return a LoRA's tensors under the names of the ``adapters`` library.
+
+    Args:
+        tensors: as peft names them.
+        name: of the adapter.
+    """
+    renamed = {}
+    for key, value in tensors.items():
+        plain = key.removeprefix(_PEFT_PREFIX)
+        renamed[re.sub(r"\.(lora_[AB])\.weight$", rf".loras.{name}.\1", plain)] = value
+    return renamed
 
 
 def lora_config(method: Method) -> dict[str, Any] | None:
@@ -260,7 +324,7 @@ def lora_config(method: Method) -> dict[str, Any] | None:
     import adapters
 
     matrices = [short for short, name in _MATRICES.items() if name in method.targets]
-    config = adapters.LoRAConfig(
+    config: dict[str, Any] = adapters.LoRAConfig(
         selfattn_lora=bool(matrices),
         intermediate_lora="intermediate" in method.targets,
         output_lora="output" in method.targets,
@@ -268,6 +332,5 @@ def lora_config(method: Method) -> dict[str, Any] | None:
         r=method.rank,
         alpha=int(method.alpha),
         leave_out=list(method.leave_out),
-    )
-    found: dict[str, Any] = config.to_dict()
-    return found
+    ).to_dict()
+    return config

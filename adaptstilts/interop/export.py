@@ -191,7 +191,7 @@ def _rename(folder: Path, name: str) -> None:
     """Give an adapter of the ``adapters`` library another name, in its config and in its tensors' names."""
     path = folder / "adapter.safetensors"
     config = read_object(folder / locate.CONFIG, "adapter config")
-    tensorfile.write(adapterhub.called(tensorfile.read(path), name), path)
+    tensorfile.write(adapterhub.rename(tensorfile.read(path), name), path)
     _write_json(folder / locate.CONFIG, {**config, "name": name})
 
 

@@ -37,15 +37,15 @@ def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
         encoder.load(name, phase.method, scratch)
     except (ArtifactError, ConfigError) as error:
         message = str(error).replace(f"{scratch}:", f"{adapter.weights}:")
-        raise ArtifactError(message.replace(str(scratch), str(adapter.found.folder))) from None
+        raise ArtifactError(message.replace(str(scratch), str(adapter.source.folder))) from None
     encoder.save(name, staging / entries.ADAPTER)
     shutil.rmtree(scratch)
     delta = encoder.delta(name)
     result: ImportResult = {
-        "format": adapter.form,
+        "format": adapter.format_name,
         "name": adapter.name,
         "file": adapter.weights.name,
-        "revision": adapter.found.revision,
+        "revision": adapter.source.revision,
         "tensors": len(delta),
         "trainable": sum(value.numel() for value in delta.values()),
         "notes": notes,

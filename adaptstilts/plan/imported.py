@@ -36,7 +36,7 @@ def import_phase(address: str, name: str | None, model: Model, workspace: Worksp
         model=model.fingerprint,
         method=adapter.method,
         place=address,
-        title=f"import {task} ({adapter.method.label}, {adapter.form} format)",
+        title=f"import {task} ({adapter.method.label}, {adapter.format_name} format)",
     )
 
 

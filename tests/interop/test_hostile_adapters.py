@@ -243,25 +243,29 @@ CONFIGS: dict[str, tuple[str, Change, str]] = {
     "scaling": ("seq", lambda f: config(f, scaling=2.0), "scaling=2.0 is not what"),
     "activation": ("seq", lambda f: config(f, non_linearity="gelu"), "non_linearity='gelu'"),
     "gating": ("seq", lambda f: config(f, use_gating=True), "use_gating=True"),
-    "architecture": ("seq", lambda f: config(f, architecture="reft"), "architecture 'reft' is not read"),
-    "unhashable architecture": ("seq", lambda f: config(f, architecture=["lora"]), "is not read"),
+    "architecture": ("seq", lambda f: config(f, architecture="reft"), "architecture 'reft' is not supported"),
+    "unhashable architecture": ("seq", lambda f: config(f, architecture=["lora"]), "is not supported"),
     "an unknown field": ("seq", lambda f: config(f, whole_new=True), "config has 'whole_new'"),
     "no reduction": ("seq", lambda f: config(f, reduction_factor=None), "config has no 'reduction_factor'"),
     "a path as reduction": ("seq", lambda f: config(f, reduction_factor="../x"), "not the config of a bottleneck"),
     "mixed reductions": ("seq", lambda f: config(f, reduction_factor={"default": 4, "1": 2}), "not the config of"),
     "zero": ("seq", lambda f: config(f, reduction_factor=0), "not the config of a bottleneck"),
     "layers": ("seq", lambda f: config(f, leave_out="all"), "leave_out 'all'|leave_out all"),
-    "an unknown id": ("seq", lambda f: flat(f, config="no_such"), "config 'no_such' is no id of the adapters library"),
-    "a path as id": ("seq", lambda f: flat(f, config="../../etc/passwd"), "is no id of the adapters library"),
-    "a path as name": ("seq", lambda f: config(f, _name="../../evil"), "is no adapter's name"),
-    "a list as name": ("seq", lambda f: config(f, _name=["a"]), "is no adapter's name"),
+    "an unknown id": (
+        "seq",
+        lambda f: flat(f, config="no_such"),
+        "config 'no_such' is not an id of the",
+    ),
+    "a path as id": ("seq", lambda f: flat(f, config="../../etc/passwd"), "is not an id of the adapters library"),
+    "a path as name": ("seq", lambda f: config(f, _name="../../evil"), "is not an adapter's name"),
+    "a list as name": ("seq", lambda f: config(f, _name=["a"]), "is not an adapter's name"),
     "ia3 of adapters": ("lora of adapters", lambda f: config(f, composition_mode="scale"), "composition_mode='scale'"),
     "matrices": ("lora of adapters", lambda f: config(f, attn_matrices=["o"]), "attn_matrices"),
     "rank": ("lora of adapters", lambda f: config(f, r="4"), "not the config of a LoRA"),
-    "peft type": ("lora", lambda f: flat(f, peft_type="VERA"), "peft_type 'VERA' is not read; LORA and IA3 are"),
-    "unhashable type": ("lora", lambda f: flat(f, peft_type=["LORA"]), "is not read"),
+    "peft type": ("lora", lambda f: flat(f, peft_type="VERA"), "peft_type 'VERA' is not supported; LORA and IA3 are"),
+    "unhashable type": ("lora", lambda f: flat(f, peft_type=["LORA"]), "is not supported"),
     "pissa": ("lora", lambda f: flat(f, init_lora_weights="pissa"), "init_lora_weights='pissa'"),
-    "a pattern": ("lora", lambda f: flat(f, target_modules="(.*)*x"), "patterns are not read"),
+    "a pattern": ("lora", lambda f: flat(f, target_modules="(.*)*x"), "patterns are not supported"),
     "a layer pattern": ("lora", lambda f: flat(f, layers_pattern="(.*)*"), "layers_pattern"),
     "ranks": ("lora", lambda f: flat(f, rank_pattern={"query": 4}), "rank_pattern="),
     "bias": ("lora", lambda f: flat(f, bias="all"), "bias='all'"),
@@ -269,7 +273,7 @@ CONFIGS: dict[str, tuple[str, Change, str]] = {
     "layer 9": ("lora", lambda f: flat(f, layers_to_transform=[9]), "layers_to_transform"),
     "saved modules": ("lora", lambda f: flat(f, modules_to_save=["embeddings"]), "only heads can be left out"),
     "tokens": ("lora", lambda f: flat(f, trainable_token_indices=[1]), "trainable_token_indices="),
-    "a new variant": ("lora", lambda f: flat(f, use_brand_new=True), "use_brand_new' is unknown to the peft"),
+    "a new variant": ("lora", lambda f: flat(f, use_brand_new=True), "use_brand_new' is unknown to the installed peft"),
     "other scales": ("ia3", lambda f: flat(f, target_modules=["key", "value", "output.dense"]), "attention.output"),
     "own, unknown": ("lora", lambda f: (f / "adapter_config.json").write_text('{"kind": "no"}'), "no method of ours"),
     "own, odd": ("lora", lambda f: (f / "adapter_config.json").write_text('{"kind": "bitfit", "x": 1}'), "bitfit"),
@@ -481,12 +485,12 @@ def test_ids_of_what_is_not_read(tmp_path: Path, model: Model, name: str) -> Non
 def test_copies_of_a_shared_network_must_agree(written: Any, tmp_path: Path) -> None:
     folder = written("prefix", "pickle", tmp_path / "theirs")
     held = tensorfile.read(folder / "pytorch_adapter.bin")
-    assert len(adapterhub.single(held, "theirs", "roberta", "x")) == 5
+    assert len(adapterhub.normalize_names(held, "theirs", "roberta", "x")) == 5
     assert len(held) > 5
     last = sorted(key for key in held if "layer.3" in key)[0] if any("layer.3" in k for k in held) else sorted(held)[-1]
     held[last] = held[last] + 1
     with pytest.raises(ArtifactError, match="is not the same as"):
-        adapterhub.single(held, "theirs", "roberta", "x")
+        adapterhub.normalize_names(held, "theirs", "roberta", "x")
 
 
 def test_the_cases_are_of_every_method_with_a_library() -> None:
