@@ -62,7 +62,10 @@ def encodings(study: Study, workspace: Workspace, remedy: str = "") -> Plan:
     Raises:
         ConfigError, DataError: as :func:`expand`.
     """
-    check(study, workspace)
+    findings = Findings(Problems())
+    check_combinations(study, findings)  # and not what check() finds, which plans the training of every target
+    check_sizes(study, workspace.model(study), findings)
+    findings.problems.raise_all()
     plan = Plan(study, workspace.model(study))
     builder = _Builder(plan, workspace, remedy=remedy)
     for part in study.targets:
