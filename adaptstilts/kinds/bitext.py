@@ -1,4 +1,4 @@
-"""Sentence retrieval: aligned sentences in a foreign language and in English. Nothing is trained.
+"""Sentence retrieval: find the translation of an English sentence among foreign ones. Nothing is trained.
 
 As XTREME does it for Tatoeba: English queries against the foreign sentences, the nearest one counts. Beside it the
 error rate xSIM (Heffernan et al. 2022, arXiv 2205.12654), in the other direction and by margin.
@@ -20,27 +20,27 @@ from adaptstilts.tasks.base import Task
 
 
 class Bitext:
-    """Fields: ``foreign`` and ``english``, translations of each other."""
+    """Sentence retrieval; fields ``foreign`` and ``english``, translations of each other."""
 
     name = "bitext"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Both sides are text; the newline that the hub's copies keep at the end is taken off."""
+        """Check that both sides are text, and take off the newline that the hub's copies keep at the end."""
         problem = text_problem(example, "foreign", "english")
         if problem is None:
             example.update(foreign=example["foreign"].rstrip("\r\n"), english=example["english"].rstrip("\r\n"))
         return problem
 
     def problem(self, rows: RowSets) -> tuple[str, str] | None:
-        """Rows stand for themselves."""
+        """Return None: rows do not depend on each other."""
         return None
 
     def sentences(self, rows: RowSets) -> dict[str, list[str]]:
-        """Both sides, by row."""
+        """Return both sides, by row."""
         return {side: [row[side] for row in rows[""].rows] for side in ("english", "foreign")}
 
     def search(self, rows: RowSets, sides: Mapping[str, SentenceVectors], settings: Retrieve) -> SearchResult:
-        """The nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
+        """Find the nearest foreign row for each English one; row ``i`` is the translation of row ``i``."""
         examples, english, foreign = rows[""], sides["english"], sides["foreign"]
         ahead, back = mutual_neighbours(foreign.rows(), english.rows(), settings.k, settings.backend)
         nearest = back[0][:, 0]
@@ -58,12 +58,12 @@ class Bitext:
         return list(range(len(rows[""].rows)))
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Accuracy at rank one."""
+        """Compute the accuracy at rank one."""
         return {"accuracy": accuracy(predictions, gold)}
 
 
 def misses(ahead: Neighbours, back: Neighbours, margin: Margin = "ratio") -> list[bool]:
-    """Which foreign sentences have another English one than their own as the best by margin; xSIM is their share.
+    """Return which foreign sentences have a better English match than their translation; xSIM is their share.
 
     Of the ``k`` nearest English sentences of each foreign one, that with the largest margin of its cosine over the mean
     of both neighbourhoods counts; equal margins go to the nearer one. As in LASER's script, another row with an equal

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class MultipleChoice(TrainableDefaults):
-    """Fields: ``context``, ``choices`` (a list of texts) and ``label`` (the index of the right one)."""
+    """Multiple choice; fields ``context``, ``choices`` (a list of texts) and ``label`` (the index of the right one)."""
 
     name = "choice"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Two or more choices, all text, and a label among them."""
+        """Check that there are two or more choices, all text, and that the label is among them."""
         choices, label = example["choices"], example["label"]
         if not isinstance(choices, list) or len(choices) < 2:
             return f"choices: expected a list of two or more texts, found {choices!r}"
@@ -37,7 +37,7 @@ class MultipleChoice(TrainableDefaults):
         return text_problem(example, "context")
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """One ``<s> context </s></s> choice </s>`` per choice; the longer side loses its beginning."""
+        """Turn every context and choice into a pair; the longer text loses its beginning."""
         contexts = tokenizer.ids([row["context"] for row in rows])
         flat = iter(tokenizer.ids([choice for row in rows for choice in row["choices"]]))
         items, truncated = [], 0
@@ -48,30 +48,30 @@ class MultipleChoice(TrainableDefaults):
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """One output: the score of a choice. It fits any number of choices, so it can be continued."""
+        """Return a head with one output, the score of a choice, so that it fits any number of choices."""
         return initialize(FirstTokenHead(encoder.hidden, 1, encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over the choices, one term per row."""
+        """Compute the cross-entropy over the choices, one term per row."""
         target = torch.tensor([feature.target for feature in batch.features], device=states.device)
         total = functional.cross_entropy(_scores(head, states, batch), target, reduction="sum")
         return total, torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The index of the best choice."""
+        """Return the index of the best choice."""
         best: list[Any] = _scores(head, states, batch).argmax(-1).tolist()
         return best
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Indices of choices."""
+        """Return indices of choices."""
         return list(outputs)
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Indices of choices."""
+        """Return indices of choices."""
         return [row["label"] for row in rows]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Accuracy."""
+        """Compute the accuracy."""
         return {"accuracy": accuracy(predictions, gold)}
 
     def probes(self, feature: Feature) -> list[Probe]:
@@ -80,7 +80,7 @@ class MultipleChoice(TrainableDefaults):
 
 
 def _scores(head: nn.Module, states: Tensor, batch: Batch) -> Tensor:
-    """(rows, choices), with minus infinity where a row has fewer choices than the widest."""
+    """Return (rows, choices) scores, minus infinity where a row has fewer choices than another."""
     flat = head(states).float().squeeze(-1)
     rows = flat.split([len(feature.sequences) for feature in batch.features])
     return nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=float("-inf"))

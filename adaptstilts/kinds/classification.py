@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Classification(TrainableDefaults):
-    """Fields: ``text_a``, optionally ``text_b``, and ``label`` (an index into the task's labels)."""
+    """Classification; fields ``text_a``, optionally ``text_b``, and ``label`` (an index into the task's labels)."""
 
     name = "classification"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Texts are text; the label was mapped when the row was read."""
+        """Check that texts are text; the label was mapped when the row was read."""
         return text_problem(example, *(name for name in ("text_a", "text_b") if name in task.columns))
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """``<s> a </s></s> b </s>`` or ``<s> a </s>``."""
+        """Turn every row into one text or a pair of texts."""
         first = tokenizer.ids([row["text_a"] for row in rows])
         second = tokenizer.ids([row["text_b"] for row in rows]) if "text_b" in task.columns else None
         items, truncated = [], 0
@@ -44,35 +44,35 @@ class Classification(TrainableDefaults):
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """One output per label."""
+        """Return a head with one output per label."""
         return initialize(FirstTokenHead(encoder.hidden, len(task.labels), encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over labels, one term per row."""
+        """Compute the cross-entropy over labels, one term per row."""
         target = torch.tensor([feature.target for feature in batch.features], device=states.device)
         total = functional.cross_entropy(head(states).float(), target, reduction="sum")
         return total, torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The index of the best label."""
+        """Return the index of the best label."""
         best: list[Any] = head(states).float().argmax(-1).tolist()
         return best
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Label names."""
+        """Return label names."""
         return [task.labels[output] for output in outputs]
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Label names."""
+        """Return label names."""
         return [task.labels[row["label"]] for row in rows]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Accuracy; with two labels also F1 and Matthews correlation of the second one, as GLUE reports them."""
-        found = {"accuracy": accuracy(predictions, gold)}
+        """Compute accuracy and, with two labels, F1 and Matthews correlation of the second one, as GLUE does."""
+        metrics = {"accuracy": accuracy(predictions, gold)}
         if len(task.labels) == 2:
             positive = task.labels[1]
-            found |= {"f1": binary_f1(predictions, gold, positive), "matthews": matthews(predictions, gold, positive)}
-        return found
+            metrics |= {"f1": binary_f1(predictions, gold, positive), "matthews": matthews(predictions, gold, positive)}
+        return metrics
 
     def probes(self, feature: Feature) -> list[Probe]:
         """Return the first token, with the number of the label."""

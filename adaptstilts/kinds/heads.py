@@ -20,38 +20,56 @@ _CARD = "head.json"
 
 
 def new(encoder: Encoder, task: Task, *seed: object) -> nn.Module:
-    """A head for a task, its initial weights depending on ``seed`` alone."""
+    """Return a new head.
+
+    Args:
+        encoder: that it is for.
+        task: that it is for.
+        seed: parts that its initial weights depend on, and nothing else.
+    """
     with generator(*seed):
         head = kinds.trainable(task.kind).head(encoder, task)
     return head.to(encoder.device)
 
 
 def card(encoder: Encoder, task: Task) -> dict[str, Any]:
-    """What must be equal for a head to fit: kind, labels in order, hidden size."""
+    """Return what must be equal for a head to fit: kind, labels in order, hidden size."""
     return {"kind": task.kind, "labels": list(task.labels), "hidden": encoder.hidden}
 
 
 def save(head: nn.Module, encoder: Encoder, task: Task, folder: Path) -> None:
-    """Write a head."""
+    """Write a head and its card.
+
+    Args:
+        head: of the task.
+        encoder: that it was trained on.
+        task: that it is for.
+        folder: created if missing.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    held = {key: value.detach().cpu().contiguous() for key, value in head.state_dict().items()}
-    save_file(held, str(folder / _WEIGHTS))
+    tensors = {key: value.detach().cpu().contiguous() for key, value in head.state_dict().items()}
+    save_file(tensors, str(folder / _WEIGHTS))
     write_json(folder / _CARD, {**card(encoder, task), "task": task.name}, indent=1)
 
 
 def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
-    """Read a head for a task.
+    """Read a head.
+
+    Args:
+        encoder: that it is for.
+        task: that it is for.
+        folder: where :func:`save` wrote it.
 
     Raises:
         ArtifactError: it is for another kind, other labels, another order of labels or another hidden size.
     """
     path = folder / _CARD
-    held = read_object(path, "head card")
+    stored = read_object(path, "head card")
     for key, value in card(encoder, task).items():
-        if held.get(key) != value:
-            raise ArtifactError(f"{path}: {key} {held.get(key)!r}, {task.name} needs {value!r}")
+        if stored.get(key) != value:
+            raise ArtifactError(f"{path}: {key} {stored.get(key)!r}, {task.name} needs {value!r}")
     head = new(encoder, task, "load")
     copy_strict(read_tensors(folder / _WEIGHTS), head, folder / _WEIGHTS)
     return head

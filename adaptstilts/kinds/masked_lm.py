@@ -28,16 +28,16 @@ ASKED = 0.15
 
 
 class MaskedLanguageModel(TrainableDefaults):
-    """Field: ``text``."""
+    """Masked language modelling; field ``text``."""
 
     name = "masked"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """It is text."""
+        """Check that it is text."""
         return text_problem(example, "text")
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """Pieces of each text of at most ``max_length`` tokens, nothing left out; texts without a token give none."""
+        """Cut every text into pieces of at most ``max_length`` tokens; texts without a token give none."""
         items = []
         room = max_length - tokenizer.special_count()
         for i, ids in enumerate(tokenizer.ids([row["text"] for row in rows])):
@@ -48,43 +48,43 @@ class MaskedLanguageModel(TrainableDefaults):
         return Features(items)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """Dense, GELU, LayerNorm, and the word embeddings as output weights."""
+        """Return the base model's own language-model head if it has one, else a new one."""
         head = encoder.new_language_model_head()
         initialize(head)
         head.start(encoder.language_model_weights())
         return head
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over the vocabulary, one term per token asked for; only those reach the head."""
+        """Compute the cross-entropy over the vocabulary, one term per hidden token; only those reach the head."""
         target = _target(batch, states)
         kept = target != IGNORE
         total = functional.cross_entropy(head(states[kept]).float(), target[kept], reduction="sum")
         return total, kept.sum().cpu()
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The best token of every place that is asked for."""
+        """Return the best token for every hidden one."""
         kept = _target(batch, states) != IGNORE
         best = iter(head(states[kept]).float().argmax(-1).tolist())
         return [[next(best) for _ in range(int(row.sum()))] for row in kept]
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Token ids of each row, as text."""
-        found: list[list[str]] = [[] for _ in rows]
+        """Return the token ids of each row, as text."""
+        tokens: list[list[str]] = [[] for _ in rows]
         for feature, output in zip(features.items, outputs, strict=True):
-            found[feature.example] += map(str, output)
-        return found
+            tokens[feature.example] += map(str, output)
+        return tokens
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """There is none: text is trained on and not evaluated."""
+        """Raise NotImplementedError: text is trained on and not evaluated."""
         raise NotImplementedError("masked text has no gold labels of its own")
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Share of the tokens that are found again."""
+        """Compute the share of the hidden tokens that are predicted."""
         return {"accuracy": token_accuracy(predictions, gold)}
 
 
 def _masked(ids: list[int], tokenizer: Tokenizer, source: random.Random) -> tuple[list[int], list[int]]:
-    """What is shown of a piece, and what is asked for: one token at least."""
+    """Return what is shown of a piece, and which tokens are to be predicted, at least one."""
     asked = set(source.sample(range(len(ids)), max(round(len(ids) * ASKED), 1)))
     shown, target = list(ids), [IGNORE] * len(ids)
     for place in asked:

@@ -29,19 +29,19 @@ SMALL = 100  # sentences of a side; in so few, that all have a translation can b
 
 
 class Mining:
-    """Row sets ``foreign`` and ``english`` (id, text) and ``gold`` (foreign id, English id), in dev and in test."""
+    """Bitext mining; row sets ``foreign`` and ``english`` (id, text), and ``gold`` (foreign id, English id)."""
 
     name = "mining"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Everything is text; a newline at its end is taken off."""
+        """Check that fields are text, and take off a newline at the end."""
         problem = text_problem(example, *example)
         if problem is None and "text" in example:
             example["text"] = example["text"].rstrip("\r\n")
         return problem
 
     def problem(self, rows: RowSets) -> tuple[str, str] | None:
-        """Ids that occur twice in a row set, and gold pairs of sentences that are not there."""
+        """Report ids that occur twice in a row set, and gold pairs of sentences that are not there."""
         for part in _parts(rows):
             for name in (f"{part}.{side}" for side in SIDES):
                 if told := _told(_twice(rows, name)):
@@ -56,12 +56,12 @@ class Mining:
         return None
 
     def sentences(self, rows: RowSets) -> dict[str, list[str]]:
-        """Both sides of both parts."""
+        """Return both sides of both parts."""
         names = [f"{part}.{side}" for part in _parts(rows) for side in SIDES]
         return {name: [row["text"] for row in rows[name].rows] for name in names}
 
     def search(self, rows: RowSets, sides: Mapping[str, SentenceVectors], settings: Retrieve) -> SearchResult:
-        """The pairs of test above the threshold of dev; one example is one foreign sentence.
+        """Find the pairs of test above the threshold of dev; one example is one foreign sentence.
 
         A prediction is the id of an English sentence or None; a text that occurs twice has it at its first row. Without
         dev the threshold is the one that is best on test itself, an oracle, and is called so.
@@ -96,7 +96,7 @@ class Mining:
         return []
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """F1, precision and recall of the extracted pairs; ``oracle_f1`` and so on for a task without dev."""
+        """Compute F1, precision and recall of the extracted pairs; ``oracle_f1`` and so on for a task without dev."""
         found = pair_metrics(predictions, gold)
         return found if task.dev else {f"oracle_{name}": metric for name, metric in found.items()}
 

@@ -34,7 +34,7 @@ SCALE = 100.0  # at the start
 
 
 class PairRanking(TrainableDefaults):
-    """Fields: ``id``, ``query``, ``candidate``, ``text`` and optionally ``context``; what a row has not is None.
+    """Ranking; fields ``id``, ``query``, ``candidate``, ``text`` and optionally ``context``, None if a row lacks them.
 
     A row is a query (``id``, ``query``, and ``candidate``: the id of the right one), a candidate (``candidate``,
     ``text``) or a pair to train on (``query`` and ``text``). ``context`` follows ``text`` as a second segment.
@@ -45,16 +45,16 @@ class PairRanking(TrainableDefaults):
     top = TOP
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Everything is text or None, and the row is a query, a candidate or a pair."""
-        held = [name for name in task.columns if example[name] is not None]
-        if "query" not in held and "text" not in held:
+        """Check that fields are text or None, and that the row is a query, a candidate or a pair."""
+        present = [name for name in task.columns if example[name] is not None]
+        if "query" not in present and "text" not in present:
             return f"query: expected a query or the text of a candidate, found {example['query']!r}"
-        if "candidate" not in held and not {"query", "text"} <= set(held):
+        if "candidate" not in present and not {"query", "text"} <= set(present):
             return f"candidate: expected the id of a candidate, found {example['candidate']!r}"
-        return text_problem(example, *held)
+        return text_problem(example, *present)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """``<s> query </s>``, then ``<s> text </s>`` or ``<s> text </s></s> context </s>``, what a row has of them.
+        """Turn the query of a row into one sequence and its text, with the context if there is one, into another.
 
         ``place`` is whether tokens were cut.
         """
@@ -75,11 +75,11 @@ class PairRanking(TrainableDefaults):
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """The scale of the softmax, and nothing else."""
+        """Return the scale of the softmax, and nothing else."""
         return TowerHead()
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of each query over the candidates of the whole batch, one term per row.
+        """Compute the cross-entropy of each query over the candidates of the whole batch, one term per row.
 
         Equal candidates of a batch are negatives of each other's queries, as in XTREME-R.
 
@@ -95,26 +95,26 @@ class PairRanking(TrainableDefaults):
         return functional.cross_entropy(logits, target, reduction="sum"), torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The unit vectors of each row: (sequences of the row, hidden) float32."""
+        """Return the unit vectors of each row: (sequences of the row, hidden) float32."""
         vectors = head(states).cpu().numpy()
         ends = np.cumsum([len(feature.sequences) for feature in batch.features])
         return [*np.split(vectors, ends[:-1])]
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """For each of some pairs the numbers of its nearest candidates among theirs; equal texts are one candidate."""
+        """Rank the candidates of all pairs for each query, by number; equal texts are one candidate."""
         numbers = _numbers(rows)
         first = {number: i for i, number in reversed(list(enumerate(numbers)))}
         pool = np.stack([outputs[first[number]][1] for number in range(len(first))])
-        found, _ = neighbours(np.stack([output[0] for output in outputs]), pool, TOP)
-        ranked: list[Any] = found.tolist()
+        nearest, _ = neighbours(np.stack([output[0] for output in outputs]), pool, TOP)
+        ranked: list[Any] = nearest.tolist()
         return ranked
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """The numbers that :meth:`decode` gives to the right candidates, each as a list of one."""
+        """Return the numbers that :meth:`decode` gives to the right candidates, each as a list of one."""
         return [[number] for number in _numbers(rows)]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Mean average precision at 20; with one right candidate that is the mean reciprocal rank."""
+        """Compute mean average precision at 20; with one right candidate it is the mean reciprocal rank."""
         return {"map": average_precision(predictions, gold, TOP)}
 
     def queries(self, examples: Examples) -> Examples:
@@ -140,17 +140,17 @@ class TowerHead(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(SCALE)))
 
     def forward(self, states: Tensor) -> Tensor:
-        """(sequences, tokens, hidden) -> (sequences, hidden)."""
+        """Map (sequences, tokens, hidden) to (sequences, hidden)."""
         return functional.normalize(states[:, 0].float(), dim=-1)
 
 
 def _ids(rows: Sequence[Example], tokenizer: Tokenizer, name: str) -> Iterator[Ids]:
-    """Token ids of a field, of those rows that have it."""
+    """Return the token ids of a field, of those rows that have it."""
     return iter(tokenizer.ids([row[name] for row in rows if row.get(name) is not None]))
 
 
 def _numbers(rows: Sequence[Example]) -> list[int]:
-    """Candidates numbered in order of appearance; equal texts with equal contexts are one."""
+    """Number candidates in order of appearance; equal texts with equal contexts are one."""
     seen: dict[tuple[str, str | None], int] = {}
     return [seen.setdefault((row["text"], row.get("context")), len(seen)) for row in rows]
 

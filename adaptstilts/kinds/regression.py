@@ -23,47 +23,47 @@ if TYPE_CHECKING:
 
 
 class Regression(TrainableDefaults):
-    """Fields: ``text_a``, optionally ``text_b``, and ``label`` (a number)."""
+    """Regression; fields ``text_a``, optionally ``text_b``, and ``label`` (a number)."""
 
     name = "regression"
     numeric = True
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Texts are text; the label is a finite number."""
+        """Check that texts are text and the label is a finite number."""
         label = example["label"]
         if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
             return f"label: expected a number, found {label!r}"
         return classification.KIND.check(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """``<s> a </s></s> b </s>`` or ``<s> a </s>``."""
+        """Turn every row into one text or a pair of texts."""
         return classification.KIND.features(rows, tokenizer, task, max_length)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """One output."""
+        """Return a head with one output."""
         return initialize(FirstTokenHead(encoder.hidden, 1, encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Squared error, one term per row."""
+        """Compute the squared error, one term per row."""
         target = torch.tensor([float(feature.target) for feature in batch.features], device=states.device)
         total = functional.mse_loss(head(states).float().squeeze(-1), target, reduction="sum")
         return total, torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The number."""
-        found: list[Any] = head(states).float().squeeze(-1).tolist()
-        return found
+        """Return the number."""
+        numbers: list[Any] = head(states).float().squeeze(-1).tolist()
+        return numbers
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Numbers."""
+        """Return numbers."""
         return list(outputs)
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Numbers."""
+        """Return numbers."""
         return [float(row["label"]) for row in rows]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Pearson and Spearman correlation."""
+        """Compute Pearson and Spearman correlation."""
         return {"pearson": pearson(predictions, gold), "spearman": spearman(predictions, gold)}
 
     def probes(self, feature: Feature) -> list[Probe]:

@@ -31,12 +31,12 @@ MOVED, UNUSABLE = "answer moved", "answer not in context"
 
 
 class SpanExtraction(TrainableDefaults):
-    """Fields: ``id``, ``question``, ``context`` and ``answers`` (``text`` and ``answer_start`` lists)."""
+    """Extractive answers; fields ``id``, ``question``, ``context``, ``answers`` (``text``, ``answer_start``)."""
 
     name = "span"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """Texts are text, and every answer has a place."""
+        """Check that texts are text and every answer has a place."""
         given = example["answers"]
         if not isinstance(given, dict) or not {"text", "answer_start"} <= set(given):
             return f"answers: expected text and answer_start, found {given!r}"
@@ -49,7 +49,7 @@ class SpanExtraction(TrainableDefaults):
         return text_problem(example, "question", "context")
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """``<s> question </s></s> window </s>``; windows start ``STRIDE`` tokens apart.
+        """Turn every row into pairs of the question and a window of the context; windows start ``STRIDE`` tokens apart.
 
         The target is the answer's (first, last) token, or (0, 0) in windows without it. ``place`` is the position of
         the window's first token and the characters of its tokens. An answer whose offset does not fit its text is
@@ -76,11 +76,11 @@ class SpanExtraction(TrainableDefaults):
         return Features(items, truncated, {name: counts[name] for name in (MOVED, UNUSABLE) if counts[name]})
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """Two outputs per token: start and end."""
+        """Return a head with two outputs per token, for start and end."""
         return initialize(SpanHead(encoder.hidden, task.unanswerable))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean of the cross-entropies of start and end, one term per window."""
+        """Compute the mean of the cross-entropies of start and end, one term per window."""
         start, end = _logits(head, states, batch)
         target = torch.tensor([feature.target for feature in batch.features], device=states.device)
         total = functional.cross_entropy(start, target[:, 0], reduction="sum")
@@ -88,7 +88,7 @@ class SpanExtraction(TrainableDefaults):
         return total / 2, torch.tensor(len(target))
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The best (score, first token, last token) of each window, among all answers of up to 30 tokens.
+        """Return the best (score, first token, last token) of each window, among all answers of up to 30 tokens.
 
         Where questions may have no answer, then also the score of having none: that of the first token.
         """
@@ -108,7 +108,7 @@ class SpanExtraction(TrainableDefaults):
         return outputs
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Answer texts, cut from the original context: the best span over a question's windows.
+        """Return answer texts, cut from the original context: the best span over a question's windows.
 
         Where questions may have no answer, the empty one when having none scores higher in every window.
         """
@@ -150,11 +150,11 @@ class SpanExtraction(TrainableDefaults):
         return [(0, token, float(token == first)) for token in dict.fromkeys((first, *others))]
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Every reference answer."""
+        """Return every reference answer."""
         return [list(row["answers"]["text"]) for row in rows]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """F1 and exact match by the rules that the task names."""
+        """Compute F1 and exact match by the rules that the task names."""
         own = answer_text.rules(task.answers, language)
         return {
             "f1": answer_f1(predictions, gold, own, task.unanswerable),
@@ -163,7 +163,7 @@ class SpanExtraction(TrainableDefaults):
 
 
 class SpanHead(TokenHead):
-    """Start and end of every token; ``none`` is added to the score of having no answer."""
+    """A head for start and end of every token; ``none`` is added to the score of having no answer."""
 
     none: Tensor
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class Tagging(TrainableDefaults):
-    """Fields: ``tokens`` (words) and ``tags`` (indices into the task's labels, one per word)."""
+    """Sequence labelling; fields ``tokens`` (words) and ``tags`` (indices into the task's labels, one per word)."""
 
     name = "tagging"
 
     def check(self, example: Example, task: Task) -> str | None:
-        """As many tags as words, one or more."""
+        """Check that there are as many tags as words, and at least one."""
         tokens, tags = example["tokens"], example["tags"]
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens) or not tokens:
             return f"tokens: expected a list of words, found {tokens!r}"
@@ -35,7 +35,7 @@ class Tagging(TrainableDefaults):
         return None
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
-        """Pieces of each word; a sentence longer than ``max_length`` gives several features.
+        """Cut every word into pieces; a sentence longer than ``max_length`` gives several features.
 
         ``place`` is the positions of the first pieces. A single word longer than a whole sequence is cut.
         """
@@ -58,11 +58,11 @@ class Tagging(TrainableDefaults):
         return Features(items, truncated)
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
-        """One output per tag."""
+        """Return a head with one output per tag."""
         return initialize(TokenHead(encoder.hidden, len(task.labels), encoder.dropout))
 
     def loss(self, head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy over tags, one term per word."""
+        """Compute the cross-entropy over tags, one term per word."""
         width = states.shape[1]
         rows = [feature.target + [IGNORE] * (width - len(feature.target)) for feature in batch.features]
         target = torch.tensor(rows, device=states.device)
@@ -71,23 +71,23 @@ class Tagging(TrainableDefaults):
         return total, kept.sum().cpu()
 
     def predict(self, head: nn.Module, states: Tensor, batch: Batch) -> list[Any]:
-        """The best tag of each word."""
+        """Return the best tag of each word."""
         best = head(states).float().argmax(-1).tolist()
         return [[row[j] for j in feature.place] for row, feature in zip(best, batch.features, strict=True)]
 
     def decode(self, outputs: Sequence[Any], features: Features, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Tag names, the parts of a split sentence joined."""
+        """Return tag names, the parts of a split sentence joined."""
         tags: list[list[str]] = [[] for _ in rows]
         for feature, output in zip(features.items, outputs, strict=True):
             tags[feature.example] += [task.labels[tag] for tag in output]
         return tags
 
     def gold(self, rows: Sequence[Example], task: Task) -> list[Any]:
-        """Tag names."""
+        """Return tag names."""
         return [[task.labels[tag] for tag in row["tags"]] for row in rows]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Chunk F1 as XTREME computes it, and token accuracy."""
+        """Compute chunk F1 as XTREME does, and token accuracy."""
         return {"f1": chunk_f1(predictions, gold), "token_accuracy": token_accuracy(predictions, gold)}
 
     def probes(self, feature: Feature) -> list[Probe]:

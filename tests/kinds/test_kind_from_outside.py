@@ -32,6 +32,7 @@ def workspace(monkeypatch: pytest.MonkeyPatch, data_root: Path, tmp_path: Path) 
     return Workspace(tmp_path / "store", data_root)
 
 
+@pytest.mark.slow
 def test_a_study_with_a_kind_from_outside(workspace: Workspace, tiny: Path) -> None:
     methods: list[Any] = ["full", {"kind": "bottleneck", "reduction": 4}]
     changed = {"intermediates": ["none", "topics"], "targets": ["topics", "xnli"], "methods": methods}

@@ -209,6 +209,7 @@ WORDS_OF_FIRST = FIRST.split()
 assert set(WORDS_OF_FIRST) <= set(WORDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "rembert"])
 def test_a_study_with_an_outside_architecture(
     folders: dict[str, Path], data_root: Path, tmp_path: Path, name: str
