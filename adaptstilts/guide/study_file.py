@@ -48,7 +48,7 @@ targets:
   - sample_choice
   - task: sample_tagging
     train: {epochs: 2}               # settings for this task alone
-  - {task: sample_nli, evaluate: {split: dev, examples: 50}}
+  - {task: sample_nli, evaluate: {examples: 50}}
   - sample_retrieval                 # evaluated straight after the intermediate phase
 methods:
   - full
