@@ -53,7 +53,7 @@ class Workspace:
         self._adapters: dict[tuple[str, models.Fingerprint], ForeignAdapter] = {}
 
     def model(self, study: Study) -> models.Model:
-        """The base model of a study, located once."""
+        """Return the base model of a study; it is located once."""
         place = (study.model, study.revision)
         if place not in self._models:
             self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
@@ -78,5 +78,5 @@ class Workspace:
         return self._adapters[key]
 
     def split(self, source: Source, language: str = "en") -> Split:
-        """A split of a source in one language."""
+        """Return a split of a source in one language."""
         return self.sources.get(source.at(languages.resolve(language)))

@@ -163,8 +163,10 @@ class Arm(StrictModel):
 
 
 class LanguageAdapters(StrictModel):
-    """An adapter for each language, trained by masked language modelling on text in it alone (MAD-X: Pfeiffer et al.
-    2020, arXiv 2005.00052). Task adapters are trained over that of English and evaluated over each language's own.
+    """An adapter for each language, trained by masked language modelling on text in that language alone.
+
+    Task adapters are trained over the English one and evaluated over each language's own (MAD-X: Pfeiffer et al. 2020,
+    arXiv 2005.00052).
 
     Attributes:
         text: language code -> splits whose text is read; English must be there.
@@ -243,5 +245,5 @@ def _task_defaults(name: str) -> dict[str, Any]:
 
 
 def evaluate_settings(study: Study, part: Part) -> Evaluate:
-    """The settings of a target's evaluation: those of the study, then its own."""
+    """Return the settings of a target's evaluation: those of the study, overridden by its own."""
     return Evaluate.model_validate({**study.evaluate.model_dump(), **part.evaluate})

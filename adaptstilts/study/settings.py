@@ -30,7 +30,7 @@ class StrictModel(BaseModel):
         self._place = place
 
     def identity(self) -> dict[str, Any]:
-        """The fields that differ from their defaults: a new field leaves old content keys unchanged."""
+        """Return the fields that differ from their defaults, so that a new field leaves old content keys unchanged."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 

@@ -55,16 +55,16 @@ class Document:
 class TableFormat(Protocol):
     """One way to write a document.
 
-    Attributes:
-        name: what ``--format`` calls it.
-        endings: endings of files that hold it, each with its dot and in lower case.
+    ``endings`` are those of files that hold it, each with its dot and in lower case.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return what ``--format`` calls it."""
 
     @property
-    def endings(self) -> tuple[str, ...]: ...
+    def endings(self) -> tuple[str, ...]:
+        """Return the endings of its files."""
 
     def render(self, document: Document) -> str:
         """Return the text of a document; it ends with a line break."""

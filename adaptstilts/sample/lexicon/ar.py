@@ -176,7 +176,7 @@ def clause(p: Parts) -> Segments:
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Return a question: أين اشترت آنا كتابا جديدا؟"""
+    """Return a question, such as أين اشترت آنا كتابا جديدا؟."""
     end = phrase("؟")
     if what == "who":
         return phrase("من/PRON") + p.event[0] + p.event[2] + p.place + p.time + end

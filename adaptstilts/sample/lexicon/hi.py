@@ -175,7 +175,7 @@ def _subject(p: Parts) -> Segments:
 
 
 def clause(p: Parts) -> Segments:
-    """Return a statement: अन्ना ने कल बाज़ार में एक नई किताब ख़रीदी।"""
+    """Return a statement, such as अन्ना ने कल बाज़ार में एक नई किताब ख़रीदी।."""
     verb = phrase("नहीं/PART") + p.event[3 if len(p.event) > 3 else 1] if p.negative else p.event[1]
     when, rest = ("when", p.time), [("where", p.place), ("what", p.event[0] + verb)]
     return [when, *_subject(p), *rest] if p.front else [*_subject(p), when, *rest]

@@ -172,7 +172,7 @@ def clause(p: Parts) -> Segments:
 
 
 def question(what: str, p: Parts) -> Phrase:
-    """Return a question: 安娜在哪里买了一本新书？"""
+    """Return a question, such as 安娜在哪里买了一本新书？."""
     end = phrase("？")
     if what == "who":
         return p.time + phrase("谁/PRON") + p.place + p.event[0] + end
