@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptstilts import cli, study
-from adaptstilts.pretrain import recipe
+from adaptstilts import cli, pretrain, study
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -55,7 +54,7 @@ def test_a_copy_is_readable_and_says_how_to_run_it(name: str, source: Path, call
     assert lines[1].startswith("next: adaptstilts ")
     assert all(f" {copy.name}" in line and "configs/" not in line for line in lines[1:])
     if name.startswith("pretrain/"):
-        assert recipe.load(copy) == recipe.load(source)
+        assert pretrain.load(copy) == pretrain.load(source)
     else:
         overrides = ["model=builtin:nano"]
         assert study.load(copy, overrides) == study.load(source, overrides)
