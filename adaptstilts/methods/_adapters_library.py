@@ -63,23 +63,43 @@ class AdaptersMethod(AdapterMethod):
         adapters.init(host.model, interface=interface and adapters.AdapterModelInterface(**interface))
 
     def add(self, host: Host, name: str) -> None:
-        """Attach a new adapter."""
+        """Attach a new adapter.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         host.model.add_adapter(name, config=self.library_config())
         _LIBRARY_MODULES.pop(host.model, None)
 
     def activate(self, host: Host, names: Sequence[str]) -> None:
-        """Stack ``names``, the first lowest."""
+        """Stack ``names``, the first lowest.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         from adapters.composition import Stack
 
         host.model.set_active_adapters(Stack(*names) if names else None)
 
     def remove(self, host: Host, name: str) -> None:
-        """Detach an adapter and activate none, because the library mistakes a stack of one less for the old one."""
+        """Detach an adapter and activate none, because the library mistakes a stack of one less for the old one.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         host.model.set_active_adapters(None)
         host.model.delete_adapter(name)
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the members of the active stack, or any other setup as its ``repr``, which is no adapter's name."""
+        """Return the members of the active stack, or any other setup as its ``repr``, which is no adapter's name.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         from adapters.composition import Stack
 
         setup = host.model.adapters_config.active_setup
@@ -90,7 +110,13 @@ class AdaptersMethod(AdapterMethod):
         return (repr(setup),)
 
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors``, where the library would not write all tensors."""
+        """Write ``adapter_config.json`` and ``adapter.safetensors``, where the library would not write all tensors.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+            folder: where the files go; created if missing.
+        """
         from adapters.configuration import build_full_config
 
         config = build_full_config(
@@ -102,6 +128,11 @@ class AdaptersMethod(AdapterMethod):
     @classmethod
     def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method of a folder; anything that this class would compute otherwise is refused.
+
+        Args:
+            folder: with the adapter's files.
+            depth: number of layers of the encoder.
+            names: of the encoder's modules.
 
         Raises:
             ArtifactError: see above.
@@ -163,10 +194,5 @@ def library_modules(host: Host, module_class: type) -> list[tuple[int, Any]]:
     """
     by_class = _LIBRARY_MODULES.setdefault(host.model, {})
     if module_class not in by_class:
-        by_class[module_class] = [
-            (index, module)
-            for index, layer in enumerate(host.layers)
-            for module in layer.modules()
-            if isinstance(module, module_class)
-        ]
+        by_class[module_class] = host.layer_modules(module_class)
     return by_class[module_class]

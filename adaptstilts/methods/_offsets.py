@@ -41,7 +41,12 @@ class OffsetMethod(AdapterMethod):
         """Return the names of a module's own weights that get an offset."""
 
     def add(self, host: Host, name: str) -> None:
-        """Attach new offsets, all zero."""
+        """Attach new offsets, all zero.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         import torch
         from torch import nn
         from torch.nn.utils import parametrize
@@ -56,22 +61,42 @@ class OffsetMethod(AdapterMethod):
                     parametrization[0].offsets[name] = nn.Parameter(torch.zeros_like(parametrization.original))
 
     def activate(self, host: Host, names: Sequence[str]) -> None:
-        """Add the offsets of ``names`` to the weights."""
+        """Add the offsets of ``names`` to the weights.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         for _, _, place in _places(host):
             place.active = place.present(names)
 
     def remove(self, host: Host, name: str) -> None:
-        """Detach an adapter's offsets."""
+        """Detach an adapter's offsets.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         for _, _, place in _places(host):
             if name in place.offsets:
                 del place.offsets[name]
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the offsets by the name of their weight in a plain encoder."""
+        """Return the offsets by the name of their weight in a plain encoder.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         return {key: place.offsets[name] for _, key, place in _places(host) if name in place.offsets}
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the layers in which every weight that should have an offset of this name has one."""
+        """Return the layers in which every weight that should have an offset of this name has one.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         layers = set()
         for index, layer in enumerate(host.layers):
             expected = present = 0
@@ -83,20 +108,36 @@ class OffsetMethod(AdapterMethod):
         return layers
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return ``names``, or what the first weight uses that has another selection of them."""
+        """Return ``names``, or what the first weight uses that has another selection of them.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         for _, _, place in _places(host):
             if place.active != place.present(names):
                 return tuple(place.active)
         return tuple(names)
 
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter_model.safetensors``."""
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+            folder: where the files go; created if missing.
+        """
         config = json.dumps(self.identity(), indent=1)
         write_adapter(folder, config, self.tensors(host, name), "adapter_model.safetensors")
 
     @classmethod
     def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method that wrote a folder.
+
+        Args:
+            folder: with the adapter's files.
+            depth: number of layers of the encoder.
+            names: of the encoder's modules.
 
         Raises:
             ArtifactError: another method did, or the settings are not valid.

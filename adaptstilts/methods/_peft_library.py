@@ -88,14 +88,24 @@ class PeftMethod(AdapterMethod):
         return self.noun
 
     def add(self, host: Host, name: str) -> None:
-        """Attach new modules where peft's config says."""
+        """Attach new modules where peft's config says.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         from peft import inject_adapter_in_model
 
         inject_adapter_in_model(self.library_config(host.depth, host.names), host.model, adapter_name=name)
         _TUNED_MODULES.pop(host.model, None)
 
     def activate(self, host: Host, names: Sequence[str]) -> None:
-        """Let ``names`` act wherever they have modules."""
+        """Let ``names`` act wherever they have modules.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         for _, module in _tuned_modules(host):
             present = [name for name in names if name in _adapters(module)]
             # set_adapter would also walk every adapter to set requires_grad, which the encoder does in one place
@@ -103,13 +113,23 @@ class PeftMethod(AdapterMethod):
             module._active_adapter = present
 
     def remove(self, host: Host, name: str) -> None:
-        """Detach an adapter."""
+        """Detach an adapter.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         for _, module in _tuned_modules(host):
             if name in _adapters(module):
                 module.delete_adapter(name)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that a saved ``PeftModel`` gives them."""
+        """Return the parameters by the names that a saved ``PeftModel`` gives them.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         marks = {f".{part}.{name}.": f".{part}." for part in self.parts}
         tensors = {}
         for key, value in host.model.named_parameters():
@@ -121,16 +141,24 @@ class PeftMethod(AdapterMethod):
         return tensors
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the layers in which every adapted module has all parts of this name."""
-        counts = Counter(
-            layer
-            for layer, module in _tuned_modules(host)
-            if all(name in getattr(module, part, ()) for part in self.parts)
-        )
+        """Return the layers in which every adapted module has all parts of this name.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
+        counts: Counter[int] = Counter()
+        for layer, module in _tuned_modules(host):
+            counts[layer] += all(name in getattr(module, part, ()) for part in self.parts)
         return {layer for layer, count in counts.items() if count == len(self.roles)}
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return ``names``, or what acts in the first module that uses another selection of them."""
+        """Return ``names``, or what acts in the first module that uses another selection of them.
+
+        Args:
+            host: the encoder.
+            names: of adapters, the first lowest.
+        """
         for _, module in _tuned_modules(host):
             is_off = module.disable_adapters or module.merged
             acting = () if is_off else tuple(module.active_adapters)
@@ -139,7 +167,13 @@ class PeftMethod(AdapterMethod):
         return tuple(names)
 
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does."""
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors``, as the library does.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+            folder: where the files go; created if missing.
+        """
         config = self.library_config(host.depth, host.names)
         config.inference_mode = True
         config.base_model_name_or_path = host.model.config._name_or_path or None
@@ -150,6 +184,11 @@ class PeftMethod(AdapterMethod):
     @classmethod
     def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
         """Return the method of a folder; anything that this class would compute otherwise is refused.
+
+        Args:
+            folder: with the adapter's files.
+            depth: number of layers of the encoder.
+            names: of the encoder's modules.
 
         Raises:
             ArtifactError: see above.
@@ -177,12 +216,7 @@ def _tuned_modules(host: Host) -> list[tuple[int, Any]]:
     if host.model not in _TUNED_MODULES:
         from peft.tuners.tuners_utils import BaseTunerLayer
 
-        _TUNED_MODULES[host.model] = [
-            (index, module)
-            for index, layer in enumerate(host.layers)
-            for module in layer.modules()
-            if isinstance(module, BaseTunerLayer)
-        ]
+        _TUNED_MODULES[host.model] = host.layer_modules(BaseTunerLayer)
     return _TUNED_MODULES[host.model]
 
 

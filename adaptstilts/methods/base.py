@@ -185,7 +185,12 @@ class AdapterMethod(Method):
 
     @abstractmethod
     def add(self, host: Host, name: str) -> None:
-        """Attach a new adapter, initialised from torch's global generator."""
+        """Attach a new adapter, initialised from torch's global generator.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
 
     @abstractmethod
     def activate(self, host: Host, names: Sequence[str]) -> None:
@@ -198,15 +203,30 @@ class AdapterMethod(Method):
 
     @abstractmethod
     def remove(self, host: Host, name: str) -> None:
-        """Detach an adapter."""
+        """Detach an adapter.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
 
     @abstractmethod
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return an adapter's parameters by their key in the library's own file format."""
+        """Return an adapter's parameters by their key in the library's own file format.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
 
     @abstractmethod
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the indices of the layers in which the encoder really has all modules of an adapter."""
+        """Return the indices of the layers in which the encoder really has all modules of an adapter.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
 
     @abstractmethod
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:

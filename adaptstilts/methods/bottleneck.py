@@ -96,17 +96,33 @@ class Bottleneck(AdaptersMethod):
         return modules * one_module + (_invertible_size(hidden) if self.invertible else 0)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that the library gives them in its files."""
+        """Return the parameters by the names that the library gives them in its files.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         return named_tensors(host, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the layers with a module at every place of the placement; none if the invertible part is wrong."""
+        """Return the layers with a module at every place of the placement; none if the invertible part is wrong.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         if (name in getattr(host.model, "invertible_adapters", ())) != self.invertible:
             return set()
         return layers_with_bottleneck(host, name, self.placement)
 
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors`` by the library itself."""
+        """Write ``adapter_config.json`` and ``adapter.safetensors`` by the library itself.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+            folder: where the files go; created if missing.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         host.model.save_adapter(str(folder), name, with_head=False, use_safetensors=True)
 

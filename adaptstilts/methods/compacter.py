@@ -68,6 +68,10 @@ class Compacter(AdaptersMethod):
     def add(self, host: Host, name: str) -> None:
         """Attach a new adapter.
 
+        Args:
+            host: the encoder.
+            name: of the adapter.
+
         Raises:
             ConfigError: the sizes do not fit the encoder.
         """
@@ -77,12 +81,22 @@ class Compacter(AdaptersMethod):
         super().add(host, name)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that the library gives them in its files, the shared ones last."""
+        """Return the parameters by the names that the library gives them in its files, the shared ones last.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         modules = named_tensors(host, f".adapters.{name}.")
         return modules | named_tensors(host, f"shared_parameters.{name}.")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the layers with a module at every place of the placement; none without the shared matrices."""
+        """Return the layers with a module at every place of the placement; none without the shared matrices.
+
+        Args:
+            host: the encoder.
+            name: of the adapter.
+        """
         if name not in host.model.shared_parameters:
             return set()
         return layers_with_bottleneck(host, name, self.placement)

@@ -90,6 +90,13 @@ class Host:
         """Return the number of layers."""
         return len(self.layers)
 
+    def layer_modules(self, module_class: type) -> list[tuple[int, Any]]:
+        """Return (layer, module) of every module of a class."""
+        modules: list[tuple[int, Any]] = []
+        for index, layer in enumerate(self.layers):
+            modules += [(index, module) for module in layer.modules() if isinstance(module, module_class)]
+        return modules
+
     @property
     def inputs(self) -> list[nn.Module]:
         """Return the modules that compute the input of the lowest layer."""

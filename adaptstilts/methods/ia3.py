@@ -64,7 +64,9 @@ class Ia3(PeftMethod):
             parts: method and tensors of each adapter.
             weights: one for each.
         """
-        offsets = [(method, {key: value - 1 for key, value in tensors.items()}) for method, tensors in parts]
+        offsets: list[tuple[Method, Mapping[str, Tensor]]] = []
+        for method, tensors in parts:
+            offsets.append((method, {key: value - 1 for key, value in tensors.items()}))
         return {key: 1 + value for key, value in super().merged_tensors(offsets, weights).items()}
 
     def library_config(self, depth: int, names: ModuleNames) -> Any:
