@@ -102,7 +102,7 @@ class Mining:
 
 
 def _from_dev(pairs: Pairs, gold: RowNumbers) -> tuple[float, dict[str, Any]]:
-    """The threshold that is best on dev, and what is told of it."""
+    """Return the threshold that is best on dev, and what the result says about it."""
     threshold = bucc.best_threshold(pairs.scores, bucc.is_correct(pairs, gold), len(gold))
     return threshold, {"threshold": threshold, "dev_f1": 100 * bucc.quality(pairs, gold, threshold).f1}
 
@@ -123,7 +123,7 @@ def _mine(
 
 
 def _gold(rows: RowSets, part: str, side: str) -> RowNumbers:
-    """The rows of one side that the gold list names, in its order."""
+    """Return the rows of one side that the gold list names, in its order."""
     at = {row["id"]: i for i, row in enumerate(rows[f"{part}.{side}"].rows)}
     return np.array([at[row[side]] for row in rows[f"{part}.gold"].rows], np.int64)
 
@@ -165,7 +165,7 @@ def _dangling(rows: RowSets, part: str) -> Iterator[str]:
 
 
 def _told(problems: Iterator[str]) -> str:
-    """The first three problems, and how many there are."""
+    """Return the first three problems, and how many there are."""
     found = list(problems)
     return "; ".join(found[:3]) + (f" ({len(found)} such rows)" if len(found) > 3 else "")
 

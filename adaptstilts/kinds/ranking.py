@@ -150,7 +150,7 @@ def _ids(rows: Sequence[Example], tokenizer: Tokenizer, name: str) -> Iterator[I
 
 
 def _numbers(rows: Sequence[Example]) -> list[int]:
-    """Number candidates in order of appearance; equal texts with equal contexts are one."""
+    """Return numbered candidates in order of appearance; equal texts with equal contexts are one."""
     seen: dict[tuple[str, str | None], int] = {}
     return [seen.setdefault((row["text"], row.get("context")), len(seen)) for row in rows]
 

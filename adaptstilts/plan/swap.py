@@ -27,7 +27,7 @@ def swap(
     trained_on: str | None = None,
     over: Sequence[str] = (),
 ) -> Plan:
-    """The plan of evaluating trained targets over other intermediate adapters.
+    """Return the plan of evaluating trained targets over other intermediate adapters.
 
     Args:
         study: whose targets; its training phases must be in the store.
