@@ -1,4 +1,4 @@
-"""Where one command works: its store, its data and its models. Paths live here and never in a content key."""
+"""The place where a command works: store, data and models. Paths are here and never in a content key."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Workspace:
         self._adapters: dict[tuple[str, models.Fingerprint], ForeignAdapter] = {}
 
     def model(self, study: Study) -> models.Model:
-        """Return the base model of a study; it is located once."""
+        """Return the base model of a study, located once; see :func:`adaptstilts.models.locate.locate`."""
         place = (study.model, study.revision)
         if place not in self._models:
             self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
@@ -68,15 +68,27 @@ class Workspace:
     def size(self, source: Source) -> tuple[int, int] | None:
         """Return the rows of a split and the bytes of their text, both roughly; None if the split is not read."""
         split = self.sources.get(source)
-        return (sources.row_count(split), sources.byte_size(split)) if split.files else None
+        if not split.files:
+            return None
+        return sources.row_count(split), sources.byte_size(split)
 
     def adapter(self, place: str, model: models.Model) -> ForeignAdapter:
-        """Somebody else's adapter for a base model, recognised once; see :mod:`adaptstilts.formats.recognize`."""
+        """Return an adapter that somebody else trained, recognised once; see :mod:`adaptstilts.formats.recognize`.
+
+        Args:
+            place: a folder, or ``owner/name[:folder][@revision]`` on the hub.
+            model: the base model.
+        """
         key = (place, model.fingerprint)
         if key not in self._adapters:
             self._adapters[key] = recognize.read(place, model, self.offline)
         return self._adapters[key]
 
     def split(self, source: Source, language: str = "en") -> Split:
-        """Return a split of a source in one language."""
+        """Return a split of a source in one language.
+
+        Args:
+            source: whose names may depend on the language.
+            language: code or name of the language.
+        """
         return self.sources.get(source.at(languages.resolve(language)))

@@ -111,7 +111,7 @@ class _Retrieval:
         depth = runtime.model.shape["layers"]
         layer = phase.settings.layer
         self.layer = default_layer(depth) if layer is None else layer
-        self.layers = tuple(sorted({self.layer, *phase.settings.asked(depth)}))
+        self.layers = tuple(sorted({self.layer, *phase.settings.further_layers(depth)}))
         self.sides: dict[SideName, _EncodedSide] = {}
 
     def _rows(self, code: str) -> dict[str, Examples]:

@@ -243,16 +243,16 @@ class _Builder:
     def _trained_encoder(self, part: Part, arm: Arm, foundation: Foundation, seed: int) -> Foundation:
         """Return what the sentences of a retrieval task that is trained are encoded with."""
         key = self.trainings.train_task(part, arm, foundation, seed)[-1]
-        if arm.method.attaches:
-            return Foundation(foundation.name, foundation.base, (*foundation.stack, key))
-        return Foundation(foundation.name, key)
+        if arm.method.trains_encoder:
+            return Foundation(foundation.name, key)
+        return Foundation(foundation.name, foundation.base, (*foundation.stack, key))
 
     def _add_target(self, part: Part, arm: Arm, foundations: Foundations, seed: int) -> None:
         """Add a target with every composition, its evaluations and its swaps."""
         targets = self._train_target(part, arm, foundations, seed)
         for target in targets:
             self._add_evaluation(part, arm, target, target.foundation, seed)
-        if self.study.swap != "all" or not arm.method.below.attaches:
+        if self.study.swap != "all" or arm.method.below.trains_encoder:
             return
         for target in targets:
             if not target.is_swappable:
@@ -375,4 +375,4 @@ class _Builder:
 
 def _with_all_layers_named(settings: Retrieve, depth: int) -> Retrieve:
     """Return settings whose ``layers`` are numbers, so that the same layers have the same key."""
-    return settings.model_copy(update={"layers": settings.asked(depth) or None})
+    return settings.model_copy(update={"layers": settings.further_layers(depth) or None})

@@ -85,7 +85,7 @@ class Intermediates:
         for name in chain.tasks:
             single = part.model_copy(update={"task": name, "chain": None})
             key = self.trainings.train_task(single, arm, foundation, seed)[-1]
-            if not arm.method.attaches:
+            if arm.method.trains_encoder:
                 foundation = Foundation(part.label, base=key)
             elif chain.composition == "stack":
                 foundation = Foundation(part.label, stack=(*foundation.stack, key))

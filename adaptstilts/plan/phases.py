@@ -25,7 +25,7 @@ from adaptstilts.plan.specs import SpecField
 from adaptstilts.registry import Registry
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
-from adaptstilts.study import Evaluate, Foresee, Masked, Mixture, Retrieve, Train, masked_text
+from adaptstilts.study import Evaluate, Masked, Mixture, PredictTransfer, Retrieve, Train, masked_text
 
 P = TypeVar("P", bound="Phase")
 
@@ -344,7 +344,7 @@ class PredictTransferPhase(TaskPhase):
     turn: ClassVar[int] = 30
     rows: Annotated[str, SpecField(same_as="task")]
     sources: tuple[str, ...]
-    settings: Annotated[Foresee, SpecField("foresee")]
+    settings: Annotated[PredictTransfer, SpecField("foresee")]
 
     def passes(self) -> list[Pass]:
         """Return some training rows of the target and of each source task."""

@@ -91,9 +91,9 @@ def foundation_on(name: str, arm: Arm, key: str) -> Foundation:
         arm: the method of the phase.
         key: of the phase.
     """
-    if arm.method.attaches:
-        return Foundation(name, stack=(key,))
-    return Foundation(name, base=key)
+    if arm.method.trains_encoder:
+        return Foundation(name, base=key)
+    return Foundation(name, stack=(key,))
 
 
 def composition_label(names: str, composition: Composition) -> str:

@@ -76,7 +76,7 @@ def check_sizes(study: Study, model: Model, findings: Findings) -> None:
     settings, place = study.retrieve, study.place.at("retrieve")
     if settings.layer is not None and settings.layer > layers:
         problems.add(place.at("layer"), f"the model has hidden states 0 to {layers}, found {settings.layer}")
-    highest = max(settings.asked(layers), default=0)
+    highest = max(settings.further_layers(layers), default=0)
     if highest > layers:
         problems.add(place.at("layers"), f"no layer {highest}; the model has hidden states 0 to {layers}")
 

@@ -25,7 +25,7 @@ from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store
-from adaptstilts.study import Arm, Foresee, Part, Problems, Study
+from adaptstilts.study import Arm, Part, PredictTransfer, Problems, Study
 from adaptstilts.workspace import Workspace
 
 PREDICTORS = ("probe", "logme", "embedding", "size")
@@ -186,7 +186,7 @@ class _CandidateBuilder:
 
     def __init__(self, plan: ChoicePlan, workspace: Workspace, part: Part, rows: int) -> None:
         self.plan, self.workspace, self.part = plan, workspace, part
-        self.settings = Foresee(rows=rows)
+        self.settings = PredictTransfer(rows=rows)
         self.trainings = Trainings(plan, workspace, Problems())
         self.intermediates = {intermediate.label: intermediate for intermediate in plan.study.intermediates}
 

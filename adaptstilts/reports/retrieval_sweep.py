@@ -240,7 +240,7 @@ def _fit_to_model(study: Study, model: Model) -> Study:
     settings, depth = study.retrieve, model.shape["layers"]
     if settings.layer is not None and settings.layer > depth:
         raise ConfigError(f"--layer {settings.layer}: the model has hidden states 0 to {depth}")
-    for layer in settings.asked(depth):
+    for layer in settings.further_layers(depth):
         if layer > depth:
             raise ConfigError(f"--layers: no layer {layer}; the model has hidden states 0 to {depth}")
     limit = model.max_tokens

@@ -20,10 +20,10 @@ from adaptstilts.study.schema import (
 )
 from adaptstilts.study.settings import (
     Evaluate,
-    Foresee,
     Margin,
     Pooling,
     Precision,
+    PredictTransfer,
     Retrieval,
     Retrieve,
     StrictModel,
@@ -40,7 +40,6 @@ __all__ = [
     "Draft",
     "Evaluate",
     "FollowUp",
-    "Foresee",
     "LanguageAdapters",
     "Margin",
     "Masked",
@@ -51,6 +50,7 @@ __all__ = [
     "Place",
     "Pooling",
     "Precision",
+    "PredictTransfer",
     "Problems",
     "Retrieval",
     "Retrieve",

@@ -11,6 +11,8 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.composition_kinds import CompositionKind
+from adaptstilts.study.messages import explain
+from adaptstilts.study.places import Place, Problems
 from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
 from adaptstilts.tasks.base import NAME, REPO
 
@@ -138,7 +140,7 @@ class Part(StrictModel):
 
     @property
     def label(self) -> str:
-        """What tables call it."""
+        """The name that tables give it."""
         return f"{self.task}+masked" if self.masked else self.task
 
 
@@ -158,8 +160,9 @@ class Arm(StrictModel):
 
     @property
     def label(self) -> str:
-        """What tables call it."""
-        return self.method.label + (" on language adapters" if self.language_adapters else "")
+        """The name that tables give it."""
+        suffix = " on language adapters" if self.language_adapters else ""
+        return f"{self.method.label}{suffix}"
 
 
 class LanguageAdapters(StrictModel):
@@ -222,15 +225,23 @@ class Study(StrictModel):
 
 
 def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
-    """Return the settings of one training phase: task defaults, then study, method and part, the last one winning.
+    """Return the settings of one training phase: the task's defaults, then study, method and part; the last one wins.
+
+    Args:
+        study: with settings for every phase.
+        arm: the method, with settings of its own.
+        part: the task in the study, with settings of its own.
+        task: name of the task that is trained on; None for masked text.
 
     Raises:
-        ConfigError: the defaults that the task declares are no training settings.
+        ConfigError: the defaults that the task declares are not training settings.
     """
     defaults = _task_defaults(task) if task else {}
     merged = {**defaults, **study.train, **arm.train, **part.train}
     settings = Train.model_validate(merged)
-    return settings if settings.lr is not None else settings.model_copy(update={"lr": arm.method.default_lr})
+    if settings.lr is None:
+        return settings.model_copy(update={"lr": arm.method.default_lr})
+    return settings
 
 
 def _task_defaults(name: str) -> dict[str, Any]:
@@ -238,12 +249,17 @@ def _task_defaults(name: str) -> dict[str, Any]:
     try:
         Train.model_validate(defaults)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"task {name!r}: defaults: {key}: {first['msg'].lower()}, found {first['input']!r}") from None
+        problems = Problems()
+        explain(error, Train, Place(), problems)
+        raise ConfigError(f"task {name!r}: defaults: {problems.lines()[0]}") from None
     return defaults
 
 
 def evaluate_settings(study: Study, part: Part) -> Evaluate:
-    """Return the settings of a target's evaluation: those of the study, overridden by its own."""
+    """Return the settings of the evaluation of a target: those of the study, then its own.
+
+    Args:
+        study: with settings for every evaluation.
+        part: the target.
+    """
     return Evaluate.model_validate({**study.evaluate.model_dump(), **part.evaluate})

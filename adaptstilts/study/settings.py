@@ -1,4 +1,4 @@
-"""Settings of the phases: how one trains, evaluates, encodes, foresees."""
+"""Settings of phases: how they train, evaluate, encode sentences and predict transfer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class StrictModel(BaseModel):
 
     @property
     def place(self) -> Place:
-        """Where it was written; no part of what it is equal to. Without keys for a default."""
+        """Where this was written, which does not count in comparisons; a place without keys for a default."""
         return self._place
 
     def set_place(self, place: Place) -> None:
-        """Remember where it was written."""
+        """Remember where this was written."""
         self._place = place
 
     def identity(self) -> dict[str, Any]:
@@ -132,13 +132,15 @@ class Retrieve(StrictModel):
             raise ValueError("expected all, or numbers of hidden states such as [4, 6, 8]")
         return tuple(value)
 
-    def asked(self, depth: int) -> tuple[int, ...]:
-        """Every hidden state of ``depth`` layers that ``layers`` names, ascending."""
-        return tuple(range(depth + 1)) if self.layers == "all" else tuple(sorted(set(self.layers or ())))
+    def further_layers(self, depth: int) -> tuple[int, ...]:
+        """Return the hidden states that ``layers`` names, in ascending order, for an encoder with some layers."""
+        if self.layers == "all":
+            return tuple(range(depth + 1))
+        return tuple(sorted(set(self.layers or ())))
 
 
-class Foresee(StrictModel):
-    """What predictors of transfer look at.
+class PredictTransfer(StrictModel):
+    """What the predictors of transfer read.
 
     Attributes:
         rows: training rows of each task.

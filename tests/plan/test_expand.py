@@ -503,3 +503,13 @@ def test_two_thousand_phases(make: Callable[..., Plan]) -> None:
     assert kinds(made) == {"train": 39 * 20, "evaluate": 63 * 20, "retrieve": 6 * 20 + 1}
     assert len(made.order()) == len(made.phases) == 2161
     assert {cell.seed for cell in made.cells} == set(seeds)
+
+
+def test_a_head_stays_on_the_encoder_under_it(make: Callable[..., Plan]) -> None:
+    """Also where sentences are encoded after a head was trained: it leaves no encoder of its own."""
+    head = {"kind": "head", "over": "lora"}
+    made = make(methods=[head], targets=["tatoeba_r"], intermediates=["none", "mnli"], swap="off")
+    for phase in made.phases.values():
+        if isinstance(phase, RetrievePhase):
+            assert phase.base is None
+            assert len(phase.stack) == (2 if "mnli" in phase.title else 1)

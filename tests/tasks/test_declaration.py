@@ -182,8 +182,8 @@ def test_a_plug_in_is_checked_when_a_study_names_it(
 @pytest.mark.parametrize(
     ("defaults", "message"),
     [
-        ({"epoch": 3}, "task 'moods': defaults: epoch: extra inputs are not permitted, found 3"),
-        ({"epochs": "3"}, "task 'moods': defaults: epochs: input should be a valid integer, found '3'"),
+        ({"epoch": 3}, "task 'moods': defaults: epoch: unknown key; did you mean epochs?"),
+        ({"epochs": "3"}, "task 'moods': defaults: epochs: expected a whole number, found '3'"),
     ],
 )
 def test_defaults_are_checked_when_a_study_is_planned(
@@ -197,7 +197,7 @@ def test_defaults_are_checked_when_a_study_is_planned(
     text = json.dumps({**STUDY, "model": str(tiny), "intermediates": ["none"], "targets": ["moods"], "swap": "off"})
     with pytest.raises(ConfigError) as caught:
         expand(study.parse(text), Workspace(tmp_path / "store", tmp_path))
-    assert str(caught.value) == message
+    assert str(caught.value) == f"study:1: targets.0: {message}"
 
 
 def test_english_dev_rows_are_not_evaluated_as_other_languages(data_root: Path, tiny: Path, tmp_path: Path) -> None:
