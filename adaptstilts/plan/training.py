@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from adaptstilts import tasks
+from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ascending
 from adaptstilts.plan.graph import Plan
@@ -215,8 +216,15 @@ class Trainings:
         return fusion.why_not_together(self.methods_of(foundation.fuse))
 
     def _settings(self, arm: Arm, part: Part, task: str | None) -> Train:
-        """Return the settings of a phase; note if its sequences are too long for the model."""
-        settings = train_settings(self.study, arm, part, task)
+        """Return the settings of a phase; note if its sequences are too long for the model.
+
+        Raises:
+            StudyError: the defaults that the task declares are not training settings.
+        """
+        try:
+            settings = train_settings(self.study, arm, part, task)
+        except ConfigError as error:
+            raise StudyError(part.place, str(error)) from None
         place = _settings_place((part, arm, self.study), "max_length")
         if place is not None:
             check_length(settings.max_length, self.plan.model, place, self.problems)
