@@ -6,22 +6,24 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from adaptstilts.cli.options import (
     DEFAULT_STORE,
-    BackendOption,
     DeviceOption,
     OfflineOption,
+    SearchOptions,
     StoreOption,
     open_workspace,
 )
 
 
 def mine(
+    search: SearchOptions,
     foreign: Annotated[Path, typer.Argument(help="UTF-8 text, one sentence per line.", show_default=False)],
     english: Annotated[Path, typer.Argument(help="The same in another language.", show_default=False)],
     out: Annotated[
@@ -32,23 +34,6 @@ def mine(
         str | None,
         typer.Option(help="Folder of an entry in any store, or the beginning of a key.", show_default="none"),
     ] = None,
-    layer: Annotated[
-        int | None, typer.Option(help="Hidden state to pool.", min=0, show_default="two thirds of the depth")
-    ] = None,
-    pooling: Annotated[Literal["mean", "max", "idf", "cls"], typer.Option(help="mean, max, idf or cls.")] = "mean",
-    precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option(help="auto, bf16 or fp32.")] = "auto",
-    max_length: Annotated[
-        int | None,
-        typer.Option(help="Maximum tokens of a sentence.", min=8, show_default="256, or what the model takes"),
-    ] = None,
-    margin: Annotated[
-        Literal["ratio", "distance", "absolute"], typer.Option(help="ratio, distance or absolute.")
-    ] = "ratio",
-    k: Annotated[int, typer.Option("--k", help="Neighbours of a sentence that the margin is over.", min=1)] = 4,
-    retrieval: Annotated[
-        Literal["max", "intersect", "forward", "backward"],
-        typer.Option(help="Whose choices are taken: max, intersect, forward or backward."),
-    ] = "max",
     threshold: Annotated[
         float | None, typer.Option(help="Minimum score of a pair.", show_default="all above zero")
     ] = None,
@@ -57,7 +42,6 @@ def mine(
         typer.Option(help="Approximate FAISS index: IVF1024,PQ64 or HNSW32, for example.", show_default="exact search"),
     ] = None,
     shard: Annotated[int, typer.Option(help="Sentences to encode and search at a time.", min=1)] = 2**17,
-    backend: BackendOption = "auto",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
@@ -73,19 +57,7 @@ def mine(
     from adaptstilts.retrieval.mine import mine as mine_files
 
     settings = MiningSettings(
-        model=model,
-        adapter=adapter,
-        layer=layer,
-        pooling=pooling,
-        precision=precision,
-        max_length=max_length,
-        margin=margin,
-        retrieval=retrieval,
-        k=k,
-        threshold=threshold,
-        index=index,
-        shard=shard,
-        backend=backend,
+        model=model, adapter=adapter, threshold=threshold, index=index, shard=shard, **asdict(search)
     )
     workspace = open_workspace(store, None, offline)
     with _interrupted_by_sigterm(), Progress() as progress:

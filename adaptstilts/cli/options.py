@@ -158,6 +158,40 @@ class StudyOptions(WorkspaceOptions):
         return self.open(create=mode == "create")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """How sentences are encoded, searched and scored."""
+
+    layer: Annotated[
+        int | None, typer.Option("--layer", help="Hidden state to pool.", min=0, show_default="two thirds of the depth")
+    ] = None
+    pooling: Annotated[
+        Literal["mean", "max", "idf", "cls"], typer.Option("--pooling", help="mean, max, idf or cls.")
+    ] = "mean"
+    precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option("--precision", help="auto, bf16 or fp32.")] = (
+        "auto"
+    )
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            "--max-length",
+            help="Maximum tokens of a sentence.",
+            min=8,
+            show_default="256, or what the model takes",
+        ),
+    ] = None
+    margin: Annotated[
+        Literal["ratio", "distance", "absolute"],
+        typer.Option("--margin", help="Score of mining and xSIM: ratio, distance or absolute."),
+    ] = "ratio"
+    k: Annotated[int, typer.Option("--k", help="Neighbours of a sentence that the margin is over.", min=1)] = 4
+    retrieval: Annotated[
+        Literal["max", "intersect", "forward", "backward"],
+        typer.Option("--retrieval", help="Whose choices mining takes: max, intersect, forward or backward."),
+    ] = "max"
+    backend: BackendOption = "auto"
+
+
 def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:
     """Return the workspace of a verb that has not all of :class:`WorkspaceOptions`.
 

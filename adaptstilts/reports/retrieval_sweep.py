@@ -177,7 +177,14 @@ def retrieve(
 
 
 def _study(model: str, names: Sequence[str], languages: str, settings: Retrieve) -> Study:
-    """Return a study of retrieval tasks alone; see :func:`retrieve` for the arguments."""
+    """Return a study of retrieval tasks alone.
+
+    Args:
+        model: built-in name, folder or hub id.
+        names: retrieval tasks.
+        languages: see :func:`retrieve`.
+        settings: how to encode and search.
+    """
     codes = _codes(languages, _check_tasks(names))
     return Study(
         name="retrieve",
@@ -210,13 +217,17 @@ def _check_tasks(names: Sequence[str]) -> list[Task]:
 def _codes(languages: str, targets: Sequence[Task]) -> tuple[str, ...] | None:
     """Return the languages that are requested; None for all.
 
+    Args:
+        languages: see :func:`retrieve`.
+        targets: the tasks.
+
     Raises:
         ConfigError: an unknown language, or one that no task has.
     """
     if languages == "all":
         return None
     if languages in BENCHMARKS:
-        known = {code for task in targets for code in task.languages}
+        known = set().union(*(task.languages for task in targets))
         return tuple(code for code in tasks.get(BENCHMARKS[languages]).languages if code in known)
     codes = tuple(code.strip() for code in languages.split(",") if code.strip())
     if not codes:
@@ -233,6 +244,10 @@ def _languages_of(task: Task) -> tuple[str, ...]:
 
 def _fit_to_model(study: Study, model: Model) -> Study:
     """Limit the default maximum length to what the model takes.
+
+    Args:
+        study: of retrieval tasks.
+        model: its base model.
 
     Raises:
         ConfigError: the model does not have a layer, or does not take the length.
@@ -324,5 +339,7 @@ def _has(values: Values, metric: str) -> bool:
 
 
 def _mean(values: Values, metrics: Sequence[str]) -> float:
-    scores = [of_language[metric] for of_language in values.values() for metric in metrics]
+    scores: list[float] = []
+    for of_language in values.values():
+        scores += [of_language[metric] for metric in metrics]
     return float(np.mean(scores))
