@@ -53,13 +53,15 @@ def plan(
     every: Annotated[bool, typer.Option("--all", help="List every phase, not only those that train.")] = False,
     gflops: Annotated[
         float | None,
-        typer.Option(help="Speed to estimate times with, in GFLOP/s.", min=1e-3, show_default="as measured"),
+        typer.Option(
+            help="Speed to estimate times with, in GFLOP/s.", min=1e-3, show_default="as measured, else assumed"
+        ),
     ] = None,
     outline: Annotated[
         bool,
         typer.Option(
             "--outline",
-            help="Plan from published sizes, without data and weights; nothing is fetched.",
+            help="Plan from published sizes, without data or weights; nothing is fetched.",
         ),
     ] = False,
 ) -> None:
@@ -85,7 +87,10 @@ def results(
     form: FormatOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write; its ending chooses the format.", show_default="print to the terminal"),
+        typer.Option(
+            help="File to write; its ending chooses the format unless --format is given.",
+            show_default="print to the terminal",
+        ),
     ] = None,
 ) -> None:
     """Print the result tables of a study.
@@ -145,7 +150,12 @@ def swap(
 
 def choose(
     study: StudyOptions,
-    target: Annotated[str, typer.Option(help="Target task of the study; one that is trained.", show_default=False)],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="Target task of the study; not one that is only searched, such as retrieval.", show_default=False
+        ),
+    ],
     method: MethodOption = None,
     rows: Annotated[int, typer.Option(help="Training rows of each task that the predictors read.", min=16)] = 512,
     form: FormatOption = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.methods.base import AdapterMethod, Method
 from adaptstilts.registry import Registry
 
@@ -24,9 +24,21 @@ def _is_method(value: object) -> bool:
 REGISTRY: Registry[type[Method]] = Registry(
     "method", "adaptstilts.methods", name_of=_default_kind, is_member=_is_method, package=__name__
 )
-add = REGISTRY.add
 get = REGISTRY.get
 known = REGISTRY.known
+
+
+def add(method: type[Method]) -> None:
+    """Make a method known for the rest of this process.
+
+    Raises:
+        ConfigError: it attaches modules and is no :class:`AdapterMethod`, so that nothing would be trained by it.
+    """
+    if hasattr(method, "activate") and not issubclass(method, AdapterMethod):
+        raise ConfigError(
+            f"method {_default_kind(method)!r} attaches modules: derive {method.__name__} from AdapterMethod"
+        )
+    REGISTRY.add(method)
 
 
 def parse(identity: dict[str, Any]) -> Method:

@@ -191,7 +191,7 @@ class Study(StrictModel):
 
     Attributes:
         name: name of the study, shown above its tables.
-        model: base model: ``builtin:NAME``, a local folder or a hub id of an XLM-R encoder.
+        model: base model: ``builtin:NAME``, or the folder or hub id of an encoder of a known architecture.
         revision: commit, branch or tag of a model on the hub.
         intermediates: intermediate tasks; ``none`` trains targets directly.
         targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
@@ -199,7 +199,7 @@ class Study(StrictModel):
         compositions: how targets use the intermediates, with one result for each.
         language_adapters: for the methods that ask for them.
         seeds: everything is trained once per seed.
-        languages: test languages as codes; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
+        languages: test languages, as codes or names; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
         missing: what to do if the data lack a language: stop, or leave it out and say so.
         swap: ``all`` also evaluates every target adapter over every other intermediate adapter.
         train: settings for every training phase; those of a method and of a task take precedence.

@@ -82,7 +82,7 @@ class Evaluate(StrictModel):
         split: ``test``, or ``dev``, the split that the paper reports for intermediate tasks.
         examples: rows per language, the same random subset in every run; None for all.
         max_length: tokens per sequence; None takes what the target phase was trained with.
-        precision: float32 by default, so that scores do not depend on how rows are batched.
+        precision: float32 by default, so that scores hardly depend on how rows are batched.
     """
 
     split: Literal["test", "dev"] = "test"

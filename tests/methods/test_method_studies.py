@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.inputs import STUDY
 
+from adaptstilts import methods
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
 from adaptstilts.plan import expand
@@ -121,3 +122,17 @@ def test_a_study_of_every_new_kind(make: Callable[..., Plan], tiny: Path, data_r
     for phase in trained(made).values():
         result = json.loads((workspace.store.entry(phase.key).folder / "result.json").read_text(encoding="utf-8"))
         assert result["trainable"] == phase.method.trainable(made.model.shape)
+
+
+def test_a_method_that_attaches_modules_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derived from ``Method`` alone it would train nothing, without a word."""
+
+    class Outside(methods.Method):
+        kind: str = "outside"
+
+        def activate(self, trunk: object, names: object) -> None:
+            """Do nothing."""
+
+    monkeypatch.setattr(methods.REGISTRY, "_added", {})
+    with pytest.raises(ConfigError, match=r"^method 'outside' attaches modules: derive Outside from AdapterMethod$"):
+        methods.add(Outside)
