@@ -305,9 +305,9 @@ def test_padding(bench: Callable[[], Bench], monkeypatch: pytest.MonkeyPatch, pa
     widths: list[int] = []
     states = trainer.encoder.states
 
-    def watched(ids: Tensor, mask: Tensor, start: None) -> Tensor:
+    def watched(ids: Tensor, mask: Tensor, start: None, types: None) -> Tensor:
         widths.append(ids.shape[1])
-        return states(ids, mask)
+        return states(ids, mask, start, types)
 
     monkeypatch.setattr(trainer.encoder, "states", watched)
     expected, loop = [], Loop(trainer)
