@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationError
 
@@ -179,7 +179,7 @@ class LanguageAdapters(StrictModel):
         train: training settings of the language adapters.
     """
 
-    text: dict[str, tuple[TextSource, ...]] = Field(min_length=1)
+    text: dict[str, Annotated[tuple[TextSource, ...], Field(min_length=1)]] = Field(min_length=1)
     method: Bottleneck = Bottleneck(reduction=2, invertible=True)
     column: str = "text"
     examples: int | None = Field(None, ge=1)
