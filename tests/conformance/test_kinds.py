@@ -24,7 +24,7 @@ from adaptstilts.data.sources import Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.kinds import heads, span
 from adaptstilts.kinds.sentence_search import SentenceVectors, sentence_features
-from adaptstilts.metrics import scores as metrics
+from adaptstilts.metrics.answer_text import SQUAD
 from adaptstilts.models.batching import IGNORE, Feature, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.tokenizer import Tokenizer
@@ -359,9 +359,9 @@ def test_gold_tokens_of_real_questions_decode_to_the_answer(shared: Path, code: 
     held = equal = 0
     for i, row in enumerate(rows):
         texts = [gold_text(item, row) for item in features.items if item.example == i and item.target != (0, 0)]
-        gold = metrics.normalize_answer(row["answers"]["text"][0])
-        held += any(gold in metrics.normalize_answer(text) for text in texts)
-        equal += any(gold == metrics.normalize_answer(text) for text in texts)
+        gold = SQUAD.normalize(row["answers"]["text"][0])
+        held += any(gold in SQUAD.normalize(text) for text in texts)
+        equal += any(gold == SQUAD.normalize(text) for text in texts)
     print(f"{code}: {len(rows)} rows, {held / len(rows):.3f} hold the answer, {equal / len(rows):.3f} equal it")
     assert held == len(rows)
     assert equal >= (0.9 if code == "th" else 0.99) * len(rows)

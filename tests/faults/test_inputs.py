@@ -198,6 +198,10 @@ def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) ->
 def test_changed_data_is_not_another_result(trained: tuple[Path, Path], tmp_path: Path) -> None:
     root = make_data(tmp_path / "hub")
     options = ("--store", tmp_path / "s", "--data-root", root)
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "format").write_text(
+        "adaptstilts-store 1\n", encoding="utf-8"
+    )  # in a new store plan writes nothing
     assert adaptstilts("plan", trained[0], *options).returncode == 0
     make_data(tmp_path / "hub", seed=2)
     one_line(adaptstilts("plan", trained[0], *options), 3, "not what it was when it was first loaded", "delete")

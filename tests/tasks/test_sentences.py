@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptstilts.tasks._sentences import holding, sentences
+from adaptstilts.tasks._sentences import index_at, sentences
 
 
 def broken(text: str) -> list[str]:
@@ -74,7 +74,7 @@ def test_only_white_space_is_lost(text: str) -> None:
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
     assert all(text[begin:end] == text[begin:end].strip() for begin, end in spans)
     for place in range(len(text)):
-        at = holding(spans, place)
+        at = index_at(spans, place)
         assert (at is None) == (not any(begin <= place < end for begin, end in spans))
         assert at is None or spans[at][0] <= place < spans[at][1]
 
@@ -87,7 +87,7 @@ def test_answers_of_squad_are_within_sentences(shared: Path) -> None:
     crossing = 0
     for row in rows:
         spans, start = sentences(row["context"]), row["answers"]["answer_start"][0]
-        at = holding(spans, start)
+        at = index_at(spans, start)
         assert at is not None
         crossing += start + len(row["answers"]["text"][0]) > spans[at][1]
     assert 3 < sum(len(sentences(row["context"])) for row in rows) / len(rows) < 7
