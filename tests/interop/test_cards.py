@@ -153,7 +153,7 @@ def test_the_command_line(
     told = capsys.readouterr().out
     assert "0 training phases, 1 evaluate phase done now, 1 done before, 1 adapter imported" in told
     assert call("swap", path, "--over", "no-such-thing", *options) == 2
-    assert "nor a folder or hub id of an adapter" in capsys.readouterr().err
+    assert "or the folder or hub id of an adapter" in capsys.readouterr().err
 
 
 def test_a_card_tells_what_was_measured_and_its_code_runs(
