@@ -1,8 +1,7 @@
 """The encoder: one model, one backend, and named adapters on it, with a guard after every change.
 
-The libraries underneath change or skip things silently: a name that does not exist, weights that are not in the file,
-a frozen adapter that is unfrozen by activating another one. Hence every load is strict, and after every composition
-:meth:`Encoder.check` compares what the model has really become with what was asked for.
+The libraries underneath skip things silently, such as weights that are not in the file. Hence every load is strict, and
+after every composition :mod:`adaptstilts.models.guard` compares what the model has become with what was asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.io.json import write_json
 from adaptstilts.methods import AdapterMethod, fusion
 from adaptstilts.methods.fusion import Place
-from adaptstilts.models import architectures
+from adaptstilts.models import architectures, guard
 from adaptstilts.models.language_model_head import LanguageModelHead
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
@@ -55,6 +54,7 @@ class Encoder:
         methods: method of every attached adapter, by name.
         fusions: members of every attached fusion.
         acting: names of the adapters that act, fused ones included, the lowest first.
+        listed_parameters: of the trunk, as they were when modules last came or went.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Encoder:
         self.fusions: list[tuple[str, ...]] = []
         self.acting: tuple[str, ...] = ()
         self._is_prepared = False
-        self._parameters: list[nn.Parameter] = []
+        self.listed_parameters: list[nn.Parameter] = []
         self.trunk.to(self.device).eval()
         self._reset()
 
@@ -126,15 +126,7 @@ class Encoder:
             ConfigError: the name is taken, or the method has another backend than this encoder or is of another kind
                 than the attached adapters.
         """
-        if name in self.methods:
-            raise ConfigError(f"adapter {name!r} is attached already; remove it first")
-        if method.backend != self.backend:
-            raise ConfigError(
-                f"{method.label} needs the backend {method.backend!r}, this encoder has {self.backend!r}; one"
-                f" encoder has one backend, because the libraries undo each other's changes"
-            )
-        if self.kind not in (None, method.kind):
-            raise ConfigError(f"{method.label} cannot be beside {self.kind}: one encoder has adapters of one kind")
+        guard.check_new_adapter(self, name, method)
         with generator(*seed), quiet():
             if not self._is_prepared:
                 method.prepare(self.host)
@@ -178,12 +170,7 @@ class Encoder:
         Raises:
             ConfigError: fewer than two members, unknown ones, or adapters that cannot be fused.
         """
-        unknown = [name for name in members if name not in self.methods]
-        if unknown or len(set(members)) < 2 or members in self.fusions:
-            raise ConfigError(f"a new fusion needs two or more attached adapters, found {', '.join(members)}")
-        methods = [self.methods[name] for name in members]
-        if reason := fusion.why_not_together(methods):
-            raise ConfigError(f"{', '.join(method.label for method in methods)} cannot be fused: {reason}")
+        guard.check_new_fusion(self, members)
         with generator(*seed), quiet():
             fusion.add(self.host, members)
         self.trunk.to(self.device)
@@ -239,16 +226,15 @@ class Encoder:
             ConfigError: an unknown name, the same name twice, or methods that cannot be stacked.
             ArtifactError: the model is not what was asked for; never expected, always checked.
         """
-        names = _names(places)
-        self._check_names(places, names)
-        self._check_stack(names)
+        guard.check_composition(self, places)
+        names = guard.adapter_names(places)
         with quiet():
-            for method in self._by_class():
-                method.activate(self.host, self._of_class(names, method))
+            for method, of_class in self.by_method_class(names):
+                method.activate(self.host, of_class)
             if len(names) != len(places):
                 fusion.activate(self.host, places)
         self.acting = tuple(names)
-        for parameter in self._parameters:
+        for parameter in self.listed_parameters:
             parameter.requires_grad = False
         if train is not None:
             for parameter in self.delta(train).values():
@@ -264,24 +250,16 @@ class Encoder:
             part.requires_grad_(False)
 
     def check(self, places: Sequence[Place], train: Place | None) -> None:
-        """Compare what acts, in which layers, and what trains with what was asked for.
+        """Check what acts and trains; arguments and errors as of :func:`adaptstilts.models.guard.check_model`."""
+        guard.check_model(self, places, train)
 
-        Args:
-            places: as of :meth:`compose`.
-            train: as of :meth:`compose`.
-
-        Raises:
-            ArtifactError: names the difference.
-        """
-        for name in _names(places):
-            method = self.methods[name]
-            actual, expected = method.attached_layers(self.host, name), set(method.layers(self.depth))
-            if actual != expected:
-                raise ArtifactError(
-                    f"adapter {name!r}: modules in layers {sorted(actual)}, expected {sorted(expected)}"
-                )
-        self._check_acting(places)
-        self._check_trainable(train)
+    def by_method_class(self, names: Sequence[str]) -> list[tuple[AdapterMethod, list[str]]]:
+        """Return one method for each class of the attached adapters, with those of the names that are of this class."""
+        methods = {type(method): method for method in self.methods.values()}
+        groups: dict[type[AdapterMethod], list[str]] = {cls: [] for cls in methods}
+        for name in names:
+            groups[type(self.methods[name])].append(name)
+        return [(methods[cls], groups[cls]) for cls in methods]
 
     def delta(self, place: Place) -> dict[str, nn.Parameter]:
         """Return the parameters of an adapter or fusion, by their keys in its library's files."""
@@ -389,21 +367,13 @@ class Encoder:
 
     def _reset(self) -> None:
         """Let nothing act or train after modules came or went, and list the parameters anew."""
-        self._parameters = list(self.trunk.parameters())
+        self.listed_parameters = list(self.trunk.parameters())
         self.compose(())
 
     def _renamed(
         self, tensors: Mapping[str, Tensor], name: str, parameters: Mapping[str, nn.Parameter], path: Path
     ) -> dict[str, Tensor]:
         return renamed(tensors, name, parameters, self.host.names.prefix, path)
-
-    def _by_class(self) -> list[AdapterMethod]:
-        """Return one method for each class of the attached adapters."""
-        return list({type(method): method for method in self.methods.values()}.values())
-
-    def _of_class(self, names: Sequence[str], method: AdapterMethod) -> list[str]:
-        """Return the names of those adapters whose method is of the same class as another one."""
-        return [name for name in names if type(self.methods[name]) is type(method)]
 
     def _first_trained_layer(self) -> int:
         """Return the lowest layer that has a trainable weight or follows one; the number of layers if none is."""
@@ -413,59 +383,6 @@ class Encoder:
             if any(parameter.requires_grad for parameter in layer.parameters()):
                 return index
         return self.depth
-
-    def _check_names(self, places: Sequence[Place], names: Sequence[str]) -> None:
-        """Raise if places name what is not attached, or an adapter twice."""
-        for place in places:
-            if isinstance(place, tuple) and place not in self.fusions:
-                raise ConfigError(f"no fusion of {', '.join(place)}; attach it first")
-        unknown = [name for name in names if name not in self.methods]
-        if unknown:
-            raise ConfigError(f"no adapter called {unknown[0]!r}; attached are {', '.join(self.methods) or 'none'}")
-        if len(set(names)) != len(names):
-            raise ConfigError(f"an adapter cannot be stacked on itself: {', '.join(names)}")
-
-    def _check_stack(self, names: Sequence[str]) -> None:
-        """Raise if adapters that act together cannot be stacked."""
-        if len(names) < 2:
-            return
-        for height, name in enumerate(names):
-            method = self.methods[name]
-            if reason := method.why_not_stackable() or (method.why_not_above() if height else None):
-                raise ConfigError(f"{method.label} cannot be stacked: {reason}")
-
-    def _check_acting(self, places: Sequence[Place]) -> None:
-        """Raise if the model does not let exactly these places act, in this order."""
-        names = _names(places)
-        if len(names) != len(places):
-            fused = fusion.active(self.host)
-            if fused != tuple(places):
-                raise ArtifactError(f"active adapters are {list(fused)}, expected {list(places)}")
-            return
-        for method in self._by_class():
-            expected = self._of_class(names, method)
-            active = method.active(self.host, expected)
-            if active != tuple(expected):
-                raise ArtifactError(f"active adapters are {list(active)}, expected {expected}")
-
-    def _check_trainable(self, train: Place | None) -> None:
-        """Raise if other weights are trainable than those of one place."""
-        expected: set[int] = set()
-        parameters = self._parameters
-        if train is not None:
-            expected = {id(parameter) for parameter in self.delta(train).values()}
-            parameters = list(self.trunk.parameters())
-        trainable = {id(parameter) for parameter in parameters if parameter.requires_grad}
-        if trainable != expected:
-            raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(expected)} of {train!r}")
-
-
-def _names(places: Sequence[Place]) -> list[str]:
-    """Return the names of adapters in places, those of a fusion one by one."""
-    names: list[str] = []
-    for place in places:
-        names += [place] if isinstance(place, str) else place
-    return names
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an encoder refuses to compose, and what its guard notices, for every method."""
+"""The guard of an encoder: what it refuses to compose, and what it notices, for every method."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.encoder import Encoder
-
-# What an encoder refuses, and what its guard notices.
 
 
 def test_backends_do_not_mix(tiny: Path) -> None:
