@@ -21,6 +21,7 @@ from adaptstilts.io.json import write_json
 from adaptstilts.methods import AdapterMethod, fusion
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models import architectures, guard
+from adaptstilts.models.building import load_encoder
 from adaptstilts.models.language_model_head import LanguageModelHead
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
@@ -28,7 +29,6 @@ from adaptstilts.models.seeds import generator, seeded
 from adaptstilts.models.weights import (
     adapter_weights,
     fill,
-    load_encoder,
     quiet,
     read_language_model_head,
     read_tensors,

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 from adaptstilts.io import hashing
-from adaptstilts.io.json import read_object
 from adaptstilts.models import architectures
 from adaptstilts.models.architectures import Architecture
+from adaptstilts.models.config import CONFIG, read_config
+from adaptstilts.models.headers import check_complete, tensor_shapes
+from adaptstilts.models.vocabulary import check_tokenizer
 
 WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
 BUILTIN = "builtin:"
 SHIPPED = Path(__file__).parent / "builtin"
 _DOWNLOADED = [
-    "config.json",
-    "*.safetensors",
-    "tokenizer.json",
+    CONFIG,
+    WEIGHTS,
+    TOKENIZER,
     "tokenizer_config.json",
     "special_tokens_map.json",
     "sentencepiece.bpe.model",
 ]
-_ATTENTION = ("eager", "sdpa")
-_LARGEST_HEADER = 100_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,18 @@ class Fingerprint:
         shape: sizes of the encoder, as JSON.
         tokenizer: sha256 of the tokenizer's files.
         weights: sha256 of the weights file.
+        settings: what the config says beyond sizes, as far as published models differ from it, as JSON; else empty.
     """
 
     architecture: str
     shape: str
     tokenizer: str
     weights: str
+    settings: str = ""
 
     def identity(self) -> dict[str, str]:
-        """Return the fields as a plain dict, for specs and manifests."""
-        return dict(vars(self))
+        """Return the fields as a plain dict, for specs and manifests; without ``settings`` where they are usual."""
+        return {name: value for name, value in vars(self).items() if value or name != "settings"}
 
 
 def check_same(expected: dict[str, str], actual: dict[str, str], what: str) -> None:
@@ -64,9 +66,9 @@ def check_same(expected: dict[str, str], actual: dict[str, str], what: str) -> N
         ArtifactError: names every part of the fingerprint that differs.
     """
     differences = []
-    for key, value in expected.items():
-        if value != actual.get(key):
-            differences.append(f"{key} {_short(value)} expected, {_short(actual.get(key))} found")
+    for key in dict.fromkeys([*expected, *(name for name in actual if name == "settings")]):
+        if expected.get(key) != actual.get(key):
+            differences.append(f"{key} {_short(expected.get(key))} expected, {_short(actual.get(key))} found")
     if differences:
         raise ArtifactError(
             f"{what} belongs to another base model: {'; '.join(differences)}; use it with the model it was made for"
@@ -84,6 +86,7 @@ class Model:
         shape: sizes (hidden, layers, heads, intermediate, vocabulary, positions) and ``parameters``, all those of the
             encoder.
         architecture: its description.
+        states: size, time and inode of its files when they were hashed, by path.
     """
 
     folder: Path
@@ -91,11 +94,23 @@ class Model:
     fingerprint: Fingerprint
     shape: dict[str, int]
     architecture: Architecture
+    states: Mapping[Path, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def max_tokens(self) -> int:
         """Return the most tokens of a sequence, special tokens included."""
         return self.architecture.max_tokens(self.shape["positions"])
+
+    def checked_folder(self) -> Path:
+        """Return the folder, whose files must still be those that were hashed.
+
+        Raises:
+            ArtifactError: a file was replaced or written to.
+        """
+        for path, state in self.states.items():
+            if _state(path) != state:
+                raise ArtifactError(f"{path}: changed after the plan was made; run the command again")
+        return self.folder
 
 
 def locate(
@@ -122,22 +137,23 @@ def locate(
         folder = _fetch(name, revision, offline)
         for path in folder.iterdir():
             hashing.check_download(path, memory)
+    states = {folder / name: _state(folder / name) for name in (CONFIG, TOKENIZER, WEIGHTS)}
     config = read_config(folder)
     architecture = architectures.get(config["model_type"])
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise ArtifactError(f"{folder}: no {WEIGHTS}; weights are read from safetensors only, pickles are refused")
-    tokenizer = [memory.of_file(path) for path in _tokenizer_files(folder)]
+    weights, tokenizer = folder / WEIGHTS, folder / TOKENIZER
+    shapes = _checked_shapes(folder, config, architecture)
     shape = architecture.shape(config)
+    settings = architecture.identity(config)
     fingerprint = Fingerprint(
         architecture=architecture.name,
         shape=hashing.canonical(shape).decode(),
-        tokenizer=hashing.of(tokenizer),
+        tokenizer=hashing.of([memory.of_file(tokenizer)]),
         weights=memory.of_file(weights),
+        settings=hashing.canonical(settings).decode() if settings else "",
     )
     public_name = folder.resolve().name if is_local and not is_builtin else name
-    sizes = {**shape, "parameters": _parameters(weights, architecture)}
-    return Model(folder, public_name, fingerprint, sizes, architecture)
+    sizes = {**shape, "parameters": _parameters(shapes, architecture)}
+    return Model(folder, public_name, fingerprint, sizes, architecture, states)
 
 
 def builtin_names() -> list[str]:
@@ -155,59 +171,37 @@ def _shipped(name: str) -> Path:
     return SHIPPED / name.removeprefix(BUILTIN)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read the ``config.json`` of a model, which must not ask for code, and be of a supported architecture.
-
-    Raises:
-        ArtifactError: names the file, the key and what is expected.
-    """
-    path = folder / "config.json"
-    config = read_object(path, "model config")
-    for key in ("auto_map", "_attn_implementation_internal", "quantization_config"):
-        if config.get(key):
-            raise ArtifactError(f"{path}: {key!r} is refused: a model's config may not name code to load")
-    attention = config.get("_attn_implementation", config.get("attn_implementation"))
-    if attention is not None and attention not in _ATTENTION:
-        raise ArtifactError(f"{path}: attention implementation {attention!r} is refused; only eager and sdpa are")
-    kind, known = config.get("model_type"), architectures.known()
-    if not isinstance(kind, str) or kind not in known:
-        raise ArtifactError(f"{path}: model type {kind!r} is not supported; supported: {', '.join(known)}")
-    if reason := known[kind].why_not(config):
-        raise ArtifactError(f"{path}: {reason}")
-    return config
-
-
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes of the tensors in a safetensors file, from its header alone.
-
-    Raises:
-        ArtifactError: the file has no header of safetensors.
-    """
+def _state(path: Path) -> tuple[int, ...]:
+    """Return what tells that a file was replaced or written to; empty if it cannot be looked at."""
     try:
-        with open(path, "rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > min(_LARGEST_HEADER, path.stat().st_size):
-                raise ValueError("header length out of range")
-            header = json.loads(file.read(size))
-        if not isinstance(header, dict):
-            raise ValueError("expected a JSON object")
-        return {key: _shape(value) for key, value in header.items() if key != "__metadata__"}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
-        raise ArtifactError(f"{path}: not a safetensors file ({error}); pickles are not accepted") from None
+        facts = path.stat()
+    except OSError:
+        return ()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
-    """Return the shape of a tensor in a header; ValueError, KeyError or TypeError if it has none."""
-    shape = tuple(tensor["shape"])
-    if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError("a shape is not made of whole numbers")
-    return shape
+def _checked_shapes(folder: Path, config: Mapping[str, Any], architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's weights, whose config and tokenizer must fit them.
+
+    Raises:
+        ArtifactError: a file is missing, or does not fit the others.
+    """
+    weights, tokenizer = folder / WEIGHTS, folder / TOKENIZER
+    if not weights.is_file():
+        raise ArtifactError(f"{folder}: no {WEIGHTS}; weights are read from safetensors only, pickles are refused")
+    shapes = tensor_shapes(weights)
+    if reason := architecture.why_not_weights(config, shapes):
+        raise ArtifactError(f"{folder / CONFIG}: {reason}; expected the config of these weights")
+    check_complete(weights)
+    if not tokenizer.is_file():
+        raise ArtifactError(f"{folder}: no {TOKENIZER}; a fast tokenizer is needed")
+    check_tokenizer(tokenizer, architecture, config)
+    return shapes
 
 
-def _parameters(weights: Path, architecture: Architecture) -> int:
+def _parameters(shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> int:
     """Return the number of parameters of the encoder proper, without pooler and language-model head."""
-    shapes = tensor_shapes(weights).items()
-    return sum(math.prod(shape) for key, shape in shapes if not architecture.is_unused(key))
+    return sum(math.prod(shape) for key, shape in shapes.items() if not architecture.is_unused(key))
 
 
 def _fetch(name: str, revision: str | None, offline: bool) -> Path:
@@ -228,16 +222,9 @@ def _fetch(name: str, revision: str | None, offline: bool) -> Path:
     return Path(folder)
 
 
-def _tokenizer_files(folder: Path) -> list[Path]:
-    """Return the files that a tokenizer depends on."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ArtifactError(f"{folder}: no tokenizer.json; a fast tokenizer is needed")
-    return [path]
-
-
-def _short(value: str | None) -> str:
+def _short(value: object) -> str:
     """Return the beginning of a digest, or any other value whole."""
     if value is None:
         return "nothing"
-    return f"{value[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", value) else value
+    text = str(value)
+    return f"{text[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", text) else text

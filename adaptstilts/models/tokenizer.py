@@ -9,7 +9,7 @@ from pathlib import Path
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models import architectures
 from adaptstilts.models.architectures import TextFormat
-from adaptstilts.models.locate import read_config
+from adaptstilts.models.config import read_config
 
 Ids = list[int]
 

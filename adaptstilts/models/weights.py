@@ -16,51 +16,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models import architectures
 from adaptstilts.models.architectures import Architecture
-from adaptstilts.models.locate import WEIGHTS, read_config
+from adaptstilts.models.locate import WEIGHTS
 
 _LIBRARIES = ("transformers", "adapters", "peft")
 _NAMED_AFTER = ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters.")
-
-
-def model_class(architecture: Architecture) -> Any:
-    """Return the class of an architecture's encoders in ``transformers``."""
-    import transformers
-
-    return getattr(transformers, architecture.model_class)
-
-
-def load_encoder(folder: Path) -> Any:
-    """Load an encoder from safetensors, in float32 and without pooler or head.
-
-    Returns:
-        A model of ``transformers``.
-
-    Raises:
-        ArtifactError: the config asks for code or is not supported, or a weight is missing, unexpected or not finite.
-    """
-    architecture = architectures.get(read_config(folder)["model_type"])
-    with quiet():
-        try:
-            model, info = model_class(architecture).from_pretrained(
-                str(folder),
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-                **architecture.load_options,
-            )
-        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-            raise ArtifactError(f"{folder}: weights cannot be loaded ({str(error).splitlines()[0]})") from None
-    missing = sorted(info["missing_keys"])
-    unexpected = sorted(key for key in info["unexpected_keys"] if not architecture.is_unused(key))
-    if missing or unexpected or info["mismatched_keys"]:
-        raise ArtifactError(
-            f"{folder / WEIGHTS}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"
-        )
-    check_finite(dict(model.state_dict()), folder / WEIGHTS)
-    return model
 
 
 def read_language_model_head(folder: Path, architecture: Architecture) -> dict[str, Tensor]:
@@ -69,6 +29,9 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
     Args:
         folder: of the encoder.
         architecture: of the encoder.
+
+    Raises:
+        ArtifactError: a weight is not finite.
     """
     layout = architecture.language_model
     if layout is None:
@@ -76,7 +39,9 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
     with safe_open(str(folder / WEIGHTS), "pt") as file:
         present = set(file.keys())
         stored = {name: layout.prefix + key for name, key in layout.keys.items()}
-        return {name: file.get_tensor(key).float() for name, key in stored.items() if key in present}
+        head = {name: file.get_tensor(key).float() for name, key in stored.items() if key in present}
+    check_finite({stored[name]: value for name, value in head.items()}, folder / WEIGHTS)
+    return head
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

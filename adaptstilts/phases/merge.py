@@ -12,9 +12,9 @@ from torch import Tensor
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import AdapterMethod, Method
+from adaptstilts.models.building import load_encoder
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import check_same
-from adaptstilts.models.weights import load_encoder
 from adaptstilts.plan.phases import MergePhase, WeightsPhase, phase_of
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
@@ -42,7 +42,7 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
         if part.base and not phase.method.trains_encoder:
             raise ArtifactError(f"entry {entry.key[:12]} was trained on another encoder than the base model")
     backend = phase.method.backend if isinstance(phase.method, AdapterMethod) else "plain"
-    encoder = Encoder(runtime.model.folder, backend, runtime.device, runtime.model.name)
+    encoder = Encoder(runtime.model.checked_folder(), backend, runtime.device, runtime.model.name)
     if isinstance(phase.method, AdapterMethod):
         _add_merged_adapter(encoder, phase.method, parts, phase.weights)
         encoder.save(MERGED, staging / entries.ADAPTER)

@@ -13,8 +13,8 @@ from adaptstilts.kinds import heads
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.architectures import Architecture
+from adaptstilts.models.building import model_class
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.weights import model_class
 from adaptstilts.phases.streams import BatchStream
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.runtime.adapter_pool import AdapterPool, adapter_name
@@ -56,7 +56,7 @@ def build_encoder(phase: TrainPhase, runtime: Runtime, streams: Sequence[BatchSt
 def _whole_encoder(phase: TrainPhase, runtime: Runtime, continued: Entry | None) -> Encoder:
     """Return the encoder of full fine-tuning: that of a parent, else the base model."""
     parent = continued or (runtime.workspace.store.entry(phase.base) if phase.base else None)
-    folder = parent.folder / entries.ENCODER if parent else runtime.model.folder
+    folder = parent.folder / entries.ENCODER if parent else runtime.model.checked_folder()
     encoder = Encoder(folder, "plain", runtime.device, runtime.model.name)
     encoder.train_all(phase.method.frozen_modules(encoder.host))
     return encoder

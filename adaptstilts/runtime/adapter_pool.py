@@ -130,7 +130,7 @@ class AdapterPool:
     def _folder(self, base: str | None) -> Path:
         """Return the folder of the base model, or of the encoder of an entry."""
         if base is None:
-            return self.model.folder
+            return self.model.checked_folder()
         entry = self.store.entry(base)
         trained_on = phase_of(entry, WeightsPhase).model
         check_same(self.model.fingerprint.identity(), trained_on.identity(), f"entry {base[:12]}")

@@ -14,7 +14,8 @@ import pytest
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError, ResourceError
 from adaptstilts.models import locate as source
-from adaptstilts.models.locate import check_same, locate, tensor_shapes
+from adaptstilts.models.headers import tensor_shapes
+from adaptstilts.models.locate import check_same, locate
 
 
 @pytest.fixture
@@ -93,9 +94,23 @@ def test_the_tokenizer_changes_the_fingerprint(tiny: Path, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"])
-def test_the_shape_changes_the_fingerprint(tiny: Path, copy: Path, field: str) -> None:
-    change(copy, **{field: 64})
+def test_the_shape_changes_the_fingerprint(tiny: Path, copy: Path, tmp_path: Path, field: str) -> None:
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    change(copy, **{field: 200})
+    with pytest.raises(ArtifactError, match=f"{field} is 200, its weights have"):
+        locate(str(copy))
+    config = XLMRobertaConfig.from_pretrained(copy)
+    XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(copy)
     assert locate(str(copy)).fingerprint.shape != locate(str(tiny)).fingerprint.shape
+
+
+def test_files_that_change_after_the_plan_are_seen(copy: Path) -> None:
+    model = locate(str(copy))
+    assert model.checked_folder() == copy
+    change(copy, hidden_act="relu")
+    with pytest.raises(ArtifactError, match=r"config.json: changed after the plan was made; run the command again"):
+        model.checked_folder()
 
 
 def test_an_artifact_of_another_base_is_refused(tiny: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ modelling, pretraining, imports and exports of adapters. So an architecture is o
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods.host import Host, ModuleNames, module_at
+from adaptstilts.models.architectures.fields import IGNORED, SETTINGS, ConfigField
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +28,11 @@ SIZES: Mapping[str, str] = {
     "intermediate": "intermediate_size",
     "vocabulary": "vocab_size",
     "positions": "max_position_embeddings",
+}
+EMBEDDINGS: Mapping[str, str] = {
+    "vocab_size": "word_embeddings.weight",
+    "max_position_embeddings": "position_embeddings.weight",
+    "type_vocab_size": "token_type_embeddings.weight",
 }
 
 
@@ -78,10 +85,15 @@ class Architecture(ABC):
         name: ``model_type`` in a model's ``config.json``.
         model_class: the class of the encoder without a head, in ``transformers``.
         masked_model_class: the class with a masked-language-model head.
-        load_options: arguments of ``from_pretrained``: what is left out, and how attention is computed.
+        load_options: arguments with which a model is built: what is left out, and how attention is computed.
         names: what its modules are called.
         text_format: special tokens of its tokenizers, and how they stand around texts.
         sizes: size -> its field in the config.
+        embeddings: field of the config -> end of the key of the weights whose first dimension it is.
+        settings: other fields of the config that change what is computed.
+        ignored: fields of the config that do not, and why; the library never gets them. Any other field is part of a
+            model's identity, as it stands.
+        pads_positions: whether positions are counted over tokens that are not ``pad_token_id``.
         dropout: the field of the config with the dropout probability of hidden states.
         language_model: layout of the language-model head; None if its heads are not supported.
         published: hub id -> sizes, for plans without the model at hand.
@@ -94,6 +106,10 @@ class Architecture(ABC):
     names: ClassVar[ModuleNames]
     text_format: ClassVar[TextFormat]
     sizes: ClassVar[Mapping[str, str]] = SIZES
+    embeddings: ClassVar[Mapping[str, str]] = EMBEDDINGS
+    settings: ClassVar[Mapping[str, ConfigField]] = SETTINGS
+    ignored: ClassVar[Mapping[str, str]] = IGNORED
+    pads_positions: ClassVar[bool] = False
     dropout: ClassVar[str] = "hidden_dropout_prob"
     language_model: ClassVar[LanguageModelLayout | None] = None
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {}
@@ -101,7 +117,70 @@ class Architecture(ABC):
     def why_not(self, config: Mapping[str, Any]) -> str | None:
         """Return why a model with this config is not supported; None if it is."""
         missing = [name for name in self.sizes.values() if type(config.get(name)) is not int]
-        return f"expected whole numbers for {', '.join(missing)}" if missing else None
+        if missing:
+            return f"expected whole numbers for {', '.join(missing)}"
+        for name in self.sizes.values():
+            if config[name] < 1:
+                return f"{name} is {config[name]}, expected 1 or more"
+        hidden, heads = self.sizes["hidden"], self.sizes["heads"]
+        if config[hidden] % config[heads]:
+            return f"{hidden} is {config[hidden]}, expected a multiple of {heads} ({config[heads]})"
+        return self._why_not_settings(config)
+
+    def _why_not_settings(self, config: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with the fields that are no sizes; None if they are right."""
+        for name, field in self.settings.items():
+            if name in config and not field.is_valid(config[name]):
+                return f"{name} is {str(config[name])[:60]!r}, expected {field.expected}"
+        pad, vocabulary = config.get("pad_token_id"), config[self.sizes["vocabulary"]]
+        if type(pad) is int and pad >= vocabulary:
+            return f"pad_token_id is {pad}, expected a number below vocab_size ({vocabulary})"
+        return None
+
+    def why_not_weights(self, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+        """Return which size of a config its weights do not have; None if they have all.
+
+        Args:
+            config: of the model, without objections by :meth:`why_not`.
+            shapes: of the tensors in its weights file, by key.
+        """
+        for name, size in self._sizes_of(shapes).items():
+            if name in config and (type(config[name]) is not int or config[name] != size):
+                return f"{name} is {str(config[name])[:60]}, its weights have {size}"
+        return None
+
+    def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """Return the sizes that weights have, by the names of a config, as far as tensors of the usual names tell."""
+        in_layer = re.compile(rf"(?:{re.escape(self.names.prefix)}\.)?{re.escape(self.names.layers)}\.(\d+)\.(.*)")
+        output = f"{self.names.linear.get('output')}.weight"
+        sizes: dict[str, int] = {}
+        layers = set()
+        for key, shape in shapes.items():
+            if match := in_layer.fullmatch(key):
+                layers.add(match[1])
+                if match[2] == output and len(shape) == 2:
+                    sizes[self.sizes["hidden"]], sizes[self.sizes["intermediate"]] = shape
+        for field, end in self.embeddings.items():
+            sizes.update((field, shape[0]) for key, shape in shapes.items() if key.endswith(f".{end}") and shape)
+        return {**sizes, self.sizes["layers"]: len(layers)}
+
+    def identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a config says beyond sizes and weights, as far as it is not what published models have.
+
+        Args:
+            config: of a model, without objections by :meth:`why_not`.
+
+        Returns:
+            Field -> value: those that change what is computed, and those that nobody knows.
+        """
+        values = {name: config.get(name, field.absent) for name, field in self.settings.items()}
+        special = {name: value for name, value in values.items() if value != self.settings[name].usual}
+        known = {"model_type", *self.sizes.values(), *self.embeddings, *self.settings, *self.ignored}
+        return {**special, **{name: value for name, value in config.items() if name not in known}}
+
+    def library_fields(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields of a config that the library gets."""
+        return {name: value for name, value in config.items() if name not in self.ignored and name != "model_type"}
 
     def shape(self, config: Mapping[str, Any]) -> dict[str, int]:
         """Return the sizes that a config gives, by the names that all architectures share."""

@@ -7,8 +7,12 @@ from typing import Any, ClassVar
 
 from adaptstilts.methods.host import ModuleNames
 from adaptstilts.models.architectures.base import Architecture, LanguageModelLayout, TextFormat
+from adaptstilts.models.architectures.fields import SETTINGS, ConfigField, small_number
 
 _PADDING = 1  # position ids begin after that of the padding token, so two position embeddings are never used
+
+# Padding is the token after whose number the positions begin, so a larger one would leave too few of them.
+_PADDING_TOKEN = ConfigField.of(_PADDING, lambda value: type(value) is int and value in (0, _PADDING), "0 or 1")
 
 
 def _sizes(hidden: int, layers: int, heads: int) -> dict[str, int]:
@@ -55,6 +59,12 @@ class XlmRoberta(Architecture):
         tied=frozenset({"lm_head.decoder.weight", "lm_head.decoder.bias"}),
         epsilon=1e-5,
     )
+    settings: ClassVar[Mapping[str, ConfigField]] = {
+        **SETTINGS,
+        "layer_norm_eps": small_number(1e-5, absent=1e-12),
+        "pad_token_id": _PADDING_TOKEN,
+    }
+    pads_positions = True
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {
         "FacebookAI/xlm-roberta-base": _sizes(hidden=768, layers=12, heads=12),
         "FacebookAI/xlm-roberta-large": _sizes(hidden=1024, layers=24, heads=16),
