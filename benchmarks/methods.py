@@ -48,7 +48,7 @@ from adaptstilts.phases.train import Trainer
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import FrozenLayers
 from adaptstilts.runtime.loop import Loop
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import ProcessMemory
 from adaptstilts.store.cache import StateCache
 
 FP32 = {"precision": "fp32"}
@@ -140,10 +140,10 @@ def peak(name: str, size: Size, work: Path, device: str) -> int:
     """Peak bytes above those before the first step; what is computed once is there before."""
     trainer = make_trainer(VARIANTS[name], size, work, "even", device)
     trainer.lower_states(trainer.streams[0])
-    meter, loop = Meter(trainer.encoder.device), Loop(trainer)
+    memory, loop = ProcessMemory(trainer.encoder.device), Loop(trainer)
     for _ in range(size.memory_steps):
         loop.step()
-    return meter.peak
+    return memory.peak
 
 
 def memory(work: Path, device: str, names: Sequence[str], quick: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from common import QUICK, RESULTS, arguments, machine, now, verdict, write
 
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import ProcessMemory
 from adaptstilts.search import bucc, mutual_neighbours, neighbours
 from adaptstilts.search.base import Vectors
 from adaptstilts.search.margin import best_pairs
@@ -120,9 +120,9 @@ def equal(gave: dict[str, Any], pairs: dict[str, Any], foreign: Vectors, english
 def measure(rows: int, width: int, rounds: int, device: torch.device) -> dict[str, Any]:
     """One size."""
     foreign, english = planted(rows, width)
-    meter = Meter(device)
+    memory = ProcessMemory(device)
     both(foreign, english, device)
-    megabytes = meter.peak / 2**20
+    megabytes = memory.peak / 2**20
     searches, mining = ways(foreign, english, device)
     times, gave = timed(searches, rounds, device)
     mining_times, pairs = timed(mining, 1, device)

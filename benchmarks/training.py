@@ -53,7 +53,7 @@ from adaptstilts.run import perform
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.loop import Loop
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import ProcessMemory
 from adaptstilts.workspace import Workspace
 
 
@@ -316,10 +316,10 @@ def versus(rates: Sequence[float], others: Sequence[float], bar: float | None) -
 def peak(name: str, size: Size, work: Path, device: str) -> int:
     """Peak bytes above those before the first step, over some steps on batches of full length."""
     trainer = make_trainer(MEMORY[name], size, work, "long", device)
-    meter, loop = Meter(trainer.encoder.device), Loop(trainer)
+    memory, loop = ProcessMemory(trainer.encoder.device), Loop(trainer)
     for _ in range(size.memory_steps):
         loop.step()
-    return meter.peak
+    return memory.peak
 
 
 def memory(size: Size, work: Path, device: str, quick: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     Raises:
         ArtifactError: the parts belong to different base models or trunks.
     """
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), time.process_time()
     parts = [runtime.workspace.store.entry(key) for key in phase.of]
     for entry in parts:
         part = phase_of(entry, WeightsPhase)
@@ -53,7 +53,8 @@ def merge(phase: MergePhase, runtime: Runtime, staging: Path) -> None:
     if last.has_folder(entries.HEAD) and phase_of(last, WeightsPhase).task == phase.task:
         shutil.copytree(last.folder / entries.HEAD, staging / entries.HEAD)
     entries.MERGE_RESULT.write(staging, {"trainable": 0, "head": 0, "weights": list(phase.weights)})
-    entries.MERGE_COST.write(staging, {"seconds": time.monotonic() - start})
+    seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start
+    entries.MERGE_COST.write(staging, {"seconds": seconds, "cpu_seconds": cpu_seconds})
 
 
 def _merge_encoders(encoder: Encoder, parts: Sequence[Entry], weights: Sequence[float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,10 @@ from adaptstilts.pretrain.plan import PretrainPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.loop import Loop, StepLoss
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import Meter, optimizer_tensors
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
-from adaptstilts.store.entries import PretrainResult
+from adaptstilts.store.entries import MeasuredCost, PretrainResult
 
 HELD_OUT_BATCHES = 8  # of masked text
 
@@ -76,6 +76,8 @@ class Pretrainer:
         self.schedule = Schedule(self.shape.steps, self.shape.warmup, self.shape.lr, self.shape.clip)
         self.advice = f"lower encoders.{phase.name}.lr"
         self.tokens: Counter[str] = Counter()
+        self.meter.tensors = self._tensors
+        self.meter.work = lambda step: (self.drawer.objective(step), ())
 
     def start(self) -> None:
         """Set the weights to those of another phase, or the embeddings and the bias to what the text says."""
@@ -108,6 +110,12 @@ class Pretrainer:
             return ranking_loss(vectors, pairs.group, self.shape.temperature), int(pairs.mask.sum())
         batch = self.drawer.mlm(step) if objective == "mlm" else self.drawer.tlm(step)
         return masked_loss(self.model, batch), int(batch.mask.sum())
+
+    def _tensors(self) -> Iterator[Tensor]:
+        """Yield what stays in memory between steps: weights and optimizer state."""
+        yield from self.model.parameters()
+        yield from self.model.buffers()
+        yield from optimizer_tensors(self.optimizer)
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
         """Return what is logged of a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
@@ -142,21 +150,26 @@ class Pretrainer:
             check_finite({key: value.detach() for key, value in self.parameters.items()}, Path(WEIGHTS))
         except ArtifactError as error:
             raise DivergedError(f"{self.phase.title}: {error}") from None
-        seconds, peak = self.meter.seconds, self.meter.peak
+        cost: MeasuredCost = {
+            "seconds": round(self.meter.seconds, 1),
+            "cpu_seconds": round(self.meter.cpu_seconds, 1),
+            "peak_bytes": self.meter.peak,
+        }
         models.save(self.model, staging / entries.ENCODER)
         for path in sorted(self.tokenizer.iterdir()):
             shutil.copyfile(path, staging / entries.ENCODER / path.name)
-        entries.PRETRAIN_RESULT.write(staging, self._result(steps, seconds, peak))
+        entries.PRETRAIN_RESULT.write(staging, self._result(steps, cost))
 
-    def _result(self, steps: int, seconds: float, peak: int) -> PretrainResult:
+    def _result(self, steps: int, cost: MeasuredCost) -> PretrainResult:
         corpus = entries.CORPUS_RESULT.read(self.source)
         start = self.phase.start and self.runtime.workspace.store.entry(self.phase.start)
         return {
             "languages": corpus["languages"],
             "steps": steps,
             "tokens": dict(self.tokens),
-            "seconds": round(seconds, 1),
-            "peak_bytes": peak,
+            "seconds": cost["seconds"],
+            "cpu_seconds": cost["cpu_seconds"],
+            "peak_bytes": cost["peak_bytes"],
             "precision": "bf16" if self.bf16 else "fp32",
             "parameters": sum(value.numel() for value in self.model.base_model.parameters()),
             "removed": corpus["removed"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +37,7 @@ from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import headline
 from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates, identity
 from adaptstilts.runtime.loop import Loop, StepLoss
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import MeasuredCost, TrainResult
@@ -88,6 +88,7 @@ class Trainer:
         self.schedule = Schedule(total, self.settings.warmup, self.settings.lr or 0.0, self.settings.clip)
         self.eval_every = self.settings.eval_every or math.ceil(total / self.settings.epochs)
         self.selection = Selection()
+        self.meter.tensors, self.meter.work = self._tensors, self._work
         self._lower: dict[str, LowerStates] = {}
 
     def start(self) -> None:
@@ -159,6 +160,25 @@ class Trainer:
             states = stream.head_states(self.encoder, self.encoder.states(batch.ids, batch.mask, start, batch.types))
             return stream.kind.loss(stream.head, states, batch)
 
+    def _work(self, step: int) -> Work:
+        """Return whose step it is, and the most tokens, and squares of lengths, that go through the encoder at once."""
+        stream, rows = self.batch(step)
+        items, tokens, squares = stream.features.items, [], []
+        for run in self._runs(stream, rows):
+            width = self._width(stream) or max(items[row].length for row in run)
+            sequences = sum(len(items[row].sequences) for row in run)
+            tokens.append(sequences * width)
+            squares.append(sequences * width**2)
+        return stream.name, (max(tokens), max(squares))
+
+    def _tensors(self) -> Iterator[Tensor]:
+        """Yield what stays in memory between steps: weights, optimizer state, and the copy of the best weights."""
+        for module in (self.encoder.trunk, *(stream.head for stream in self.streams)):
+            yield from module.parameters()
+            yield from module.buffers()
+        yield from optimizer_tensors(self.optimizer)
+        yield from self.selection.weights.values()
+
     def _scale_gradients(self, factor: float) -> None:
         for parameter in self.parameters.values():
             if parameter.grad is not None:
@@ -197,11 +217,12 @@ class Trainer:
         """Score the English dev sets if it is time, and keep the weights if they are the best so far."""
         if steps % self.eval_every and steps != self.schedule.steps:
             return None
-        scores, best = dev_scores(self), self.selection.scores
-        if not best or self._mean(scores) > self._mean(best):
-            self.selection.keep(scores, steps, self.parameters)
-        else:
-            self.selection.waited += 1
+        with self.meter.watch("evaluation"):
+            scores, best = dev_scores(self), self.selection.scores
+            if not best or self._mean(scores) > self._mean(best):
+                self.selection.keep(scores, steps, self.parameters)
+            else:
+                self.selection.waited += 1
         return scores
 
     def _mean(self, scores: dict[str, float]) -> float:
@@ -271,10 +292,11 @@ class Trainer:
         return sum(value.numel() for key, value in self.parameters.items() if key.startswith(prefix))
 
     def _cost(self, steps: int) -> MeasuredCost:
-        seconds = self.meter.seconds
+        seconds, cpu_seconds = self.meter.seconds, self.meter.cpu_seconds
         examples = sum(len(self.batch(step)[1]) for step in range(steps))
         return {
             "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "examples_per_second": examples / seconds,
             "peak_bytes": self.meter.peak,
             "precision": "bf16" if self.bf16 else "fp32",

@@ -9,10 +9,10 @@ import numpy as np
 
 from adaptstilts.plan.expand import Cell
 from adaptstilts.plan.phases import EvaluatePhase, phase_of
-from adaptstilts.store.entries import COST, HEAD, TRAIN_RESULT, WEIGHT_FOLDERS, Entry, parents
+from adaptstilts.store.entries import COST, HEAD, TRAIN_RESULT, WEIGHT_FOLDERS, Entry, MeasuredCost, parents
 from adaptstilts.store.store import Store
 
-_AVERAGED = ("seconds", "intermediate_seconds", "examples_per_second")
+_AVERAGED = ("seconds", "cpu_seconds", "intermediate_seconds", "intermediate_cpu_seconds", "examples_per_second")
 _STORED = tuple(f"{folder}/" for folder in (*WEIGHT_FOLDERS, HEAD))
 
 
@@ -24,10 +24,13 @@ def mean_costs(cells: Sequence[Cell], store: Store) -> dict[str, Any]:
         store: where their phases are.
     """
     costs = [_cost(cell, store) for cell in cells]
-    means = {}
+    means: dict[str, Any] = {}
     for name in costs[0]:
         values = [cost[name] for cost in costs]
-        means[name] = float(np.mean(values)) if name in _AVERAGED else max(values)
+        if None in values:
+            means[name] = None
+        else:
+            means[name] = float(np.mean(values)) if name in _AVERAGED else max(values)
     return means
 
 
@@ -38,16 +41,24 @@ def _cost(cell: Cell, store: Store) -> dict[str, Any]:
     result = TRAIN_RESULT.read(last)
     evaluated = phase_of(store.peek(cell.phase), EvaluatePhase)
     target = store.peek(evaluated.target)  # after a merge this is not the entry trained last
-    intermediates = _ancestors(target, {*cell.training}, store)
+    below = [COST.read(entry) for entry in _ancestors(target, {*cell.training}, store)]
     return {
         "trainable": result["trainable"],
         "head": result["head"],
         "bytes": _stored_bytes(last),
         "seconds": sum(cost["seconds"] for cost in costs),
-        "intermediate_seconds": sum(COST.read(entry)["seconds"] for entry in intermediates),
+        "cpu_seconds": _cpu_seconds(costs),
+        "intermediate_seconds": sum(cost["seconds"] for cost in below),
+        "intermediate_cpu_seconds": _cpu_seconds(below),
         "peak_bytes": max(cost["peak_bytes"] for cost in costs),
         "examples_per_second": costs[-1]["examples_per_second"],
     }
+
+
+def _cpu_seconds(costs: Sequence[MeasuredCost]) -> float | None:
+    """Return the sum of CPU seconds; None if an earlier version, which did not measure them, wrote one of the costs."""
+    seconds = [cost["cpu_seconds"] for cost in costs if "cpu_seconds" in cost]
+    return sum(seconds) if len(seconds) == len(costs) else None
 
 
 def _stored_bytes(entry: Entry) -> int:

@@ -56,9 +56,11 @@ class Record:
         trainable: trained parameters of the encoder part; None if nothing was trained for the target.
         head: trained parameters of the head.
         bytes: size of what is stored for the target: its last adapter (or encoder) and its head.
-        seconds: duration of the target's own training phases.
-        intermediate_seconds: duration of the intermediate phases below it.
-        peak_bytes: memory used beyond what was allocated before training.
+        seconds: wall time of the target's own training phases.
+        cpu_seconds: their CPU time; None if an earlier version trained them.
+        intermediate_seconds: wall time of the intermediate phases below it.
+        intermediate_cpu_seconds: their CPU time; None if an earlier version trained one of them.
+        peak_bytes: peak of the tensors while it was trained: weights, optimizer state, gradients, activations.
         examples_per_second: training speed of the last phase.
         vs_reference: difference to the reference method on the same intermediate.
         vs_none: difference to the same method without an intermediate.
@@ -96,7 +98,9 @@ class Record:
     head: int | None = None
     bytes: int | None = None
     seconds: float | None = None
+    cpu_seconds: float | None = None
     intermediate_seconds: float | None = None
+    intermediate_cpu_seconds: float | None = None
     peak_bytes: int | None = None
     examples_per_second: float | None = None
     vs_reference: Difference | None = None

@@ -143,7 +143,12 @@ class Loop:
         Raises:
             DivergedError: the loss or the gradient is not finite; the weights are those before the step.
         """
-        step, trainee = self.done, self.trainee
+        with self.trainee.meter.watch(*self.trainee.meter.work(self.done)):
+            self._step(self.done)
+        self.runtime.report(self.phase.title, self.done, self.total)
+
+    def _step(self, step: int) -> None:
+        trainee = self.trainee
         rate = trainee.schedule.rate(step)
         for group in trainee.optimizer.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
@@ -155,7 +160,6 @@ class Loop:
         trainee.optimizer.zero_grad(set_to_none=True)
         self.done = step + 1
         self.log.step(step, trainee.scalars(loss, rate, norm))
-        self.runtime.report(self.phase.title, self.done, self.total)
 
     def _take_steps(self) -> None:
         saved = time.monotonic()
@@ -190,7 +194,8 @@ class Loop:
 
     def _state(self) -> dict[str, Any]:
         meter = self.trainee.meter
-        return {"step": self.done, "log": self.log.lines, "seconds": meter.seconds, "peak": meter.peak}
+        measured = {"seconds": meter.seconds, "cpu_seconds": meter.cpu_seconds, "peak": meter.peak}
+        return {"step": self.done, "log": self.log.lines, **measured}
 
     def _resume(self) -> bool:
         """Continue from the newest checkpoint; return False if there is none."""
@@ -207,7 +212,7 @@ class Loop:
             self.checkpoints.clear()
             return False
         self.done, self.log.lines = state["step"], state["log"]
-        trainee.meter.carry(state["seconds"], state["peak"])
+        trainee.meter.carry(state["seconds"], state["cpu_seconds"], state["peak"])
         restore(tensors, trainee.parameters, trainee.optimizer)
         trainee.restore(tensors, state)
         self.runtime.report(f"{self.phase.title}: continued from step {self.done}", self.done, self.total)

@@ -2,67 +2,171 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import os
 import resource
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
+
+Load = tuple[int, ...]
+Work = tuple[str, Load]
 
 
 class Meter:
-    """Wall seconds and peak memory of one phase, above what the process used before.
+    """Wall seconds, CPU seconds and peak memory of one phase.
+
+    The peak is that of tensors: weights, optimizer state, gradients and activations. Neither the libraries nor what
+    earlier phases of the process left behind count, so a phase has the same peak wherever it runs in a plan. On a GPU
+    torch's allocator tells it. On the CPU every allocation is recorded, but only during the heaviest work so far.
 
     Args:
-        device: of the phase; on a GPU its memory is measured, else the resident memory of the process.
+        device: of the phase.
+
+    Attributes:
+        tensors: returns the tensors that stay in memory between steps, such as weights.
+        work: returns, for the number of a step, what sort of work it is, and sizes that its memory grows with.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._earlier_seconds, self._earlier_peak = 0.0, 0
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            _reset_peak()
-        self._bytes_before = self._bytes_now()
+        self.tensors: Callable[[], Iterable[Tensor]] = tuple
+        self.work: Callable[[int], Work] = lambda step: ("step", ())
+        self._seconds = self._cpu_seconds = 0.0
+        self._peak = 0
+        self._heaviest: dict[tuple[str, int], Load] = {}
+        self._gpu = ProcessMemory(device) if device.type == "cuda" else None
         self.start()
 
     def start(self) -> None:
-        """Start the clock; what came before, such as loading a model, counts for memory only."""
-        self._start = time.monotonic()
+        """Start the clocks; what came before, such as loading a model, does not count."""
+        self._start, self._cpu_start = time.monotonic(), time.process_time()
 
-    def carry(self, seconds: float, peak: int) -> None:
+    def carry(self, seconds: float, cpu_seconds: float, peak: int) -> None:
         """Add what was measured before an interruption.
 
         Args:
             seconds: wall time.
+            cpu_seconds: CPU time.
             peak: bytes.
         """
-        self._earlier_seconds, self._earlier_peak = seconds, peak
+        self._seconds, self._cpu_seconds, self._peak = seconds, cpu_seconds, peak
 
     @property
     def seconds(self) -> float:
-        """Return the seconds so far, those before an interruption included."""
-        return self._earlier_seconds + time.monotonic() - self._start
+        """Return the wall seconds so far, those before an interruption included."""
+        return self._seconds + time.monotonic() - self._start
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds so far of all threads of the process, those before an interruption included."""
+        return self._cpu_seconds + time.process_time() - self._cpu_start
+
+    @property
+    def peak(self) -> int:
+        """Return the largest number of bytes so far."""
+        return max(self._peak, self._gpu.peak) if self._gpu else self._peak
+
+    @contextlib.contextmanager
+    def watch(self, what: str, load: Load = ()) -> Iterator[None]:
+        """Measure the memory of some work, unless work of its sort that is at least as heavy was measured.
+
+        Args:
+            what: sort of work, such as the steps of one task.
+            load: sizes that its memory grows with.
+        """
+        if self._gpu or torch._C._autograd._profiler_enabled():
+            yield
+            return
+        held = tensor_bytes(self.tensors())
+        before = self._heaviest.get((what, held))
+        if before is not None and all(new <= old for new, old in zip(load, before, strict=True)):
+            yield
+            return
+        self._heaviest[what, held] = tuple(map(max, load, before or load))
+        with _recorded() as largest:
+            yield
+        self._peak = max(self._peak, held + largest())
+
+
+class ProcessMemory:
+    """Peak memory of this process above what it used before, to be read in a process that does nothing else.
+
+    Args:
+        device: on a GPU its memory is measured, else the resident memory of the process.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _reset_peak()
+        self._before = self._now()
 
     @property
     def peak(self) -> int:
         """Return the peak bytes above those at the start."""
-        return max(self._earlier_peak, self._bytes_at_peak() - self._bytes_before)
+        return self._at_peak() - self._before
 
-    def _bytes_at_peak(self) -> int:
+    def _at_peak(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return _process_bytes("VmHWM")
 
-    def _bytes_now(self) -> int:
+    def _now(self) -> int:
         if self.device.type == "cuda":
             return torch.cuda.memory_allocated(self.device)
         return _process_bytes("VmRSS")
 
 
+def tensor_bytes(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of tensors; of those at the same address only the largest counts."""
+    sizes: dict[int, int] = {}
+    for tensor in tensors:
+        address = tensor.data_ptr()
+        sizes[address] = max(tensor.nbytes, sizes.get(address, 0))
+    return sum(sizes.values())
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    """Yield the tensors of an optimizer's state."""
+    for state in optimizer.state.values():
+        yield from (value for value in state.values() if isinstance(value, Tensor))
+
+
+@contextlib.contextmanager
+def _recorded() -> Iterator[Callable[[], int]]:
+    """Record allocations of tensors on the CPU.
+
+    Yields:
+        A function that returns, afterwards, the most bytes that were allocated at a time.
+    """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the recorder announces itself on stderr
+    recorder = torch.autograd.profiler.profile(use_cpu=True, profile_memory=True, use_kineto=True)
+    with recorder:
+        yield lambda: _largest(recorder)
+
+
+def _largest(recorder: torch.autograd.profiler.profile) -> int:
+    """Return the most bytes that were allocated at a time while a recorder was on."""
+    results = recorder.kineto_results
+    events: list[Any] = results.events() if results else []
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    now = most = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
 def _reset_peak() -> None:
-    """Give freed memory back and restart the kernel's high-water mark, so that a peak belongs to this phase."""
+    """Give freed memory back and restart the kernel's high-water mark."""
     gc.collect()
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -212,6 +212,7 @@ class PretrainResult(TypedDict):
     steps: int
     tokens: dict[str, int]
     seconds: float
+    cpu_seconds: NotRequired[float]
     peak_bytes: int
     precision: str
     parameters: int
@@ -221,9 +222,19 @@ class PretrainResult(TypedDict):
 
 
 class MeasuredCost(TypedDict):
-    """What a phase took: seconds, and for training also speed, peak memory in bytes and precision."""
+    """What a phase took, and for training also speed, peak memory and precision.
+
+    Attributes:
+        seconds: wall time.
+        cpu_seconds: CPU time of all threads; entries of before version 0.2 lack it, and their ``peak_bytes`` on the CPU
+            is that of the process, which also grew with what had run before.
+        examples_per_second: by wall time.
+        peak_bytes: peak of the tensors: weights, optimizer state, gradients, activations.
+        precision: ``fp32`` or ``bf16``.
+    """
 
     seconds: float
+    cpu_seconds: NotRequired[float]
     examples_per_second: NotRequired[float]
     peak_bytes: NotRequired[int]
     precision: NotRequired[str]

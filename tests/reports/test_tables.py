@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from adaptstilts.metrics.bootstrap import Difference
 from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables import scores, swaps, tables
+from adaptstilts.reports.tables import costs, scores, swaps, tables
 
 SOME = Difference(1.25, -0.5, 3.0)
 
@@ -96,3 +97,13 @@ def test_a_column_of_numbers_is_known_as_one() -> None:
     rows = (("a", "-1.5", Bold("2.0"), "3k"), ("-", "-", "+1.0 [0.0, 2.0]", "x4"))
     assert Table("", ("a", "b", "c", "d"), rows).numeric() == (False, True, True, False)
     assert Table("", ("a", "b"), ()).numeric() == (False, False)
+
+
+def test_costs_of_an_earlier_version_are_marked() -> None:
+    """They have no CPU seconds, and their memory depended on what had run before."""
+    old = record(trainable=5, head=1, bytes=9, seconds=2.0, peak_bytes=3 * 2**20)
+    new = replace(old, method="lora", cpu_seconds=1.5)
+    mixed, current = costs.table([old, new]), costs.table([new])
+    assert column(mixed, "CPU s") == ["-", "1.5"]
+    assert mixed.notes == (*current.notes, costs.EARLIER)
+    assert costs.EARLIER not in current.notes

@@ -25,7 +25,9 @@ FIELDS = (
     "head",
     "bytes",
     "seconds",
+    "cpu_seconds",
     "intermediate_seconds",
+    "intermediate_cpu_seconds",
     "peak_bytes",
     "examples_per_second",
 )
