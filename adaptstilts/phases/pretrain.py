@@ -26,7 +26,7 @@ from adaptstilts.pretrain.plan import PretrainPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.loop import Loop, StepLoss
-from adaptstilts.runtime.meter import Meter, optimizer_tensors
+from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import MeasuredCost, PretrainResult
@@ -76,8 +76,6 @@ class Pretrainer:
         self.schedule = Schedule(self.shape.steps, self.shape.warmup, self.shape.lr, self.shape.clip)
         self.advice = f"lower encoders.{phase.name}.lr"
         self.tokens: Counter[str] = Counter()
-        self.meter.tensors = self._tensors
-        self.meter.work = lambda step: (self.drawer.objective(step), ())
 
     def start(self) -> None:
         """Set the weights to those of another phase, or the embeddings and the bias to what the text says."""
@@ -111,7 +109,11 @@ class Pretrainer:
         batch = self.drawer.mlm(step) if objective == "mlm" else self.drawer.tlm(step)
         return masked_loss(self.model, batch), int(batch.mask.sum())
 
-    def _tensors(self) -> Iterator[Tensor]:
+    def work(self, step: int) -> Work:
+        """Return the objective of a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
+        return Work(self.drawer.objective(step))
+
+    def tensors(self) -> Iterator[Tensor]:
         """Yield what stays in memory between steps: weights and optimizer state."""
         yield from self.model.parameters()
         yield from self.model.buffers()

@@ -88,7 +88,6 @@ class Trainer:
         self.schedule = Schedule(total, self.settings.warmup, self.settings.lr or 0.0, self.settings.clip)
         self.eval_every = self.settings.eval_every or math.ceil(total / self.settings.epochs)
         self.selection = Selection()
-        self.meter.tensors, self.meter.work = self._tensors, self._work
         self._lower: dict[str, LowerStates] = {}
 
     def start(self) -> None:
@@ -160,7 +159,7 @@ class Trainer:
             states = stream.head_states(self.encoder, self.encoder.states(batch.ids, batch.mask, start, batch.types))
             return stream.kind.loss(stream.head, states, batch)
 
-    def _work(self, step: int) -> Work:
+    def work(self, step: int) -> Work:
         """Return whose step it is, and the most tokens, and squares of lengths, that go through the encoder at once."""
         stream, rows = self.batch(step)
         items, tokens, squares = stream.features.items, [], []
@@ -169,9 +168,9 @@ class Trainer:
             sequences = sum(len(items[row].sequences) for row in run)
             tokens.append(sequences * width)
             squares.append(sequences * width**2)
-        return stream.name, (max(tokens), max(squares))
+        return Work(stream.name, (max(tokens), max(squares)))
 
-    def _tensors(self) -> Iterator[Tensor]:
+    def tensors(self) -> Iterator[Tensor]:
         """Yield what stays in memory between steps: weights, optimizer state, and the copy of the best weights."""
         for module in (self.encoder.trunk, *(stream.head for stream in self.streams)):
             yield from module.parameters()
@@ -217,7 +216,7 @@ class Trainer:
         """Score the English dev sets if it is time, and keep the weights if they are the best so far."""
         if steps % self.eval_every and steps != self.schedule.steps:
             return None
-        with self.meter.watch("evaluation"):
+        with self.meter.watch(Work("evaluation"), self.tensors):
             scores, best = dev_scores(self), self.selection.scores
             if not best or self._mean(scores) > self._mean(best):
                 self.selection.keep(scores, steps, self.parameters)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.runtime.checkpoints import Checkpoints, fits, restore, state_of
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.loggers import LoggedPhase
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import Meter, Work
 from adaptstilts.runtime.phase_log import PhaseLog
 from adaptstilts.runtime.schedule import Schedule
 
@@ -71,6 +71,12 @@ class Trainee(Protocol):
 
     def backward(self, step: int) -> StepLoss:
         """Compute the gradients of a step, the first one being 0."""
+
+    def work(self, step: int) -> Work:
+        """Return what a step's memory depends on."""
+
+    def tensors(self) -> Iterable[Tensor]:
+        """Return what stays in memory between steps, such as weights and optimizer state."""
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
         """Return what is logged of a step.
@@ -143,7 +149,7 @@ class Loop:
         Raises:
             DivergedError: the loss or the gradient is not finite; the weights are those before the step.
         """
-        with self.trainee.meter.watch(*self.trainee.meter.work(self.done)):
+        with self.trainee.meter.watch(self.trainee.work(self.done), self.trainee.tensors):
             self._step(self.done)
         self.runtime.report(self.phase.title, self.done, self.total)
 

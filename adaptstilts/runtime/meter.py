@@ -9,13 +9,24 @@ import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Load = tuple[int, ...]
-Work = tuple[str, Load]
+
+@dataclass(frozen=True)
+class Work:
+    """Some work of a phase, as far as its memory goes.
+
+    Attributes:
+        sort: such as the steps of one task.
+        load: sizes that its memory grows with.
+    """
+
+    sort: str
+    load: tuple[int, ...] = ()
 
 
 class Meter:
@@ -27,19 +38,13 @@ class Meter:
 
     Args:
         device: of the phase.
-
-    Attributes:
-        tensors: returns the tensors that stay in memory between steps, such as weights.
-        work: returns, for the number of a step, what sort of work it is, and sizes that its memory grows with.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.tensors: Callable[[], Iterable[Tensor]] = tuple
-        self.work: Callable[[int], Work] = lambda step: ("step", ())
         self._seconds = self._cpu_seconds = 0.0
         self._peak = 0
-        self._heaviest: dict[tuple[str, int], Load] = {}
+        self._heaviest: dict[tuple[str, int], tuple[int, ...]] = {}
         self._gpu = ProcessMemory(device) if device.type == "cuda" else None
         self.start()
 
@@ -73,25 +78,25 @@ class Meter:
         return max(self._peak, self._gpu.peak) if self._gpu else self._peak
 
     @contextlib.contextmanager
-    def watch(self, what: str, load: Load = ()) -> Iterator[None]:
+    def watch(self, work: Work, tensors: Callable[[], Iterable[Tensor]]) -> Iterator[None]:
         """Measure the memory of some work, unless work of its sort that is at least as heavy was measured.
 
         Args:
-            what: sort of work, such as the steps of one task.
-            load: sizes that its memory grows with.
+            work: what is done.
+            tensors: returns those that are in memory before and after it, such as weights.
         """
         if self._gpu or torch._C._autograd._profiler_enabled():
             yield
             return
-        held = tensor_bytes(self.tensors())
-        before = self._heaviest.get((what, held))
+        stays, load = tensor_bytes(tensors()), work.load
+        before = self._heaviest.get((work.sort, stays))
         if before is not None and all(new <= old for new, old in zip(load, before, strict=True)):
             yield
             return
-        self._heaviest[what, held] = tuple(map(max, load, before or load))
+        self._heaviest[work.sort, stays] = tuple(map(max, load, before or load))
         with _recorded() as largest:
             yield
-        self._peak = max(self._peak, held + largest())
+        self._peak = max(self._peak, stays + largest())
 
 
 class ProcessMemory:

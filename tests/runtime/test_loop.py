@@ -19,7 +19,7 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.runtime.checkpoints import Checkpoints
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.loop import Loop, StepLoss
-from adaptstilts.runtime.meter import Meter
+from adaptstilts.runtime.meter import Meter, Work
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.workspace import Workspace
 
@@ -56,6 +56,12 @@ class Toy:
             loss = loss * float("nan")
         loss.backward()
         return StepLoss(float(loss.detach()), "toy", f"rows [{step}]", {"task": "x"})
+
+    def work(self, step: int) -> Work:
+        return Work("toy")
+
+    def tensors(self) -> list[Tensor]:
+        return [self.weight]
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
         return {"loss": loss.value, "lr": rate, "norm": norm, **loss.labels}

@@ -16,12 +16,13 @@ from adaptstilts.plan import expand
 from adaptstilts.plan.phases import TrainPhase
 from adaptstilts.run import perform
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.runtime.meter import Meter, ProcessMemory, tensor_bytes
+from adaptstilts.runtime.meter import Meter, ProcessMemory, Work, tensor_bytes
 from adaptstilts.store.entries import COST
 from adaptstilts.workspace import Workspace
 
 CPU = torch.device("cpu")
 MIB = 2**20
+STEP = Work("step")
 ORDERS = {"plan": (0, 1, 2), "none first": (1, 0, 2), "none last": (0, 2, 1)}  # intermediate, over none, over it
 
 
@@ -51,10 +52,9 @@ def test_memory_does_not_depend_on_what_ran_before(tiny: Path, data_root: Path, 
 
 def test_allocations_are_counted_to_the_byte() -> None:
     meter, held = Meter(CPU), torch.zeros(MIB)
-    meter.tensors = lambda: [held, held[:10]]
     earlier = [torch.zeros(4 * MIB) for _ in range(3)]
     del earlier
-    with meter.watch("step"):
+    with meter.watch(STEP, lambda: [held, held[:10]]):
         one = torch.zeros(2 * MIB)
         del one
         two = torch.ones(3 * MIB, dtype=torch.int8)
@@ -65,30 +65,29 @@ def test_allocations_are_counted_to_the_byte() -> None:
 def test_only_the_heaviest_work_is_recorded() -> None:
     meter = Meter(CPU)
     for size, load, expected in ((2, (2, 9), 2), (5, (2, 8), 2), (4, (3, 1), 4), (9, (1, 9), 4)):
-        with meter.watch("step", load):
+        with meter.watch(Work("step", load), tuple):
             torch.zeros(size * MIB, dtype=torch.int8)
         assert meter.peak == expected * MIB
-    with meter.watch("evaluation", (1, 1)):
+    with meter.watch(Work("evaluation", (1, 1)), tuple):
         torch.zeros(6 * MIB, dtype=torch.int8)
     assert meter.peak == 6 * MIB
     held = torch.zeros(1)
-    meter.tensors = lambda: [held]  # what stays in memory has changed, so everything is measured again
-    with meter.watch("step", (1, 1)):
+    with meter.watch(Work("step", (1, 1)), lambda: [held]):  # what stays has changed: everything is measured again
         torch.zeros(8 * MIB, dtype=torch.int8)
     assert meter.peak == 8 * MIB + 4
 
 
 def test_recording_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    with Meter(CPU).watch("step"):
+    with Meter(CPU).watch(STEP, tuple):
         torch.zeros(10)
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_error_passes_through() -> None:
     meter = Meter(CPU)
-    with pytest.raises(KeyError), meter.watch("step"):
+    with pytest.raises(KeyError), meter.watch(STEP, tuple):
         raise KeyError
-    with meter.watch("step", ()):
+    with meter.watch(STEP, tuple):
         pass
     assert meter.peak == 0
 
