@@ -27,9 +27,9 @@ from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
 from adaptstilts.metrics.bootstrap import Draws, paired_difference
+from adaptstilts.models.building import load_encoder
 from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.models.weights import load_encoder
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.pretrain import encoded, export, svd
 from adaptstilts.pretrain.model import new_model, save

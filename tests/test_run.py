@@ -79,6 +79,7 @@ def toy(tiny: Path, data_root: Path, tmp_path_factory: pytest.TempPathFactory) -
     return (*run(tiny, data_root, store), store)
 
 
+@pytest.mark.slow
 def test_every_phase_is_there_and_verifies(toy: tuple[Plan, Outcome, Record, Path]) -> None:
     made, outcome, record, folder = toy
     store = Store(folder)
@@ -224,6 +225,7 @@ print(json.dumps({"done": outcome.done, "skipped": outcome.skipped, "all": list(
 """
 
 
+@pytest.mark.slow
 def test_two_runs_at_the_same_time(study_file: Callable[..., Path], data_root: Path, tmp_path: Path) -> None:
     path = study_file(**{**SMALL, "intermediates": ["none", "mnli"], "swap": "all"})
     command = [sys.executable, "-c", DRIVER, str(path), str(data_root), str(tmp_path / "store")]
@@ -308,6 +310,7 @@ class Offsets(AdapterMethod):
         return cls.model_validate(read_json(folder / "adapter_config.json"))
 
 
+@pytest.mark.slow
 def test_task_and_method_from_outside(
     tiny: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "key"),
     [("training", "speed"), ("swap", "methods"), ("retrieval", "mining"), ("encoding", "speed"), ("methods", "steps")],
@@ -32,6 +33,7 @@ def test_quick(script: str, key: str, tmp_path: Path) -> None:
         assert method["outputs"]["smallest_difference_between_intermediates"] > 0
 
 
+@pytest.mark.slow
 def test_encoders_quick(data_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     command = [sys.executable, str(SCRIPTS / "encoders.py"), "--quick", "--out", str(out), "--encoder", "nano"]

@@ -50,6 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Pa
     return config, options
 
 
+@pytest.mark.slow
 def test_second_run_does_nothing(finished: tuple[Path, tuple[object, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     config, options = finished
     assert call("run", config, *options) == 0
@@ -136,6 +137,7 @@ def test_an_unknown_format_is_refused(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("methods=[head, full]",)])
 def test_a_study_of_a_head_alone(
     options: tuple[str, ...],
@@ -163,6 +165,7 @@ def test_swap_trains_nothing(finished: tuple[Path, tuple[object, ...]], capsys: 
     assert "swapping trains nothing" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_swap_over_an_entry_of_another_store(
     finished: tuple[Path, tuple[object, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,7 @@ def read(path: Path) -> dict[str, Any]:
     return held
 
 
+@pytest.mark.slow
 def test_two_adapters_over_all_layers(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
     mnli, siqa = trained.folder("mnli"), trained.folder("social_i_qa")
@@ -175,6 +176,7 @@ def test_another_margin_encodes_nothing_again(trained: Trained, tmp_path: Path) 
     }
 
 
+@pytest.mark.slow
 def test_several_tasks_and_the_length_that_a_model_has(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +190,7 @@ def test_several_tasks_and_the_length_that_a_model_has(
     assert lengths == {128}
 
 
+@pytest.mark.slow
 def test_languages_that_one_of_two_tasks_lacks_are_named(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +231,7 @@ def test_tatoeba_of_xtreme_r_needs_no_training_here(
     assert [Store(tmp_path / "s").entry(key).spec["kind"] for key in Store(tmp_path / "s").keys()] == ["retrieve"]  # noqa: SIM118
 
 
+@pytest.mark.slow
 def test_an_adapter_with_what_it_stands_on(trained: Trained, tmp_path: Path, tiny: Path) -> None:
     """A target adapter over an intermediate one: both are copied from its store, and both act."""
     config = tmp_path / "study.yaml"

@@ -135,6 +135,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Pa
     return config, options
 
 
+@pytest.mark.slow
 def test_export_then_score(
     finished: tuple[Path, tuple[object, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

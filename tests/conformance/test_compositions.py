@@ -88,6 +88,7 @@ def refusal(method: Method, column: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("column", COLUMNS)
 def test_right_or_refused(bench: Bench, name: str, column: str) -> None:
@@ -143,6 +144,7 @@ LORAS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", LORAS, ids=lambda method: method.label)
 @pytest.mark.parametrize("second", LORAS, ids=lambda method: method.label)
 @pytest.mark.parametrize(("weights", "dropped"), [((1.0, 1.0), ()), ((0.25, -1.5), (1, 3)), ((-2.0, 0.0), ())])

@@ -64,6 +64,7 @@ def second_name(tensors: dict[str, Tensor]) -> None:
 REFUSED = (drop_first, add_one, reshape_one, transpose_one, poison, integers, second_name)
 
 
+@pytest.mark.slow
 @method_cases
 @pytest.mark.parametrize("change", REFUSED)
 def test_wrong_tensors_are_refused(tiny: Path, tmp_path: Path, method: Method, change: Callable[..., None]) -> None:
@@ -78,6 +79,7 @@ def test_wrong_tensors_are_refused(tiny: Path, tmp_path: Path, method: Method, c
     encoder.compose(["x"], train="x")
 
 
+@pytest.mark.slow
 @method_cases
 @pytest.mark.parametrize("damage", ["pickle", "truncated", "empty", "absent"])
 def test_damaged_files_are_refused(tiny: Path, tmp_path: Path, method: Method, damage: str) -> None:

@@ -73,6 +73,7 @@ def test_the_hub_and_a_folder_give_the_same(hub: Hub, use: Any, local: str) -> N
     assert not any("train" in path for _, path in hub.asked), "only the files of the split are fetched"
 
 
+@pytest.mark.slow
 def test_the_second_use_is_from_the_cache(hub: Hub, use: Any, local: str) -> None:
     use()
     hub.asked.clear()
@@ -80,6 +81,7 @@ def test_the_second_use_is_from_the_cache(hub: Hub, use: Any, local: str) -> Non
     assert hub.asked == [], "what is pinned is asked for no more"
 
 
+@pytest.mark.slow
 def test_offline_works_from_the_cache_and_opens_no_socket(hub: Hub, use: Any, local: str) -> None:
     use()
     hub.asked.clear()
@@ -87,6 +89,7 @@ def test_offline_works_from_the_cache_and_opens_no_socket(hub: Hub, use: Any, lo
     assert hub.asked == []
 
 
+@pytest.mark.slow
 def test_offline_a_mirror_that_was_used_is_used_again(hub: Hub, use: Any, local: str) -> None:
     assert use(MIRRORED)[0]["digest"] == local
     assert use(MIRRORED, offline=True)[0].get("digest") == local
@@ -116,6 +119,7 @@ def test_the_card_says_where_files_are(hub: Hub, use: Any, local: str) -> None:
     assert use()[0]["digest"] == local
 
 
+@pytest.mark.slow
 def test_changed_content_under_the_same_name_is_an_error(hub: Hub, use: Any, tmp_path: Path) -> None:
     """The pin outlives the cache: another machine's cache, or a cleared one, must give the same bytes."""
     import shutil
@@ -128,6 +132,7 @@ def test_changed_content_under_the_same_name_is_an_error(hub: Hub, use: Any, tmp
     assert "is not what it was when it was first loaded" in told["message"]
 
 
+@pytest.mark.slow
 def test_a_download_cut_short_is_retried_or_an_error(hub: Hub, use: Any, local: str) -> None:
     hub.fault = "cut"
     (told,) = use()
@@ -136,6 +141,7 @@ def test_a_download_cut_short_is_retried_or_an_error(hub: Hub, use: Any, local: 
     assert use()[0]["digest"] == local
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["corrupt", "html"])
 def test_a_wrong_download_is_an_error_and_never_a_split(hub: Hub, use: Any, local: str, fault: str) -> None:
     """Also when its size is right, as after a page of text that was continued: the hub names the sha256."""
@@ -170,6 +176,7 @@ def aged(hub: Hub, tmp_path: Path) -> Hub:
     return hub
 
 
+@pytest.mark.slow
 def test_a_pinned_revision_is_the_one_read(aged: Hub, use: Any, local: str) -> None:
     now, old, branch = use(TEST, {**TEST, "revision": OLD}, {**TEST, "revision": "refs/convert/parquet"})
     assert (now["digest"], now["rows"]) == (local, 200)
@@ -177,6 +184,7 @@ def test_a_pinned_revision_is_the_one_read(aged: Hub, use: Any, local: str) -> N
     assert [each["rows"] for each in use({**TEST, "revision": OLD}, TEST, offline=True)] == [3, 200]
 
 
+@pytest.mark.slow
 def test_a_branch_that_moves_on_is_read_as_it_was(aged: Hub, use: Any, tmp_path: Path) -> None:
     asked = {**TEST, "revision": "refs/convert/parquet"}
     first = use(asked)
@@ -193,6 +201,7 @@ def test_a_wrong_revision_is_an_error_and_never_a_mirror(use: Any, mirrors: list
     assert "\n" not in told["message"]
 
 
+@pytest.mark.slow
 def test_a_revision_that_went_away_names_the_pin(hub: Hub, use: Any, tmp_path: Path) -> None:
     """As after a history that was rewritten, on a machine whose cache was cleared."""
     use()
@@ -207,6 +216,7 @@ def test_a_revision_that_went_away_names_the_pin(hub: Hub, use: Any, tmp_path: P
 # Other places
 
 
+@pytest.mark.slow
 def test_a_mirror_with_another_layout(hub: Hub, use: Any, tmp_path: Path) -> None:
     path = tmp_path / "mixed.parquet"
     pq.write_table(pa.table({"id": ["english-1", "english-2", "korean-1"]}), path)
@@ -218,6 +228,7 @@ def test_a_mirror_with_another_layout(hub: Hub, use: Any, tmp_path: Path) -> Non
     assert use({**TEST, "repo": "gone/name", "mirrors": [{**mirror, "where": ["id", "thai-*"]}]}) == [None]
 
 
+@pytest.mark.slow
 def test_a_union_over_two_repositories(hub: Hub, use: Any, local: str) -> None:
     second = {**TEST, "repo": "mirror/name"}
     found, other, absent = use(

@@ -102,6 +102,7 @@ def test_missing_language_names_the_ways_out(study_file: StudyFile, data_root: P
     assert not (tmp_path / "s" / "entries").exists()
 
 
+@pytest.mark.slow
 def test_adapter_of_another_base_model(trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path) -> None:
     config, store = copied(trained, tmp_path)
     other = make_encoder(tmp_path / "other", seed=2)
@@ -111,6 +112,7 @@ def test_adapter_of_another_base_model(trained: tuple[Path, Path], tmp_path: Pat
     one_line(done, 4, "belongs to another base model", "weights")
 
 
+@pytest.mark.slow
 def test_flipped_bit_in_an_adapter(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
     config, store = copied(trained, tmp_path)
     drop_evaluations(store)
@@ -146,6 +148,7 @@ class Marker:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.slow
 def test_pickle_in_place_of_weights(
     trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +184,7 @@ def test_truncated_parquet(trained: tuple[Path, Path], tmp_path: Path) -> None:
     assert not (tmp_path / "s" / "entries").exists()
 
 
+@pytest.mark.slow
 def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -195,6 +199,7 @@ def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) ->
     one_line(done, 3, str(path), "row 7", "label", "entailment, neutral, contradiction", "'maybe'")
 
 
+@pytest.mark.slow
 def test_changed_data_is_not_another_result(trained: tuple[Path, Path], tmp_path: Path) -> None:
     root = make_data(tmp_path / "hub")
     options = ("--store", tmp_path / "s", "--data-root", root)
@@ -207,6 +212,7 @@ def test_changed_data_is_not_another_result(trained: tuple[Path, Path], tmp_path
     one_line(adaptstilts("plan", trained[0], *options), 3, "not what it was when it was first loaded", "delete")
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
     command = [sys.executable, "-c", CODE, "run", str(trained[0]), "--store", str(tmp_path / "s")]
     command += ["--data-root", str(data_root)]
@@ -218,6 +224,7 @@ def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_r
     assert all(problem is None for _, problem in Store(tmp_path / "s").verify())
 
 
+@pytest.mark.slow
 def test_disk_full(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
     options = ("--store", tmp_path / "s", "--data-root", data_root)
     assert adaptstilts("plan", trained[0], *options).returncode == 0
@@ -233,6 +240,7 @@ def test_store_is_a_file(trained: tuple[Path, Path], tmp_path: Path, data_root: 
     one_line(done, 5, "must be a folder")
 
 
+@pytest.mark.slow
 def test_divergence_names_step_and_rows(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
     options = ("--store", tmp_path / "s", "--data-root", data_root)
     done = adaptstilts("run", trained[0], "train.lr=1e30", "train.warmup=0", "train.epochs=9", *options)

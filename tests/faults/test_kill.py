@@ -128,6 +128,7 @@ def clean(store: Path) -> None:
     assert not (store / "quarantine").exists()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(whole: Whole, tmp_path: Path) -> None:
     number, kills, moments = 0, 0, []
     while kills < KILLS:
@@ -154,6 +155,7 @@ def test_killed_at_random_moments(whole: Whole, tmp_path: Path) -> None:
         assert whole.bench.finish(store) == [f"planned {len(Store(store).keys())}"]
 
 
+@pytest.mark.slow
 def test_terminated_run_leaves_a_checkpoint_and_continues(whole: Whole, tmp_path: Path) -> None:
     store = tmp_path / "store"
     process = whole.bench.start(store, every=0)
@@ -180,6 +182,7 @@ def test_terminated_run_leaves_a_checkpoint_and_continues(whole: Whole, tmp_path
     clean(store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["commit:before-rename", "commit:after-rename"])
 def test_killed_in_the_middle_of_a_commit(
     whole: Whole, tmp_path: Path, point: str, monkeypatch: pytest.MonkeyPatch

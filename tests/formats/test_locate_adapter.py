@@ -172,6 +172,7 @@ def lora(tiny: Path, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_from_the_hub_and_back(hub: Hub, use: Run, tiny: Path, tmp_path: Path) -> None:
     """Import by hub id with the command line, export, push, and the pushed folder is what was exported."""
     hub.repos["owner/lora"] = lora(tiny, tmp_path / "theirs")

@@ -56,6 +56,7 @@ def imported(workspace: Workspace, tiny: Path, folder: Path) -> tuple[str, Tenso
     return entry.key, ours(resident.encoder(None, (entry.key,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "form"), WRITTEN, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_imported_adapters_compute_the_same(
     tiny: Path, tmp_path: Path, case: Case, form: str, record_property: Callable[[str, object], None]
@@ -95,6 +96,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path)
 STACKED = [case for case in CASES if case.stackable]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", STACKED, ids=lambda case: case.name)
 def test_the_whole_way(
     study: Studied, tiny: Path, tmp_path: Path, case: Case, record_property: Callable[[str, object], None]
@@ -166,6 +168,7 @@ def exports(workspace: Workspace, held: config.Study, tiny: Path, key: str, fold
     return {"import": folder / "again", "target": folder / "target"}
 
 
+@pytest.mark.slow
 def test_an_import_is_a_parent_like_any_other(study: Studied, tiny: Path, tmp_path: Path) -> None:
     """Named in a study: a target is trained over it, its key is that of its files, and a second run does nothing."""
     case = CASES[0]
@@ -229,6 +232,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
     assert methods.parse(again.spec["method"]) == methods.parse(case.method)
 
 
+@pytest.mark.slow
 def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     """XQuAD over SQuAD is an adapter called squad over another one; the library would let one replace the other."""
     workspace = Workspace(tmp_path / "store", data_root)

@@ -205,6 +205,7 @@ def _task(path: Path) -> str:
     return next(task for task, folder in scoring.FOLDERS.items() if folder == path.parent.name and task in TARGETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TARGETS)
 def test_scoring_an_export_gives_the_scores_of_the_study(done: Done, folders: tuple[Path, Path], task: str) -> None:
     report = scoring.score(*folders)
@@ -320,6 +321,7 @@ def swapped(tiny: Path, root: Path, done: Done) -> Done:
     return held
 
 
+@pytest.mark.slow
 def test_candidates_are_listed(swapped: Done, tmp_path: Path) -> None:
     full, adapter = "method 'full'", "method 'bottleneck reduction=4'"
     assert refused(swapped, tmp_path / "p") == (

@@ -153,6 +153,7 @@ def test_fusion_trains_only_itself_with_the_penalty(bench: Bench) -> None:
         assert torch.allclose(held[key], value.grad + more, atol=1e-6), key
 
 
+@pytest.mark.slow
 def test_what_is_fused_stays_as_it_is(bench: Bench) -> None:
     phase = bench.until(bench.plan(compositions=["fuse"]), "udpos")
     entry = bench.perform(phase)
@@ -175,6 +176,7 @@ PHASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHASES)
 def test_continuing_gives_the_same_bits(tiny: Path, lines: Path, tmp_path: Path, name: str) -> None:
     changed, task = PHASES[name]
@@ -232,6 +234,7 @@ def test_the_language_models_states_go_through_the_inverse(lines: Path, tmp_path
     assert all(grad is not None and grad.abs().sum() > 0 for grad in inverse)
 
 
+@pytest.mark.slow
 def test_each_language_is_evaluated_over_its_own_adapter(bench: Bench) -> None:
     made = bench.plan(methods=[ON], intermediates=["mnli"])
     (phase,) = [phase for phase in made.order() if isinstance(phase, EvaluatePhase)]
@@ -280,6 +283,7 @@ HELD: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 def test_a_study_of_everything(bench: Bench) -> None:
     made = bench.plan(
         intermediates=["none", "mnli", "squad", *CHAINS, SOUP],

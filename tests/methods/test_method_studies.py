@@ -107,6 +107,7 @@ def test_what_cannot_be_stacked_is_trained_alone(make: Callable[..., Plan]) -> N
     assert len(trained(make(methods=[{"kind": "head", "over": dora}]))) == 3
 
 
+@pytest.mark.slow
 def test_a_study_of_every_new_kind(make: Callable[..., Plan], tiny: Path, data_root: Path, tmp_path: Path) -> None:
     methods = [FROZEN, PROBE, {"kind": "head", "over": FROZEN}, "ia3", "bitfit", "layernorm"]
     methods.append({"kind": "prefix", "length": 2, "inner": 4})

@@ -94,6 +94,7 @@ WORDS = " ".join(
 TEXT = st.lists(st.sampled_from(WORDS) | st.text(max_size=4), max_size=7).map(" ".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(TEXT, st.sampled_from(MLQA))
 def test_mlqa_is_the_slow_definition(text: str, language: str) -> None:

@@ -92,6 +92,7 @@ def share(hits: list[bool]) -> float:
 LANGUAGES = {"xnli": ["de", "en", "zh"], "udpos": ["de", "en"], "xcopa": ["id", "zh"], "xquad": ["de", "en"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bottleneck", "lora"])
 @pytest.mark.parametrize("task", LANGUAGES)
 def test_scores_follow_from_predictions_and_gold(done: Done, task: str, method: str) -> None:
@@ -233,6 +234,7 @@ def test_another_base_model_is_refused(done: Done, tmp_path: Path) -> None:
         perform(dataclasses.replace(phase, model=other.fingerprint), runtime)
 
 
+@pytest.mark.slow
 def test_adapter_on_another_trunk_is_refused(done: Done, tiny: Path, tmp_path: Path) -> None:
     """A target over the base model cannot be evaluated over the encoder of a full fine-tuning phase."""
     resident = AdapterPool(done.workspace.store, done.plan.model, done.runtime().device)
@@ -281,6 +283,7 @@ def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path
     assert not held.workspace.store.has(phase.key)
 
 
+@pytest.mark.slow
 def test_withheld_choices_are_refused(small: Callable[..., Done], data_root: Path, tmp_path: Path) -> None:
     data = copied_data(data_root, tmp_path / "hub")
     rows = table(data, "cambridgeltl/xcopa", "id", "test")

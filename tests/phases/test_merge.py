@@ -159,6 +159,7 @@ def test_the_files_are_written_where_they_are_asked_for(bench: Bench, tmp_path: 
     assert {"adapter/adapter_config.json", "result.json", "cost.json"} <= found
 
 
+@pytest.mark.slow
 def test_a_merged_adapter_is_a_parent_like_any_other(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     """Of a merge there can be a merge, and both stand under a target and are swapped."""
     study = {

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.inputs import STUDY, WORDS
 
 from adaptstilts import study as config
@@ -22,6 +23,7 @@ def write(root: Path, split: str, sentences: list[list[str]]) -> None:
     (folder / f"{split}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_supertags_from_a_file(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         write(data_root, split, [WORDS[i : i + 6] for i in range(0, 18, 3)])

@@ -158,6 +158,7 @@ def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) ->
     assert "pool" in tables.render([record], "json")
 
 
+@pytest.mark.slow
 def test_a_study_with_mewsli_x(made: Made, root: Path, tiny: Path) -> None:
     study, workspace = made(targets=["mewsli_x"], methods=METHODS)
     run_plan(study, workspace, device="cpu")
@@ -198,6 +199,7 @@ def described(entities: list[dict[str, Any]], tokenizer: Tokenizer) -> list[list
     return tokenizer.ids([" ".join(row["description"].split()) for row in entities])
 
 
+@pytest.mark.slow
 def test_training_learns_and_its_batches_are_whole(made: Made) -> None:
     """The loss is that of whole batches, whatever fits into one forward pass, and falls."""
     logs = []

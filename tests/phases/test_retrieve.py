@@ -118,6 +118,7 @@ def test_queries_are_english(run: Callable[..., list[tuple[RetrievePhase, Entry]
     assert entry.json("scores.json")["de"]["values"]["accuracy"] == pytest.approx(100 / 3)
 
 
+@pytest.mark.slow
 def test_after_an_intermediate_phase(
     run: Callable[..., list[tuple[RetrievePhase, Entry]]], tiny: Path, data_root: Path
 ) -> None:

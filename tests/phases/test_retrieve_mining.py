@@ -127,6 +127,7 @@ def test_where_no_set_is_the_error_says_how_to_get_it(made: Callable[..., tuple[
         made(targets=["bucc"])
 
 
+@pytest.mark.slow
 def test_differences_after_intermediates_have_intervals(
     made: Callable[..., tuple[Plan, Workspace]], root: Path, data_root: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_task_beside_masked_text_is_not_capped(tiny: Path, workspace: Workspac
     assert len(turns([stream(is_text=False), stream(is_text=True)], phase)) == round(2 * 300 / 0.75)
 
 
+@pytest.mark.slow
 def test_an_entry_of_a_mixture(tiny: Path, workspace: Workspace) -> None:
     """A head for each task, realised steps, dev scores under the tasks' names."""
     found = planned(tiny, workspace, MULTI)
@@ -139,6 +140,7 @@ def test_an_entry_of_a_mixture(tiny: Path, workspace: Workspace) -> None:
     assert steps == {name: own["steps"] for name, own in result["streams"].items() if own["steps"]}
 
 
+@pytest.mark.slow
 def test_masked_text_trains_and_its_task_keeps_the_head(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, MASKED)
     entry = done(workspace, found, first(found, "mnli+masked"))
@@ -147,6 +149,7 @@ def test_masked_text_trains_and_its_task_keeps_the_head(tiny: Path, workspace: W
     assert entry.json("result.json")["streams"]["masked"]["examples"] == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [MULTI, MASKED], ids=["mixture", "masked"])
 def test_the_same_bits_after_an_interruption(tiny: Path, data_root: Path, tmp_path: Path, part: Any) -> None:
     write_split(data_root, "mine/text", "default", "train", [{"text": "the old dog sees a red bird ."}] * 40)
@@ -166,6 +169,7 @@ def test_the_same_bits_after_an_interruption(tiny: Path, data_root: Path, tmp_pa
         assert all(tensor.equal(weights[1][name][key]) for key, tensor in tensors.items()), name
 
 
+@pytest.mark.slow
 def test_a_study_over_mixtures(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, "none", MULTI, MASKED, languages=["en", "de"], swap="all")
     run_plan(found, workspace)

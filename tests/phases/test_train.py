@@ -87,6 +87,7 @@ def stop_after(n: int) -> Callable[[], bool]:
     return lambda: next(asked) >= n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 def test_same_spec_twice_gives_the_same_bits(bench: Callable[[], Bench], method: Any) -> None:
     found = []
@@ -107,6 +108,7 @@ def test_another_seed_gives_other_bits(bench: Callable[[], Bench]) -> None:
         assert one[name] != two[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 @pytest.mark.parametrize("stops", [[1], [8], [3, 2, 1, 9]], ids=str)
 def test_continuing_gives_the_same_bits(bench: Callable[[], Bench], method: Any, stops: list[int]) -> None:
@@ -125,6 +127,7 @@ def test_continuing_gives_the_same_bits(bench: Callable[[], Bench], method: Any,
     assert entry.json("result.json")["steps"] == 16
 
 
+@pytest.mark.slow
 def test_checkpoints_change_nothing(bench: Callable[[], Bench]) -> None:
     (phase,) = bench().phases()
     assert content(bench().perform(phase, checkpoint_every=1)) == content(bench().perform(phase))
@@ -327,6 +330,7 @@ def test_fixed_padding_gives_the_same_bits_twice(bench: Callable[[], Bench]) -> 
     assert content(bench().perform(phase)) == content(bench().perform(phase))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnli", "social_i_qa", "squad", "udpos"])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 def test_micro_batches_give_the_gradient_of_the_whole_batch(bench: Callable[[], Bench], name: str, method: Any) -> None:
@@ -372,6 +376,7 @@ def test_gradient_is_that_of_the_mean_over_words(bench: Callable[[], Bench]) -> 
         assert torch.allclose(found[key], value.grad, atol=1e-5), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bottleneck", "lora"])
 def test_what_is_under_the_target_stays_as_it_is(bench: Callable[[], Bench], method: str) -> None:
     here = bench()
@@ -418,6 +423,7 @@ def test_full_encoder_loads_in_plain_transformers(bench: Callable[[], Bench]) ->
         assert not torch.allclose(found, Encoder(here.model).states(ids, torch.ones_like(ids)), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
 def test_chain_continues_adapter_and_head(bench: Callable[[], Bench], method: Any) -> None:
     here = bench()
@@ -447,6 +453,7 @@ def test_chain_continues_adapter_and_head(bench: Callable[[], Bench], method: An
     assert done.spec["init"] == first.key
 
 
+@pytest.mark.slow
 def test_full_target_starts_from_the_full_intermediate(bench: Callable[[], Bench]) -> None:
     here = bench()
     phases = here.phases(intermediates=["social_i_qa"], targets=["mnli"], methods=["full"])
@@ -458,6 +465,7 @@ def test_full_target_starts_from_the_full_intermediate(bench: Callable[[], Bench
     assert all(torch.equal(saved[key], value) for key, value in trunk.items())
 
 
+@pytest.mark.slow
 def test_result_counts(bench: Callable[[], Bench]) -> None:
     here = bench()
     found = here.plan({"examples": 20, "max_length": 12})
@@ -473,6 +481,7 @@ def test_result_counts(bench: Callable[[], Bench]) -> None:
     assert result["steps"] == 2 * 3
 
 
+@pytest.mark.slow
 def test_learning_rate_rises_and_falls(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 0.002, "warmup": 0.25})
@@ -482,6 +491,7 @@ def test_learning_rate_rises_and_falls(bench: Callable[[], Bench]) -> None:
     assert rates == pytest.approx(rising + falling)
 
 
+@pytest.mark.slow
 def test_loss_falls(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 0.02, "epochs": 8}, targets=["udpos"])
@@ -501,6 +511,7 @@ def test_weight_decay_spares_vectors(bench: Callable[[], Bench]) -> None:
     assert len(decayed["params"]) + len(spared["params"]) == len(trainer.parameters)
 
 
+@pytest.mark.slow
 def test_half_precision_trains_to_finite_float32_weights(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"precision": "bf16", "max_steps": 4})

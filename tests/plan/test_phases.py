@@ -32,6 +32,7 @@ def read_back(phase: Phase) -> Phase:
     return parse(json.loads(json.dumps(phase.spec)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", GOLDEN)
 def test_every_shipped_phase_is_read_back(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     for phase in phases_of(case, tmp_path, request):

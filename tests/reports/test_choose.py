@@ -60,6 +60,7 @@ def test_a_choice_trains_heads_alone(make: Callable[..., config.Study], workspac
     assert len(new) == len(heads) + len(judges) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["xnli", "udpos", "xcopa"])
 @pytest.mark.parametrize("method", [SEQ, "full"])
 def test_every_predictor_says_something_of_every_intermediate(
@@ -90,6 +91,7 @@ def test_a_cosine_is_at_most_one() -> None:
     assert predict_transfer.cosine(np.array([1.0, 1.0]), np.array([0.0, 2.0])) == pytest.approx(2**-0.5)
 
 
+@pytest.mark.slow
 def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(intermediates=["mnli", "social_i_qa"], targets=["xnli"])
     found = choose.prepare(study, workspace, "xnli", rows=60)
@@ -99,6 +101,7 @@ def test_a_task_is_most_like_itself(make: Callable[..., config.Study], workspace
     assert likeness.values["social_i_qa"] < 0.9999
 
 
+@pytest.mark.slow
 def test_a_finished_study_judges_the_ranking(make: Callable[..., config.Study], workspace: Workspace) -> None:
     study = make(targets=["udpos"])
     run_plan(expand.expand(study, workspace), workspace, device="cpu")
@@ -149,6 +152,7 @@ def test_what_cannot_be_chosen(
         choose.prepare(make(**changed), workspace, **arguments)
 
 
+@pytest.mark.slow
 def test_the_verb(
     study_file: Callable[..., Path],
     data_root: Path,

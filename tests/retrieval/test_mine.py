@@ -119,6 +119,7 @@ def run(told: list[str], failpoint: str = "") -> subprocess.CompletedProcess[str
     return subprocess.run(told, capture_output=True, text=True, timeout=300, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["mine:after-shard", "mine:after-piece", "mine:before-rename"])
 def test_killed_and_resumed(point: str, texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
     whole = run(command(texts, tiny, tmp_path / "whole.tsv", tmp_path / "one"))
@@ -145,6 +146,7 @@ def test_ray_gives_the_same_bytes(texts: tuple[Path, Path], tiny: Path, tmp_path
     assert (tmp_path / "here.tsv").read_bytes() == (tmp_path / "there.tsv").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_index_says_its_recall(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
     pytest.importorskip("faiss", reason="faiss is not installed")
     done = run(command(texts, tiny, tmp_path / "out.tsv", tmp_path / "store", "--index", "HNSW16"))
@@ -153,6 +155,7 @@ def test_an_index_says_its_recall(texts: tuple[Path, Path], tiny: Path, tmp_path
     assert len(rows(tmp_path / "out.tsv")) > 15
 
 
+@pytest.mark.slow
 def test_an_adapter_of_another_store(
     texts: tuple[Path, Path], study_file: Callable[..., Path], data_root: Path, tmp_path: Path, tiny: Path
 ) -> None:
@@ -215,6 +218,7 @@ def test_an_index_that_cannot_be_meant_is_refused_before_anything_is_encoded(
     assert not list(workspace.store.vectors.glob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["foreign-000001.*.npy", "english-000000.*.cut", "k4/000000-000001-ahead.*.npz"])
 @pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
 def test_what_is_damaged_is_made_again(
@@ -274,6 +278,7 @@ def test_the_key_has_the_precision_that_is_used(
     assert len(kept) == 2
 
 
+@pytest.mark.slow
 def test_an_interruption_is_told(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
     out, store = tmp_path / "out.tsv", tmp_path / "store"
     program = (

@@ -152,6 +152,7 @@ def killed(store: Path, tiny: Path, at: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "left"),
     [
@@ -216,6 +217,7 @@ def test_a_damaged_folder_is_made_anew(bench: Bench, encoded: list[int], what: s
     assert all(np.array_equal(again.at(layer), expected[layer]) for layer in (1, 4))
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_of_a_killed_run_is_made_anew(tiny: Path, tmp_path: Path, encoded: list[int]) -> None:
     killed(tmp_path / "killed", tiny, "commit:before-manifest")
     found = Bench(tmp_path / "killed", tiny)

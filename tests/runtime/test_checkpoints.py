@@ -148,6 +148,7 @@ Checkpoints(Path(sys.argv[1])).save(200, {}, {"step": 200})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "visible"),
     [("commit:before-manifest", 100), ("checkpoint:before-rename", 100), (None, 200)],

@@ -64,6 +64,7 @@ def weights(entry: Entry) -> dict[str, torch.Tensor]:
 # Training
 
 
+@pytest.mark.slow
 @every_method
 def test_training_equals_the_run_without_kept_states(bench: Callable[..., Bench], method: Any) -> None:
     """Where nothing can be kept the same is computed at every step, in batches of another composition."""
@@ -78,6 +79,7 @@ def test_training_equals_the_run_without_kept_states(bench: Callable[..., Bench]
         torch.testing.assert_close(value, two[key], atol=2e-4, rtol=2e-4)
 
 
+@pytest.mark.slow
 @every_method
 def test_one_batch_has_the_bits_of_the_run_without_kept_states(bench: Callable[..., Bench], method: Any) -> None:
     """One row at a time there is no other composition: loss and gradients are equal to the bit."""
@@ -135,6 +137,7 @@ def test_bf16_gradients_survive_states_computed_without_gradient(bench: Callable
         assert not torch.equal(value, before[key]), key
 
 
+@pytest.mark.slow
 def test_same_spec_twice_gives_the_same_bits_whoever_kept_the_states(bench: Callable[..., Bench]) -> None:
     here = bench()
     one, two = here.phases(seeds=[1, 2])
@@ -143,6 +146,7 @@ def test_same_spec_twice_gives_the_same_bits_whoever_kept_the_states(bench: Call
     assert content(here.perform(one)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [[1], [8], [3, 2, 1, 9]], ids=str)
 def test_continuing_gives_the_same_bits(bench: Callable[..., Bench], stops: list[int]) -> None:
     whole, parts = bench(), bench()
@@ -163,6 +167,7 @@ def fill(here: Bench, phase: TrainPhase) -> None:
     trainer.lower_states(trainer.streams[0])
 
 
+@pytest.mark.slow
 def test_stopped_while_states_are_computed(bench: Callable[..., Bench]) -> None:
     here = bench()
     (phase,) = here.phases()
@@ -173,6 +178,7 @@ def test_stopped_while_states_are_computed(bench: Callable[..., Bench]) -> None:
     assert content(here.perform(phase)) == content(bench().perform(phase))
 
 
+@pytest.mark.slow
 def test_lower_layers_are_computed_once(bench: Callable[..., Bench], layers: Counter[int]) -> None:
     """Over epochs, seeds, intermediates and targets with the same rows."""
     here = bench()
@@ -203,6 +209,7 @@ def test_lower_layers_are_computed_once(bench: Callable[..., Bench], layers: Cou
     assert len(here.sets) == len(runs)
 
 
+@pytest.mark.slow
 def test_streams_of_a_mixture_have_states_of_their_own(bench: Callable[..., Bench], layers: Counter[int]) -> None:
     here = bench()
     mixture = {"task": "both", "mixture": {"tasks": ["mnli", "social_i_qa"]}}
@@ -212,6 +219,7 @@ def test_streams_of_a_mixture_have_states_of_their_own(bench: Callable[..., Benc
     assert layers[0] < layers[3] / 4
 
 
+@pytest.mark.slow
 def test_states_of_another_trunk_layer_precision_or_rows_are_not_taken(
     bench: Callable[..., Bench], layers: Counter[int]
 ) -> None:
@@ -234,6 +242,7 @@ def test_states_of_another_trunk_layer_precision_or_rows_are_not_taken(
     assert identity(store, model, None, 4) != identity(store, model, entry.key, 4) == entry.key
 
 
+@pytest.mark.slow
 def test_a_frozen_part_belongs_to_the_model_it_comes_from(bench: Callable[..., Bench]) -> None:
     here = bench()
     (phase,) = here.phases(methods=[METHODS["full"]])
@@ -253,6 +262,7 @@ def test_a_frozen_part_belongs_to_the_model_it_comes_from(bench: Callable[..., B
 EVALUATED = {"seq": SEQ, "lora": METHODS["lora"], "prefix": METHODS["prefix"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", EVALUATED.values(), ids=EVALUATED.keys())
 def test_evaluation_over_three_intermediates_computes_lower_layers_once(
     bench: Callable[..., Bench], layers: Counter[int], method: Any
@@ -289,6 +299,7 @@ def test_evaluation_over_three_intermediates_computes_lower_layers_once(
     assert alone.sets == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("task", ["xnli", "udpos", "xquad", "xcopa"])
 def test_evaluation_of_every_kind_has_the_bits_of_one_that_keeps_nothing(
@@ -311,6 +322,7 @@ def test_evaluation_of_every_kind_has_the_bits_of_one_that_keeps_nothing(
     assert len(here.sets) == len(list(here.workspace.store.states.glob("*/states.bin"))) > 0
 
 
+@pytest.mark.slow
 def test_evaluation_of_full_fine_tuning_keeps_only_what_others_share(
     bench: Callable[..., Bench], layers: Counter[int]
 ) -> None:
@@ -377,6 +389,7 @@ def test_a_killed_writer_leaves_what_gc_lists(bench: Callable[..., Bench]) -> No
     assert [key for key, wrong in here.workspace.store.verify() if wrong] == []
 
 
+@pytest.mark.slow
 def test_a_study_with_kept_states_runs_through(bench: Callable[..., Bench]) -> None:
     """Beside full fine-tuning, which has nothing to keep, with intermediates and swaps."""
     here = bench()

@@ -127,6 +127,7 @@ def whole(make: Callable[..., Toy], folder: Path) -> dict[str, bytes]:
     return files(folder)
 
 
+@pytest.mark.slow
 def test_the_log_has_the_schedule_and_the_scores(make: Callable[..., Toy], staging: Callable[[], Path]) -> None:
     folder = staging()
     whole(make, folder)
@@ -147,6 +148,7 @@ def test_a_group_has_its_share_of_the_learning_rate(make: Callable[..., Toy]) ->
     assert toy.optimizer.param_groups[0]["lr"] == 0.5 * toy.schedule.rate(1) == 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [[1], [4], [2, 3, 4]], ids=str)
 def test_continuing_gives_the_same_files(
     make: Callable[..., Toy], staging: Callable[[], Path], stops: list[int]

@@ -42,6 +42,7 @@ def texts(row: dict[str, Any]) -> Iterable[str]:
 # The files
 
 
+@pytest.mark.slow
 def test_the_files_that_ship_are_those_that_the_generator_writes(tmp_path: Path) -> None:
     written = {path.relative_to(tmp_path).as_posix(): path for path in generate.write(tmp_path)}
     shipped = {path.relative_to(PACKAGED).as_posix(): path for path in PACKAGED.rglob("*") if path.is_file()}
@@ -190,6 +191,7 @@ def test_mining(code: str) -> None:
             assert set(ids) <= {row["id"] for row in sides[side]}
 
 
+@pytest.mark.slow
 def test_mining_pairs_are_translations_and_the_rest_is_not() -> None:
     clauses = [Clause(p, e, pl, t, n, f) for p in items.PEOPLE for e, where in items.EVENTS.items()
                for pl in ("", *where) for t in ("", *items.TIMES) for n in (False, True)

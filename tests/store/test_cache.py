@@ -216,6 +216,7 @@ print(lower.cached is not None, lower.cached[:2].sum())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tiny: Path, tmp_path: Path) -> None:
     here = Path(__file__).resolve().parent
     path = os.pathsep.join([str(here.parent), os.environ.get("PYTHONPATH", "")])

@@ -52,6 +52,7 @@ def strings(value: object) -> Iterator[str]:
             yield from strings(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
 def test_parents_are_the_phases_that_a_spec_names(path: Path, tmp_path: Path) -> None:
     overrides = ["model=builtin:small"] if path.name == "mini.yaml" else []

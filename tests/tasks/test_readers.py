@@ -226,6 +226,7 @@ def test_what_the_data_has(data_root: Path, tmp_path: Path) -> None:
     assert held["tatoeba"].rows["test"]
 
 
+@pytest.mark.slow
 def test_every_task_of_the_real_data_is_readable(shared: Path, tmp_path: Path) -> None:
     """Small ones here; `adaptstilts tasks --rows` reads them all."""
     names = ["copa", "rte", "mrpc", "stsb", "cola", "cosmos_qa", "tydiqa", "mlqa", "anli", "paws_x"]

@@ -59,6 +59,7 @@ def test_a_split_that_the_sample_lacks_is_not_asked_of_the_hub() -> None:
         Sources(None, offline=True).find(other)
 
 
+@pytest.mark.slow
 def test_the_generator_runs_as_a_module(tmp_path: Path) -> None:
     call = [sys.executable, "-m", "adaptstilts.sample.generate"]
     assert "files under" in subprocess.run([*call, str(tmp_path)], capture_output=True, text=True, timeout=120).stdout
