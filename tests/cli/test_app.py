@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 import typer
+from support.command_line import call
 
 import adaptstilts
 from adaptstilts import cli
@@ -17,18 +17,6 @@ from adaptstilts.cli import options
 from adaptstilts.cli.app import VERBS, command_name
 
 NAMES = [command_name(verb) for verbs in VERBS.values() for verb in verbs]
-
-
-def call(*arguments: str) -> int:
-    """Run the command line in this process and return its exit code."""
-    before = sys.argv
-    sys.argv = ["adaptstilts", *arguments]
-    try:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-    finally:
-        sys.argv = before
-    return int(stopped.value.code or 0)
 
 
 @pytest.fixture(autouse=True)

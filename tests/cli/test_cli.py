@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from support import toy_format
+from support.command_line import call
 
-from adaptstilts import cli
 from adaptstilts.reports import formats
 from adaptstilts.store.store import Store
 
@@ -23,19 +23,6 @@ SMALL = {
     "methods": [{"kind": "bottleneck", "reduction": 4}],
     "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.001, "dev_examples": 12},
 }
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    held = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = held
-    return 0
 
 
 @pytest.fixture(scope="module")

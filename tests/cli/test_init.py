@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.command_line import call
 
-from adaptstilts import cli, pretrain, study
+from adaptstilts import pretrain, study
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -22,22 +23,20 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Runs the command line in an empty folder; returns the exit code and both outputs."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["adaptstilts", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
+        code = call(*arguments)
         output, errors = capsys.readouterr()
-        return int(stopped.value.code or 0), output, errors
+        return code, output, errors
 
     return run
 
 
-def test_the_list_has_a_line_for_every_file(call: Call) -> None:
-    code, output, _ = call("init")
+def test_the_list_has_a_line_for_every_file(in_empty_folder: Call) -> None:
+    code, output, _ = in_empty_folder("init")
     lines = output.splitlines()
     assert code == 0
     assert sorted(line.split()[0] for line in lines) == NAMES
@@ -45,8 +44,10 @@ def test_the_list_has_a_line_for_every_file(call: Call) -> None:
 
 
 @pytest.mark.parametrize(("name", "source"), zip(NAMES, FILES, strict=True))
-def test_a_copy_is_readable_and_says_how_to_run_it(name: str, source: Path, call: Call, tmp_path: Path) -> None:
-    code, output, _ = call("init", name)
+def test_a_copy_is_readable_and_says_how_to_run_it(
+    name: str, source: Path, in_empty_folder: Call, tmp_path: Path
+) -> None:
+    code, output, _ = in_empty_folder("init", name)
     copy = tmp_path / source.name
     assert code == 0
     lines = output.splitlines()
@@ -60,20 +61,20 @@ def test_a_copy_is_readable_and_says_how_to_run_it(name: str, source: Path, call
         assert study.load(copy, overrides) == study.load(source, overrides)
 
 
-def test_an_existing_file_is_kept(call: Call, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept(in_empty_folder: Call, tmp_path: Path) -> None:
     (tmp_path / "mini.yaml").write_text("mine", encoding="utf-8")
-    code, _, errors = call("init", "mini")
+    code, _, errors = in_empty_folder("init", "mini")
     assert (code, errors) == (
         2,
         "error: mini.yaml: the file exists; choose another path (--out), or overwrite it (--force)\n",
     )
     assert (tmp_path / "mini.yaml").read_text(encoding="utf-8") == "mine"
-    assert call("init", "mini", "--out", "other.yaml")[0] == 0
+    assert in_empty_folder("init", "mini", "--out", "other.yaml")[0] == 0
     assert (tmp_path / "mini.yaml").read_text(encoding="utf-8") == "mine"
-    assert call("init", "mini", "--force")[0] == 0
+    assert in_empty_folder("init", "mini", "--force")[0] == 0
     assert "name: mini" in (tmp_path / "mini.yaml").read_text(encoding="utf-8")
     (tmp_path / "studies").mkdir()
-    assert call("init", "mini.yaml", "--out", "studies")[1].startswith("wrote studies/mini.yaml\n")
+    assert in_empty_folder("init", "mini.yaml", "--out", "studies")[1].startswith("wrote studies/mini.yaml\n")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +85,8 @@ def test_an_existing_file_is_kept(call: Call, tmp_path: Path) -> None:
         (("mini", "--out", "absent/mini.yaml"), "error: absent/mini.yaml: expected a file name in an existing folder"),
     ],
 )
-def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str, call: Call, tmp_path: Path) -> None:
-    code, output, errors = call("init", *arguments)
+def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str, in_empty_folder: Call, tmp_path: Path) -> None:
+    code, output, errors = in_empty_folder("init", *arguments)
     assert (code, output) == (2, "")
     assert errors.startswith(message)
     assert errors.count("\n") == 1

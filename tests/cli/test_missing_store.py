@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from adaptstilts import cli
+from support.command_line import call
 
 STUDY_VERBS = {
     "status": (),
@@ -17,19 +15,6 @@ STUDY_VERBS = {
     "export-predictions": ("--out", "OUT"),
     "export-adapter": ("--out", "OUT", "--format", "own", "--task", "xnli"),
 }
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    before = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def arguments(verb: str, study: Path, data: Path, store: Path) -> list[object]:

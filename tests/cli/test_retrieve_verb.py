@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.command_line import call
 from support.inputs import make_encoder
 
 import adaptstilts
-from adaptstilts import cli, tasks
+from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.reports import retrieval_sweep
 from adaptstilts.search import int8
@@ -32,19 +33,6 @@ STUDY: dict[str, Any] = {
     "methods": ["full", {"kind": "bottleneck", "reduction": 4}],
     "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12},
 }
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    held = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = held
-    return 0
 
 
 @dataclass(frozen=True)

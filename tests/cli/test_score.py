@@ -8,21 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from adaptstilts import cli
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    held = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = held
-    return 0
+from support.command_line import call
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command_line import call
 
-from adaptstilts import cli
 from adaptstilts.runtime import loggers
 from adaptstilts.runtime.loggers import Logger
 
@@ -32,24 +31,7 @@ class Counting(Logger):
         Counting.steps += 1
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs the command line in this process and returns its exit code."""
-
-    def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["adaptstilts", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            return int(stopped.code or 0)
-        return 0
-
-    return run
-
-
-def test_a_logger_by_name(
-    call: Callable[..., int], study_file: Callable[..., Path], data_root: Path, tmp_path: Path
-) -> None:
+def test_a_logger_by_name(study_file: Callable[..., Path], data_root: Path, tmp_path: Path) -> None:
     loggers.add(Counting)
     try:
         options = ("--store", tmp_path / "store", "--data-root", data_root, "--track", "counting", "--track", "jsonl")
@@ -61,7 +43,6 @@ def test_a_logger_by_name(
 
 @pytest.mark.parametrize("verb", ["run", "pretrain"])
 def test_an_unknown_logger(
-    call: Callable[..., int],
     study_file: Callable[..., Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from support.command_line import call
 from support.foreign_adapters import CASES as CASES
 from support.foreign_adapters import IDS, MASK, write
 
-from adaptstilts import cli, run, study
+from adaptstilts import run, study
 from adaptstilts.interop import adapters, cards
 from adaptstilts.interop.cards import CardFacts, LanguageScore
 from adaptstilts.plan.expand import expand
@@ -97,18 +97,6 @@ def test_no_value_breaks_a_card(form: str) -> None:
     )
     widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
     assert set(widths) == {3, 4}
-
-
-def call(*arguments: object) -> int:
-    held = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = held
-    return 0
 
 
 @pytest.fixture(scope="module", params=["bottleneck", "lora"])

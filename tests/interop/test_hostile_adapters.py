@@ -6,7 +6,6 @@ import io
 import json
 import pickle
 import struct
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from support.command_line import call
 from support.foreign_adapters import CASES, write
 
-from adaptstilts import cli, methods
+from adaptstilts import methods
 from adaptstilts.errors import ArtifactError
 from adaptstilts.formats import adapterhub, recognize
 from adaptstilts.formats import tensors as tensorfile
@@ -87,16 +87,10 @@ class Evil:
 
 def told(folder: Path, tiny: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of the command line, which must end with exit code 4 and leave no entry."""
-    held = sys.argv
-    sys.argv = ["adaptstilts", "import-adapter", str(folder), "--model", str(tiny), "--store", str(store), "--offline"]
-    try:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-    finally:
-        sys.argv = held
+    code = call("import-adapter", folder, "--model", tiny, "--store", store, "--offline")
     shown = capsys.readouterr()
     assert "the pickle ran" not in shown.out + shown.err
-    assert stopped.value.code == 4, shown.err
+    assert code == 4, shown.err
     assert shown.err.startswith("error: "), shown.err
     assert shown.err.count("\n") == 1, shown.err
     assert str(folder) in shown.err

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command_line import call
 from support.inputs import STUDY, write_split
 
-from adaptstilts import cli, study, tasks
+from adaptstilts import study, tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.plan.expand import expand
 from adaptstilts.tasks import Source, Task, declaration
@@ -166,14 +167,11 @@ def test_added_tasks_are_checked(known: dict[str, Task]) -> None:
 
 
 def test_a_plug_in_is_checked_when_a_study_names_it(
-    known: dict[str, Task], study_file: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    known: dict[str, Task], study_file: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known["moods"] = dataclasses.replace(TASK, labels=())
     path = study_file(targets=["moods"])
-    monkeypatch.setattr("sys.argv", ["adaptstilts", "plan", str(path)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
+    assert call("plan", path) == 2
     told = capsys.readouterr().err
     assert "task 'moods': labels: expected the names of the labels" in told
     assert "internal" not in told
