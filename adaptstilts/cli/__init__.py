@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -9,12 +10,12 @@ from typing import NoReturn
 import typer
 
 from adaptstilts import errors
+from adaptstilts.cli import streams
 from adaptstilts.cli.app import app
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = "interrupted; the same command continues"
-BROKEN_PIPE = 1
 
 
 def main() -> NoReturn:
@@ -24,12 +25,9 @@ def main() -> NoReturn:
     if "--offline" in arguments:
         os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
     try:
-        code = app(args=arguments, prog_name="adaptstilts", standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BROKEN_PIPE)
+        streams.prepare()
+        code = _run(arguments)
+        streams.finish()
     except (KeyboardInterrupt, typer.Abort):
         _fail(INTERRUPTED, errors.Interrupted.exit_code, debug)
     except errors.AdaptstiltsError as error:
@@ -43,7 +41,16 @@ def main() -> NoReturn:
         _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
     if code == errors.Interrupted.exit_code:  # typer turns Ctrl-C into a return value
         _fail(INTERRUPTED, code, debug)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a verb and return its exit code."""
+    try:
+        code = app(args=arguments, prog_name="adaptstilts", standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _internal(error: Exception) -> str:
@@ -56,6 +63,8 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
         import traceback
 
         traceback.print_exc()
+    with contextlib.suppress(errors.ResourceError):  # one error is enough
+        streams.finish()
     for line in message.splitlines() or [""]:
         typer.echo(f"error: {line}", err=True)
     sys.exit(code)

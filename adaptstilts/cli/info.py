@@ -81,6 +81,8 @@ def gc(
 def doctor(store: StoreOption = DEFAULT_STORE) -> None:
     """Show versions, device, search backend and disk space."""
     from adaptstilts.cli.listings import doctor_lines
+    from adaptstilts.store.store import Store
 
-    for line in doctor_lines(store):
+    place = Store(store).folder  # which refuses what is no store
+    for line in doctor_lines(place):
         typer.echo(line)

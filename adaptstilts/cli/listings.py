@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from adaptstilts import methods, tasks
 from adaptstilts.cli.columns import aligned
 from adaptstilts.io import markdown
+from adaptstilts.io.files import free_bytes
 from adaptstilts.io.wording import joined, short_count, size
 from adaptstilts.methods import Method, composition_kinds
 from adaptstilts.models import locate as models
@@ -144,7 +145,5 @@ def _device_lines() -> Iterator[str]:
 
 
 def _store_lines(store: Path) -> Iterator[str]:
-    import shutil
-
-    existing = next(path for path in (store, *store.absolute().parents) if path.exists())
-    yield f"store {store}, {size(shutil.disk_usage(existing).free)} free"
+    free = free_bytes(store)
+    yield f"store {store}, {'no disk' if free is None else f'{size(free)} free'}"

@@ -6,12 +6,15 @@ all its options, and :func:`with_shared_options` hands them over as one value.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
@@ -240,9 +243,47 @@ def _options(group: Any) -> list[inspect.Parameter]:
 
 
 def _parameter(name: str, annotation: Any, signature: inspect.Signature) -> inspect.Parameter:
-    """Return a keyword parameter with the default that it has in a signature."""
+    """Return a keyword parameter with the default that it has in a signature, and with checks of its value."""
     default = signature.parameters[name].default
-    return inspect.Parameter(name, _KEYWORD, annotation=annotation, default=default)
+    kind, details = annotation.__origin__, copy.copy(annotation.__metadata__[0])
+    if kind is Path or Path in get_args(kind):
+        details.parser = _parse_path
+        if isinstance(details, typer.models.OptionInfo):  # messages call an argument by this word
+            details.metavar = details.metavar or "<path>"
+    elif details.callback is None:
+        details.callback = _check_value
+    return inspect.Parameter(name, _KEYWORD, annotation=Annotated[kind, details], default=default)
+
+
+def _parse_path(text: str | Path) -> Path:
+    """Return the path that a text is; that of no file is one, too.
+
+    Raises:
+        typer.BadParameter: no file can have this path.
+    """
+    if not str(text):
+        raise typer.BadParameter("expected a path, found an empty one.")
+    try:
+        os.stat(text)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # the verb says so, if it minds
+    except OSError as error:
+        raise typer.BadParameter(f"{text}: {error.strerror}; give another path.") from None
+    return Path(text)
+
+
+def _check_value(value: Any) -> Any:
+    """Return the value of an option or argument.
+
+    Raises:
+        typer.BadParameter: it is an empty text, or a number that is not finite.
+    """
+    for one in value if isinstance(value, list) else [value]:
+        if one == "":
+            raise typer.BadParameter("expected a value, found an empty one.")
+        if isinstance(one, float) and not math.isfinite(one):
+            raise typer.BadParameter(f"expected a finite number, found {one}.")
+    return value
 
 
 def _is_argument(parameter: inspect.Parameter) -> bool:

@@ -80,10 +80,19 @@ def _is_same(path: Path, other: Path) -> bool:
     return path.exists() and other.exists() and path.samefile(other)
 
 
-def free_bytes(path: Path) -> int:
-    """Return the free disk space at a path, or at its nearest parent that exists."""
+def free_bytes(path: Path) -> int | None:
+    """Return the free disk space at a path, or at its nearest parent that exists; None if no disk is there (/proc)."""
     existing = next(place for place in (path, *path.absolute().parents) if place.exists())
-    return shutil.disk_usage(existing).free
+    usage = shutil.disk_usage(existing)
+    return usage.free if usage.total else None
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a folder is at a path; False for a path that no file can have, such as one that is too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -96,7 +105,8 @@ def disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        free = ""
+        free = None
         with contextlib.suppress(OSError):
-            free = f" ({free_bytes(path) // 2**20} MiB free)"
-        raise ResourceError(f"{path}: cannot be written: {error.strerror or error}{free}") from None
+            free = free_bytes(path)
+        space = "" if free is None else f" ({free // 2**20} MiB free)"
+        raise ResourceError(f"{path}: cannot be written: {error.strerror or error}{space}") from None

@@ -83,8 +83,12 @@ def read_text(path: str | Path, noun: str) -> str:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such {noun} file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: expected a {noun} file, found a folder") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: the {noun} file cannot be read: {error.strerror}") from None
 
 
 def as_tuples(value: Any) -> Any:
