@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         ResourceError,
     )
     from adaptstilts.methods import Method
-    from adaptstilts.plan.expand import Plan, expand
+    from adaptstilts.plan.expand import Plan, expand, expand_each
     from adaptstilts.plan.swap import swap
     from adaptstilts.plan.swap import swap as swaps
     from adaptstilts.reports.choose import choose
@@ -70,6 +70,7 @@ __all__ = [
     "choose",
     "execute",
     "expand",
+    "expand_each",
     "load",
     "load_study",
     "mine",
@@ -86,7 +87,7 @@ _MODULES = {  # module -> its public names
         "AdaptstiltsError ArtifactError ConfigError DataError DivergedError Interrupted PhasesFailed ResourceError"
     ),
     "adaptstilts.methods": "Method",
-    "adaptstilts.plan.expand": "Plan expand",
+    "adaptstilts.plan.expand": "Plan expand expand_each",
     "adaptstilts.plan.swap": "swap",
     "adaptstilts.reports.choose": "choose",
     "adaptstilts.reports.records": "Record records",

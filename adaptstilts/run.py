@@ -140,6 +140,33 @@ def run_plan(
     return outcome
 
 
+def run_plans(
+    plans: Sequence[Work],
+    workspace: Workspace,
+    listener: Listener | None = None,
+    checkpoint_every: int | None = None,
+    device: str | None = None,
+    loggers: Sequence[str | Logger] = (),
+) -> list[Outcome]:
+    """Run several plans one after the other, such as those of a study of several models; arguments as of `run_plan`.
+
+    Raises:
+        AdaptstiltsError: as of :func:`run_plan`; after the first failure of a phase the other plans are still run.
+    """
+    outcomes: list[Outcome] = []
+    failure: AdaptstiltsError | None = None
+    for plan in plans:
+        try:
+            outcomes.append(run_plan(plan, workspace, listener, checkpoint_every, device, loggers))
+        except (ArtifactError, ResourceError, Interrupted):
+            raise
+        except AdaptstiltsError as error:
+            failure = failure or error
+    if failure:
+        raise failure
+    return outcomes
+
+
 def perform(phase: Phase, runtime: Runtime) -> None:
     """Run one phase and commit its entry.
 

@@ -139,17 +139,31 @@ class StudyOptions(WorkspaceOptions):
 
         return load_study(self.config, self.overrides or (), workspace)
 
-    def plan(self, mode: Mode = "create") -> tuple[Workspace, Plan]:
-        """Return the workspace, and the plan of the study.
+    def plans(self, mode: Mode = "create") -> tuple[Workspace, list[Plan]]:
+        """Return the workspace, and the plan of the study for each of its models.
 
         Args:
             mode: ``create`` the store if it does not exist, require an ``existing`` one, write nothing unless it
                 exists (``preview``), or do without data and weights (``outline``).
         """
-        from adaptstilts.plan.expand import expand
+        from adaptstilts.plan.expand import expand_each
 
         workspace = self._workspace(mode)
-        return workspace, expand(self.load(workspace), workspace)
+        return workspace, expand_each(self.load(workspace), workspace)
+
+    def plan(self, mode: Mode = "create") -> tuple[Workspace, Plan]:
+        """Return the workspace, and the plan of a study of one model; see :meth:`plans`.
+
+        Raises:
+            ConfigError: the study has several models.
+        """
+        from adaptstilts.errors import ConfigError
+
+        workspace, plans = self.plans(mode)
+        if len(plans) > 1:
+            models = ", ".join(plan.study.model for plan in plans)
+            raise ConfigError(f"{self.config}: this is done for one model at a time; add model=... ({models})")
+        return workspace, plans[0]
 
     def _workspace(self, mode: Mode) -> Workspace:
         from adaptstilts.plan.outline import Outline

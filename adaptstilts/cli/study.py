@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from adaptstilts.cli.options import (
 
 if TYPE_CHECKING:
     from adaptstilts.plan.expand import Plan
+    from adaptstilts.reports.records import Record
     from adaptstilts.workspace import Workspace
 
 
@@ -34,18 +36,20 @@ def run(
     """
     from adaptstilts.cli.progress import Progress
     from adaptstilts.io.wording import counted
-    from adaptstilts.run import run_plan
+    from adaptstilts.run import run_plans
     from adaptstilts.runtime.loggers import select
 
     loggers = select(track or ())
-    workspace, plan = study.plan()
-    missing = len(plan.missing(workspace.store))
-    phases = counted(len(plan.phases), "phase")
-    typer.echo(f"{plan.study.name}: {phases}, {missing} to do, store {workspace.store.folder}")
+    workspace, plans = study.plans()
+    missing = sum(len(plan.missing(workspace.store)) for plan in plans)
+    phases = counted(sum(len(plan.phases) for plan in plans), "phase")
+    models = f" with {len(plans)} models" if len(plans) > 1 else ""
+    typer.echo(f"{plans[0].study.name}: {phases}{models}, {missing} to do, store {workspace.store.folder}")
     with Progress() as progress:
-        outcome = run_plan(plan, workspace, progress, checkpoint_every, device, loggers)
-    typer.echo(f"{counted(len(outcome.done), 'phase')} done now, {len(outcome.skipped)} done before\n")
-    _print_results(plan, workspace)
+        outcomes = run_plans(plans, workspace, progress, checkpoint_every, device, loggers)
+    done = counted(sum(len(outcome.done) for outcome in outcomes), "phase")
+    typer.echo(f"{done} done now, {sum(len(outcome.skipped) for outcome in outcomes)} done before\n")
+    _print_results(plans, workspace)
 
 
 def plan(
@@ -68,8 +72,8 @@ def plan(
     """Show the phases of a study and what they would cost."""
     from adaptstilts.cli.plan_text import plan_lines
 
-    workspace, expanded = study.plan("outline" if outline else "preview")
-    for line in plan_lines(expanded, workspace, every, gflops and gflops * 1e9):
+    workspace, plans = study.plans("outline" if outline else "preview")
+    for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
         typer.echo(line)
 
 
@@ -77,8 +81,8 @@ def status(study: StudyOptions) -> None:
     """Show which phases of a study are done."""
     from adaptstilts.cli.plan_text import status_lines
 
-    workspace, expanded = study.plan("existing")
-    for line in status_lines(expanded, workspace.store):
+    workspace, plans = study.plans("existing")
+    for line in _by_model(plans, lambda one: status_lines(one, workspace.store)):
         typer.echo(line)
 
 
@@ -98,12 +102,12 @@ def results(
     Scores per target with differences and 95 % intervals, benchmark means, costs, and matrices of swapped adapters.
     """
     from adaptstilts.io.files import replacing, resolve_output
-    from adaptstilts.reports import formats, records, tables
+    from adaptstilts.reports import formats, tables
 
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
-    workspace, plan = study.plan("existing")
-    document = tables.document(records.records(plan, workspace.store), plan.study.name)
+    workspace, plans = study.plans("existing")
+    document = tables.document(_records(plans, workspace), plans[0].study.name)
     text = table_format.render(document)
     if place is None:
         typer.echo(text, nl=False)
@@ -133,19 +137,21 @@ def swap(
     from adaptstilts.cli.progress import Progress
     from adaptstilts.io.wording import counted
     from adaptstilts.plan.swap import swap as swap_plan
-    from adaptstilts.run import run_plan
+    from adaptstilts.run import run_plans
 
     workspace = study.open_existing()
-    plan = swap_plan(study.load(workspace), workspace, target, method, trained_on, over or ())
+    singles = study.load(workspace).each()
+    plans = [swap_plan(single, workspace, target, method, trained_on, over or ()) for single in singles]
     with Progress() as progress:
-        outcome = run_plan(plan, workspace, progress)
-    done = [plan.phases[key].kind for key in outcome.done]
+        outcomes = run_plans(plans, workspace, progress)
+    done = [plan.phases[key].kind for plan, outcome in zip(plans, outcomes, strict=True) for key in outcome.done]
     evaluated = counted(done.count("evaluate"), "evaluate phase")
-    line = f"0 training phases, {evaluated} done now, {len(outcome.skipped)} done before"
+    skipped = sum(len(outcome.skipped) for outcome in outcomes)
+    line = f"0 training phases, {evaluated} done now, {skipped} done before"
     if "import" in done:
         line += f", {counted(done.count('import'), 'adapter')} imported"
     typer.echo(f"{line}\n")
-    _print_results(plan, workspace)
+    _print_results(plans, workspace)
 
 
 def choose(
@@ -172,12 +178,34 @@ def choose(
 
     table_format = formats.for_output(form)
     workspace = study.open()
+    ranked = []
     with Progress() as progress:
-        ranked = predictors.choose(study.load(workspace), workspace, target, method, rows, progress)
+        for single in study.load(workspace).each():
+            ranked += predictors.choose(single, workspace, target, method, rows, progress)
     typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)
 
 
-def _print_results(plan: Plan, workspace: Workspace) -> None:
-    from adaptstilts.reports import formats, records, tables
+def _by_model(plans: Sequence[Plan], describe: Callable[[Plan], Iterable[str]]) -> Iterator[str]:
+    """Yield lines on every plan, each after the name of its model if there are several."""
+    from adaptstilts.reports.records import model_name
 
-    typer.echo(tables.render(records.records(plan, workspace.store), formats.DEFAULT, plan.study.name), nl=False)
+    for number, plan in enumerate(plans):
+        if len(plans) > 1:
+            yield from ([""] if number else [])
+            yield f"model {model_name(plan.study)}"
+        yield from describe(plan)
+
+
+def _records(plans: Sequence[Plan], workspace: Workspace) -> list[Record]:
+    from adaptstilts.reports.records import records
+
+    collected: list[Record] = []
+    for plan in plans:
+        collected += records(plan, workspace.store)
+    return collected
+
+
+def _print_results(plans: Sequence[Plan], workspace: Workspace) -> None:
+    from adaptstilts.reports import formats, tables
+
+    typer.echo(tables.render(_records(plans, workspace), formats.DEFAULT, plans[0].study.name), nl=False)

@@ -62,6 +62,10 @@ evaluate: {split: test}
 retrieve: {layer: 1}
 ```
 
+`models: [builtin:nano, builtin:micro]` instead of `model` does the same study with each model; entries are those of the
+studies of one model. Every command treats all of them; `export-adapter` and `export-predictions` want one, as
+`model=builtin:nano`.
+
 Unknown keys, unknown tasks, values of a wrong type and settings that contradict each other are refused before anything
 is computed, all at once, each with file, line and key. Any key can be overridden on the command line:
 `method.reduction=8`, `methods.lora.rank=4`, `targets.sample_tagging.train.epochs=5`, `seeds=[1,2,3]`.

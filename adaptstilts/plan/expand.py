@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adaptstilts import study as studies
@@ -26,21 +26,25 @@ from adaptstilts.study import Arm, Composition, Part, Place, Problems, Retrieve,
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
-__all__ = ["Cell", "Plan", "expand"]
+__all__ = ["Cell", "Plan", "expand", "expand_each"]
 
 
 def expand(study: Study, workspace: Workspace) -> Plan:
-    """Expand a study.
+    """Expand a study of one base model.
 
     Args:
         study: what to plan.
         workspace: store, data and models.
 
     Raises:
+        ConfigError: the study has several models, which :func:`expand_each` expands.
         ConfigError: one line for every combination of the study that cannot be planned; no data was read.
         DataError: data is missing or unreadable.
     """
+    if len(study.models) > 1:
+        raise StudyError(study.place.at("models"), f"one plan has one model, not {len(study.models)}; use expand_each")
     check(study, workspace)
+    (study,) = study.each()
     plan = Plan(study, workspace.model(study))
     builder = _Builder(plan, workspace)
     for seed in study.seeds:
@@ -49,6 +53,15 @@ def expand(study: Study, workspace: Workspace) -> Plan:
     builder.problems.raise_all()
     workspace.memory.save()
     return plan
+
+
+def expand_each(study: Study, workspace: Workspace) -> list[Plan]:
+    """Expand a study into one plan for each base model; see :func:`expand` for the arguments and errors.
+
+    The phases of a plan have the same keys as in a study of that model alone.
+    """
+    check(study, workspace)
+    return [expand(single, workspace) for single in study.each()]
 
 
 def encodings(study: Study, workspace: Workspace, remedy: str = "") -> Plan:
@@ -129,10 +142,14 @@ def check(study: Study, workspace: Workspace) -> None:
 
 def _find_problems(study: Study, workspace: Workspace, findings: Findings) -> None:
     """Note every combination that cannot be planned, with a plan that is made without data and thrown away."""
-    problems = findings.problems
     check_combinations(study, findings)
-    if not findings.is_complete("model", "revision"):
-        return
+    if findings.is_complete("model", "models", "revision"):
+        for single in study.each():
+            _find_problems_with_model(single, workspace, findings)
+
+
+def _find_problems_with_model(study: Study, workspace: Workspace, findings: Findings) -> None:
+    problems, findings = findings.problems, replace(findings, unusable=set(findings.unusable))
     try:
         model = workspace.model(study)
     except ConfigError as error:

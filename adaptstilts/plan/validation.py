@@ -153,6 +153,7 @@ def _check_duplicates(study: Study, findings: Findings) -> None:
         "targets": [part.label for part in study.targets],
         "methods": [arm.label for arm in study.methods],
         "seeds": [str(seed) for seed in study.seeds],
+        "models": list(study.models),
     }
     for section, names in labels.items():
         if not findings.is_complete(section):

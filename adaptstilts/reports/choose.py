@@ -8,7 +8,7 @@ rankings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from adaptstilts import tasks
@@ -21,7 +21,7 @@ from adaptstilts.plan.graph import Plan
 from adaptstilts.plan.phases import PredictTransferPhase, TrainPhase, phase_of
 from adaptstilts.plan.stacking import Foundation
 from adaptstilts.plan.training import Trainings
-from adaptstilts.reports.records import Record, records
+from adaptstilts.reports.records import Record, model_name, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
 from adaptstilts.store.store import Store
@@ -66,6 +66,7 @@ class Ranking:
             that the study has computed.
         regret: k -> what trying only the first k of ``truth`` loses, in per cent of the best score.
         correlation: Spearman's, of ``values`` and ``truth``; None if it is not defined.
+        model: the base model, as the study names it.
     """
 
     method: str
@@ -74,6 +75,7 @@ class Ranking:
     truth: Mapping[str, float] = field(default_factory=dict)
     regret: Mapping[int, float] = field(default_factory=dict)
     correlation: float | None = None
+    model: str = ""
 
 
 class ChoicePlan(Plan):
@@ -154,7 +156,8 @@ def rankings(plan: ChoicePlan, store: Store) -> list[Ranking]:
         for predictor in PREDICTORS:
             values = _values(candidates, predictor, store)
             if values:
-                results.append(_ranking(method, predictor, values, truth))
+                ranking = _ranking(method, predictor, values, truth)
+                results.append(replace(ranking, model=model_name(plan.study)))
     return results
 
 

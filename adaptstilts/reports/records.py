@@ -18,6 +18,7 @@ from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.means import mean_scores
 from adaptstilts.store.entries import STATS
 from adaptstilts.store.store import Store
+from adaptstilts.study import Study
 
 NO_INTERMEDIATE = "none"
 
@@ -67,6 +68,7 @@ class Record:
         vs_trained: after a swap: difference to the intermediate that the target was trained on.
         composition: how the target uses its intermediates.
         vs_others: in a study of several compositions: difference to each other result of the task and method.
+        model: the base model, as the study names it. Differences are always between results of one model.
     """
 
     task: str
@@ -108,6 +110,7 @@ class Record:
     vs_trained: Difference | None = None
     composition: str = "stack"
     vs_others: dict[str, Difference] = field(default_factory=dict)
+    model: str = ""
 
     def json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -137,7 +140,7 @@ def records(plan: Plan, store: Store) -> list[Record]:
     several = len({cell.composition for cell in plan.cells} - {"none"}) > 1
     results = []
     for combination, cells in groups.items():
-        record = _record(cells, _split(plan, cells[0]))
+        record = replace(_record(cells, _split(plan, cells[0])), model=model_name(plan.study))
         if all(store.has(cell.phase) for cell in cells):
             record = _completed(record, cells, store)
             record = replace(record, **comparisons.of(combination))
@@ -145,6 +148,11 @@ def records(plan: Plan, store: Store) -> list[Record]:
             record = replace(record, vs_others=comparisons.with_compositions(combination))
         results.append(record)
     return results
+
+
+def model_name(study: Study) -> str:
+    """Return what results call the base model of a study: its name, with the revision if the study has one."""
+    return f"{study.model}@{study.revision}" if study.revision else study.model
 
 
 def swapped(results: Sequence[Record]) -> list[Record]:

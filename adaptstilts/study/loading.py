@@ -151,6 +151,8 @@ class _Reader:
             self._apply_to_methods(keys[1:], value, override)
             return
         path = override_key(self.data, keys, value, override, Study.model_fields)
+        if keys in (["model"], ["models"]):
+            self.data.pop("models" if keys == ["model"] else "model", None)
         self.origin.overrides.append((path, override))
         self.data = _without_shorthands(self.data)
 
@@ -184,8 +186,20 @@ class _Reader:
             self.explain(error, Study, ())
         if not entries and not isinstance(entries, int | float | str):
             self.note(("methods",), "is required: a list of methods, for example [full, bottleneck]")
+        self._check_models()
         check_parts(self.data, self.note, self.explain)
         return study
+
+    def _check_models(self) -> None:
+        """Note a base model that is given twice over."""
+        if "models" not in self.data:
+            return
+        for key in ("model", "revision"):
+            if self.data.get(key) is not None:
+                hint = "; write NAME@REVISION" if key == "revision" else ""
+                self.note((key,), f"cannot be combined with models{hint}")
+        if self.data["models"] == []:
+            self.note(("models",), "expected one model or more")
 
     def _arms(self, entries: Any) -> tuple[Arm, ...]:
         if entries is not None and not isinstance(entries, list):
@@ -221,7 +235,8 @@ class _Reader:
         """Return the study without what is wrong; None if that is none."""
         origin = Origin(self.origin.file, self.origin.lines, self.origin.overrides, self.origin.spellings)
         data = _without(self.data, self.wrong, origin)
-        data = {**_STAND_INS, **data}
+        stand_ins = {key: value for key, value in _STAND_INS.items() if key != "model" or "models" not in data}
+        data = {**stand_ins, **data}
         try:
             arms = []
             for entry in data.pop("methods", ()):

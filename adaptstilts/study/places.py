@@ -71,6 +71,18 @@ class Place:
         """Return the place of a value inside this one."""
         return Place(self.origin, (*self.keys, *keys))
 
+    def respelled(self, keys: Keys, spelling: Keys) -> Place:
+        """Return this place in a study in which a value has another path than in the file.
+
+        Args:
+            keys: the path in the study.
+            spelling: the path in the file.
+        """
+        origin = self.origin
+        overrides = [(keys if path == spelling[: len(path)] else path, text) for path, text in origin.overrides]
+        spellings = {**origin.spellings, keys: spelling}
+        return Place(Origin(origin.file, origin.lines, overrides, spellings, origin.members), self.keys)
+
     @property
     def name(self) -> str:
         """The keys with dots, as an override has them."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, ValidationError
+from pydantic import Field, SerializeAsAny, ValidationError, model_validator
 
 from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
@@ -191,8 +193,11 @@ class Study(StrictModel):
 
     Attributes:
         name: name of the study, shown above its tables.
-        model: base model: ``builtin:NAME``, or the folder or hub id of an encoder of a known architecture.
-        revision: commit, branch or tag of a model on the hub.
+        model: base model: ``builtin:NAME``, or the folder or hub id of an encoder of a known architecture. Either this
+            or ``models`` is given.
+        models: several base models instead; the study is done with each, and tables say which. A hub id may end in
+            ``@REVISION``.
+        revision: commit, branch or tag of ``model`` on the hub.
         intermediates: intermediate tasks; ``none`` trains targets directly.
         targets: target tasks; retrieval tasks among them are evaluated straight after the intermediate phase.
         methods: how the encoder is adapted; every target is trained by each.
@@ -209,6 +214,7 @@ class Study(StrictModel):
 
     name: str = Field(pattern=NAME)
     model: str = Field(min_length=1)
+    models: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     revision: str | None = None
     intermediates: tuple[Part, ...] = Field((Part(task="none"),), min_length=1)
     targets: tuple[Part, ...] = Field(min_length=1)
@@ -222,6 +228,30 @@ class Study(StrictModel):
     train: dict[str, Any] = Field(default_factory=dict)
     evaluate: Evaluate = Evaluate()
     retrieve: Retrieve = Retrieve()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_first_model(cls, data: Any) -> Any:
+        """Let the first of several models stand for all where one is expected."""
+        if not isinstance(data, Mapping) or "models" not in data:
+            return data
+        models = data["models"]
+        is_list = isinstance(models, tuple | list) and len(models) > 0 and isinstance(models[0], str)
+        return {"model": models[0] if is_list else "unknown", **data}  # what is no list is refused as `models`
+
+    def each(self) -> list[Study]:
+        """Return one study for each base model, whose phases have the same keys as if it were alone."""
+        if not self.models:
+            return [self]
+        return [self._with_model(number) for number in range(len(self.models))]
+
+    def _with_model(self, number: int) -> Study:
+        name, sign, revision = self.models[number].rpartition("@")
+        is_revision = bool(sign) and re.fullmatch(REPO, name) is not None
+        change = {"model": name, "revision": revision} if is_revision else {"model": self.models[number]}
+        study = self.model_copy(update={**change, "models": ()})
+        study.set_place(self.place.respelled(("model",), ("models", number)))
+        return study
 
 
 def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from adaptstilts.metrics import xtreme
 from adaptstilts.reports import formats, summary
@@ -29,10 +30,12 @@ def render(records: Sequence[Record], form: str, name: str = "") -> str:
 
 
 def document(records: Sequence[Record], name: str = "") -> Document:
-    """Return what a format renders of a study's results."""
+    """Return what a format renders of a study's results, which may be those of several base models."""
+    by_model = [[record for record in records if record.model == name] for name in _models(records)]
+    sentences = [_sentence(group, len(by_model) > 1) for group in by_model]
     return Document(
         tables=tables(records),
-        summary=summary.sentence(records),
+        summary="\n".join(filter(None, sentences)),
         columns=flat.columns(records),
         rows=flat.rows(records),
         data={"study": name, "records": [record.json() for record in records]},
@@ -40,7 +43,30 @@ def document(records: Sequence[Record], name: str = "") -> Document:
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
-    """Return the tables of every target, of benchmarks, of costs, of compositions and of swaps."""
+    """Return the tables of every target, of benchmarks, of costs, of compositions and of swaps.
+
+    Each is of one base model, which its title names if there are several.
+    """
+    names = _models(records)
+    if len(names) < 2:
+        return _of_model(records)
+    shown = []
+    for name in names:
+        for table in _of_model([record for record in records if record.model == name]):
+            shown.append(replace(table, title=f"{table.title}, {name}"))
+    return shown
+
+
+def _models(records: Sequence[Record]) -> list[str]:
+    return unique(record.model for record in records)
+
+
+def _sentence(records: Sequence[Record], has_others: bool) -> str:
+    text = summary.sentence(records)
+    return f"{records[0].model}: {text}" if text and has_others else text
+
+
+def _of_model(records: Sequence[Record]) -> list[Table]:
     plain = [record for record in records if record.over == record.trained_on]
     shown: list[Table] = []
     for task in unique(record.task for record in plain):

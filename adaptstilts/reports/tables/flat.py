@@ -15,6 +15,7 @@ FIELDS = (
     "composition",
     "trained_on",
     "over",
+    "model",
     "complete",
     "english",
     "others",

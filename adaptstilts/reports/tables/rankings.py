@@ -13,7 +13,7 @@ from adaptstilts.reports.tables.cells import NOTHING
 SHOWN_REGRETS = (1, 2, 3)
 PREDICTORS = "probe: dev score of a head on few rows; logme: evidence of those rows; embedding: likeness of texts"
 REGRET = "regret@k: what trying only the first k would lose of the best score; correlation: Spearman's"
-COLUMNS = ("method", "predictor", "intermediate", "value", "score")
+COLUMNS = ("method", "predictor", "intermediate", "value", "score", "model")
 
 
 def document(rankings: Sequence[Ranking], target: str) -> Document:
@@ -28,11 +28,16 @@ def document(rankings: Sequence[Ranking], target: str) -> Document:
 
 
 def tables(rankings: Sequence[Ranking], target: str) -> list[Table]:
-    """Return what predictors say of the intermediates for a target, one table for each method."""
-    by_method: dict[str, list[Ranking]] = {}
+    """Return what predictors say of the intermediates for a target, one table for each method and base model."""
+    groups: dict[tuple[str, str], list[Ranking]] = {}
     for ranking in rankings:
-        by_method.setdefault(ranking.method, []).append(ranking)
-    return [_table(group, target, method) for method, group in by_method.items()]
+        groups.setdefault((ranking.model, ranking.method), []).append(ranking)
+    has_several = len({model for model, _ in groups}) > 1
+    shown = []
+    for (model, method), group in groups.items():
+        name = f"{method}, {model}" if has_several else method
+        shown.append(_table(group, target, name))
+    return shown
 
 
 def _table(rankings: Sequence[Ranking], target: str, method: str) -> Table:
@@ -65,6 +70,6 @@ def _notes(rankings: Sequence[Ranking]) -> tuple[str, ...]:
 
 def _flat(ranking: Ranking) -> list[tuple[str | float | None, ...]]:
     return [
-        (ranking.method, ranking.predictor, name, value, ranking.truth.get(name))
+        (ranking.method, ranking.predictor, name, value, ranking.truth.get(name), ranking.model)
         for name, value in ranking.values.items()
     ]
