@@ -81,7 +81,7 @@ def lines(write: Callable[[str], Path], workspace: Workspace) -> Callable[..., l
 
 def test_six_wrong_combinations_and_two_wrong_keys(lines: Callable[..., list[str]]) -> None:
     assert lines(WRONG) == [
-        "s.yaml:2: modle: unknown key; did you mean model or methods?",
+        "s.yaml:2: modle: unknown key; did you mean model or models or methods?",
         "s.yaml:4: intermediates.2: mnli is listed twice",
         "s.yaml:7: methods.0: method lora leave_out=[9]: the model has no layer 9, its 2 layers are counted from 0",
         "s.yaml:10: compositions.0.weights: stack has no weights; merge and merge_then_stack have",
