@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts.data import file_formats
-from adaptstilts.data.file_formats import ArrowTable, LabelNames
+from adaptstilts.data.file_formats import ArrowTable
+from adaptstilts.data.parquet_tables import LabelNames
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.tasks import kind_specs
@@ -202,7 +203,7 @@ class _Collected:
 
 
 def _load(part: Split) -> _LoadedPart:
-    table, labels = file_formats.read(part.files, part.source.format)
+    table, labels = file_formats.read(part.files, part.source.format, part.sha256)
     if part.source.where is None:
         return _LoadedPart(part, table, labels, None)
     selected, numbers = file_formats.select(table, part.source.where, part.files[0])

@@ -5,14 +5,17 @@ All other modules work with splits and know no file formats.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from adaptstilts.data import json_rows
+from adaptstilts.data import json_rows, parquet_tables
+from adaptstilts.data.parquet_tables import LabelNames
 from adaptstilts.errors import DataError
+from adaptstilts.io.hashing import Stamp, stamp
 
 SUFFIXES = {
     "parquet": ".parquet",
@@ -29,7 +32,6 @@ NESTED = {  # format -> its reader, and what a row is called
 BOM = b"\xef\xbb\xbf"
 
 ArrowTable = Any  # pyarrow has no types
-LabelNames = Mapping[str, list[str]]
 
 
 def rows(path: Path) -> int:
@@ -53,7 +55,7 @@ def count(path: Path, form: str) -> int:
     """
     if form == "parquet":
         return rows(path)
-    return _count(path, form, *_stamp(path))
+    return _count(path, form, stamp(path))
 
 
 def place(row: int, form: str) -> str:
@@ -80,7 +82,7 @@ def tally(path: Path, form: str, column: str) -> Mapping[str, int]:
     Raises:
         DataError: the column is missing or has no plain values, or the file cannot be read.
     """
-    return _tally(path, form, column, *_stamp(path))
+    return _tally(path, form, column, stamp(path))
 
 
 def size(path: Path, form: str) -> int:
@@ -99,24 +101,27 @@ def size(path: Path, form: str) -> int:
     return sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
 
 
-def read(files: Sequence[Path], form: str) -> tuple[ArrowTable, LabelNames]:
+def read(files: Sequence[Path], form: str, sha256: Sequence[str] = ()) -> tuple[ArrowTable, LabelNames]:
     """Read files one after the other.
 
     Args:
         files: the files, in order.
         form: their format.
+        sha256: the digest that each file must have, taken from the same bytes as its rows; empty to read whatever is
+            there.
 
     Returns:
         All rows as one table, and the label names of the columns that have some.
 
     Raises:
-        DataError: a file cannot be read, or has other columns than the first.
+        DataError: a file cannot be read, is not what its digest says, or has columns that do not fit the others.
     """
     if form == "parquet":
-        return _parquet(files)
+        return parquet_tables.read_tables(files, sha256)
+    digests = dict(zip(files, sha256, strict=True)) if sha256 else {}
     if form == "parallel":
-        return _parallel(files), {}
-    tables = [_text_table(path, form) for path in files]
+        return _parallel(files, digests), {}
+    tables = [_text_table(path, form, digests.get(path)) for path in files]
     if form in NESTED:
         return json_rows.joined(tables), {}
     return _same_columns(files, tables), {}
@@ -171,16 +176,23 @@ def matches(value: str, wanted: str) -> bool:
     return value == wanted
 
 
-def lines(path: Path) -> Iterator[str]:
+def lines(path: Path, sha256: str | None = None) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file, without line ends (``\n`` or ``\r\n``, nothing else) and byte order mark.
 
+    Args:
+        path: the file.
+        sha256: the digest that these very bytes must have; compared after the last line.
+
     Raises:
-        DataError: the file cannot be read or is not UTF-8; the message has the number of the byte.
+        DataError: the file cannot be read, is not UTF-8 (the message has the number of the byte) or has other bytes.
     """
     at = 0
+    hasher = hashlib.sha256()
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
+                if sha256 is not None:
+                    hasher.update(line)
                 body = line.removeprefix(BOM) if number == 1 else line
                 if body:
                     yield body.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
@@ -192,12 +204,14 @@ def lines(path: Path) -> Iterator[str]:
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); copy or fetch it again") from None
+    if sha256 is not None and hasher.hexdigest() != sha256:
+        raise parquet_tables.changed(path)
 
 
-def _fields(path: Path) -> Iterator[list[str]]:
+def _fields(path: Path, sha256: str | None = None) -> Iterator[list[str]]:
     """Yield the rows of a TSV file: fields with tabs between them, no header, no quoting."""
     width = 0
-    for number, line in enumerate(lines(path), 1):
+    for number, line in enumerate(lines(path, sha256), 1):
         fields = line.split("\t")
         width = width or len(fields)
         if len(fields) != width:
@@ -208,50 +222,31 @@ def _fields(path: Path) -> Iterator[list[str]]:
         yield fields
 
 
-def _parallel(files: Sequence[Path]) -> ArrowTable:
+def _parallel(files: Sequence[Path], digests: Mapping[Path, str]) -> ArrowTable:
     """Return two aligned files as one table; its columns are named after the files' suffixes."""
     import pyarrow
 
     if len(files) != 2:
         names = ", ".join(path.name for path in files)
         raise DataError(f"{files[0].parent}: expected two files of translations, line by line, found {names}")
-    sides = {path.suffix[1:]: list(lines(path)) for path in files}
+    sides = {path.suffix[1:]: list(lines(path, digests.get(path))) for path in files}
     first, second = (len(texts) for texts in sides.values())
     if first != second:
         raise DataError(f"{files[1]}: expected {first} lines, as {files[0].name} has, found {second}")
     return pyarrow.table({name: pyarrow.array(texts, pyarrow.string()) for name, texts in sides.items()})
 
 
-def _text_table(path: Path, form: str) -> ArrowTable:
+def _text_table(path: Path, form: str, sha256: str | None = None) -> ArrowTable:
     """Return the rows of one file that is not parquet."""
     import pyarrow
 
     if form == "text":
-        return pyarrow.table({"text": pyarrow.array(list(lines(path)), pyarrow.string())})
+        return pyarrow.table({"text": pyarrow.array(list(lines(path, sha256)), pyarrow.string())})
     if form in NESTED:
         rows_of, unit = NESTED[form]
-        return json_rows.table(rows_of(lines(path), path), path, unit)
-    columns = zip(*_fields(path), strict=True)
+        return json_rows.table(rows_of(lines(path, sha256), path), path, unit)
+    columns = zip(*_fields(path, sha256), strict=True)
     return pyarrow.table({str(i): pyarrow.array(column, pyarrow.string()) for i, column in enumerate(columns)})
-
-
-def _parquet(files: Sequence[Path]) -> tuple[ArrowTable, LabelNames]:
-    import datasets
-
-    datasets.disable_progress_bars()
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # reading a local file needs no report to a server
-    try:
-        loaded = datasets.load_dataset("parquet", data_files={"rows": [str(path) for path in files]}, split="rows")
-    except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise DataError(f"{files[0]}: cannot be read ({reason}); copy or fetch it again") from None
-    names = {}
-    for name, feature in loaded.features.items():
-        item = getattr(feature, "feature", None)
-        labels = getattr(feature, "names", getattr(item, "names", None))
-        if labels:
-            names[name] = list(labels)
-    return loaded.with_format("arrow")[:], names
 
 
 def _texts(table: ArrowTable, column: str, path: Path) -> Any:
@@ -278,14 +273,8 @@ def _footer(path: Path) -> Any:
         raise DataError(f"{path}: not a readable parquet file ({reason}); copy or fetch it again") from None
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return size and modification time; what was counted stays valid while they are the same."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
 @lru_cache(maxsize=1024)
-def _count(path: Path, form: str, size: int, changed: int) -> int:
+def _count(path: Path, form: str, as_it_is: Stamp) -> int:
     if form in NESTED:
         return _length(NESTED[form][0](lines(path), path))
     return _length(_fields(path) if form == "tsv" else lines(path))
@@ -296,7 +285,7 @@ def _length(items: Iterable[object]) -> int:
 
 
 @lru_cache(maxsize=64)
-def _tally(path: Path, form: str, column: str, size: int, changed: int) -> Mapping[str, int]:
+def _tally(path: Path, form: str, column: str, as_it_is: Stamp) -> Mapping[str, int]:
     import pyarrow.compute as pc
 
     table = _column(path, column) if form == "parquet" else _text_table(path, form)

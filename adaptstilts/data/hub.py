@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adaptstilts.data.cards import CARD
 from adaptstilts.data.pins import Pins
 from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.io import hashing
 from adaptstilts.tasks.base import Source
 
-CARD = "README.md"
 FileChooser = Callable[[Source, str, Iterable[str]], list[str]]
 
 
@@ -98,12 +98,18 @@ class Hub:
             raise _not_cached(source)
         else:
             listing = self._listing(source.repo, source.revision or pinned.get("revision"))
-            commit, names = listing.commit, self.choose(source, listing.card, listing.names)
+            commit, names = listing.commit, self._chosen(source, listing)
         files = [
             hf_hub_download(source.repo, name, repo_type="dataset", revision=commit, local_files_only=self.offline)
             for name in names
         ]
         return Fetched(tuple(map(Path, files)), {"revision": commit, "files": [[name, ""] for name in names]})
+
+    def _chosen(self, source: Source, listing: Listing) -> list[str]:
+        try:
+            return self.choose(source, listing.card, listing.names)
+        except DataError as error:
+            raise DataError(f"{source.repo}/{error}") from None
 
     def _listing(self, repo: str, revision: str | None) -> Listing:
         from huggingface_hub import HfApi, hf_hub_download

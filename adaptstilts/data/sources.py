@@ -1,24 +1,19 @@
 """Find, fetch and pin the files of a split: in a local folder laid out like the hub, or on the hub itself.
 
-Both ways choose files by one rule (the ``configs`` of the repository's card, else the usual names) and give the same
-files, whose sha256 identifies the data. The first load of a split is recorded as its pin. If the repository later gives
-other bytes, that is an error and never silently another result.
+Both ways choose files by one rule (:mod:`adaptstilts.data.cards`) and give the same files, whose sha256 identifies the
+data. The first load of a split is recorded as its pin. If the repository later gives other bytes, that is an error and
+never silently another result.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from adaptstilts.data import file_formats
-from adaptstilts.data.hub import CARD, Fetched, Hub, Unreadable, read_card
+from adaptstilts.data import cards, file_formats
+from adaptstilts.data.cards import CARD
+from adaptstilts.data.hub import Fetched, Hub, Unreadable, read_card
 from adaptstilts.data.pins import Pins
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.io import hashing
@@ -35,12 +30,14 @@ class Split:
         source: the place that has it: the requested one or a mirror, followed by the places of ``more``.
         files: its files, in order.
         content: digest of the contents of these files.
+        sha256: digest of each file.
         more: splits whose rows follow; none of them has ``more`` itself.
     """
 
     source: Source
     files: tuple[Path, ...]
     content: str
+    sha256: tuple[str, ...] = ()
     more: tuple[Split, ...] = ()
 
     @property
@@ -172,7 +169,7 @@ class Sources:
             file_formats.count(path, place.format)
         hashes = [self.memory.of_file(path) for path in fetched.files]
         self.pins.check(place, hashes, fetched.origin)
-        return Split(place, fetched.files, hashing.of(hashes))
+        return Split(place, fetched.files, hashing.of(hashes), tuple(hashes))
 
     def _local(self, root: Path, place: Source) -> tuple[Path, ...]:
         folder = root / place.repo
@@ -180,7 +177,10 @@ class Sources:
             self._listings[folder] = _listing(folder)
         names = self._listings[folder]
         card = read_card(folder / CARD) if CARD in names else ""
-        return tuple(folder / name for name in _choose(place, card, names))
+        try:
+            return tuple(folder / name for name in _choose(place, card, names))
+        except DataError as error:
+            raise DataError(f"{folder}/{error}") from None
 
     def _missing(self, source: Source) -> str:
         """Return the message for a source that no place has."""
@@ -191,12 +191,23 @@ class Sources:
         rows = f" with {source.where[0]} {source.where[1]!r}" if source.where else ""
         where = f"under {self.root}" if self.root else "on the hub"
         message = f"no split {source.split!r} of config {source.config!r}{rows} in {' or '.join(places)} {where};"
+        listed = self._listed(source)
+        if listed:
+            return f"{message} {listed}"
         message += f" expected files like {source.repo}/{source.config}/{source.split}{_ending(source)}"
         if rows:
             message += " that have such rows"
         if not self.root:
             message += ", or a local folder given as --data-root"
         return message
+
+    def _listed(self, source: Source) -> str:
+        """Say what the card of a local repository lists instead of a split; empty if it lists nothing."""
+        card = self.root / source.repo / CARD if self.root else None
+        if card is None or not card.is_file():
+            return ""
+        text = cards.listed(read_card(card), source.config)
+        return f"{card.parent}/{text}; list it there as well" if text else ""
 
 
 def row_count(split: Split) -> int:
@@ -225,37 +236,11 @@ def byte_size(split: Split) -> int:
     return round(total)
 
 
-def match(card: str, names: Iterable[str], config: str, split: str, suffix: str = ".parquet") -> list[str]:
-    """Return the files of a repository that belong to one split.
-
-    Args:
-        card: text of the repository's README, whose front matter may list ``configs``.
-        names: paths of all files, relative to the repository.
-        config: config name.
-        split: split name.
-        suffix: ending of the files' names; ``*`` matches anything.
-
-    Returns:
-        Paths of files in order; empty if there are none.
-    """
-    names = sorted(name for name in names if fnmatch.fnmatchcase(name, f"*{suffix}"))
-    patterns = _card_patterns(card).get((config, split))
-    if patterns is None:
-        patterns = (f"{config}/{split}-*{suffix}", f"{config}/{split}/*{suffix}", f"{config}/{split}{suffix}")
-        if config == "default":
-            patterns += (f"data/{split}-*{suffix}", f"{split}-*{suffix}")
-    return [name for name in names if _matches_any(name, patterns)]
-
-
-def _matches_any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
 def _choose(source: Source, card: str, names: Iterable[str]) -> list[str]:
     suffix = file_formats.SUFFIXES.get(source.format)
     if suffix is None:
         raise ConfigError(f"{source}: expected the format {', '.join(file_formats.SUFFIXES)}, found {source.format!r}")
-    return match(card, names, source.config, source.split, suffix)
+    return cards.files_of(card, names, source.config, source.split, suffix)
 
 
 def _joined(splits: list[Split]) -> Split:
@@ -286,38 +271,6 @@ def _rows(path: Path, source: Source) -> int:
     column, wanted = source.where
     counts = file_formats.tally(path, source.format, column)
     return sum(count for value, count in counts.items() if file_formats.matches(value, wanted))
-
-
-@lru_cache(maxsize=64)
-def _card_patterns(card: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return (config, split) -> file patterns, from the YAML front matter of a data card."""
-    front = _front_matter(card)
-    patterns: dict[tuple[str, str], tuple[str, ...]] = {}
-    for config in _list_under(front, "configs"):
-        for files in _list_under(config, "data_files"):
-            if isinstance(files, dict):
-                path = files.get("path")
-                key = (str(config.get("config_name")), str(files.get("split")))
-                patterns[key] = tuple(map(str, path)) if isinstance(path, list) else (str(path),)
-    return patterns
-
-
-def _front_matter(card: str) -> Any:
-    """Return the parsed front matter of a card; None if there is none that can be read."""
-    front = re.match(r"---\s*\n(.*?\n)---\s*\n", card, re.DOTALL)
-    if not front:
-        return None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(front.group(1), Loader=loader)  # noqa: S506 (a safe loader, the C one if it exists)
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-        return None
-
-
-def _list_under(part: Any, key: str) -> list[Any]:
-    """Return the list under a key of a card, which anybody may have written; empty if it is something else."""
-    value = part.get(key) if isinstance(part, dict) else None
-    return value if isinstance(value, list) else []
 
 
 def _listing(folder: Path) -> tuple[str, ...]:

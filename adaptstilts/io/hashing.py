@@ -1,4 +1,4 @@
-"""Content digests: of values (by canonical JSON) and of files (remembered by size and modification time)."""
+"""Content digests: of values (by canonical JSON) and of files (remembered while nothing about them changes)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,19 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+Stamp = tuple[int, int, int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """Return what tells apart states of a file: size, modification time, time of the last change, and inode.
+
+    The modification time alone can be set to anything, as unpacking an archive does; a change of the inode or of its
+    time betrays that.
+    """
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
@@ -57,17 +70,23 @@ class Digests:
         self._known: dict[str, str] = {}
         if path is not None:
             with contextlib.suppress(ArtifactError):  # missing or damaged: the files are hashed again
-                self._known = read_object(path, "memory of file hashes")
+                self._known = _current(read_object(path, "memory of file hashes"))
 
     def of_file(self, path: Path) -> str:
-        """Return the sha256 of a file, which is read only if its size or modification time is new."""
+        """Return the sha256 of a file, which is read only if its :func:`stamp` is new."""
         real = path.resolve()
-        facts = real.stat()
-        key = f"{real}|{facts.st_size}|{facts.st_mtime_ns}"
-        if key not in self._known:
-            self._known[key] = of_file(real)
+        place, before = of(str(real)), stamp(real)
+        key = "|".join([place, *map(str, before)])
+        if key in self._known:
+            return self._known[key]
+        digest = of_file(real)
+        if stamp(real) == before:
+            earlier = [other for other in self._known if other.startswith(f"{place}|")]
+            for other in earlier:
+                del self._known[other]
+            self._known[key] = digest
             self._changed = True
-        return self._known[key]
+        return digest
 
     def save(self) -> None:
         """Write the memory in one step; failing to do so only costs time later."""
@@ -76,6 +95,11 @@ class Digests:
         with contextlib.suppress(OSError):
             replace_text(self.path, to_text(self._known, indent=0, ascii_only=True))
             self._changed = False
+
+
+def _current(known: dict[str, Any]) -> dict[str, str]:
+    """Return what a memory has under keys of this version; earlier ones knew only size and modification time."""
+    return {key: digest for key, digest in known.items() if re.fullmatch(r"[0-9a-f]{64}(\|-?\d+){4}", key)}
 
 
 def check_download(path: Path, memory: Digests) -> None:

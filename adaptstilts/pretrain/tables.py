@@ -14,8 +14,8 @@ from adaptstilts.errors import DataError
 def tables_of(split: Split) -> Iterator[tuple[Path, Any]]:
     """Yield every file of a split and of those that follow it, with all its rows as a table."""
     for part in split.parts:
-        for path in part.files:
-            yield path, file_formats.read([path], part.source.format)[0]
+        for path, digest in zip(part.files, part.sha256, strict=True):
+            yield path, file_formats.read([path], part.source.format, [digest])[0]
 
 
 def cells(path: Path, table: Any, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from adaptstilts.data import file_formats
 from adaptstilts.data.examples import Example, read
 from adaptstilts.data.sources import Sources, byte_size, row_count
 from adaptstilts.errors import ConfigError, DataError
+from adaptstilts.io import hashing
 from adaptstilts.tasks import Source, Task
 from adaptstilts.tasks.base import Row
 
@@ -223,3 +227,86 @@ def test_counts_are_of_the_file_as_it_is_now(tmp_path: Path) -> None:
     assert file_formats.count(path, "text") == 2
     path.write_bytes(b"a\nb\nc\n")
     assert file_formats.count(path, "text") == 3
+
+
+# The same bytes
+
+
+CONTENTS = {
+    "parquet": None,
+    "tsv": (b"a\tb\n", b"b\ta\n"),
+    "text": (b"one\n", b"two\n"),
+    "jsonl": (b'{"a": 1}\n', b'{"a": 2}\n'),
+    "squad": (b'{"data": [{"paragraphs": [{"a": 1}]}]}', b'{"data": [{"paragraphs": [{"a": 2}]}]}'),
+}
+
+
+def states(form: str) -> tuple[bytes, bytes]:
+    """Two contents of equal length."""
+    contents = CONTENTS[form]
+    if contents:
+        return contents
+    first, second = pa.BufferOutputStream(), pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": [1, 2]}), first)
+    pq.write_table(pa.table({"a": [2, 1]}), second)
+    return first.getvalue().to_pybytes(), second.getvalue().to_pybytes()
+
+
+def replaced(path: Path, data: bytes) -> None:
+    """Put other bytes of the same length at the same modification time, as unpacking an archive may do."""
+    before = path.stat()
+    assert len(data) == before.st_size
+    path.unlink()
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("form", CONTENTS)
+def test_rows_are_those_of_the_bytes_that_were_hashed(tmp_path: Path, form: str) -> None:
+    """The same path, size and modification time with other bytes: every store has the rows of its own digest."""
+    source = Source("owner/name", "conf", "test", format=form)  # type: ignore[arg-type]
+    first, second = states(form)
+    path = put(tmp_path / "root", f"owner/name/conf/test{file_formats.SUFFIXES[form]}", first)
+    sources = [Sources(tmp_path / "root", memory=hashing.Digests(tmp_path / "digests.json"))]
+    before = sources[0].get(source)
+    sources[0].memory.save()
+    rows = file_formats.read(before.files, form, before.sha256)[0]
+    replaced(path, second)
+    with pytest.raises(DataError, match="the file changed while it was in use; run the same command again"):
+        file_formats.read(before.files, form, before.sha256)
+    after = Sources(tmp_path / "root", memory=hashing.Digests(tmp_path / "digests.json")).get(source)
+    assert after.sha256 == (hashing.of_file(path),) != before.sha256
+    assert after.digest != before.digest
+    assert not file_formats.read(after.files, form, after.sha256)[0].equals(rows)
+
+
+def test_aligned_files_are_those_that_were_hashed(tmp_path: Path) -> None:
+    files = [put(tmp_path, name, b"one\n") for name in ("a.de", "a.en")]
+    digests = [hashing.of_file(path) for path in files]
+    assert file_formats.read(files, "parallel", digests)[0].to_pylist() == [{"de": "one", "en": "one"}]
+    replaced(files[1], b"two\n")
+    with pytest.raises(DataError, match=r"a\.en: the file changed while it was in use"):
+        file_formats.read(files, "parallel", digests)
+
+
+def test_counts_know_a_file_replaced_at_the_same_time(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt", b"a\nb\n")
+    assert file_formats.count(path, "text") == 2
+    replaced(path, b"a b\n")
+    assert file_formats.count(path, "text") == 1
+
+
+def test_no_copy_of_the_data_is_left_anywhere(tmp_path: Path) -> None:
+    """Rows used to be copied into the cache of the Hugging Face libraries."""
+    script = (
+        "import sys; from pathlib import Path; from adaptstilts.data import file_formats;"
+        "print(file_formats.read([Path(sys.argv[1])], 'parquet')[0].num_rows)"
+    )
+    path = put(tmp_path, "data/a.parquet", states("parquet")[0])
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
+    environment = {**kept, "HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script, str(path)], env=environment, capture_output=True, text=True)
+    assert done.stdout == "2\n", done.stderr
+    assert [path for path in home.rglob("*") if path.is_file()] == []

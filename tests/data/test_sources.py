@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptstilts.data.sources import Sources, match
+from adaptstilts.data.cards import files_of
+from adaptstilts.data.sources import Sources
 from adaptstilts.errors import DataError
 from adaptstilts.io import hashing
 from adaptstilts.languages import LANGUAGES
@@ -75,43 +76,78 @@ def test_usual_names(config: str, split: str, expected: list[str]) -> None:
         "conf/test.jsonl",
         "README.md",
     ]
-    assert match("", names, config, split) == expected
+    assert files_of("", names, config, split) == expected
 
 
 def test_a_card_goes_before_the_usual_names() -> None:
     names = ["odd/place-1.parquet", "odd/place-0.parquet", "conf/test-0.parquet", "one.parquet", "two/x.parquet"]
-    assert match(CARD, names, "conf", "test") == ["odd/place-0.parquet", "odd/place-1.parquet"]
-    assert match(CARD, names, "conf", "train") == ["one.parquet", "two/x.parquet"]
-    assert match(CARD, [*names, "conf/dev-0.parquet"], "conf", "dev") == ["conf/dev-0.parquet"]
-    assert match(CARD, ["conf/test-0.parquet"], "conf", "test") == [], "the card says where they are"
+    assert files_of(CARD, names, "conf", "test") == ["odd/place-0.parquet", "odd/place-1.parquet"]
+    assert files_of(CARD, names, "conf", "train") == ["one.parquet", "two/x.parquet"]
+    assert files_of(CARD, [*names, "conf/dev-0.parquet"], "conf", "dev") == [], "a card lists every split"
+    assert files_of(CARD, ["conf/test-0.parquet"], "conf", "test") == [], "the card says where they are"
+
+
+REFUSED = "refused"
 
 
 @pytest.mark.parametrize(
-    "front",
+    ("front", "expected"),
     [
-        "configs: [conf]",
-        "configs: 5",
-        "configs: {config_name: conf}",
-        "configs:\n- config_name: conf\n  data_files: 5",
-        "configs:\n- config_name: conf\n  data_files: test.parquet",
-        "configs:\n- config_name: conf\n  data_files:\n  - split: [x]\n    path: {a: b}",
-        "configs: null",
-        "- a list",
-        "date: 2020-99-99",
-        "a: !!python/object:os.system x",
-        "a: [",
-        "a: " + "[" * 5000,
-        "a: &x [*x]",
+        ("configs: [conf]", REFUSED),
+        ("configs: 5", REFUSED),
+        ("configs: {config_name: conf}", REFUSED),
+        ("configs:\n- config_name: conf\n  data_files: 5", REFUSED),
+        ("configs:\n- config_name: conf\n  data_files: test.parquet", []),
+        ("configs:\n- config_name: conf\n  data_files:\n  - split: [x]\n    path: {a: b}", REFUSED),
+        ("configs: null", ["conf/test-0.parquet"]),
+        ("- a list", ["conf/test-0.parquet"]),
+        ("date: 2020-99-99", REFUSED),
+        ("a: !!python/object:os.system x", REFUSED),
+        ("a: [", REFUSED),
+        ("a: " + "[" * 5000, REFUSED),
+        ("a: &x [*x]", ["conf/test-0.parquet"]),
     ],
 )
-def test_a_card_that_says_nothing_useful(front: str) -> None:
-    """Cards are written by others: a strange one is as good as none."""
-    assert match(f"---\n{front}\n---\n", ["conf/test-0.parquet"], "conf", "test") == ["conf/test-0.parquet"]
+def test_a_strange_card(front: str, expected: Any) -> None:
+    """Cards are written by others: one that may list files, but cannot be followed, is not as good as none."""
+    if expected != REFUSED:
+        assert files_of(f"---\n{front}\n---\n", ["conf/test-0.parquet"], "conf", "test") == expected
+        return
+    with pytest.raises(DataError) as caught:
+        files_of(f"---\n{front}\n---\n", ["conf/test-0.parquet"], "conf", "test")
+    assert str(caught.value).startswith("README.md:")
+    assert "\n" not in str(caught.value)
 
 
 @given(st.text("-:abcons[]{}&*! \n\t'\"0", max_size=60))
 def test_any_card_is_survived(front: str) -> None:
-    assert match(f"---\n{front}\n---\n", ["conf/test-0.parquet"], "conf", "test") == ["conf/test-0.parquet"]
+    try:
+        files = files_of(f"---\n{front}\n---\n", ["conf/test-0.parquet"], "conf", "test")
+    except DataError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert files == ["conf/test-0.parquet"]
+
+
+def test_a_card_that_lists_other_splits_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "conf/dev-0.parquet", [{"a": 1}])
+    (tmp_path / "owner/name/README.md").write_text(CARD)
+    with pytest.raises(DataError) as caught:
+        Sources(tmp_path).get(replace(SOURCE, split="dev"))
+    card = tmp_path / "owner/name/README.md"
+    assert str(caught.value).endswith(
+        f"{card} lists only the split 'test', 'train' of this config; list it there as well"
+    )
+
+
+@pytest.mark.parametrize("names", [["test-00000-of-00002"], ["test-00000-of-00001", "test-00000-of-00001 (1)"]])
+def test_a_set_of_shards_that_is_not_complete_and_exact(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        write(tmp_path, f"conf/{name}.parquet", [{"a": 1}])
+    with pytest.raises(
+        DataError, match=r"owner/name/conf/test.*(expected 2 shards, found 1|\(1\)\.parquet: looks like)"
+    ):
+        Sources(tmp_path).find(SOURCE)
 
 
 # Local roots

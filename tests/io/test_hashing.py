@@ -107,6 +107,38 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path, text: str) -> None:
     assert len(json.loads(memory.read_text())) == 1
 
 
+def test_a_file_replaced_at_the_same_time_is_hashed_anew(tmp_path: Path) -> None:
+    """Size and modification time are what unpacking an archive may leave as they were."""
+    path, memory = tmp_path / "data", tmp_path / "digests.json"
+    path.write_bytes(b"one")
+    first = hashing.Digests(memory)
+    first.of_file(path)
+    first.save()
+    stat = path.stat()
+    for data, is_new_file in ((b"two", True), (b"six", False)):
+        if is_new_file:
+            path.unlink()
+        path.write_bytes(data)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert path.stat().st_mtime_ns == stat.st_mtime_ns
+        again = hashing.Digests(memory)
+        assert again.of_file(path) == hashlib.sha256(data).hexdigest()
+        again.save()
+    assert len(json.loads(memory.read_text())) == 1, "one state of a file is remembered"
+
+
+def test_the_memory_names_no_places_and_forgets_what_earlier_versions_wrote(tmp_path: Path) -> None:
+    path, memory = tmp_path / "data", tmp_path / "digests.json"
+    path.write_bytes(b"one")
+    stat = path.stat()
+    memory.write_text(json.dumps({f"{path}|{stat.st_size}|{stat.st_mtime_ns}": "0" * 64}))
+    again = hashing.Digests(memory)
+    assert again.of_file(path) == hashlib.sha256(b"one").hexdigest()
+    again.save()
+    assert str(tmp_path) not in memory.read_text()
+    assert len(json.loads(memory.read_text())) == 1
+
+
 def test_no_memory_no_file(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(b"")
