@@ -13,7 +13,9 @@ Table = Any  # of pyarrow, which has no types
 LabelNames = Mapping[str, list[str]]
 
 LIMIT = 4 * 2**30  # bytes of decoded rows that one split may have
-BATCH = 1024  # rows that are decoded at a time
+BATCH = 8192  # rows that are decoded at a time where a group of rows may be too large
+PEEK = 64  # rows that are looked at for the dictionary of a column
+WIDTH = 16  # at most so many bytes has a number, or the place of a text
 
 
 def read_tables(files: Sequence[Path], sha256: Sequence[str] = ()) -> tuple[Table, LabelNames]:
@@ -88,16 +90,86 @@ def _too_large(path: Path) -> DataError:
 
 
 def _decoded(content: Any, path: Path, limit: int) -> Table:
-    """Decode a file batch by batch; texts stay in their dictionaries until their size is known."""
+    """Decode a file, one group of rows after the other; what may be too large is counted before it is unpacked."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(content)
-    columns = [file.schema.column(number) for number in range(len(file.schema))]
-    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
-    schema = file.schema_arrow
+    tables = [file.schema_arrow.empty_table()]
+    for group in range(file.num_row_groups):
+        risky, most = _bound(content, file.metadata.row_group(group), group)
+        table = file.read_row_group(group) if most <= limit else _counted(content, group, risky, path, limit)
+        limit -= table.nbytes
+        tables.append(table)
+    return pa.concat_tables(tables)
+
+
+def _bound(content: Any, group: Any, number: int) -> tuple[list[str], int]:
+    """Return the columns of texts that are stored once and used often, and how many bytes all columns have at most.
+
+    Args:
+        content: the file.
+        group: what its footer says of one group of rows.
+        number: the group's number.
+    """
+    risky, most = [], 0
+    for index in range(group.num_columns):
+        column = group.column(index)
+        most += column.num_values * WIDTH
+        if column.physical_type not in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
+            continue
+        most += column.total_uncompressed_size
+        shares_beginnings = "DELTA_BYTE_ARRAY" in column.encodings
+        if shares_beginnings or column.physical_type == "FIXED_LEN_BYTE_ARRAY":
+            most += column.num_values * column.total_uncompressed_size
+        elif column.has_dictionary_page:
+            risky.append(column.path_in_schema)
+            most += column.num_values * _longest(content, number, column.path_in_schema)
+    return risky, most
+
+
+def _longest(content: Any, group: int, column: str) -> int:
+    """Return the length of the longest text in the dictionary of a column, which its first value brings along."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(content, read_dictionary=[column])
+    for batch in file.iter_batches(PEEK, row_groups=[group], columns=[column]):
+        for dictionary in _dictionaries(batch.column(0)):
+            if len(dictionary):
+                return int(pc.max(pc.binary_length(dictionary)).as_py())
+    return 0
+
+
+def _dictionaries(array: Any) -> list[Any]:
+    """Return the dictionaries of an array and of what it is nested in."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        return [array.dictionary]
+    dictionaries = []
+    if pa.types.is_nested(array.type):
+        for inner in [array.values] if hasattr(array, "values") else array.flatten():
+            dictionaries += _dictionaries(inner)
+    return dictionaries
+
+
+def _counted(content: Any, group: int, texts: Sequence[str], path: Path, limit: int) -> Table:
+    """Decode a group of rows batch by batch; texts stay in their dictionaries until their size is known.
+
+    Args:
+        content: the file.
+        group: number of the group.
+        texts: columns whose texts are in a dictionary.
+        path: the file, for messages.
+        limit: bytes that it may unpack to.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.ParquetFile(content).schema_arrow
     batches = []
-    for batch in pq.ParquetFile(content, read_dictionary=texts).iter_batches(BATCH):
+    for batch in pq.ParquetFile(content, read_dictionary=texts).iter_batches(BATCH, row_groups=[group]):
         limit -= sum(_size(column) for column in batch.columns)
         if limit < 0:
             raise _too_large(path)

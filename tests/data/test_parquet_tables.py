@@ -64,9 +64,65 @@ def test_every_type_survives(tmp_path: Path) -> None:
 
 
 def test_rows_over_several_batches_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where texts must be counted before they are unpacked, in groups of rows whose lists begin empty."""
     monkeypatch.setattr(parquet_tables, "BATCH", 7)
-    paths = write(tmp_path, pa.table({"n": range(50)}), pa.table({"n": range(50, 60)}))
-    assert read_tables(paths)[0]["n"].to_pylist() == list(range(60))
+    monkeypatch.setattr(parquet_tables, "_bound", lambda *_: (["text", "lists.list.element"], parquet_tables.LIMIT + 1))
+    texts = [[]] * 20 + [[str(n % 3), None] for n in range(30)]
+    table = pa.table({"n": range(50), "text": [f"{n % 5}" for n in range(50)], "lists": texts})
+    path = tmp_path / "train.parquet"
+    pq.write_table(table, path, row_group_size=20)
+    assert read_tables([path])[0].equals(table)
+
+
+def encoded(values: Any, **options: Any) -> Any:
+    """One column of texts as a file in memory."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": values}), sink, **options)
+    return pa.BufferReader(sink.getvalue())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["a"] * 5000 + ["x" * 2**16] * 200,
+        [None] * 5000 + ["x" * 2**16] * 200,
+        [[]] * 5000 + [["x" * 2**16]] * 200,
+        [{"b": None}] * 5000 + [{"b": ["x" * 2**16]}] * 200,
+        ["a", "b"] * 100,
+        [str(n) * 50 for n in range(3000)],
+        [1, 2, 3],
+        [],
+        [True, None] * 500,
+    ],
+    ids=[
+        "late",
+        "after nulls",
+        "after empty lists",
+        "in a structure",
+        "short",
+        "all differ",
+        "numbers",
+        "none",
+        "flags",
+    ],
+)
+def test_a_group_of_rows_has_at_most_what_its_bound_says(values: list[Any]) -> None:
+    content = encoded(values)
+    file = pq.ParquetFile(content)
+    for group in range(file.num_row_groups):
+        most = parquet_tables._bound(content, file.metadata.row_group(group), group)[1]
+        assert file.read_row_group(group).nbytes <= most < 2**30
+
+
+def test_texts_that_share_their_beginnings_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(parquet_tables, "LIMIT", 2**20)
+    path = tmp_path / "train.parquet"
+    table = pa.table({"a": ["x" * 2**10 + str(n) for n in range(2000)]})
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"a": "DELTA_BYTE_ARRAY"})
+    assert path.stat().st_size < 2**17
+    with pytest.raises(DataError, match="its rows unpack to more than 0 GiB"):
+        read_tables([path])
+    assert read_tables(write(tmp_path, table.slice(0, 500)))[0].num_rows == 500
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -98,6 +154,24 @@ def classes(names: list[str], labels: list[int], listed: bool = False) -> Any:
     features = datasets.Features({"label": datasets.Sequence(feature) if listed else feature})
     values = [labels] if listed else labels
     return pa.table({"label": values}, schema=features.arrow_schema)
+
+
+def test_a_column_that_is_there_twice(tmp_path: Path) -> None:
+    paths = write(tmp_path, pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
+    with pytest.raises(DataError, match="the column 'a' is there twice; rename one of them"):
+        read_tables(paths)
+
+
+def test_numbers_without_a_name_get_none_from_another_file(tmp_path: Path) -> None:
+    """Nobody knows what they stand for: in the first file 2 is nothing, in the second it is a class."""
+    paths = write(tmp_path, classes(["no", "yes"], [0, 2]), classes(["no", "yes", "maybe"], [2]))
+    with pytest.raises(DataError, match=r"00000-of-00002.parquet: label: the number 2 has no class name here"):
+        read_tables(paths)
+    paths = write(tmp_path, pa.table({"label": [0]}), classes(["no", "yes"], [1]))
+    with pytest.raises(DataError, match=r"00000-of-00002.parquet: label: the number 0 has no class name here"):
+        read_tables(paths)
+    paths = write(tmp_path, pa.table({"label": [-1, None]}), classes(["no", "yes"], [-1]))
+    assert read_tables(paths)[0]["label"].to_pylist() == [-1, None, -1]
 
 
 @pytest.mark.parametrize("listed", [False, True])
