@@ -253,18 +253,42 @@ def _example(
         example = {name: adapted[column] for name, column in task.columns.items()}
     except MALFORMED as error:
         return _malformed(task, error)
-    field_name = kind_specs.get(task.kind).label_field
+    spec = kind_specs.get(task.kind)
+    field_name = spec.label_field
     if field_name is not None and field_name in example:
         names = label_names.get(task.columns[field_name])
         value = example[field_name]
         if value in task.no_gold or _named(value, names) in task.no_gold:
             return _Unusable(f"no gold label ({_named(value, names)!r})", is_error=False)
         try:
-            example[field_name] = _mapped(value, task, names)
+            example[field_name] = _label(value, task, names) if spec.one_label else _mapped(value, task, names)
         except ValueError as error:
             return _Unusable(f"{field_name}: {error}")
-    problem = check(example, task)
+    problem = next((problem for name in spec.lists if (problem := _list_problem(example, name))), None)
+    if problem is None:
+        try:
+            problem = check(example, task)
+        except MALFORMED as error:
+            return _malformed(task, error)
     return _Unusable(problem) if problem else example
+
+
+def _list_problem(example: Example, name: str) -> str | None:
+    """Return what is wrong with a field, or a part of a field, that must be a list; None if nothing is.
+
+    Args:
+        example: the example.
+        name: the field, or ``field.part``.
+    """
+    first, *inner = name.split(".")
+    value = example[first]
+    for step in inner:
+        if not isinstance(value, dict) or step not in value:
+            return None  # the check of the kind says what such a field should be
+        value = value[step]
+    if isinstance(value, list):
+        return None
+    return f"{name}: expected a list, an empty one where there is nothing, found {value!r}"
 
 
 def _malformed(task: Task, error: Exception) -> _Unusable:
@@ -292,6 +316,9 @@ def _label(value: Any, task: Task, names: Sequence[str] | None) -> Any:
         ValueError: the label is none of the task's.
     """
     named = _named(value, names)
+    if isinstance(value, bool | list):
+        expected = f"one of {_listed(task.labels)}" if task.labels else "one label"
+        raise ValueError(f"expected {expected}, found {value!r}")
     if not task.labels:
         return named if task.open_labels else value
     if named in task.labels:

@@ -37,6 +37,8 @@ class KindSpec:
         optional: fields that the columns may give as well; None to allow any.
         row_sets: fields by row set, for kinds whose splits are several tables; empty where a split is one table.
         label_field: the field that holds a label, or a list of labels, of the task; None where there is none.
+        one_label: whether that field holds one label and never a list.
+        lists: fields, or parts ``field.part`` of a field, that must be lists, if only empty ones.
         named_labels: whether a task must declare its labels, or take those of its rows (``open_labels``).
         searches: whether tasks are scored by searching the sentence vectors of the encoder as it is. Such tasks are
             never trained (their object is a ``Searchable``); all others are (a ``Trainable``).
@@ -55,6 +57,8 @@ class KindSpec:
     optional: tuple[str, ...] | None = None
     row_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     label_field: str | None = None
+    one_label: bool = False
+    lists: tuple[str, ...] = ()
     named_labels: bool = False
     searches: bool = False
     shares_pool: bool = False
@@ -120,6 +124,7 @@ CLASSIFICATION = KindSpec(
     fields=("text_a", "label"),
     optional=("text_b",),
     label_field="label",
+    one_label=True,
     named_labels=True,
 )
 REGRESSION = KindSpec(
@@ -130,6 +135,7 @@ REGRESSION = KindSpec(
     fields=("text_a", "label"),
     optional=("text_b",),
     label_field="label",
+    one_label=True,
 )
 CHOICE = KindSpec(
     "choice",
@@ -139,6 +145,7 @@ CHOICE = KindSpec(
     fields=("context", "choices", "label"),
     optional=(),
     label_field="label",
+    one_label=True,
 )
 TAGGING = KindSpec(
     "tagging",
@@ -157,6 +164,7 @@ SPAN = KindSpec(
     metrics=("f1", "exact_match"),
     fields=("id", "question", "context", "answers"),
     optional=(),
+    lists=("answers.text", "answers.answer_start"),
 )
 BITEXT = KindSpec(
     "bitext",

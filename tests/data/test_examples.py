@@ -117,6 +117,47 @@ def test_a_label_that_the_task_does_not_have(tmp_path: Path, bad: Any) -> None:
     assert str(caught.value) == f"{split.files[0]}: row 1: label: expected one of yes, no, maybe, found {bad!r}"
 
 
+@pytest.mark.parametrize("bad", [True, [0], ["yes", "no"], 1.0])
+def test_a_label_of_the_wrong_kind(tmp_path: Path, bad: Any) -> None:
+    """True is no number 1, and one label is no list; both used to end as an internal error or a wrong class."""
+    split = made(tmp_path, labels(bad))
+    with pytest.raises(DataError) as caught:
+        taken(split)
+    assert str(caught.value) == f"{split.files[0]}: row 0: label: expected one of yes, no, maybe, found {bad!r}"
+
+
+@pytest.mark.parametrize("bad", [True, [1]])
+def test_a_choice_of_the_wrong_kind(tmp_path: Path, bad: Any) -> None:
+    task = Task("pick", "choice", ("en",), {"context": "context", "choices": "choices", "label": "label"})
+    split = made(tmp_path, [{"context": "a", "choices": ["b", "c"], "label": bad}])
+    with pytest.raises(DataError, match=r"row 0: label: expected one label, found"):
+        read(split, task, kinds.get("choice").check)
+
+
+@pytest.mark.parametrize("name", ["squad", "squad_v2"])
+@pytest.mark.parametrize(
+    ("answers", "problem"),
+    [
+        ({"text": None, "answer_start": None}, "answers.text: expected a list, an empty one where there is nothing"),
+        ({"text": ["a"], "answer_start": None}, "answers.answer_start: expected a list, an empty one"),
+        ({"text": "a", "answer_start": 0}, "answers.text: expected a list, an empty one where there is nothing"),
+        ({"text": ["a"], "answer_start": 0}, "answers.answer_start: expected a list"),
+        ({"text": [None], "answer_start": [0]}, "answers: expected texts"),
+        ({"text": ["a"], "answer_start": [None]}, "answers: expected whole numbers as starts"),
+        ({"text": ["a"]}, "answers: expected text and answer_start"),
+        (None, "answers: expected text and answer_start"),
+        (["a"], "answers: expected text and answer_start"),
+    ],
+)
+def test_answers_that_are_no_lists(tmp_path: Path, name: str, answers: Any, problem: str) -> None:
+    """Null lists are what Spark and polars write where there is nothing."""
+    split = made(tmp_path, [{"id": "1", "question": "q", "context": "a", "answers": answers}])
+    with pytest.raises(DataError) as caught:
+        read(split, tasks.get(name), kinds.get("span").check)
+    assert str(caught.value).startswith(f"{split.files[0]}: row 0: {problem}")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("bad", [3, -2])
 def test_a_label_number_out_of_range(tmp_path: Path, bad: int) -> None:
     with pytest.raises(DataError, match=f"row 1: label: expected one of yes, no, maybe, found {bad}"):
