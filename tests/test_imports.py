@@ -133,7 +133,7 @@ REFUSED = [
     "yaml.load(", "os.system", "marshal", "__import__", "weights_only=False", "verify=False",
 ]  # fmt: skip
 LOOKED_AT = {
-    ("data/sources.py", "yaml.load("),  # a safe loader, the C one where it exists
+    ("data/cards.py", "yaml.load("),  # a safe loader, the C one where it exists
     ("formats/tensors.py", "torch.load"),  # weights_only=True, and what it gives is checked again
 }
 
@@ -168,6 +168,6 @@ def test_the_gate_sees_what_it_looks_for(tmp_path: Path) -> None:
 
 
 def test_the_safe_loader_is_the_one_used() -> None:
-    text = (ROOT / "data/sources.py").read_text(encoding="utf-8")
+    text = (ROOT / "data/cards.py").read_text(encoding="utf-8")
     assert 'loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)' in text
     assert text.count("yaml.load(") == text.count("Loader=loader)") == 1
