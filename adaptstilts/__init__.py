@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from adaptstilts.plan.swap import swap
     from adaptstilts.plan.swap import swap as swaps
     from adaptstilts.reports.choose import choose
-    from adaptstilts.reports.records import Record, records
+    from adaptstilts.reports.records import Record, records, row_records
     from adaptstilts.reports.retrieval_sweep import retrieve
     from adaptstilts.reports.tables import render
     from adaptstilts.retrieval.mine import MiningSettings, mine
@@ -77,6 +77,7 @@ __all__ = [
     "records",
     "render",
     "retrieve",
+    "row_records",
     "run_plan",
     "swap",
     "swaps",
@@ -90,7 +91,7 @@ _MODULES = {  # module -> its public names
     "adaptstilts.plan.expand": "Plan expand expand_each",
     "adaptstilts.plan.swap": "swap",
     "adaptstilts.reports.choose": "choose",
-    "adaptstilts.reports.records": "Record records",
+    "adaptstilts.reports.records": "Record records row_records",
     "adaptstilts.reports.retrieval_sweep": "retrieve",
     "adaptstilts.reports.tables": "render",
     "adaptstilts.retrieval.mine": "MiningSettings mine",

@@ -197,11 +197,12 @@ def _by_model(plans: Sequence[Plan], describe: Callable[[Plan], Iterable[str]]) 
 
 
 def _records(plans: Sequence[Plan], workspace: Workspace) -> list[Record]:
-    from adaptstilts.reports.records import records
+    from adaptstilts.reports.records import records, row_records
 
     collected: list[Record] = []
     for plan in plans:
         collected += records(plan, workspace.store)
+        collected += row_records(plan, workspace.store)
     return collected
 
 

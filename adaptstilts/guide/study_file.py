@@ -9,7 +9,7 @@ import re
 import types
 from collections.abc import Sequence
 from inspect import cleandoc
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -28,6 +28,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`train:`", "For the whole study, a method, an intermediate or a target; the last one wins.", settings.Train),
     ("`evaluate:`", "For the whole study or a target.", settings.Evaluate),
     ("`retrieve:`", "", settings.Retrieve),
+    ("`rows:`", "Training rows in test languages; see `adaptstilts guide methods`.", schema.TargetRows),
     ("`mixture:`", "", schema.Mixture),
     ("`chain:`", "", schema.Chain),
     ("`merge:`", "", schema.Merge),
@@ -139,6 +140,10 @@ def _type_name(annotation: Any) -> str:
 
 
 def _plural(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
+    if get_origin(annotation) is Literal:
+        return _type_name(annotation)
     names: dict[Any, str] = {str: "names", int: "whole numbers", float: "numbers"}
     return names.get(annotation, "mappings")
 

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from adaptstilts import kinds
-from adaptstilts.data.examples import withheld
+from adaptstilts.data.examples import Examples, withheld
+from adaptstilts.data.shots import equal_rows
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.io.wording import counted
 from adaptstilts.models.encoder import Encoder
@@ -111,8 +112,19 @@ class _Evaluation:
             "truncated": features.truncated,
             "dropped": dict(examples.dropped),
             "handled": dict(features.counts),
+            **self._counted_in_training(examples, code),
         }
         return score_language(task, code, predictions, gold, examples.ids, examples.total, counts)
+
+    def _counted_in_training(self, examples: Examples, code: str) -> dict[str, int]:
+        """Count the examples that the target was trained on, if it was trained on rows of this language."""
+        phase = phase_of(self.target, WeightsPhase)
+        if not (isinstance(phase, TrainPhase) and phase.shots and phase.shots.language == code):
+            return {}
+        task = self.runtime.task(phase.rows)
+        source, digest = task.shot_source(code), phase.data["train"]
+        trained, _ = self.runtime.rows(task, source, digest, phase.settings.max_length, shots=phase.shots)
+        return {"in_training": equal_rows(examples, trained, self.task)}
 
     def _encoder_for(self, code: str) -> Encoder:
         return target_encoder(self.phase, self.target, self.runtime.adapter_pool, code)

@@ -52,6 +52,7 @@ class BatchStream:
 
     def __init__(self, spec: phases.StreamSpec, phase: TrainPhase, runtime: Runtime, alone: bool) -> None:
         self.name, self.alone, self.settings, self.seed = spec.task, alone, spec.settings, phase.seed
+        self.shots = phase.shots
         self.runtime, self.is_text = runtime, spec.text is not None
         self.task = masked_text.of(spec.text) if spec.text else runtime.task(spec.task)
         self.kind = kinds.trainable(self.task.kind)
@@ -67,10 +68,13 @@ class BatchStream:
     def _training_rows(self, spec: phases.StreamSpec, phase: TrainPhase) -> tuple[Examples, Features]:
         is_own = spec.text is not None or spec.rows == spec.task
         source_task = self.task if is_own else self.runtime.task(spec.rows)
-        assert source_task.train is not None  # noqa: S101
-        source = source_task.fill(source_task.train)
         digest = phase.data[spec.digests(self.alone)["train"]]
         settings = spec.settings
+        if self.shots:
+            source = source_task.shot_source(self.shots.language)
+            return self.runtime.rows(source_task, source, digest, settings.max_length, shots=self.shots)
+        assert source_task.train is not None  # noqa: S101
+        source = source_task.fill(source_task.train)
         return self.runtime.rows(source_task, source, digest, settings.max_length, settings.examples, phase.seed)
 
     def _dev_rows(self, spec: phases.StreamSpec, phase: TrainPhase) -> tuple[Examples, Features]:
@@ -149,7 +153,9 @@ class BatchStream:
 
     def result(self, steps: int) -> dict[str, Any]:
         """Return its part of ``result.json``, given the number of steps that it had."""
+        rows = {"language": self.shots.language, "rows": self.examples.ids} if self.shots else {}
         return {
+            **rows,
             "steps": steps,
             "dev_examples": len(self.dev_examples.rows) if self.dev_examples else 0,
             "examples": len(self.examples.rows),

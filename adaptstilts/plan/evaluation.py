@@ -40,25 +40,26 @@ class RowFinder:
 
     def __init__(self, study: Study, workspace: Workspace, remedy: str = "") -> None:
         self.study, self.workspace, self.remedy = study, workspace, remedy or REMEDY
-        self._rows: dict[tuple[str, str], EvaluationRows] = {}
+        self._rows: dict[tuple[str, str, tuple[str, ...]], EvaluationRows] = {}
 
-    def find(self, task: str, split: str) -> EvaluationRows:
+    def find(self, task: str, split: str, codes: tuple[str, ...] = ()) -> EvaluationRows:
         """Return the rows of one target.
 
         Args:
             task: its name.
             split: ``dev`` or ``test``.
+            codes: languages; those of the study if empty.
 
         Raises:
             ConfigError: the task has none of the languages, or no such split in them.
             DataError: rows are missing.
         """
-        if (task, split) not in self._rows:
-            self._rows[task, split] = self._find(tasks.get(task), split)
-        return self._rows[task, split]
+        key = task, split, codes
+        if key not in self._rows:
+            self._rows[key] = self._find(tasks.get(task), split, codes or tuple(self._codes(tasks.get(task))))
+        return self._rows[key]
 
-    def _find(self, task: Task, split: str) -> EvaluationRows:
-        codes = self._codes(task)
+    def _find(self, task: Task, split: str, codes: tuple[str, ...]) -> EvaluationRows:
         reason = task.why_not_evaluated(split, codes)
         if reason:
             raise ConfigError(reason)

@@ -14,6 +14,7 @@ from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.intermediates import Intermediates, lower_arm
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
 from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
+from adaptstilts.plan.target_rows import RowTargets
 from adaptstilts.plan.training import Merging, Trainings
 from adaptstilts.plan.validation import (
     ENGLISH,
@@ -206,12 +207,15 @@ class _Builder:
         self.trainings = Trainings(plan, workspace, self.problems)
         self.intermediates = Intermediates(self.trainings, findings)
         self.rows = RowFinder(plan.study, workspace, remedy)
+        self.row_targets = RowTargets(plan, self.trainings, self.rows)
 
     def add_method(self, arm: Arm, seed: int) -> None:
         """Add all phases and cells of one method with one seed."""
         foundations = self.intermediates.add(lower_arm(arm, self.study), seed)
         for part in self.study.targets:
             with self.problems.collecting(part.place):
+                if part.rows and tasks.get(part.task).retrieval:
+                    raise StudyError(part.place.at("rows"), f"{part.task} is not trained, it is only searched")
                 if tasks.get(part.task).retrieval:
                     self._add_retrievals(part, arm, foundations, seed)
                 else:
@@ -269,6 +273,10 @@ class _Builder:
         targets = self._train_target(part, arm, foundations, seed)
         for target in targets:
             self._add_evaluation(part, arm, target, target.foundation, seed)
+        for target in targets if part.rows else ():
+            if target.composition == "merge":
+                raise StudyError(part.place.at("rows"), "cannot be combined with the composition merge")
+            self.row_targets.add(part, arm, target.foundation, target.chain, seed)
         if self.study.swap != "all" or arm.method.below.trains_encoder:
             return
         for target in targets:

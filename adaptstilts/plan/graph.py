@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from adaptstilts.data.shots import Shots
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
 from adaptstilts.store.store import Store
@@ -26,6 +27,8 @@ class Cell:
         training: keys of the target's own training phases.
         missing: languages of the task for which there are no rows.
         composition: how the target uses the intermediate.
+        shots: rows of a test language that the target was trained on; None for English rows alone.
+        after: ``english`` if it was trained on English rows before these, else ``none``; empty without ``shots``.
     """
 
     task: str
@@ -37,6 +40,8 @@ class Cell:
     training: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     composition: str = "stack"
+    shots: Shots | None = None
+    after: str = ""
 
     @property
     def swapped(self) -> bool:
@@ -45,12 +50,18 @@ class Cell:
 
 
 class Plan:
-    """A graph of phases by key, with the cells that a study's results are made of."""
+    """A graph of phases by key, with the cells that a study's results are made of.
+
+    Attributes:
+        cells: of targets trained on English rows.
+        row_cells: of targets trained on a few rows of a test language, which are evaluated in that language.
+    """
 
     def __init__(self, study: Study, model: Model) -> None:
         self.study, self.model = study, model
         self.phases: dict[str, Phase] = {}
         self.cells: list[Cell] = []
+        self.row_cells: list[Cell] = []
 
     def add(self, phase: Phase) -> str:
         """Add a phase, unless the plan has an equal one, and return its key."""
@@ -79,7 +90,7 @@ class Plan:
     def uses(self) -> dict[str, int]:
         """Return how many results depend on each phase, by key."""
         counts: Counter[str] = Counter()
-        for cell in self.cells:
+        for cell in (*self.cells, *self.row_cells):
             counts.update(self._ancestry(cell.phase))
         return dict(counts)
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from adaptstilts import tasks
+from adaptstilts.data.shots import Shots
 from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
 from adaptstilts.methods import AdapterMethod, Method, fusion
@@ -212,7 +213,7 @@ class StreamSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPhase(WeightsPhase):
-    """Train an adapter (or the whole encoder) and heads on English rows.
+    """Train an adapter (or the whole encoder) and heads on English rows, or on a few of another language.
 
     Attributes:
         rows: the task whose training rows are used, often ``task`` itself.
@@ -224,6 +225,7 @@ class TrainPhase(WeightsPhase):
         streams: what the steps are divided among; empty for the rows of ``rows`` alone.
         mixture: how the tasks among the streams share the steps.
         masked: share of the steps that masked text among the streams gets.
+        shots: the training rows, if they are a few of one language instead of the English ones.
     """
 
     kind: ClassVar[str] = "train"
@@ -239,6 +241,7 @@ class TrainPhase(WeightsPhase):
     streams: tuple[StreamSpec, ...] = ()
     mixture: Mixture | None = None
     masked: float = 0.0
+    shots: Shots | None = None
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return the number of trained parameters in the encoder, without heads."""
@@ -257,6 +260,12 @@ class TrainPhase(WeightsPhase):
 
     def _pass(self, stream: StreamSpec) -> Pass:
         task = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
+        if self.shots:
+            source = task.shot_source(self.shots.language)
+            most = self.settings.max_steps and self.settings.max_steps * self.settings.batch_size
+            flops = self.method.flops_per_weight
+            length = stream.settings.max_length
+            return Pass((source,), length, self.settings.epochs, self.shots.k, most, flops, self.shots.k)
         assert task.train is not None  # noqa: S101
         limits = [stream.settings.examples, self.mixture.cap if self.mixture else None]
         most = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from adaptstilts import tasks
+from adaptstilts.data.shots import Shots
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
 from adaptstilts.methods.base import ascending
@@ -120,6 +121,47 @@ class Trainings:
             )
             keys += (self._add(phase, arm, part),)
         return keys
+
+    def train_shots(
+        self, part: Part, arm: Arm, foundation: Foundation, seed: int, shots: Shots, init: str | None
+    ) -> str:
+        """Add a phase that trains a target on a few rows of a language.
+
+        Args:
+            part: the target, with ``rows``.
+            arm: the method.
+            foundation: what it is trained on.
+            seed: of the phase.
+            shots: the rows.
+            init: key of the phase that is trained further; None to train on these rows alone.
+        """
+        task = tasks.get(part.task)
+        is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
+        trained = tasks.get(task.train_from[-1]) if is_shared else task
+        own = part.rows.train if part.rows else {}
+        settings = self._settings(arm, part.model_copy(update={"train": {**part.train, **own}}), trained.name)
+        over = f" over {foundation.name}" if foundation.name != "none" else ""
+        rows = f"{shots.k} rows of {shots.language} (draw {shots.draw}{', after English' if init else ''})"
+        phase = TrainPhase(
+            task=trained.name,
+            rows=task.name,
+            data={
+                "train": self._digest(task.shot_source(shots.language), task, part),
+                "dev": self._digest(trained.dev, trained, part),
+            },
+            model=self.plan.model.fingerprint,
+            method=arm.method,
+            base=foundation.base,
+            stack=foundation.stack,
+            init=init,
+            start=None if init else foundation.start,
+            fuse=foundation.fuse,
+            settings=settings.model_copy(update={"examples": None}),
+            seed=seed,
+            shots=shots,
+            title=f"train {task.name} on {rows} ({arm.label}){over}, seed {seed}",
+        )
+        return self._add(phase, arm, part)
 
     def train_streams(self, part: Part, arm: Arm, seed: int) -> str:
         """Add one phase for a mixture of tasks, or for a task together with masked language modelling.

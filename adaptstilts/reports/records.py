@@ -68,6 +68,11 @@ class Record:
         vs_trained: after a swap: difference to the intermediate that the target was trained on.
         composition: how the target uses its intermediates.
         vs_others: in a study of several compositions: difference to each other result of the task and method.
+        language: test language whose rows the target was trained on; empty for English rows alone.
+        k: number of these rows; None for English rows alone.
+        after: ``english`` if it was trained on English rows before these, else ``none``.
+        draws: the draws of these rows that are averaged, one for each of ``seeds``.
+        in_training: examples whose input is that of a training row, over all draws and seeds.
         model: the base model, as the study names it. Differences are always between results of one model.
     """
 
@@ -110,6 +115,11 @@ class Record:
     vs_trained: Difference | None = None
     composition: str = "stack"
     vs_others: dict[str, Difference] = field(default_factory=dict)
+    language: str = ""
+    k: int | None = None
+    after: str = ""
+    draws: tuple[int, ...] = ()
+    in_training: int = 0
     model: str = ""
 
     def json(self) -> dict[str, Any]:
@@ -134,8 +144,11 @@ _Groups = dict[_Combination, list[Cell]]
 
 
 def records(plan: Plan, store: Store) -> list[Record]:
-    """Return one record for every combination of a plan, in the order of the study."""
-    groups = _groups(plan)
+    """Return one record for every combination of a plan, in the order of the study.
+
+    Targets trained on rows of a test language are in :func:`row_records`.
+    """
+    groups = _groups(plan.cells)
     comparisons = _Comparisons(groups, _reference(plan), store)
     several = len({cell.composition for cell in plan.cells} - {"none"}) > 1
     results = []
@@ -150,6 +163,29 @@ def records(plan: Plan, store: Store) -> list[Record]:
     return results
 
 
+def row_records(plan: Plan, store: Store) -> list[Record]:
+    """Return the records of targets trained on a few rows of a test language: averaged over draws and seeds.
+
+    Differences are between records of the same language, number of rows and ``after``, paired over draws and seeds.
+    """
+    families: dict[tuple[str, int, str], list[Cell]] = {}
+    for cell in plan.row_cells:
+        assert cell.shots is not None  # noqa: S101
+        families.setdefault((cell.shots.language, cell.shots.k, cell.after), []).append(cell)
+    results = []
+    for (language, k, after), family in families.items():
+        groups = _groups(family)
+        comparisons = _Comparisons(groups, _reference(plan), store)
+        for combination, cells in groups.items():
+            draws = tuple(cell.shots.draw for cell in cells if cell.shots)
+            record = replace(_record(cells, _split(plan, cells[0])), model=model_name(plan.study))
+            record = replace(record, language=language, k=k, after=after, draws=draws)
+            if all(store.has(cell.phase) for cell in cells):
+                record = replace(_completed(record, cells, store), **comparisons.of(combination))
+            results.append(record)
+    return results
+
+
 def model_name(study: Study) -> str:
     """Return what results call the base model of a study: its name, with the revision if the study has one."""
     return f"{study.model}@{study.revision}" if study.revision else study.model
@@ -161,12 +197,17 @@ def swapped(results: Sequence[Record]) -> list[Record]:
     return [record for record in results if (record.task, record.method) in keys]
 
 
-def _groups(plan: Plan) -> _Groups:
+def _groups(cells: Sequence[Cell]) -> _Groups:
     groups: _Groups = {}
-    for cell in plan.cells:
+    for cell in cells:
         combination = _Combination(cell.task, cell.method, cell.trained_on, cell.over)
         groups.setdefault(combination, []).append(cell)
     return groups
+
+
+def _run(cell: Cell) -> tuple[int, int]:
+    """Return what cells of one combination differ in: the seed, and the draw of the training rows."""
+    return cell.seed, cell.shots.draw if cell.shots else 0
 
 
 def _reference(plan: Plan) -> str:
@@ -247,8 +288,8 @@ class _Comparisons:
 
     def _difference(self, ours: _Combination, theirs: _Combination) -> Difference | None:
         """Return the difference paired over examples and seeds; None unless both sides have the same examples."""
-        by_seed = {cell.seed: cell for cell in self.groups.get(theirs, ())}
-        pairs = [(cell, by_seed[cell.seed]) for cell in self.groups[ours] if cell.seed in by_seed]
+        partners = {_run(cell): cell for cell in self.groups.get(theirs, ())}
+        pairs = [(cell, partners[_run(cell)]) for cell in self.groups[ours] if _run(cell) in partners]
         if not pairs or not all(self._comparable(a, b) for a, b in pairs):
             return None
         return paired_difference([self._scores(a) for a, _ in pairs], [self._scores(b) for _, b in pairs])

@@ -11,6 +11,7 @@ import torch
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read
+from adaptstilts.data.shots import Shots, take
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.models.batching import Features
@@ -129,6 +130,7 @@ class Runtime:
         max_length: int,
         limit: int | None = None,
         seed: object = "subset",
+        shots: Shots | None = None,
     ) -> tuple[Examples, Features]:
         """Return examples and features of a split; they are kept for the next phase that asks for the same.
 
@@ -139,15 +141,18 @@ class Runtime:
             max_length: most tokens of a sequence.
             limit: most examples, drawn at random; None for all.
             seed: of that draw.
+            shots: a draw of a few rows of one language instead.
 
         Raises:
             DataError: the files changed, or rows are not usable.
         """
         split = self.split(task, source, expected)
-        key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed)
+        key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed, shots)
         if key not in self._features:
             kind = kinds.trainable(task.kind)
             examples = read(split, task, kind.check, limit, seed)
+            if shots:
+                examples = take(examples, task, shots)
             self._features[key] = examples, kind.features(examples.rows, self.tokenizer, task, max_length)
             while len(self._features) > CACHED_FEATURES:
                 self._features.popitem(last=False)

@@ -126,6 +126,8 @@ class TrainResult(TypedDict):
         streams: stream -> its steps and counts of rows.
         dropped: reason -> rows left out.
         handled: what was done -> rows that were changed, such as moved answers.
+        language: of the training rows, if they are a few of a test language.
+        rows: the numbers of these rows in their split.
     """
 
     steps: int
@@ -140,6 +142,8 @@ class TrainResult(TypedDict):
     truncated: NotRequired[int]
     dropped: NotRequired[dict[str, int]]
     handled: NotRequired[dict[str, int]]
+    language: NotRequired[str]
+    rows: NotRequired[list[int]]
 
 
 class MergeResult(TypedDict):
@@ -258,6 +262,7 @@ class LanguageScores(TypedDict):
         truncated: examples that lost tokens to the maximum length.
         dropped: reason -> rows left out.
         handled: what was done -> rows that were changed.
+        in_training: examples whose input is that of a training row, where these are of the same language.
         sentences: sentences encoded (mining).
         layer: hidden state that sentences were searched by (retrieval).
         threshold: score threshold chosen on dev (mining).
@@ -272,6 +277,7 @@ class LanguageScores(TypedDict):
     truncated: NotRequired[int]
     dropped: NotRequired[dict[str, int]]
     handled: NotRequired[dict[str, int]]
+    in_training: NotRequired[int]
     sentences: NotRequired[int]
     layer: NotRequired[int]
     threshold: NotRequired[float]

@@ -30,6 +30,9 @@ def check_parts(data: Mapping[str, Any], note: Note, explain: Explain) -> None:
         if section in ("intermediates", "targets") and isinstance(part.get("task"), str):
             _check_task(keys, part, note)
         _check_settings(Train, part, (*keys, "train"), explain)
+        rows = part.get("rows")
+        if section == "targets" and isinstance(rows, dict):
+            _check_settings(Train, rows, (*keys, "rows", "train"), explain)
         if section == "targets":
             _check_settings(Evaluate, part, (*keys, "evaluate"), explain)
 
@@ -65,8 +68,9 @@ def _check_task(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
     for key in (*_COMPOSED, "masked", "swap_only"):
         if part.get(key) and not is_intermediate:
             note((*keys, key), "only an intermediate task can have it")
-    if part.get("evaluate") is not None and keys[0] != "targets":
-        note((*keys, "evaluate"), "only a target can have it")
+    for key in ("evaluate", "rows"):
+        if part.get(key) is not None and keys[0] != "targets":
+            note((*keys, key), "only a target can have it")
     composed = [key for key in _COMPOSED if isinstance(part.get(key), dict)]
     if composed:
         _check_composed(keys, part, composed, note)
@@ -99,7 +103,7 @@ def _check_adapter(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
         note((*keys, "adapter"), "only an intermediate can be an adapter that somebody else trained")
     if part["task"] in tasks.known() or part["task"] == "none":
         note((*keys, "task"), f"{part['task']} is a task; give the adapter a name of its own")
-    for key in (*_COMPOSED, "masked", "train", "evaluate"):
+    for key in (*_COMPOSED, "masked", "rows", "train", "evaluate"):
         if part.get(key):
             note((*keys, key), "cannot be combined with adapter, which is not trained here")
 

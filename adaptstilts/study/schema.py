@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
@@ -114,6 +114,36 @@ class Composition(StrictModel):
     weights: tuple[float, ...] | None = None
 
 
+After = Literal["english", "none"]
+
+
+class TargetRows(StrictModel):
+    """Training rows in test languages: a few, drawn several times.
+
+    Every draw is trained with every seed of the study and evaluated in the language of its rows. A draw depends on its
+    number alone. Its ``k`` rows are among those of a larger ``k``, and each label has its share of them.
+
+    Attributes:
+        languages: whose rows are used, each on its own.
+        k: how many rows.
+        draws: how many times they are drawn.
+        after: ``english`` trains the target further that was trained on English rows, ``none`` trains it on these rows
+            alone, over the same intermediate; a list for both.
+        train: training settings on these rows, beside those of the target.
+    """
+
+    languages: tuple[str, ...] = Field(min_length=1)
+    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    draws: int = Field(5, ge=1)
+    after: tuple[After, ...] = Field(("english",), min_length=1)
+    train: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("after", mode="before")
+    @classmethod
+    def _list_after(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
 class Part(StrictModel):
     """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
 
@@ -126,6 +156,7 @@ class Part(StrictModel):
         swap_only: no target is trained over it; it is only swapped in (intermediates only).
         adapter: folder of an adapter that somebody else trained, or ``owner/name[:folder][@revision]`` on the hub; it
             is used as it is (intermediates only).
+        rows: training rows in test languages (targets only).
         train: training settings for it alone.
         evaluate: evaluation settings for it alone (targets only).
     """
@@ -137,6 +168,7 @@ class Part(StrictModel):
     masked: Masked | None = None
     swap_only: bool = False
     adapter: str | None = Field(None, min_length=1)
+    rows: TargetRows | None = None
     train: dict[str, Any] = Field(default_factory=dict)
     evaluate: dict[str, Any] = Field(default_factory=dict)
 

@@ -106,6 +106,8 @@ class Task:
         no_gold: label values that mean "no gold label"; such rows are dropped and counted.
         train: the English training rows; None if ``train_from`` gives them or the task is never trained.
         train_from: tasks whose training sets are used instead, one training phase each, in this order.
+        train_languages: training rows in each language, for targets with ``rows``; None if there are none. Where a data
+            set has no training rows in other languages, its dev rows may stand in.
         dev: rows for model selection, always read in English. For a retrieval task, the rows on which each language's
             threshold is set; without them the threshold is an oracle.
         test: rows to report on.
@@ -141,6 +143,7 @@ class Task:
     no_gold: tuple[Any, ...] = ()
     train: Source | None = None
     train_from: tuple[str, ...] = ()
+    train_languages: Source | None = None
     dev: Source | None = None
     test: Source | None = None
     pool: Source | None = None
@@ -217,6 +220,16 @@ class Task:
             for part in (replace(source, more=()), *source.more)
         )
         return replace(first, more=tuple(more))
+
+    def shot_source(self, code: str) -> Source:
+        """Return the training rows in a language.
+
+        Raises:
+            ConfigError: the task has English ones only.
+        """
+        if self.train_languages is None:
+            raise ConfigError(f"{self.name} has training rows in English only")
+        return self.fill(self.train_languages, code)
 
     def reads(self, split: str, language: Language) -> dict[str, Source]:
         """Return every source that a score in one language depends on, by its name in content keys.

@@ -132,6 +132,7 @@ xcopa = Task(
     columns=_CHOICE,
     adapt=_copa,
     train_from=("social_i_qa", "copa"),
+    train_languages=Source("cambridgeltl/xcopa", "{code}", "validation"),
     dev=Source("aps/super_glue", "copa", "validation"),
     test=Source("cambridgeltl/xcopa", "{code}", "test"),
     parallel=True,

@@ -14,7 +14,7 @@ from adaptstilts.tasks.base import NAME, REPO, Answers, Format, Source, Task
 from adaptstilts.tasks.kind_specs import KindSpec
 
 PLACEHOLDERS = ("code", "iso3", "name", "lower", "set")
-SPLITS = ("train", "dev", "test", "pool")
+SPLITS = ("train", "train_languages", "dev", "test", "pool")
 
 Known = Mapping[str, Task]
 
@@ -193,8 +193,9 @@ def _training_problems(task: Task, known: Known, complete: bool) -> Iterator[str
     if spec is None:
         return
     if spec.searches:
-        if task.train is not None:
-            yield f"train: tasks of the kind {spec.name} are never trained"
+        for name in ("train", "train_languages"):
+            if getattr(task, name) is not None:
+                yield f"{name}: tasks of the kind {spec.name} are never trained"
         if task.intermediate:
             yield f"intermediate: tasks of the kind {spec.name} are never trained"
     else:
@@ -211,6 +212,8 @@ def _own_training_problems(task: Task) -> Iterator[str]:
         yield "train: give the training rows, or the tasks that have them (train_from), not both"
     if task.train is None and not task.train_from:
         yield "train: expected the training rows, or the tasks that have them (train_from)"
+    if task.train_languages is not None and task.fill(task.train_languages, "de") == task.fill(task.train_languages):
+        yield "train_languages: every language would read the same rows; use {code} or the like"
     if task.train is not None and task.dev is None:
         yield "dev: expected rows for model selection, as the task has training rows"
 

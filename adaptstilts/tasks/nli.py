@@ -128,6 +128,7 @@ xnli = Task(
     columns={"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"},
     labels=_LABELS,
     train_from=("mnli",),
+    train_languages=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),  # human-translated
     dev=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),
     test=Source("google/xtreme", "XNLI", "test", where=("language", "{code}")),
     parallel=True,

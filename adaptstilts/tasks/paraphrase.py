@@ -73,6 +73,9 @@ paws_x = Task(
     adapt=_translated,
     no_gold=(_UNTRANSLATED,),
     train=Source(_PAWS_X, "en", "train", mirrors=(Source("google/xtreme", "PAWS-X.en", "train"),)),
+    train_languages=Source(
+        _PAWS_X, "{code}", "validation", mirrors=(Source("google/xtreme", "PAWS-X.{code}", "validation"),)
+    ),
     dev=Source(_PAWS_X, "{code}", "validation", mirrors=(Source("google/xtreme", "PAWS-X.{code}", "validation"),)),
     test=Source(_PAWS_X, "{code}", "test", mirrors=(Source("google/xtreme", "PAWS-X.{code}", "test"),)),
     defaults={"epochs": 5},

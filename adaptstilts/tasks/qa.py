@@ -96,6 +96,13 @@ tydiqa = Task(
         where=("id", "english-*"),
         mirrors=(Source("google-research-datasets/tydiqa", "secondary_task", "train", where=("id", "english-*")),),
     ),
+    train_languages=Source(
+        "google/xtreme",
+        "tydiqa",
+        "train",
+        where=("id", "{lower}-*"),
+        mirrors=(Source("google-research-datasets/tydiqa", "secondary_task", "train", where=("id", "{lower}-*")),),
+    ),
     dev=_SQUAD_DEV,
     test=Source(
         "google/xtreme",

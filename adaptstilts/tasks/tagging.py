@@ -18,6 +18,7 @@ udpos = Task(
     columns={"tokens": "tokens", "tags": "pos_tags"},
     labels=tuple("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()),
     train=Source("google/xtreme", "udpos.English", "train"),
+    train_languages=Source("google/xtreme", "udpos.{name}", "validation"),  # copies have no others
     dev=Source("google/xtreme", "udpos.{name}", "validation"),
     test=Source("google/xtreme", "udpos.{name}", "test"),
     train_rows=21_253,
@@ -34,6 +35,7 @@ panx = Task(
     columns={"tokens": "tokens", "tags": "ner_tags"},
     labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
     train=Source("google/xtreme", "PAN-X.en", "train"),
+    train_languages=Source("google/xtreme", "PAN-X.{code}", "train", mirrors=(Source(_WIKIANN, "{code}", "train"),)),
     dev=Source("google/xtreme", "PAN-X.{code}", "validation", mirrors=(Source(_WIKIANN, "{code}", "validation"),)),
     test=Source("google/xtreme", "PAN-X.{code}", "test", mirrors=(Source(_WIKIANN, "{code}", "test"),)),
     train_rows=20_000,

@@ -9,7 +9,7 @@ from adaptstilts.metrics import xtreme
 from adaptstilts.reports import formats, summary
 from adaptstilts.reports.formats import Document, Table
 from adaptstilts.reports.records import Record, swapped
-from adaptstilts.reports.tables import benchmarks, compositions, costs, flat, layers, scores, swaps
+from adaptstilts.reports.tables import benchmarks, compositions, costs, flat, layers, scores, swaps, target_rows
 from adaptstilts.reports.tables.cells import unique
 
 __all__ = ["document", "render", "tables"]
@@ -62,15 +62,20 @@ def _models(records: Sequence[Record]) -> list[str]:
 
 
 def _sentence(records: Sequence[Record], has_others: bool) -> str:
-    text = summary.sentence(records)
+    text = summary.sentence([record for record in records if record.k is None])
     return f"{records[0].model}: {text}" if text and has_others else text
 
 
 def _of_model(records: Sequence[Record]) -> list[Table]:
+    in_language = [record for record in records if record.k is not None]
+    records = [record for record in records if record.k is None]
     plain = [record for record in records if record.over == record.trained_on]
     shown: list[Table] = []
     for task in unique(record.task for record in plain):
         shown += _of_task(task, plain)
+        few = [record for record in in_language if record.task == task]
+        if few:
+            shown.append(target_rows.table(task, few, plain))
     whole = [benchmarks.table(benchmark, plain) for benchmark in xtreme.BENCHMARKS]
     shown += [table for table in whole if table is not None]
     trained = [record for record in plain if record.trainable is not None]
