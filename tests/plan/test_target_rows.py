@@ -122,10 +122,6 @@ def test_differences_are_within_one_number_of_rows(
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
-        {"targets": [{"task": "mnli", "rows": ROWS}], "languages": ["en"]},
-        "targets.0.rows.languages.0: mnli has no test",
-    ),
-    (
         {"targets": [{"task": "xnli", "rows": {**ROWS, "k": [4, 99]}}]},
         "targets.0.rows.k.1: 99 rows wanted, but xnli has 18 in de",
     ),
