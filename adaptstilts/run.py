@@ -118,6 +118,9 @@ def run_plan(
     listener = listener or Listener()
     store = workspace.store
     order = plan.order()
+    for phase in order:
+        if problem := store.set_aside(phase.key):
+            listener.progress(f"{phase.title}: computed again, its entry was damaged: {problem}", 0, 0)
     missing = [phase for phase in order if not store.has(phase.key)]
     outcome = Outcome(skipped=[phase.key for phase in order if store.has(phase.key)])
     if not missing:
@@ -243,8 +246,12 @@ class _Run:
         self.listener.begin(phase, number, total)
         try:
             perform(phase, self.runtime)
-        except (ArtifactError, ResourceError, Interrupted):
+        except Interrupted:
             raise
+        except (ArtifactError, ResourceError, FileNotFoundError):
+            if not self.store.has(phase.key):
+                raise
+            self.outcome.skipped.append(phase.key)  # another process finished it and removed what both worked with
         except AdaptstiltsError as error:
             self.outcome.failed[phase.key] = error
             self.listener.failed(phase, error)

@@ -112,3 +112,17 @@ def test_the_title_is_printed_once(tmp_path: Path, kind: str, capsys: pytest.Cap
     assert len(failed) == 2
     assert [line.count("step a") for line in failed] == [1, 1]
     assert failed[1] == "failed: step b: not run, because this failed: step a"
+
+
+def test_an_entry_with_a_damaged_manifest_is_computed_again(tmp_path: Path) -> None:
+    """It is not only the next to read it that says so: `run` mends it."""
+    steps = Steps(a=("", ""), b=("a", ""))
+    run(steps, tmp_path)
+    store = Workspace(tmp_path).store
+    key = steps.phases["b"].key
+    (store.entry_folder(key) / "manifest.json").write_text("{", encoding="utf-8")
+    outcome, _ = run(steps, tmp_path)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.done, outcome.skipped) == ([key], [steps.phases["a"].key])
+    assert [problem for _, problem in store.verify()] == [None, None]
+    assert len(list((tmp_path / "quarantine").iterdir())) == 1

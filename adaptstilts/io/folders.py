@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io import hashing
 from adaptstilts.io.files import disk_faults
 from adaptstilts.io.json import read_object, write_json
@@ -137,9 +137,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a folder.
 
     Raises:
-        ArtifactError: it is missing, unreadable or not a JSON object with files.
+        ArtifactError: it is missing, or not a JSON object with files.
+        ResourceError: it cannot be read now, which says nothing about what is in it.
     """
     path = folder / MANIFEST
+    with reading(path):
+        if path.is_file():
+            path.read_bytes()
     manifest = read_object(path, "manifest")
     files = manifest.get("files")
     if not isinstance(files, dict) or not all(isinstance(facts, list) and len(facts) == 2 for facts in files.values()):
@@ -157,9 +161,43 @@ def check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None
 
     Raises:
         ArtifactError: names the first file that differs.
+        ResourceError: a file cannot be read now, which says nothing about what is in it.
     """
+    try:
+        with reading(folder):
+            _check_files(folder, manifest, hashes)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError(f"{error.filename or folder}: was removed while it was read") from None
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Tell a file that cannot be read within the block from one that is damaged or missing.
+
+    Args:
+        path: what messages name if the error does not.
+
+    Raises:
+        ResourceError: in place of an OSError, except that of a missing file.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ResourceError(
+            f"{error.filename or path}: cannot be read now ({error.strerror or error}); it stays where it is, check the"
+            " disk and its permissions and run the same command again"
+        ) from None
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None:
+    """Do what :func:`check_files` says; arguments as there."""
     listed = {*manifest["files"], MANIFEST}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path)}
+    for name in sorted(listed - present):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.stat(folder / name)  # it may be there, in a folder that cannot be listed
     if missing := sorted(listed - present):
         raise ArtifactError(f"{folder}: {missing[0]!r} is in the manifest, but not in the folder")
     if unknown := sorted(present - listed):

@@ -1,4 +1,10 @@
-"""Leases: small files that say which process works on something. Advice only: correctness never depends on them."""
+"""Leases: small files that say which process works on something. Advice only: correctness never depends on them.
+
+A process is known by the boot of its kernel, its namespace of process numbers, its number and start time, and a random
+token for each lease. Where the kernel that runs it can be asked, that decides; elsewhere its heartbeat does. Clocks of
+hosts may disagree, so a heartbeat from the future counts only as long as it changes while this process looks. Whatever
+goes wrong with a lease costs repeated work at worst.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ import os
 import platform
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,29 +23,37 @@ from adaptstilts.io.files import replace_text
 from adaptstilts.io.json import read_object, to_text
 
 HEARTBEAT = 10.0  # seconds between renewals
+_SILENCE = 3  # heartbeats that may be missing
+_DISAGREEMENT = 3600.0  # seconds by which clocks may differ; a heartbeat further ahead is nobody's
+_LARGEST = 100_000  # bytes; a lease has a few hundred
+
+_first_looks: dict[Path, tuple[str, float]] = {}  # lease -> its heartbeat, and when this process first saw that
 
 
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[bool]:
     """Hold a lease within the block, renewed by a thread; yield False if another live process holds it."""
-    if not _take(path):
+    token = uuid.uuid4().hex
+    if not _take(path, token):
         yield False
         return
     stop = threading.Event()
-    beat = threading.Thread(target=_renew, args=(path, stop), daemon=True)
+    beat = threading.Thread(target=_renew, args=(path, token, stop), daemon=True)
     beat.start()
     try:
         yield True
     finally:
         stop.set()
         beat.join()
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if _is_ours(path, token):
+                path.unlink(missing_ok=True)
 
 
 def holder(path: Path) -> str | None:
     """Return ``host:pid`` of the live process that holds a lease; None if there is none."""
     lease = _read(path)
-    if lease is None or not _is_alive(lease):
+    if lease is None or not _is_alive(path, lease):
         return None
     return f"{lease.get('host')}:{lease.get('pid')}"
 
@@ -50,30 +65,50 @@ def _boot() -> str:
     return ""
 
 
-def _born(pid: int) -> str | None:
-    """Return the start time of a process, which tells it from a later one with the same number."""
+def _namespace() -> str:
+    """Return what tells the process numbers of this container from those of others; empty if it is not known."""
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return ""
+
+
+def _status(pid: int) -> tuple[str, str] | None:
+    """Return the state of a process, and its start time, which tells it from a later one with the same number."""
     with contextlib.suppress(OSError, IndexError):
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return status.rpartition(")")[2].split()[19]
+        fields = status.rpartition(")")[2].split()
+        return fields[0], fields[19]
     return None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     with contextlib.suppress(ArtifactError):
-        return read_object(path, "lease")
+        return read_object(path, "lease", max_bytes=_LARGEST)
     return None
 
 
-def _is_alive(lease: dict[str, Any]) -> bool:
+def _is_ours(path: Path, token: str) -> bool:
+    lease = _read(path)
+    return lease is not None and lease.get("token") == token
+
+
+def _is_alive(path: Path, lease: dict[str, Any]) -> bool:
     """Return whether the process of a lease may still run.
 
-    On this host its number and start time decide; elsewhere, whether its heartbeat is recent.
+    Args:
+        path: of the lease.
+        lease: its content.
     """
-    if lease.get("host") != platform.node():
-        beat = lease.get("heartbeat")
-        return isinstance(beat, int | float) and time.time() - beat < 3 * HEARTBEAT
+    is_same_host = lease.get("host") == platform.node()
+    if is_same_host and lease.get("namespace", _namespace()) == _namespace():
+        return lease.get("boot") == _boot() and _runs_here(lease)
+    return _beats(path, lease.get("heartbeat"))
+
+
+def _runs_here(lease: dict[str, Any]) -> bool:
+    """Return whether the process of a lease of this kernel runs: not one that was killed and waits for its parent."""
     pid = lease.get("pid")
-    if lease.get("boot") != _boot() or not isinstance(pid, int) or pid <= 0:
+    if type(pid) is not int or pid <= 0:
         return False
     try:
         os.kill(pid, 0)
@@ -81,21 +116,53 @@ def _is_alive(lease: dict[str, Any]) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return lease.get("born") in (None, _born(pid))
+    status = _status(pid)
+    if status is None:
+        return True
+    state, born = status
+    return state not in "ZX" and lease.get("born") in (None, born)
 
 
-def _take(path: Path) -> bool:
-    """Create a lease, after removing one that nobody holds any more; False if it is taken."""
+def _beats(path: Path, beat: Any) -> bool:
+    """Return whether a heartbeat of another host is recent or, if it lies in the future, still changes.
+
+    Args:
+        path: of the lease.
+        beat: seconds since the epoch, by the clock of the other host.
+    """
+    if type(beat) not in (int, float):
+        return False
+    age = time.time() - beat
+    if age >= 0 or age < -_DISAGREEMENT:
+        return bool(0 <= age < _SILENCE * HEARTBEAT)
+    now = time.monotonic()
+    last, since = _first_looks.get(path, ("", now))
+    if last != repr(beat):
+        since = now
+    _first_looks[path] = (repr(beat), since)
+    return now - since < _SILENCE * HEARTBEAT
+
+
+def _take(path: Path, token: str) -> bool:
+    """Create a lease, after removing one that nobody holds any more; False if it is taken.
+
+    Args:
+        path: of the lease.
+        token: that tells it from any other.
+    """
     for _ in range(3):
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             if _is_taken(path):
                 return False
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                return True  # nobody works on it, and the work can be done without a lease
             continue
         os.close(handle)
-        _write(path)
+        _write(path, token)
         return True
     return False
 
@@ -104,22 +171,33 @@ def _is_taken(path: Path) -> bool:
     lease = _read(path)
     if lease is None:
         return _is_young(path)  # it may be one that is being written
-    return _is_alive(lease)
+    return _is_alive(path, lease)
 
 
 def _is_young(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        return time.time() - path.stat().st_mtime < HEARTBEAT
+        return 0 <= time.time() - path.stat().st_mtime + 1 < HEARTBEAT  # file times are coarse
     return False
 
 
-def _write(path: Path) -> None:
+def _write(path: Path, token: str) -> None:
     pid = os.getpid()
-    lease = {"host": platform.node(), "pid": pid, "born": _born(pid), "boot": _boot(), "heartbeat": time.time()}
+    status = _status(pid)
+    born = status[1] if status else None
+    lease = {"host": platform.node(), "pid": pid, "born": born, "boot": _boot(), "namespace": _namespace()}
     with contextlib.suppress(OSError):
-        replace_text(path, to_text(lease, ascii_only=True))
+        replace_text(path, to_text({**lease, "token": token, "heartbeat": time.time()}, ascii_only=True))
 
 
-def _renew(path: Path, stop: threading.Event) -> None:
+def _renew(path: Path, token: str, stop: threading.Event) -> None:
+    """Write the heartbeat until ``stop`` is set, unless somebody else took the lease over.
+
+    Args:
+        path: of the lease.
+        token: of our lease.
+        stop: ends it.
+    """
     while not stop.wait(HEARTBEAT):
-        _write(path)
+        lease = _read(path)
+        if lease is None or lease.get("token") == token:
+            _write(path, token)

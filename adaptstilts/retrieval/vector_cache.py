@@ -123,7 +123,7 @@ def encode_cached(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime
         with runtime.workspace.store.lease(f"vectors.{key}") as is_ours:
             cached = _open(folder, recipe, runtime)
             if cached is None and is_ours:
-                cached = _Build(texts, recipe, runtime, title, folder).run()
+                cached = _build(texts, recipe, runtime, title, folder)
         if cached is not None:
             return cached
         if runtime.stop():
@@ -180,21 +180,41 @@ def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool =
         shards: list[Any] = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("[0-9]*.npy"))]
         rows, cut = np.load(folder / "rows.npy"), np.load(folder / "cut.npy")
         os.utime(folder)
-    except (ArtifactError, OSError, ValueError) as error:
+    except (ArtifactError, ResourceError, OSError, ValueError) as error:
         runtime.report(f"sentence vectors are computed again: {error}", 0, 0)
         shutil.rmtree(folder, ignore_errors=True)
         return None
     return CachedVectors(recipe.layers, cut, rows, shards)
 
 
+def _build(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path) -> CachedVectors:
+    """Encode texts; if another process, whose lease was not seen, takes the files away, once more in a private folder.
+
+    Args:
+        texts: to be encoded.
+        recipe: how.
+        runtime: what phases work with.
+        title: for messages.
+        folder: of the vectors.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    try:
+        return _Build(texts, recipe, runtime, title, folder, part).run()
+    except FileNotFoundError:
+        cached = _open(folder, recipe, runtime)
+    if cached is not None:
+        return cached
+    with folders.temporary(folder.parent, f".{folder.name}.") as private:
+        return _Build(texts, recipe, runtime, title, folder, private / "vectors.part").run()
+
+
 class _Build:
     """Encodes the texts of one folder, shard by shard."""
 
     def __init__(
-        self, texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path
+        self, texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path, part: Path
     ) -> None:
-        self.recipe, self.runtime, self.title, self.folder = recipe, runtime, title, folder
-        self.part = folder.with_name(f"{folder.name}.part")
+        self.recipe, self.runtime, self.title, self.folder, self.part = recipe, runtime, title, folder, part
         self.features: Features = sentence_features(texts, runtime.tokenizer, recipe.max_length)
         lengths = self.features.lengths
         # longest first, so that a batch has sentences of one length and memory runs out at once or never
@@ -271,7 +291,7 @@ class _Build:
             if path is not None and np.load(path, mmap_mode="r").shape == expected:
                 complete[number] = path
         for path in set(self.part.iterdir()) - set(complete.values()):
-            path.unlink()
+            path.unlink(missing_ok=True)
         return set(complete)
 
     def _check_space(self, complete: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,10 @@ class Checkpoints:
             tensors: by name; may be empty.
             state: JSON values.
         """
+        with contextlib.suppress(FileNotFoundError):  # another process finished the phase and removed the folder
+            self._save(step, tensors, state)
+
+    def _save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         from safetensors.torch import save_file
 
         target = self.folder / f"step-{step:08d}"
@@ -55,7 +60,7 @@ class Checkpoints:
             write_json(staging / _STATE, state, ascii_only=True)
             folders.seal(staging, {"step": step})
             if target.exists() and _is_damaged(target):
-                shutil.rmtree(target)
+                shutil.rmtree(target, ignore_errors=True)
             folders.publish(staging, target, "checkpoint")
         for old in self._folders()[:-NEWEST]:
             shutil.rmtree(old, ignore_errors=True)

@@ -32,6 +32,7 @@ from adaptstilts.store.cache import Remark, StateCache, StateWriter
 from adaptstilts.store.store import Store
 
 _VERSION = 1
+_ATTEMPTS = 2  # to write states that somebody removes meanwhile
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,20 @@ class FrozenLayers:
         Raises:
             Interrupted: ``stop`` returned True.
         """
+        for _ in range(_ATTEMPTS):
+            lower, is_lost = self._fill(features, pad, stop, report)
+            if not is_lost:
+                break
+        return lower
+
+    def _fill(
+        self, features: Features, pad: int, stop: Callable[[], bool], report: Callable[[int, int], None]
+    ) -> tuple[LowerStates, bool]:
+        """Fill once; return the states, and whether they were written and are gone. Arguments as of :meth:`fill`."""
         done = 0
         with self.states_of(features) as lower:
-            runs = sorted_runs(features.sizes, features.lengths, TOKENS) if lower.is_writing else ()
+            was_writing = lower.is_writing
+            runs = sorted_runs(features.sizes, features.lengths, TOKENS) if was_writing else ()
             for run in runs:
                 if stop():
                     raise Interrupted("stopped while hidden states were computed; they begin anew")
@@ -149,7 +161,7 @@ class FrozenLayers:
                 report(done, len(features.items))
                 if not lower.is_writing:
                     break
-        return lower
+        return lower, was_writing and lower.cached is None
 
     def compute(self, batch: Batch) -> Tensor:
         """Compute the states of a batch; those at padding are whatever the encoder makes of it."""

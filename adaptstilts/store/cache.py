@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io import folders
 
 _STATES = "states.bin"
@@ -53,7 +53,7 @@ class StateCache:
             if manifest["files"].get(_STATES, (0,))[0] != size:
                 raise ArtifactError(f"{folder / _STATES}: expected {size} bytes")
             os.utime(folder / _STATES)
-        except (ArtifactError, OSError) as error:
+        except (ArtifactError, ResourceError, OSError) as error:
             remark(f"cached hidden states are not used: {error}")
             self._drop(folder)
             return None

@@ -7,6 +7,7 @@ if entries of earlier versions or other phase kinds lack it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, NotRequired, TypedDict, TypeVar, cast
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.io import folders
 from adaptstilts.io.json import to_text, write_json
 from adaptstilts.metrics.scores import LanguageStats
 
@@ -80,9 +82,12 @@ class Entry:
 
         Raises:
             ArtifactError: the file is not in the manifest, or was changed since it was committed.
+            ResourceError: the file cannot be read now.
         """
         path = self.folder / name
-        content = path.read_bytes() if name in self.manifest["files"] else b""
+        content = b""
+        with folders.reading(path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            content = path.read_bytes() if name in self.manifest["files"] else b""
         if hashlib.sha256(content).hexdigest() != self.manifest["files"].get(name, (0, ""))[1]:
             raise ArtifactError(f"{path}: not the content that the manifest lists; see `adaptstilts verify`")
         return json.loads(content)

@@ -81,8 +81,35 @@ class Store:
         return self.folder / "entries" / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Return whether an entry is there (its manifest was renamed into place with it)."""
-        return (self.entry_folder(key) / MANIFEST).is_file()
+        """Return whether an entry is there (its manifest was renamed into place with it).
+
+        Raises:
+            ResourceError: its folder cannot be read now.
+        """
+        path = self.entry_folder(key) / MANIFEST
+        with folders.reading(path):
+            return path.is_file()
+
+    def set_aside(self, key: str) -> str | None:
+        """Move an entry to ``quarantine`` whose manifest, or names and sizes of files, are damaged.
+
+        Returns:
+            What was wrong; None if the entry is missing or looks whole.
+
+        Raises:
+            ArtifactError: it is damaged and cannot be moved.
+            ResourceError: it cannot be read now, and stays where it is.
+        """
+        if not self.has(key):
+            return None
+        try:
+            self.peek(key)
+        except ArtifactError as error:
+            outcome = self._quarantine(key)
+            if self.has(key):
+                raise ArtifactError(f"{error}{outcome}") from None
+            return str(error)
+        return None
 
     def keys(self) -> list[str]:
         """Return the keys of all entries, sorted."""
@@ -101,6 +128,7 @@ class Store:
 
         Raises:
             ArtifactError: missing or damaged.
+            ResourceError: a file cannot be read now; the entry stays where it is.
         """
         if key not in self._verified:
             try:
@@ -117,7 +145,7 @@ class Store:
                 self._verified.pop(key, None)
                 self.entry(key)
                 yield key, None
-            except ArtifactError as error:
+            except (ArtifactError, ResourceError) as error:
                 yield key, str(error)
 
     def adopt(self, folder: Path) -> Entry:
@@ -212,7 +240,9 @@ class Store:
         finished = [path for path in self.folder.glob("work/*") if self.has(path.name)]
         stale = [path for path in self.folder.glob("leases/*") if not self.holder(path.name)]
         vectors = [path for path in self.vectors.glob("*") if not self.holder(_vectors_lease(path))]
-        return sorted([*orphans, *finished, *stale, *vectors, *self.states.glob("*")])
+        is_running = any(self.holder(path.name) for path in self.folder.glob("leases/*"))
+        states = [] if is_running else self.states.glob("*")  # a running phase may write or read any of them
+        return sorted([*orphans, *finished, *stale, *vectors, *states])
 
     def _lease_file(self, key: str) -> Path:
         return self.folder / "leases" / key

@@ -98,6 +98,27 @@ def test_one_batch_has_the_bits_of_the_run_without_kept_states(bench: Callable[.
         assert torch.equal(value, found[1][1][key]), key
 
 
+def test_states_that_are_removed_while_they_are_written_are_written_again(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bf16 a batch of training has other bits than the batches that states are computed in."""
+    kept, disturbed = bench(), bench()
+    commit, removed = cache.StateWriter.commit, []
+
+    def commit_late(writer: cache.StateWriter, fields: Any) -> bool:
+        if not removed:
+            removed.append(shutil.rmtree(writer._staging))
+        return commit(writer, fields)
+
+    (phase,) = kept.phases({"precision": "bf16"})
+    expected = weights(kept.perform(phase))
+    monkeypatch.setattr(cache.StateWriter, "commit", commit_late)
+    actual = weights(disturbed.perform(phase))
+    assert removed
+    assert len(disturbed.sets) == 2
+    assert all(torch.equal(actual[key], value) for key, value in expected.items())
+
+
 def test_bf16_training_is_close_to_the_run_without_kept_states(bench: Callable[..., Bench]) -> None:
     logs = []
     for gib in (1.0, 0.0):
