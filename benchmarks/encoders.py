@@ -26,7 +26,7 @@ from adaptstilts import pretrain as recipes
 from adaptstilts.data.examples import read
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.kinds import get as kind_of
-from adaptstilts.metrics.bootstrap import Draws, paired_difference
+from adaptstilts.metrics.intervals import number_items, paired_difference, values_of
 from adaptstilts.models.building import load_encoder
 from adaptstilts.models.locate import BUILTIN, builtin_names, locate
 from adaptstilts.models.tokenizer import Tokenizer
@@ -163,15 +163,16 @@ def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget:
 
 def _compared(task: str, split: str, sides: dict[str, Any]) -> dict[str, Any]:
     declared = get(task)
-    draws = Draws(declared.headline, declared.parallel)
-    scores = {label: draws.scores(stats) for label, (_, stats) in sides.items()}
-    difference = paired_difference([scores["trained"]], [scores["untrained"]])
+    values = {label: values_of(stats, declared.headline) for label, (_, stats) in sides.items()}
+    places = {code: range(len(of_language)) for code, of_language in values["trained"].items()}
+    items = number_items(places) if declared.parallel else None
+    difference = paired_difference([values["trained"]], [values["untrained"]], items)
     return {
         "split": split,
         "metrics": {label: record.metrics for label, (record, _) in sides.items()},
         "english": {label: record.english for label, (record, _) in sides.items()},
         "others": {label: record.others for label, (record, _) in sides.items()},
-        "others_difference": vars(difference),
+        "others_difference": {"value": difference.value, "error": difference.error},
         "languages": {label: record.languages for label, (record, _) in sides.items()},
         "missing": sides["trained"][0].missing,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ from adaptstilts.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from adaptstilts.metrics.intervals import LanguagesAs
     from adaptstilts.plan.expand import Plan
     from adaptstilts.reports.records import Record
     from adaptstilts.workspace import Workspace
@@ -96,6 +97,12 @@ def results(
             show_default="print to the terminal",
         ),
     ] = None,
+    languages_as: Annotated[
+        Literal["fixed", "sample"],
+        typer.Option(
+            help="Intervals speak of these languages (fixed), or of languages like these (sample), which widens them."
+        ),
+    ] = "fixed",
 ) -> None:
     """Print the result tables of a study.
 
@@ -107,7 +114,7 @@ def results(
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
     workspace, plans = study.plans("existing")
-    document = tables.document(_records(plans, workspace), plans[0].study.name)
+    document = tables.document(_records(plans, workspace, languages_as), plans[0].study.name, _config(plans[0]))
     text = table_format.render(document)
     if place is None:
         typer.echo(text, nl=False)
@@ -196,17 +203,23 @@ def _by_model(plans: Sequence[Plan], describe: Callable[[Plan], Iterable[str]]) 
         yield from describe(plan)
 
 
-def _records(plans: Sequence[Plan], workspace: Workspace) -> list[Record]:
+def _records(plans: Sequence[Plan], workspace: Workspace, languages_as: LanguagesAs = "fixed") -> list[Record]:
     from adaptstilts.reports.records import records, row_records
 
     collected: list[Record] = []
     for plan in plans:
-        collected += records(plan, workspace.store)
-        collected += row_records(plan, workspace.store)
+        collected += records(plan, workspace.store, languages_as)
+        collected += row_records(plan, workspace.store, languages_as)
     return collected
 
 
 def _print_results(plans: Sequence[Plan], workspace: Workspace) -> None:
     from adaptstilts.reports import formats, tables
 
-    typer.echo(tables.render(_records(plans, workspace), formats.DEFAULT, plans[0].study.name), nl=False)
+    study = plans[0].study
+    typer.echo(tables.render(_records(plans, workspace), formats.DEFAULT, study.name, _config(plans[0])), nl=False)
+
+
+def _config(plan: Plan) -> str:
+    """Return the file of a study, as commands name it."""
+    return plan.study.place.origin.file or "CONFIG"

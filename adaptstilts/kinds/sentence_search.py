@@ -52,6 +52,7 @@ class SearchResult:
         total: rows of the split that have a gold label.
         counts: facts reported beside the scores; ``truncated`` at least.
         more: metrics that predictions and gold answers alone do not give.
+        items: names of the items that the examples are of, for a task that declares them.
     """
 
     predictions: list[Any]
@@ -60,6 +61,7 @@ class SearchResult:
     total: int
     counts: dict[str, Any]
     more: Mapping[str, Metric] = field(default_factory=dict)
+    items: list[str] | None = None
 
 
 def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int) -> Features:

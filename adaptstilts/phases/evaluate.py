@@ -13,7 +13,7 @@ from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.io.wording import counted
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
-from adaptstilts.phases.scoring import LanguageResult, score_language, write_results
+from adaptstilts.phases.scoring import LanguageResult, item_names, score_language, write_results
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase, WeightsPhase, phase_of
 from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.checkpoints import Checkpoints
@@ -66,7 +66,14 @@ class _Evaluation:
         results: dict[str, LanguageResult] = {}
         for code, ranked in rank(self.phase, self.runtime, self.encoder, self.head, self.length).items():
             results[code] = score_language(
-                self.task, code, ranked.predictions, ranked.gold, ranked.ids, ranked.total, ranked.counts
+                self.task,
+                code,
+                ranked.predictions,
+                ranked.gold,
+                ranked.ids,
+                ranked.total,
+                ranked.counts,
+                items=ranked.items,
             )
         return results
 
@@ -114,7 +121,8 @@ class _Evaluation:
             "handled": dict(features.counts),
             **self._counted_in_training(examples, code),
         }
-        return score_language(task, code, predictions, gold, examples.ids, examples.total, counts)
+        items = item_names(task, examples.rows)
+        return score_language(task, code, predictions, gold, examples.ids, examples.total, counts, items=items)
 
     def _counted_in_training(self, examples: Examples, code: str) -> dict[str, int]:
         """Count the examples that the target was trained on, if it was trained on rows of this language."""

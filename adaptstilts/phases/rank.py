@@ -15,6 +15,7 @@ from adaptstilts.errors import Interrupted
 from adaptstilts.kinds.sentence_search import SearchResult
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.ranking_rows import RankingRows, load
+from adaptstilts.phases.scoring import item_names
 from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
@@ -60,7 +61,8 @@ def rank(
             "dropped": dict(examples.dropped),
             "pool": pool_counts,
         }
-        results[code] = SearchResult(ranked, gold, examples.ids, examples.total, counts)
+        items = item_names(tasks.get(phase.task), examples.rows)
+        results[code] = SearchResult(ranked, gold, examples.ids, examples.total, counts, items=items)
         first = last
     return results
 

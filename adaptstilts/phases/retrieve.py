@@ -20,7 +20,7 @@ from adaptstilts.data.examples import Examples, read
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.io.wording import counted
 from adaptstilts.kinds.sentence_search import SentenceVectors
-from adaptstilts.phases.scoring import LanguageResult, score_language, write_results
+from adaptstilts.phases.scoring import LanguageResult, item_names, score_language, write_results
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval.encode import deduplicate
 from adaptstilts.retrieval.pooling import default_layer, subtract_mean
@@ -194,6 +194,7 @@ class _Retrieval:
             result.total,
             {"layer": layer, **result.counts},
             result.more,
+            item_names(self.task, self.rows[code][""].rows) if self.task.item else None,
         )
 
 

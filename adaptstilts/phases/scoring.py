@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from adaptstilts import kinds
+from adaptstilts.data.examples import Example
+from adaptstilts.io import hashing
 from adaptstilts.metrics.scores import Metric, StoredMetric
 from adaptstilts.store import entries
 from adaptstilts.store.entries import LanguageScores, Predictions
 from adaptstilts.tasks import Task
+
+ITEM_DIGITS = 16  # of the sha256 of what names an item
 
 
 class LanguageResult(TypedDict):
@@ -30,6 +34,7 @@ def score_language(
     total: int,
     counts: Mapping[str, Any],
     more: Mapping[str, Metric] | None = None,
+    items: list[str] | None = None,
 ) -> LanguageResult:
     """Score the predictions of one language.
 
@@ -42,17 +47,33 @@ def score_language(
         total: number of examples in the split.
         counts: what is reported beside the scores.
         more: metrics that predictions and gold answers alone do not give.
+        items: names of the items that the examples are of, from :func:`item_names`.
     """
     metrics = {**kinds.get(task.kind).score(predictions, gold, task, language), **(more or {})}
     values = {name: metric.value for name, metric in metrics.items()}
     stats: dict[str, StoredMetric] = {}
     for name, metric in metrics.items():
         stats[name] = {"measure": metric.measure, "stats": [list(row) for row in metric.stats]}
+    predicted: Predictions = {"ids": ids, "predictions": predictions}
+    if items is not None:
+        predicted["items"] = items
     return {
         "scores": cast(LanguageScores, {"values": values, "n": len(ids), "rows": total, **counts}),
         "stats": stats,
-        "predictions": {"ids": ids, "predictions": predictions},
+        "predictions": predicted,
     }
+
+
+def item_names(task: Task, rows: Sequence[Example]) -> list[str] | None:
+    """Return a short digest of what names the item of each example; None if the task declares no such field.
+
+    Args:
+        task: the task.
+        rows: its examples.
+    """
+    if task.item is None:
+        return None
+    return [hashing.of(str(row[task.item]))[:ITEM_DIGITS] for row in rows]
 
 
 def write_results(results: Mapping[str, LanguageResult], staging: Path) -> None:

@@ -1,22 +1,24 @@
 """Records: the results of a plan, read from its store, with paired intervals of their differences.
 
 A task's score in a language is the mean of its headline metrics; over languages it is the plain mean including
-English, as XTREME does. Differences come with intervals of :mod:`adaptstilts.metrics.bootstrap`.
+English, as XTREME does. Differences come with intervals of :mod:`adaptstilts.metrics.intervals`, and with p-values
+that are corrected for the number of comparisons that answer one question: with no intermediate, with the reference
+method, after swaps, and between compositions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from itertools import chain, combinations
+from typing import Any
 
 from adaptstilts import tasks
-from adaptstilts.metrics.bootstrap import Difference, Draws, Resampled, paired_difference, same_examples
-from adaptstilts.metrics.scores import LanguageStats
+from adaptstilts.metrics.intervals import Difference, LanguagesAs, corrected
 from adaptstilts.plan.expand import Cell, Plan
+from adaptstilts.reports.comparisons import Combination, Comparisons
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.means import mean_scores
-from adaptstilts.store.entries import STATS
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study
 
@@ -74,6 +76,9 @@ class Record:
         draws: the draws of these rows that are averaged, one for each of ``seeds``.
         in_training: examples whose input is that of a training row, over all draws and seeds.
         model: the base model, as the study names it. Differences are always between results of one model.
+        languages_as: whether intervals speak of these languages (``fixed``) or of languages like these (``sample``).
+        is_joined: False if languages share items that the entries do not name, as those of 0.1.0 do not: intervals
+            are then too narrow.
     """
 
     task: str
@@ -121,52 +126,60 @@ class Record:
     draws: tuple[int, ...] = ()
     in_training: int = 0
     model: str = ""
+    languages_as: LanguagesAs = "fixed"
+    is_joined: bool = True
 
     def json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
-        return asdict(self)
+        values = asdict(self)
+        for name in ("vs_reference", "vs_none", "vs_trained"):
+            difference: Difference | None = getattr(self, name)
+            values[name] = difference and difference.json()
+        values["vs_others"] = {name: difference.json() for name, difference in self.vs_others.items()}
+        return values
 
 
-class _Combination(NamedTuple):
-    """What a record is about. The cells of one combination differ in their seeds only."""
-
-    task: str
-    method: str
-    trained_on: str
-    over: str
-
-    @property
-    def is_swapped(self) -> bool:
-        return self.trained_on != self.over
+_Groups = dict[Combination, list[Cell]]
+_Partners = dict[str, Combination]  # field of a record -> what its difference subtracts
 
 
-_Groups = dict[_Combination, list[Cell]]
-
-
-def records(plan: Plan, store: Store) -> list[Record]:
+def records(plan: Plan, store: Store, languages_as: LanguagesAs = "fixed") -> list[Record]:
     """Return one record for every combination of a plan, in the order of the study.
 
     Targets trained on rows of a test language are in :func:`row_records`.
+
+    Args:
+        plan: of the study.
+        store: with its entries.
+        languages_as: whether intervals speak of these languages (``fixed``) or of languages like these (``sample``).
     """
     groups = _groups(plan.cells)
-    comparisons = _Comparisons(groups, _reference(plan), store)
-    several = len({cell.composition for cell in plan.cells} - {"none"}) > 1
+    comparisons = Comparisons(groups, store, languages_as)
+    differences = _all_differences(plan, groups, comparisons)
+    others = _composition_differences(plan, groups, comparisons)
+    compared = {*others, *chain.from_iterable(differences.values())}
     results = []
     for combination, cells in groups.items():
-        record = replace(_record(cells, _split(plan, cells[0])), model=model_name(plan.study))
+        record = _record(cells, _split(plan, cells[0]), languages_as)
+        record = replace(record, model=model_name(plan.study))
         if all(store.has(cell.phase) for cell in cells):
             record = _completed(record, cells, store)
-            record = replace(record, **comparisons.of(combination))
-        if several:
-            record = replace(record, vs_others=comparisons.with_compositions(combination))
-        results.append(record)
+            record = _compared(record, differences, combination)
+            if combination in compared:
+                record = replace(record, is_joined=all(map(comparisons.is_joined, cells)))
+        results.append(replace(record, vs_others=others.get(combination, {})))
     return results
 
 
-def row_records(plan: Plan, store: Store) -> list[Record]:
+def row_records(plan: Plan, store: Store, languages_as: LanguagesAs = "fixed") -> list[Record]:
     """Return the records of targets trained on a few rows of a test language: averaged over draws and seeds.
 
     Differences are between records of the same language, number of rows and ``after``, paired over draws and seeds.
+
+    Args:
+        plan: of the study.
+        store: with its entries.
+        languages_as: as in :func:`records`.
     """
     families: dict[tuple[str, int, str], list[Cell]] = {}
     for cell in plan.row_cells:
@@ -175,13 +188,14 @@ def row_records(plan: Plan, store: Store) -> list[Record]:
     results = []
     for (language, k, after), family in families.items():
         groups = _groups(family)
-        comparisons = _Comparisons(groups, _reference(plan), store)
+        differences = _all_differences(plan, groups, Comparisons(groups, store, languages_as))
         for combination, cells in groups.items():
             draws = tuple(cell.shots.draw for cell in cells if cell.shots)
-            record = replace(_record(cells, _split(plan, cells[0])), model=model_name(plan.study))
+            record = _record(cells, _split(plan, cells[0]), languages_as)
+            record = replace(record, model=model_name(plan.study))
             record = replace(record, language=language, k=k, after=after, draws=draws)
             if all(store.has(cell.phase) for cell in cells):
-                record = replace(_completed(record, cells, store), **comparisons.of(combination))
+                record = _compared(_completed(record, cells, store), differences, combination)
             results.append(record)
     return results
 
@@ -200,14 +214,9 @@ def swapped(results: Sequence[Record]) -> list[Record]:
 def _groups(cells: Sequence[Cell]) -> _Groups:
     groups: _Groups = {}
     for cell in cells:
-        combination = _Combination(cell.task, cell.method, cell.trained_on, cell.over)
+        combination = Combination(cell.task, cell.method, cell.trained_on, cell.over)
         groups.setdefault(combination, []).append(cell)
     return groups
-
-
-def _run(cell: Cell) -> tuple[int, int]:
-    """Return what cells of one combination differ in: the seed, and the draw of the training rows."""
-    return cell.seed, cell.shots.draw if cell.shots else 0
 
 
 def _reference(plan: Plan) -> str:
@@ -221,7 +230,7 @@ def _split(plan: Plan, cell: Cell) -> str:
     return str(getattr(settings, "split", "test"))
 
 
-def _record(cells: Sequence[Cell], split: str) -> Record:
+def _record(cells: Sequence[Cell], split: str, languages_as: LanguagesAs) -> Record:
     """Return a record without results."""
     first = cells[0]
     return Record(
@@ -235,6 +244,7 @@ def _record(cells: Sequence[Cell], split: str) -> Record:
         missing=first.missing,
         composition=first.composition,
         split=split,
+        languages_as=languages_as,
     )
 
 
@@ -247,67 +257,63 @@ def _completed(record: Record, cells: Sequence[Cell], store: Store) -> Record:
     return replace(record, complete=True, **scores, **costs)
 
 
-class _Comparisons:
-    """Paired differences between combinations; reads every phase's statistics once.
+def _compared(
+    record: Record, differences: Mapping[str, Mapping[Combination, Difference]], combination: Combination
+) -> Record:
+    """Return the record of a combination with its differences."""
+    values: dict[str, Any] = {}
+    for name, family in differences.items():
+        values[name] = family.get(combination)
+    return replace(record, **values)
+
+
+def _all_differences(plan: Plan, groups: _Groups, comparisons: Comparisons) -> dict[str, dict[Combination, Difference]]:
+    """Return field of a record -> combination -> its difference; every field is a family of comparisons."""
+    reference = _reference(plan)
+    families: dict[str, dict[Combination, Difference]] = {}
+    for combination in groups:
+        for name, other in _partners(combination, reference).items():
+            difference = comparisons.between(combination, other)
+            if difference is not None:
+                families.setdefault(name, {})[combination] = difference
+    return {name: corrected(family) for name, family in families.items()}
+
+
+def _partners(combination: Combination, reference: str) -> _Partners:
+    """Return what a combination is compared with, by the field of the record.
 
     Args:
-        groups: the cells of every combination.
+        combination: the combination.
         reference: label of the method that others are compared with.
-        store: where the phases are.
     """
+    others: _Partners = {}
+    if combination.method != reference:
+        others["vs_reference"] = combination._replace(method=reference)
+    if combination.is_swapped:
+        others["vs_trained"] = combination._replace(over=combination.trained_on)
+    elif combination.over != NO_INTERMEDIATE:
+        others["vs_none"] = combination._replace(trained_on=NO_INTERMEDIATE, over=NO_INTERMEDIATE)
+    return others
 
-    def __init__(self, groups: _Groups, reference: str, store: Store) -> None:
-        self.groups, self.reference, self.store = groups, reference, store
-        self._stats: dict[str, LanguageStats] = {}
-        self._draws: dict[str, Draws] = {}
-        self._resampled: dict[str, Resampled] = {}
 
-    def of(self, combination: _Combination) -> dict[str, Any]:
-        """Return the differences of a combination that its record names."""
-        others: dict[str, _Combination] = {}
-        if combination.method != self.reference:
-            others["vs_reference"] = combination._replace(method=self.reference)
-        if combination.is_swapped:
-            others["vs_trained"] = combination._replace(over=combination.trained_on)
-        elif combination.over != NO_INTERMEDIATE:
-            others["vs_none"] = combination._replace(trained_on=NO_INTERMEDIATE, over=NO_INTERMEDIATE)
-        return {name: self._difference(combination, other) for name, other in others.items()}
+def _composition_differences(
+    plan: Plan, groups: _Groups, comparisons: Comparisons
+) -> dict[Combination, dict[str, Difference]]:
+    """Return the difference to every other result of the same task and method, by what that was trained on.
 
-    def with_compositions(self, combination: _Combination) -> dict[str, Difference]:
-        """Return the difference to every other result of the same task and method, by what that was trained on."""
-        if combination.is_swapped:
-            return {}
-        differences = {}
-        for other in self.groups:
-            same_method = (other.task, other.method) == (combination.task, combination.method)
-            if same_method and not other.is_swapped and other != combination:
-                difference = self._difference(combination, other)
-                if difference is not None:
-                    differences[other.trained_on] = difference
-        return differences
-
-    def _difference(self, ours: _Combination, theirs: _Combination) -> Difference | None:
-        """Return the difference paired over examples and seeds; None unless both sides have the same examples."""
-        partners = {_run(cell): cell for cell in self.groups.get(theirs, ())}
-        pairs = [(cell, partners[_run(cell)]) for cell in self.groups[ours] if _run(cell) in partners]
-        if not pairs or not all(self._comparable(a, b) for a, b in pairs):
-            return None
-        return paired_difference([self._scores(a) for a, _ in pairs], [self._scores(b) for _, b in pairs])
-
-    def _comparable(self, ours: Cell, theirs: Cell) -> bool:
-        if not (self.store.has(ours.phase) and self.store.has(theirs.phase)):
-            return False
-        return same_examples(self._read(ours), self._read(theirs))
-
-    def _scores(self, cell: Cell) -> Resampled:
-        """Return the score of a cell's phase under the draws of its task."""
-        if cell.phase not in self._resampled:
-            task = tasks.get(cell.task)
-            draws = self._draws.setdefault(task.name, Draws(task.headline, task.parallel))
-            self._resampled[cell.phase] = draws.scores(self._read(cell))
-        return self._resampled[cell.phase]
-
-    def _read(self, cell: Cell) -> LanguageStats:
-        if cell.phase not in self._stats:
-            self._stats[cell.phase] = STATS.read(self.store.peek(cell.phase))
-        return self._stats[cell.phase]
+    Only a study of several compositions has them; the two directions of a comparison count as one.
+    """
+    if len({cell.composition for cell in plan.cells} - {"none"}) < 2:
+        return {}
+    names = [combination for combination in groups if not combination.is_swapped]
+    pairs: dict[tuple[Combination, Combination], Difference] = {}
+    for ours, theirs in combinations(names, 2):
+        if (ours.task, ours.method) == (theirs.task, theirs.method):
+            difference = comparisons.between(ours, theirs)
+            if difference is not None:
+                pairs[ours, theirs] = difference
+    results: dict[Combination, dict[str, Difference]] = {}
+    for (ours, theirs), difference in corrected(pairs).items():
+        results.setdefault(ours, {})[theirs.trained_on] = difference
+        results.setdefault(theirs, {})[ours.trained_on] = difference.negated()
+    return results

@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptstilts.io.wording import counted, joined
-from adaptstilts.metrics.bootstrap import Difference
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.records import Record
 
 NO_INTERMEDIATE = "none"
+MORE_SEEDS = 5  # seeds that a study should have
 
 
-def sentence(records: Sequence[Record]) -> str:
+def sentence(records: Sequence[Record], config: str = "CONFIG") -> str:
     """Return one sentence for the reader of the tables; empty if nothing that it reports is computed yet.
 
-    It compares methods by their mean outside English over the trained targets without an intermediate task, counts the
-    scores that an intermediate task changes (those whose 95 % interval excludes 0), and says what swapping did.
+    It says what methods score outside English, as a mean over the trained targets without an intermediate task, and
+    counts the scores that an intermediate task and a swap change: those that survive Holm's correction for the number
+    of comparisons, which it names. Of differences of one seed it claims nothing.
+
+    Args:
+        records: the results of the study.
+        config: its file, for the command that adds seeds.
     """
     done = [record for record in records if record.complete]
-    clauses = [_methods(done), _intermediates(done), _swaps(done)]
+    clauses = [_methods(done), _intermediates(done), _swaps(done), _one_seed(done, config)]
     text = "; ".join(clause for clause in clauses if clause)
     return f"What it shows: {text}." if text else ""
 
@@ -81,34 +87,73 @@ def _size(trained: float, most: float) -> str:
 def _intermediates(records: Sequence[Record]) -> str:
     """Count the scores that an intermediate task improves and lowers."""
     plain = [record for record in records if record.over == record.trained_on]
-    targets = [record.vs_none for record in plain if record.trainable is not None and record.vs_none]
-    retrieval = [record.vs_none for record in plain if record.trainable is None and record.vs_none]
+    compared = [(record, record.vs_none) for record in plain if record.vs_none and record.vs_none.seeds > 1]
+    targets = [difference for record, difference in compared if record.trainable is not None]
+    retrieval = [difference for record, difference in compared if record.trainable is None]
     changes = [_changes(targets, "target score"), _changes(retrieval, "retrieval score")]
     text = ", and ".join(change for change in changes if change)
-    return f"an intermediate task {text} (95 % intervals)" if text else ""
+    return f"an intermediate task {text} ({_correction([*targets, *retrieval])})" if text else ""
 
 
 def _changes(differences: Sequence[Difference], noun: str) -> str:
-    better = sum(difference.low > 0 for difference in differences)
-    worse = sum(difference.high < 0 for difference in differences)
+    claimed = [difference.value for difference in differences if difference.is_claimed]
+    better = sum(value > 0 for value in claimed)
+    worse = sum(value < 0 for value in claimed)
     if len(differences) > 1:
         return f"improves {better or 'none'} of {len(differences)} {noun}s and lowers {worse or 'none'}"
     if not differences:
         return ""
     if better:
         return f"improves the {noun}"
-    return f"lowers the {noun}" if worse else f"does not clearly change the {noun}"
+    return f"lowers the {noun}" if worse else f"is not shown to change the {noun}"
+
+
+def _correction(differences: Sequence[Difference]) -> str:
+    """Say that 5 % hold for all comparisons of a family together."""
+    size = max(difference.family for difference in differences)
+    return f"at 5 % over {counted(size, 'comparison')} together, Holm"
 
 
 def _swaps(records: Sequence[Record]) -> str:
-    changes = [record.vs_trained.value for record in records if record.vs_trained is not None]
+    changes = [record.vs_trained for record in records if record.vs_trained is not None and record.vs_trained.seeds > 1]
     if not changes:
         return ""
-    average = " on average" if len(changes) > 1 else ""
-    swaps = counted(len(changes), "score")
+    claimed = [difference.value for difference in changes if difference.is_claimed]
+    lowered, raised = (sum(sign * value > 0 for value in claimed) for sign in (-1, 1))
     return (
-        f"swapping the intermediate adapter without retraining changes {swaps} by {_mean(changes):+.1f} points{average}"
+        f"swapping the intermediate adapter without retraining lowers {lowered or 'none'} of"
+        f" {counted(len(changes), 'score')} and improves {raised or 'none'} ({_correction(changes)})"
     )
+
+
+def _one_seed(records: Sequence[Record], config: str) -> str:
+    """Say that nothing is claimed of differences that only one seed has, and how to get more seeds."""
+    count = sum(len(_untested(record)) for record in records)
+    if not count:
+        return ""
+    command = _seeds_command(records, config)
+    return f"with one seed none of {counted(count, 'difference')} is claimed: `{command}` adds seeds"
+
+
+def _untested(record: Record) -> list[Difference]:
+    """Return the differences of one seed; not those of a score with itself."""
+    differences = [record.vs_none, record.vs_reference, record.vs_trained]
+    return [each for each in differences if each and each.seeds < 2 and (each.value or each.error)]
+
+
+def _seeds_command(records: Sequence[Record], config: str) -> str:
+    """Return the command that adds seeds to a study; what is computed stays.
+
+    Args:
+        records: of the study.
+        config: its file.
+    """
+    seeds = [*dict.fromkeys(seed for record in records for seed in record.seeds)]
+    number = max(seeds)
+    while len(seeds) < MORE_SEEDS:
+        number += 1
+        seeds.append(number)
+    return f"adaptstilts run {config} seeds=[{','.join(map(str, seeds))}]"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -292,10 +292,18 @@ class LanguageScores(TypedDict):
 
 
 class Predictions(TypedDict):
-    """Numbers of the examples of one language, and a prediction for each."""
+    """Numbers of the examples of one language, and a prediction for each.
+
+    Attributes:
+        ids: row numbers of the examples in the split.
+        predictions: one for each.
+        items: names of the items that the examples are of, which languages may share; absent for most tasks, and in
+            entries of 0.1.0.
+    """
 
     ids: list[int]
     predictions: list[Any]
+    items: NotRequired[list[str]]
 
 
 Scores = dict[str, LanguageScores]  # by language

@@ -124,7 +124,10 @@ class Task:
             several tasks share it. Tasks without dev rows always do.
         intermediate: whether the task may be an intermediate task.
         train_rows: rows of the published training set, for cost estimates before the data are present.
-        parallel: whether row ``i`` is the same item in every language; intervals then resample them together.
+        parallel: whether row ``i`` is the same item in every language whose split has as many rows. Intervals count
+            such rows as one item.
+        item: field of an example that names its item, where the order of rows does not: examples of several languages
+            with an equal value are one item. Goes before ``parallel``.
         defaults: training settings that differ from the package's defaults.
         licence: terms of the data; built-in tasks must state them.
         citation: what to cite.
@@ -158,6 +161,7 @@ class Task:
     intermediate: bool = False
     train_rows: int = 0
     parallel: bool = False
+    item: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     licence: str = NOT_STATED
     citation: str = ""

@@ -94,6 +94,9 @@ def _content_problems(task: Task) -> Iterator[str]:
             for problem in _source_problems(task, source, pool=name == "pool"):
                 yield f"{name}: {problem}"
     yield from _row_set_problems(task, spec)
+    if task.item is not None and (task.sets or task.item not in task.columns):
+        fields = "nothing, as the task has row sets" if task.sets else f"a field of columns: {', '.join(task.columns)}"
+        yield f"item: expected {fields}, found {task.item!r}"
 
 
 def _language_problems(task: Task) -> Iterator[str]:

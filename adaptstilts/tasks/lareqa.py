@@ -63,7 +63,7 @@ lareqa = Task(
     dev=Source("rajpurkar/squad", "plain_text", "validation"),
     test=Source("google-research-datasets/lareqa", "xquad-r", "{code}", format="squad"),
     query_length=96,
-    parallel=True,
+    item="id",
     # XTREME-R accumulates four batches of 4 and takes negatives from the 4; here they come from all 16.
     defaults={"max_length": 256, "epochs": 3, "batch_size": 16},
     train_rows=87_599,

@@ -80,6 +80,7 @@ mlqa = Task(
     ),
     shared_training=True,
     answers="mlqa",
+    item="id",
     licence="CC BY-SA 3.0",
     citation="Lewis et al. 2020, arXiv 1910.07475",
 )

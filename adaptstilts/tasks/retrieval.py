@@ -23,6 +23,7 @@ tatoeba = Task(
     languages=tuple(_TATOEBA.split()),
     columns={"foreign": "source_sentence", "english": "target_sentence"},
     test=Source("google/xtreme", "tatoeba.{iso3}", "validation"),
+    item="english",
     licence="CC BY 2.0 FR",
     citation="Artetxe and Schwenk 2019, arXiv 1812.10464",
 )
@@ -45,6 +46,7 @@ tatoeba_r = Task(
     columns={"foreign": "foreign", "english": "english"},
     adapt=_sides,
     train_from=("squad",),
+    item="english",
     test=Source(
         "google/xtreme",
         "tatoeba.{iso3}",
@@ -61,6 +63,7 @@ tatoeba_laser = Task(
     languages=tuple(_LASER.split()),
     columns={"foreign": "foreign", "english": "english"},
     adapt=_sides,
+    item="english",
     test=Source(
         "google/xtreme",
         "tatoeba.{iso3}",

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from adaptstilts.metrics.bootstrap import Difference
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.records import Record
 from adaptstilts.reports.summary import sentence
 from adaptstilts.reports.tables import render
 
 
 def record(method: str, over: str = "none", **values: Any) -> Record:
-    held = {"trained_on": over, "complete": True, "trainable": 1000, "others": 50.0, "task": "xnli", **values}
-    return Record(method=method, over=over, seeds=(1,), phases=("x",), **held)
+    held = {"trained_on": over, "complete": True, "trainable": 1000, "others": 50.0, "task": "xnli", "seeds": (1,)}
+    return Record(method=method, over=over, phases=("x",), **(held | values))
+
+
+def difference(value: float, holm: float, seeds: int = 3, family: int = 12) -> Difference:
+    return Difference(value, value - 1, value + 1, seeds, 0.5, 4.0, holm if seeds > 1 else None, family)
+
+
+BETTER, WORSE, OPEN = difference(2.0, 0.01), difference(-2.0, 0.04), difference(1.5, 0.051)
 
 
 def test_methods_are_compared_without_an_intermediate() -> None:
@@ -29,32 +36,55 @@ def test_a_method_that_lacks_a_target_is_not_compared() -> None:
     assert "on average over 2 targets" in sentence(found)
 
 
-def test_intervals_decide() -> None:
-    better, worse, open_ = Difference(2.0, 1.0, 3.0), Difference(-2.0, -3.0, -1.0), Difference(1.0, -1.0, 3.0)
-    found = [record("full", "mnli", vs_none=held) for held in (better, worse, open_, open_)]
-    assert "an intermediate task improves 1 of 4 target scores and lowers 1 (95 % intervals)" in sentence(found)
-    found = [record("full", "mnli", vs_none=worse, trainable=None, task="tatoeba")]
-    assert "an intermediate task lowers the retrieval score (95 % intervals)" in sentence(found)
+def test_what_survives_the_correction_decides() -> None:
+    """The interval of ``OPEN`` excludes 0, and yet nothing is claimed of it."""
+    assert OPEN.low > 0
+    found = [record("full", "mnli", vs_none=held) for held in (BETTER, WORSE, OPEN, OPEN)]
+    assert (
+        "an intermediate task improves 1 of 4 target scores and lowers 1 (at 5 % over 12 comparisons together, Holm)."
+        in sentence(found)
+    )
+    found = [record("full", "mnli", vs_none=WORSE, trainable=None, task="tatoeba")]
+    assert "an intermediate task lowers the retrieval score (at 5 % over 12 comparisons" in sentence(found)
 
 
 def test_one_score_is_improved_lowered_or_neither() -> None:
-    for difference, text in (
-        (Difference(2.0, 1.0, 3.0), "improves the target score"),
-        (Difference(-2.0, -3.0, -1.0), "lowers the target score"),
-        (Difference(1.0, -1.0, 3.0), "does not clearly change the target score"),
+    for found, text in (
+        (BETTER, "improves the target score"),
+        (WORSE, "lowers the target score"),
+        (OPEN, "is not shown to change the target score"),
     ):
-        assert f"an intermediate task {text} (95 % intervals)." in sentence(
-            [record("full", "mnli", vs_none=difference)]
-        )
+        told = sentence([record("full", "mnli", vs_none=found)])
+        assert f"an intermediate task {text} (at 5 % over 12 comparisons together, Holm)." in told
 
 
 def test_targets_and_retrieval_are_counted_apart() -> None:
-    better = Difference(2.0, 1.0, 3.0)
-    found = [record("full", "mnli", vs_none=better, trainable=size) for size in (1, 1, None, None)]
+    found = [record("full", "mnli", vs_none=BETTER, trainable=size) for size in (1, 1, None, None)]
     assert (
-        "improves 2 of 2 target scores and lowers none, and improves 2 of 2 retrieval scores and lowers none (95 %"
+        "improves 2 of 2 target scores and lowers none, and improves 2 of 2 retrieval scores and lowers none (at 5 %"
         in sentence(found)
     )
+
+
+def test_of_one_seed_nothing_is_claimed() -> None:
+    alone = difference(9.0, 0.0, seeds=1)
+    found = [
+        record("full"),
+        record("full", "mnli", vs_none=alone),
+        record("lora", vs_reference=alone),
+        record("lora", "none", trained_on="mnli", vs_trained=alone),
+        record("lora", "x", vs_none=Difference(0.0, 0.0, 0.0, 1, 0.0, 1.0)),  # the same score: no comparison
+    ]
+    told = sentence(found, "study.yaml")
+    assert told.endswith(
+        "; with one seed none of 3 differences is claimed: `adaptstilts run study.yaml seeds=[1,2,3,4,5]` adds seeds."
+    )
+    assert not any(word in told for word in ("improves", "lowers", "changes"))
+
+
+def test_the_command_keeps_the_seeds_of_the_study() -> None:
+    found = [record("full", "mnli", vs_none=difference(9.0, 0.0, seeds=1), seeds=(42,))]
+    assert "seeds=[42,43,44,45,46]` adds seeds" in sentence(found)
 
 
 def test_a_head_alone_trains_no_part_of_the_encoder() -> None:
@@ -70,8 +100,11 @@ def test_two_heads_have_no_ratio_of_sizes() -> None:
 
 
 def test_swaps() -> None:
-    found = [record("bottleneck", "squad", trained_on="none", vs_trained=Difference(-4.0, -5.0, -3.0))]
-    assert "swapping the intermediate adapter without retraining changes 1 score by -4.0 points." in sentence(found)
+    found = [record("bottleneck", "squad", trained_on="none", vs_trained=held) for held in (WORSE, WORSE, OPEN)]
+    assert (
+        "swapping the intermediate adapter without retraining lowers 2 of 3 scores and improves none (at 5 % over 12"
+        " comparisons together, Holm)." in sentence(found)
+    )
 
 
 def test_nothing_done_says_nothing() -> None:

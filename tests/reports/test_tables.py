@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from dataclasses import replace
 from typing import Any
 
-from adaptstilts.metrics.bootstrap import Difference
+import pytest
+
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables import costs, scores, swaps, tables
+from adaptstilts.reports.tables import costs, render, scores, swaps, tables
 
-SOME = Difference(1.25, -0.5, 3.0)
+SOME = Difference(1.25, -0.5, 3.0, 3, 0.7, 5.0, 0.0421, 6)
+ALONE = Difference(1.25, -0.5, 3.0, 1, 0.9, 5.0)
 
 
 def record(method: str = "full", trained_on: str = "none", over: str | None = None, **values: Any) -> Record:
@@ -37,7 +43,45 @@ def test_the_column_of_differences_names_the_reference() -> None:
     table = scores.table("xnli", records)
     assert column(table, "vs full") == ["-", "-", "+1.2 [-0.5, +3.0]"]
     assert column(table, "vs none") == ["-", "+1.2 [-0.5, +3.0]", "-"]
-    assert "differences with 95 % intervals" in table.notes[1]
+    assert table.header[-6:] == ("vs full", "p", "sees", "vs none", "p", "sees")
+    assert [row[-5:-3] for row in table.rows] == [("-", "-"), ("-", "-"), ("0.042", "2.5")]
+    assert "differences with 95 % intervals over seeds and test items, in these languages" in table.notes[1]
+    assert "p: corrected for 6 comparisons (Holm); sees: the true difference that such a" in table.notes[2]
+
+
+def test_one_seed_has_no_interval_and_says_so() -> None:
+    table = scores.table("xnli", [record(), record(trained_on="mnli", vs_none=ALONE)])
+    assert column(table, "vs none") == ["-", "+1.2 (rows ±1.8)"]
+    assert "p" not in table.header
+    assert table.notes[1].startswith("one seed: training noise is not in these differences")
+    assert table.notes[1].endswith("nothing is claimed")
+    assert not any("95 %" in note for note in table.notes)
+
+
+def test_other_languages_are_named() -> None:
+    found = [record(), record(trained_on="mnli", vs_none=SOME, languages_as="sample")]
+    table = scores.table("xnli", [replace(each, languages_as="sample") for each in found])
+    assert "intervals over seeds, test items and languages, for languages like these" in table.notes[1]
+
+
+def test_items_that_old_entries_do_not_name_are_mentioned() -> None:
+    table = scores.table("mlqa", [record(task="mlqa", vs_none=SOME, is_joined=False)])
+    assert any("intervals are too narrow" in note for note in table.notes)
+
+
+def test_small_p_values() -> None:
+    tiny = replace(SOME, holm=1e-9)
+    assert column(scores.table("xnli", [record(), record(trained_on="mnli", vs_none=tiny)]), "p") == ["-", "<0.001"]
+
+
+def test_csv_and_json_have_no_interval_of_one_seed() -> None:
+    found = [record(trained_on="mnli", vs_none=ALONE), record("lora", vs_none=SOME)]
+    rows = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+    assert (rows[0]["vs_none_low"], rows[0]["vs_none_p"], rows[0]["vs_none_seeds"]) == ("", "", "1")
+    assert (rows[1]["vs_none_low"], rows[1]["vs_none_holm"], rows[1]["vs_none_seeds"]) == ("-0.5", "0.0421", "3")
+    loaded = json.loads(render(found, "json"))["records"]
+    assert (loaded[0]["vs_none"]["low"], loaded[0]["vs_none"]["detectable"]) == (None, None)
+    assert loaded[1]["vs_none"]["detectable"] == pytest.approx(SOME.detectable)
 
 
 def test_without_english_there_is_no_gap() -> None:
@@ -87,10 +131,12 @@ def test_a_swap_matrix() -> None:
     ]
     table = swaps.table("xnli", "full", records)
     assert table.header == ("trained on", "mnli", "none", "squad")
-    assert table.rows == (("mnli", "45.0", "44.0 (+1.2 [-0.5, +3.0])", "-"),)
+    assert table.rows == (("mnli", "45.0", "44.0 (+1.2 [-0.5, +3.0], p 0.042)", "-"),)
     assert isinstance(table.rows[0][1], Bold)
     assert not isinstance(table.rows[0][2], Bold)
     assert tables(records)[-1] == table
+    (row,) = swaps.table("xnli", "full", [replace(each, vs_trained=each.vs_trained and ALONE) for each in records]).rows
+    assert row[2] == "44.0 (+1.2, rows ±1.8)"
 
 
 def test_a_column_of_numbers_is_known_as_one() -> None:

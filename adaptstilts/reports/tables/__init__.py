@@ -15,24 +15,31 @@ from adaptstilts.reports.tables.cells import unique
 __all__ = ["document", "render", "tables"]
 
 
-def render(records: Sequence[Record], form: str, name: str = "") -> str:
+def render(records: Sequence[Record], form: str, name: str = "", config: str = "CONFIG") -> str:
     """Return all tables of a study as text.
 
     Args:
         records: the results of the study.
         form: name of a table format: ``md``, ``csv``, ``latex``, ``json`` or one that was added.
         name: name of the study.
+        config: its file, for the command that adds seeds.
 
     Raises:
         ConfigError: the format is unknown.
     """
-    return formats.get(form).render(document(records, name))
+    return formats.get(form).render(document(records, name, config))
 
 
-def document(records: Sequence[Record], name: str = "") -> Document:
-    """Return what a format renders of a study's results, which may be those of several base models."""
-    by_model = [[record for record in records if record.model == name] for name in _models(records)]
-    sentences = [_sentence(group, len(by_model) > 1) for group in by_model]
+def document(records: Sequence[Record], name: str = "", config: str = "CONFIG") -> Document:
+    """Return what a format renders of a study's results, which may be those of several base models.
+
+    Args:
+        records: the results of the study.
+        name: name of the study.
+        config: its file, for the command that adds seeds.
+    """
+    by_model = [[record for record in records if record.model == model] for model in _models(records)]
+    sentences = [_sentence(group, len(by_model) > 1, config) for group in by_model]
     return Document(
         tables=tables(records),
         summary="\n".join(filter(None, sentences)),
@@ -61,8 +68,8 @@ def _models(records: Sequence[Record]) -> list[str]:
     return unique(record.model for record in records)
 
 
-def _sentence(records: Sequence[Record], has_others: bool) -> str:
-    text = summary.sentence([record for record in records if record.k is None])
+def _sentence(records: Sequence[Record], has_others: bool, config: str) -> str:
+    text = summary.sentence([record for record in records if record.k is None], config)
     return f"{records[0].model}: {text}" if text and has_others else text
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables.cells import difference
+from adaptstilts.reports.tables import differences
+from adaptstilts.reports.tables.cells import difference_with_p
 
-NOTES = ("the row's score minus the column's; 95 % intervals of a paired bootstrap over examples",)
+NOTE = "the row's score minus the column's"
 
 
 def table(task: str, method: str, records: Sequence[Record]) -> Table:
@@ -21,8 +23,9 @@ def table(task: str, method: str, records: Sequence[Record]) -> Table:
     """
     names = [record.trained_on for record in records]
     rows = tuple((record.trained_on, *_differences(record, names)) for record in records)
-    return Table(f"compositions under {task} ({method})", ("", *names), rows, NOTES)
+    remarks = differences.notes(records, chain.from_iterable(record.vs_others.values() for record in records))
+    return Table(f"compositions under {task} ({method})", ("", *names), rows, (NOTE, *remarks))
 
 
 def _differences(record: Record, names: Sequence[str]) -> list[str]:
-    return [difference(record.vs_others.get(name)) for name in names]
+    return [difference_with_p(record.vs_others.get(name)) for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, product
 
-from adaptstilts.metrics.bootstrap import Difference
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.records import Record
 from adaptstilts.reports.tables.cells import unique
 
@@ -36,12 +36,12 @@ FIELDS = (
     "examples_per_second",
 )
 DIFFERENCES = ("vs_reference", "vs_none", "vs_trained")
-ENDS = ("value", "low", "high")
+PARTS = ("value", "low", "high", "p", "holm", "detectable", "error", "df", "seeds")
 
 
 def columns(records: Sequence[Record]) -> list[str]:
     """Return the names of the values: facts and means, differences with their intervals, then each language."""
-    differences = [f"{name}_{end}" for name, end in product(DIFFERENCES, ENDS)]
+    differences = [f"{name}_{part}" for name, part in product(DIFFERENCES, PARTS)]
     return [*FIELDS, *differences, *_languages(records)]
 
 
@@ -55,7 +55,8 @@ def _row(record: Record, codes: Sequence[str]) -> list[str | float | None]:
     row: list[str | float | None] = [getattr(record, name) for name in FIELDS]
     for name in DIFFERENCES:
         difference: Difference | None = getattr(record, name)
-        row += [getattr(difference, end, None) for end in ENDS]
+        values = difference.json() if difference else {}
+        row += [values.get(part) for part in PARTS]
     return row + [record.languages.get(code) for code in codes]
 
 

@@ -7,9 +7,11 @@ from itertools import chain
 
 from adaptstilts import tasks
 from adaptstilts.io.wording import counted
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables.cells import NOTHING, difference, metric, points
+from adaptstilts.reports.tables import differences
+from adaptstilts.reports.tables.cells import NOTHING, detectable, difference, metric, p_value, points
 
 TRUNCATED = 0.01  # a larger share of shortened examples is mentioned below the table
 
@@ -24,24 +26,35 @@ def table(task: str, records: Sequence[Record]) -> Table:
     headline = tasks.get(task).headline
     columns = _columns(records, _more_metrics(records, headline))
     title = f"{task}: {metric(' and '.join(headline))}"
-    return Table(title, tuple(columns), tuple(zip(*columns.values(), strict=True)), _notes(records))
+    header = tuple(name for name, _ in columns)
+    rows = tuple(zip(*(cells for _, cells in columns), strict=True))
+    return Table(title, header, rows, _notes(records))
 
 
-def _columns(records: Sequence[Record], more: Sequence[str]) -> dict[str, list[str]]:
-    """Return the cells of every column; optional columns are left out if all their cells are empty."""
-    columns = {"intermediate": [r.trained_on for r in records], "method": [r.method for r in records]}
-    optional = {
-        "English": [points(r.english) for r in records],
-        "others": [points(r.others) if r.english is not None else NOTHING for r in records],
-        "gap": [points(r.gap) for r in records],
-        "all": [_mean(r) for r in records],
-        f"vs {_reference(records)}": [difference(r.vs_reference) for r in records],
-        "vs none": [difference(r.vs_none) for r in records],
-    }
+Column = tuple[str, list[str]]
+
+
+def _columns(records: Sequence[Record], more: Sequence[str]) -> list[Column]:
+    """Return the name and the cells of every column; optional columns are left out if all their cells are empty."""
+    columns = [("intermediate", [r.trained_on for r in records]), ("method", [r.method for r in records])]
+    optional = [
+        ("English", [points(r.english) for r in records]),
+        ("others", [points(r.others) if r.english is not None else NOTHING for r in records]),
+        ("gap", [points(r.gap) for r in records]),
+        ("all", [_mean(r) for r in records]),
+        *_difference_columns(f"vs {_reference(records)}", [r.vs_reference for r in records]),
+        *_difference_columns("vs none", [r.vs_none for r in records]),
+    ]
     for name in more:
-        optional[metric(name)] = [points(r.metrics.get(name)) for r in records]
+        optional.append((metric(name), [points(r.metrics.get(name)) for r in records]))
     computed = any(r.complete for r in records)
-    return columns | {name: cells for name, cells in optional.items() if not computed or set(cells) != {NOTHING}}
+    return columns + [column for column in optional if not computed or set(column[1]) != {NOTHING}]
+
+
+def _difference_columns(name: str, shown: Sequence[Difference | None]) -> list[Column]:
+    """Return a column of differences, and beside it those of p-values and detectable differences, if there are any."""
+    tests = [("p", [*map(p_value, shown)]), ("sees", [*map(detectable, shown)])]
+    return [(name, [*map(difference, shown)]), *(test for test in tests if set(test[1]) != {NOTHING})]
 
 
 def _reference(records: Sequence[Record]) -> str:
@@ -66,7 +79,7 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     done = [record for record in records if record.complete]
     notes = [
         _columns_note(done),
-        *_intervals_note(done),
+        *differences.notes(done, [r.vs_reference for r in done] + [r.vs_none for r in done]),
         *_examples(done),
         *_thresholds(done),
         *_pool(done),
@@ -82,12 +95,6 @@ def _columns_note(done: Sequence[Record]) -> str:
     if all(record.english is None for record in done):
         return "points; all: mean over all languages"
     return "points; others: mean outside English; gap: English minus others; all: mean over all languages"
-
-
-def _intervals_note(done: Sequence[Record]) -> list[str]:
-    if all(record.vs_reference is None and record.vs_none is None for record in done):
-        return []
-    return ["differences with 95 % intervals of a paired bootstrap over examples; none: no intermediate task"]
 
 
 def _examples(done: Sequence[Record]) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Bold, Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables.cells import NOTHING, difference, points, unique
+from adaptstilts.reports.tables import differences
+from adaptstilts.reports.tables.cells import NOTHING, difference_with_p, points, unique
 
-NOTES = ("rows: trained on; columns: evaluated over; in parentheses: difference to the row's bold cell, 95 % interval",)
+NOTE = "rows: trained on; columns: evaluated over; in parentheses: difference to the row's bold cell"
 
 
 def table(task: str, method: str, records: Sequence[Record]) -> Table:
@@ -27,7 +29,8 @@ def table(task: str, method: str, records: Sequence[Record]) -> Table:
         cells = [_cell(by_cell.get((row, column))) for column in over]
         rows.append((row, *cells))
     title = f"swap of intermediate adapters under {task} ({method})"
-    return Table(title, ("trained on", *over), tuple(rows), NOTES)
+    remarks = differences.notes(records, [record.vs_trained for record in records])
+    return Table(title, ("trained on", *over), tuple(rows), (NOTE, *remarks))
 
 
 def _cell(record: Record | None) -> str:
@@ -36,4 +39,9 @@ def _cell(record: Record | None) -> str:
     score = points(record.mean)
     if record.trained_on == record.over:
         return Bold(score)
-    return score if record.vs_trained is None else f"{score} ({difference(record.vs_trained)})"
+    return score if record.vs_trained is None else f"{score} ({_inner(record.vs_trained)})"
+
+
+def _inner(value: Difference) -> str:
+    """Return a difference as it stands in parentheses."""
+    return difference_with_p(value).replace(" (", ", ").removesuffix(")")

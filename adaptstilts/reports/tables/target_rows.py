@@ -8,7 +8,8 @@ from adaptstilts import tasks
 from adaptstilts.io.wording import counted
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.records import Record
-from adaptstilts.reports.tables.cells import difference, metric, points, unique
+from adaptstilts.reports.tables import differences
+from adaptstilts.reports.tables.cells import difference_with_p, metric, points, unique
 
 HEADER = ("language", "rows", "after", "intermediate", "method", "score", "vs none", "English rows alone")
 
@@ -37,7 +38,7 @@ def _row(record: Record) -> tuple[str, ...]:
     score = points(record.mean)
     if record.spread is not None:
         score += f" ± {record.spread:.1f}"
-    vs_none = difference(record.vs_none)
+    vs_none = difference_with_p(record.vs_none)
     return (record.language, str(record.k), record.after, record.trained_on, record.method, score, vs_none)
 
 
@@ -51,6 +52,7 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         shared = max(record.in_training for record in records if record.language == language)
         if shared:
             notes.append(f"{language}: up to {counted(shared, 'test row')} over all runs equal to a training row")
+    notes += differences.notes(records, [record.vs_none for record in records])
     waiting = sum(not record.complete for record in records)
     if waiting:
         notes.append(f"{waiting} of {len(records)} rows are not computed yet")
