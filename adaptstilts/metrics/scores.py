@@ -231,8 +231,7 @@ def pearson(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
 def spearman(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
     """Compute the rank correlation, equal values having their mean rank (Spearman 1904).
 
-    Ranks are those in the whole set: a bootstrap over these statistics resamples ranked examples and does not rank
-    every resample again.
+    Ranks are those in the whole set: intervals count how examples with these ranks vary, not how ranks would.
     """
     return pearson(mean_ranks(predicted), mean_ranks(gold))
 
