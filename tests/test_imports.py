@@ -22,10 +22,22 @@ LAYERS = """
 errors registry languages io metrics sample tasks methods study data models store formats search workspace plan kinds
 runtime retrieval pretrain phases run reports interop guide cli __main__
 """.split()
-HEAVY = {"torch", "transformers", "adapters", "peft", "accelerate", "datasets", "faiss", "tokenizers", "safetensors"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "adapters",
+    "peft",
+    "accelerate",
+    "datasets",
+    "faiss",
+    "tokenizers",
+    "safetensors",
+    "matplotlib",
+}
 TORCH_FREE = """
 study plan.expand plan.swap store.store tasks methods search workspace data.sources run reports.records reports.tables
-reports.retrieval_sweep interop.adapters cli cli.progress cli.plan_text cli.listings
+reports.retrieval_sweep reports.page.study reports.page.html interop.adapters cli cli.progress cli.plan_text
+cli.listings
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """

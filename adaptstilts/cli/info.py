@@ -40,15 +40,27 @@ def methods() -> None:
         typer.echo(line)
 
 
-def verify(store: StoreOption = DEFAULT_STORE) -> None:
-    """Check every entry of a store against its checksums.
+def verify(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Only these entries, by the beginnings of their keys, and everything that they were computed from.",
+            show_default="all",
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Check the entries of a store against their checksums.
 
     Damaged entries are set aside, and the exit code is 4.
     """
     from adaptstilts.io.wording import counted
+    from adaptstilts.store.select import match
     from adaptstilts.store.store import Store
 
-    checked = list(Store.open_existing(store).verify())
+    opened = Store.open_existing(store)
+    chosen = [match(key, opened) for key in keys] if keys else None
+    checked = list(opened.verify(chosen))
     damaged = [(key, problem) for key, problem in checked if problem]
     for key, problem in damaged:
         typer.echo(f"{key[:12]} damaged: {problem}", err=True)

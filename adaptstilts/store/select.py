@@ -41,22 +41,32 @@ def select(name: str, store: Store) -> Entry:
         entry = store.adopt(folder)
         _adopt_components(entry, folder.resolve().parent.parent, store, name)
         return entry
-    entry = store.entry(_match(name, store))
+    entry = store.entry(match(name, store, "--adapter ", f"the folder of an entry (with a {MANIFEST}), or "))
     for key in components(entry.spec):
         if not store.has(key):
             raise _missing(name, key, store)
     return entry
 
 
-def _match(prefix: str, store: Store) -> str:
+def match(prefix: str, store: Store, option: str = "", alternative: str = "") -> str:
+    """Return the one key in a store that begins in a certain way.
+
+    Args:
+        prefix: beginning of the key.
+        store: with the entries.
+        option: what the user gave it to, with a space, for messages.
+        alternative: what could be given in place of a key, for messages.
+
+    Raises:
+        ConfigError: no key begins like this, or several do.
+    """
     keys = store.keys()
     matches = [key for key in keys if prefix and key.startswith(prefix)]
     if len(matches) == 1:
         return matches[0]
     problem = f"{len(matches)} entries of {store.folder} have keys that begin like this" if matches else "no such entry"
     raise ConfigError(
-        f"--adapter {prefix!r}: {problem}; expected the folder of an entry (with a {MANIFEST}), or the beginning of"
-        f" the key of one in {store.folder}"
+        f"{option}{prefix!r}: {problem}; expected {alternative}the beginning of the key of one in {store.folder}"
     )
 
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 from adaptstilts.io import folders, hashing, leases
 from adaptstilts.io.files import disk_faults, replace_text
 from adaptstilts.io.folders import MANIFEST
-from adaptstilts.store.entries import Entry
+from adaptstilts.store.entries import Entry, parents
 
 FORMAT = "adaptstilts-store 1"
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -138,15 +138,29 @@ class Store:
                 raise ArtifactError(f"{error}{outcome}") from None
         return self._verified[key]
 
-    def verify(self) -> Iterator[tuple[str, str | None]]:
-        """Check every entry; yield its key with None, or with what is wrong. Damaged ones are moved to quarantine."""
-        for key in self.keys():
+    def verify(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, str | None]]:
+        """Check entries; yield the key of each with None, or with what is wrong. Damaged ones are moved to quarantine.
+
+        Args:
+            keys: only these, and the entries of this store that they were computed from; None for all.
+        """
+        waiting = self.keys() if keys is None else list(keys)
+        checked: set[str] = set()
+        while waiting:
+            key = waiting.pop(0)
+            if key in checked:
+                continue
+            checked.add(key)
+            self._verified.pop(key, None)
             try:
-                self._verified.pop(key, None)
-                self.entry(key)
-                yield key, None
+                entry = self.entry(key) if self.has(key) else None
             except (ArtifactError, ResourceError) as error:
                 yield key, str(error)
+                continue
+            if entry is not None:
+                yield key, None
+            if entry is not None and keys is not None:
+                waiting += parents(entry.spec)
 
     def adopt(self, folder: Path) -> Entry:
         """Verify an entry of another store and copy it into this one under the same key.

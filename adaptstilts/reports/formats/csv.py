@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from adaptstilts.reports.formats.base import Document
@@ -20,12 +21,22 @@ class Csv:
 
     def render(self, document: Document) -> str:
         """Return the rows of a document under their column names."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(document.columns)
-        for row in document.rows:
-            writer.writerow(map(_cell, row))
-        return text.getvalue()
+        return csv_text(document.columns, document.rows)
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> str:
+    """Return a table as CSV that no spreadsheet runs.
+
+    Args:
+        columns: names of the values.
+        rows: unrounded values, None for what is not known.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_cell, columns))
+    for row in rows:
+        writer.writerow(map(_cell, row))
+    return text.getvalue()
 
 
 def _cell(value: str | float | None) -> str | float:

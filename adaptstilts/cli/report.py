@@ -1,0 +1,75 @@
+"""The verb that writes a report of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adaptstilts.cli.options import DEFAULT_STORE, StudyOptions
+
+
+def _check_formats(text: str | None) -> str | None:
+    """Return the formats of figure files.
+
+    Raises:
+        typer.BadParameter: one of them is unknown.
+    """
+    from adaptstilts.reports.page.drawing import FORMATS
+
+    for name in _split(text):
+        if name not in FORMATS:
+            raise typer.BadParameter(
+                f"{name!r}: expected one or more of {', '.join(FORMATS)}, with commas between them"
+            )
+    return text
+
+
+def report(
+    study: StudyOptions,
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
+    figures: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write every figure to files: pdf, png, svg, with commas between them. They go into a folder"
+            " beside the report.",
+            callback=_check_formats,
+            show_default="none",
+        ),
+    ] = None,
+    margin: Annotated[float, typer.Option(help="Differences up to this many points do not matter.", min=0.01)] = 1.0,
+) -> None:
+    """Write the results of a study as one HTML page.
+
+    Answer first, then what decides whether it can be trusted, figures, tables, costs and the entries behind every
+    number. The page needs no network and no script. It can be written before the study is finished.
+    """
+    from adaptstilts.io.files import replacing, resolve_output
+    from adaptstilts.io.wording import counted, size
+    from adaptstilts.reports.page import drawing, html
+    from adaptstilts.reports.page import study as pages
+    from adaptstilts.reports.page.parts.results import Results
+    from adaptstilts.reports.records import records
+    from adaptstilts.study.loading import read_text
+
+    drawing.require_libraries()
+    place = resolve_output(out, study.config)
+    workspace, plan = study.plan("existing")
+    store = study.store if study.store != DEFAULT_STORE else None
+    file = pages.StudyFile(str(study.config), read_text(study.config, "study"), study.overrides or (), store)
+    results = Results(plan, workspace.store, records(plan, workspace.store), margin)
+    page = pages.page(results, file)
+    text = html.render(page)
+    with replacing(place) as opened:
+        opened.write(text)
+    typer.echo(f"{out}: {size(len(text.encode()))}, {counted(len(page.figures), 'figure')}")
+    formats = _split(figures)
+    if formats:
+        folder = place.with_name(f"{place.stem}-figures")
+        drawing.save_all(page.figures, folder, formats)
+        typer.echo(f"{out.with_name(folder.name)}: {counted(len(page.figures) * len(formats), 'file')}")
+
+
+def _split(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]

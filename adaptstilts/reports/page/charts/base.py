@@ -1,0 +1,58 @@
+"""What a chart is, and how panels and legends are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Value = str | float | None
+WIDTH = 9.0  # inches, of every figure
+
+
+class Chart(Protocol):
+    """The data of one figure, and how they are drawn."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Return the names of the values in :meth:`rows`."""
+
+    def rows(self) -> Sequence[Sequence[Value]]:
+        """Return everything that is drawn, unrounded, one row for each mark."""
+
+    def plot(self) -> Figure:
+        """Return the drawing. It is called with the style of reports switched on; see ``palette``."""
+
+
+def panels(count: int, height: float, across: int = 1, **options: Any) -> tuple[Figure, list[Any]]:
+    """Return a drawing with a grid of axes, of which the first ``count`` are used.
+
+    Args:
+        count: number of panels, at least one.
+        height: of one row of panels, in inches.
+        across: panels beside each other.
+        options: as ``Figure.subplots`` takes them.
+    """
+    from matplotlib.figure import Figure
+
+    down = -(-count // across)
+    drawing = Figure(figsize=(WIDTH, height * down), layout="constrained")
+    axes = list(drawing.subplots(down, across, squeeze=False, **options).flat)
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return drawing, axes[:count]
+
+
+def legend(drawing: Figure, handles: Sequence[Any], labels: Sequence[str] | None = None) -> None:
+    """Put one legend above all panels.
+
+    Args:
+        drawing: with the panels.
+        handles: signs, each an artist or a tuple of artists that are drawn on top of each other.
+        labels: of the handles; None if they have labels of their own.
+    """
+    if handles:
+        names = [handle.get_label() for handle in handles] if labels is None else list(labels)
+        drawing.legend(list(handles), names, loc="outside upper left", ncols=4, handlelength=2.2)

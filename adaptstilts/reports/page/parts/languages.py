@@ -1,0 +1,44 @@
+"""Scores by language."""
+
+from __future__ import annotations
+
+from adaptstilts.reports.means import ENGLISH
+from adaptstilts.reports.page.charts.bars import BarPanel, Bars
+from adaptstilts.reports.page.model import Figure, Section
+from adaptstilts.reports.page.parts.results import Results
+from adaptstilts.reports.records import Record
+
+
+def section(results: Results) -> Section:
+    """Return one figure for each target: languages side by side, one panel for each method."""
+    figures = []
+    for task in results.tasks:
+        records = [record for record in results.done if record.task == task and record.languages]
+        if records:
+            figures.append(_figure(results, task, records))
+    if not figures:
+        return Section()
+    return Section(
+        text="English comes first, then the languages from the highest score to the lowest, by the first result of"
+        " the target.",
+        figures=figures,
+    )
+
+
+def _figure(results: Results, task: str, records: list[Record]) -> Figure:
+    panels = []
+    for method in results.methods:
+        values = {record.trained_on: record.languages for record in records if record.method == method}
+        if values:
+            panels.append(BarPanel(f"{task}, {method}", values))
+    return Figure(
+        f"languages-{len(task)}-{''.join(letter for letter in task if letter.isalnum())}",
+        f"{task} by language",
+        "Score in every language, one panel for each method, one bar for each intermediate task.",
+        Bars(panels, "points", _order(records[0]), results.intermediates),
+    )
+
+
+def _order(record: Record) -> list[str]:
+    codes = sorted(record.languages, key=lambda code: (code != ENGLISH, -record.languages[code]))
+    return list(codes)
