@@ -108,6 +108,8 @@ def test_an_installed_wheel_has_them(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
+    templates = tmp_path / "site" / "adaptstilts" / "reports" / "page" / "templates"
+    assert sorted(path.name for path in templates.iterdir()) == ["page.html", "script.js", "style.css"]
     shutil.rmtree(source)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     (tmp_path / "work").mkdir()

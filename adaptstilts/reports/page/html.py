@@ -71,7 +71,7 @@ def _smaller(page: Page, parts: _Parts) -> Iterator[_Parts]:
         yield parts
     for section in reversed(page.sections):
         for table in () if section is page.evidence else reversed(section.tables):
-            parts = replace(parts, tables=[kept for kept in parts.tables if kept is not table])
+            parts = replace(parts, tables=[other for other in parts.tables if other is not table])
             yield parts
         for figure in reversed(section.figures):
             if figure is not page.figures[0]:

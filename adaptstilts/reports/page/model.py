@@ -7,6 +7,7 @@ the page is written. A part that is empty is left out of the page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -91,6 +92,10 @@ class Figure:
     title: str
     description: str
     chart: Chart
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", self.name):
+            raise ValueError(f"{self.name!r}: the name of a figure has letters, digits and hyphens")
 
 
 @dataclass(frozen=True)

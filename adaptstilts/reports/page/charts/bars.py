@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.reports.page.charts.base import Value, legend, panels
+from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
 from adaptstilts.reports.page.palette import colour, hatch
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Bars:
             if boxes:
                 path, number = Path.make_compound_path(*boxes), list(self.series).index(series)
                 axes.add_patch(PathPatch(path, **_fill(number)))
-                axes.add_patch(PathPatch(path, **_lines(number), gid=f"tip {panel.title}: {series}"))
+                axes.add_patch(PathPatch(path, **_lines(number), gid=tip(f"{panel.title}: {series}")))
         axes.autoscale_view()
         axes.set_xlim(-0.6, len(self.categories) - 0.4)
         axes.set_title(panel.title)

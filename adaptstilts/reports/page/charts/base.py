@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Value = str | float | None
 WIDTH = 9.0  # inches, of every figure
+TIP = "tip."  # begins the ids of marks that show a text
+
+
+def tip(text: str) -> str:
+    """Return the id of a mark that shows a text when the pointer is over it; the id has letters and digits only."""
+    return TIP + quote(text, safe="")
 
 
 class Chart(Protocol):

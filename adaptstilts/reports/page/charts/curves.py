@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.reports.page.charts.base import Value, legend, panels
+from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
 from adaptstilts.reports.page.palette import DASHES, INK, colour, mark
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Curves:
         marks = mark(number) if len(curve.steps) <= _FEW else ""
         look = {"color": colour(number), "linestyle": self._dashes(curve.style), "marker": marks, "markersize": 3.5}
         (line,) = axes.plot(curve.steps, curve.values, linewidth=1.2, alpha=0.85, **look)
-        line.set_gid(f"tip {curve.name}")
+        line.set_gid(tip(curve.name))
 
     def _dashes(self, style: str) -> Any:
         return DASHES[list(self.styles).index(style) % len(DASHES)]

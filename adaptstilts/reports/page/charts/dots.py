@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.reports.page.charts.base import WIDTH, Value, legend
+from adaptstilts.reports.page.charts.base import WIDTH, Value, legend, tip
 from adaptstilts.reports.page.palette import GRID, colour, mark
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Dots:
         number = list(self.series).index(dot.series)
         height = place + _APART * (number - (len(self.series) - 1) / 2) / len(self.series)
         (point,) = axes.plot([dot.value], [height], mark(number), color=colour(number), markersize=6)
-        point.set_gid(f"tip {dot.group}, {dot.label}, {dot.series}: {dot.value:.2f}")
+        point.set_gid(tip(f"{dot.group}, {dot.label}, {dot.series}: {dot.value:.2f}"))
 
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D

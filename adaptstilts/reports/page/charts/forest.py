@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.reports.page.charts.base import WIDTH, Value, legend
+from adaptstilts.reports.page.charts.base import WIDTH, Value, legend, tip
 from adaptstilts.reports.page.palette import GRID, INK, MUTED, PAPER, colour, mark
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Forest:
         (point,) = axes.plot(
             [contrast.value], [place], mark(number), color=shade, markerfacecolor=face, markersize=6.5, zorder=4
         )
-        point.set_gid(_tip(contrast))
+        point.set_gid(tip(_described(contrast)))
 
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D
@@ -148,9 +148,9 @@ class Forest:
         return handles
 
 
-def _tip(contrast: Contrast) -> str:
-    parts = [f"tip {contrast.group}, {contrast.label}:"]
+def _described(contrast: Contrast) -> str:
+    parts = [f"{contrast.group}, {contrast.label}:"]
     parts.append(f"{contrast.value:+.2f} [{contrast.low:+.2f}, {contrast.high:+.2f}]")
     if len(contrast.seeds) > 1:
         parts.append(f"seeds {' '.join(f'{seed:+.2f}' for seed in contrast.seeds)}")
-    return " ".join([*parts, contrast.remark])
+    return " ".join([*parts, contrast.remark]).strip()

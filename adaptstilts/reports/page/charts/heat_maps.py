@@ -108,15 +108,15 @@ class HeatMaps:
         change = cell.change or 0.0
         shade = POSITIVE if change > 0 else NEGATIVE
         face = to_rgba(shade, _STRONGEST * min(1.0, abs(change) / self._largest()))
-        is_own = cell.change is None
-        edge, width = (INK, 1.6) if is_own else (MUTED, 0.4)
+        is_base = cell.change is None
+        edge, width = (INK, 1.6) if is_base else (MUTED, 0.4)
         reach = 0.46
         box = Rectangle((x - reach, y - reach), 2 * reach, 2 * reach, facecolor=face, edgecolor=edge, linewidth=width)
         axes.add_patch(box)
         text = f"{cell.value:.1f}"
-        if not is_own and columns <= _TOO_MANY:
+        if not is_base and columns <= _TOO_MANY:
             text += f"\n{round(change, 1) + 0.0:+.1f}"  # and not -0.0
-        weight = "bold" if is_own else "normal"
+        weight = "bold" if is_base else "normal"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, fontweight=weight, color=INK, linespacing=1.15)
 
     def _largest(self) -> float:

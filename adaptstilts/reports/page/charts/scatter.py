@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.io.wording import short_count
-from adaptstilts.reports.page.charts.base import Value, legend, panels
+from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
 from adaptstilts.reports.page.palette import INK, colour, mark
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Scatter:
     def _draw(self, axes: Any, point: Point) -> None:
         look = {"color": colour(self.series.index(point.series)), "marker": mark(self.styles.index(point.style))}
         (drawn,) = axes.plot([point.x], [point.y], linestyle="none", markersize=7, alpha=0.85, **look)
-        drawn.set_gid(f"tip {point.panel}, {point.style}, {point.series}: {point.y:.1f} at {point.x:,.0f}")
+        drawn.set_gid(tip(f"{point.panel}, {point.style}, {point.series}: {point.y:.1f} at {point.x:,.0f}"))
 
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D

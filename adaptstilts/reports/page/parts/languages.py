@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from adaptstilts.reports.means import ENGLISH
 from adaptstilts.reports.page.charts.bars import BarPanel, Bars
 from adaptstilts.reports.page.model import Figure, Section
@@ -15,7 +17,8 @@ def section(results: Results) -> Section:
     for task in results.tasks:
         records = [record for record in results.done if record.task == task and record.languages]
         if records:
-            figures.append(_figure(results, task, records))
+            name = f"languages-{len(figures) + 1}-{re.sub('[^A-Za-z0-9]+', '-', task)}"
+            figures.append(_figure(results, name, task, records))
     if not figures:
         return Section()
     return Section(
@@ -25,14 +28,14 @@ def section(results: Results) -> Section:
     )
 
 
-def _figure(results: Results, task: str, records: list[Record]) -> Figure:
+def _figure(results: Results, name: str, task: str, records: list[Record]) -> Figure:
     panels = []
     for method in results.methods:
         values = {record.trained_on: record.languages for record in records if record.method == method}
         if values:
             panels.append(BarPanel(f"{task}, {method}", values))
     return Figure(
-        f"languages-{len(task)}-{''.join(letter for letter in task if letter.isalnum())}",
+        name,
         f"{task} by language",
         "Score in every language, one panel for each method, one bar for each intermediate task.",
         Bars(panels, "points", _order(records[0]), results.intermediates),

@@ -102,9 +102,9 @@ class Results:
             trained_on: what it was trained on.
             over: what it is evaluated over; None for what it was trained on.
         """
-        wanted = (task, method, trained_on, over or trained_on)
+        place = (task, method, trained_on, over or trained_on)
         for record in self.records:
-            if (record.task, record.method, record.trained_on, record.over) == wanted:
+            if (record.task, record.method, record.trained_on, record.over) == place:
                 return record
         return None
 

@@ -34,12 +34,12 @@ def section(results: Results) -> Section:
 def _matrix(title: str, records: list[Record]) -> Matrix:
     down = unique(record.trained_on for record in records if record.over != record.trained_on)
     across = unique(record.over for record in records if record.trained_on in down)
-    own = {record.trained_on: record.mean for record in records if record.over == record.trained_on}
+    bases = {record.trained_on: record.mean for record in records if record.over == record.trained_on}
     cells = {}
     for record in records:
         if record.trained_on in down and record.mean is not None:
             change = None
-            base = own.get(record.trained_on)
+            base = bases.get(record.trained_on)
             if record.over != record.trained_on and base is not None:
                 change = record.mean - base
             cells[record.trained_on, record.over] = HeatCell(record.mean, change)
