@@ -8,9 +8,9 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.registry import nearest
 
 FOLDER = Path(__file__).parent
-ORDER = (
-    "first-study study-file tasks methods retrieval adapters python extending protocol store errors changelog".split()
-)
+ORDER = """
+first-study study-file tasks methods retrieval adapters reports python extending protocol store errors changelog
+""".split()
 
 
 def topics() -> dict[str, str]:

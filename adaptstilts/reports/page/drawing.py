@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "png", "svg")
 _NEEDED = ("matplotlib", "jinja2")
+_PAPER = {"svg": "none", "pdf": "white", "png": "white"}
 _NOTHING_WRITTEN: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -72,8 +73,8 @@ def _drawn(figure: Figure, form: str) -> bytes:
     content = io.BytesIO()
     with _style(figure.name):
         drawing: Drawing = figure.chart.plot()
-        paper = {} if form == "svg" else {"facecolor": "white"}
-        drawing.savefig(content, format=form, dpi=200, metadata=_NOTHING_WRITTEN[form], **paper)
+        metadata, paper = _NOTHING_WRITTEN[form], _PAPER[form]
+        drawing.savefig(content, format=form, dpi=200, metadata=metadata, facecolor=paper)
     return content.getvalue()
 
 

@@ -13,7 +13,7 @@ from adaptstilts.reports.records import Record
 
 def section(results: Results) -> Section:
     """Return one figure for each target: languages side by side, one panel for each method."""
-    figures = []
+    figures: list[Figure] = []
     for task in results.tasks:
         records = [record for record in results.done if record.task == task and record.languages]
         if records:
