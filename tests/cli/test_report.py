@@ -6,14 +6,15 @@ import html
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-from adaptstilts import Workspace, cli, expand, load_study, records, tasks
+from support.command_line import call
+
+from adaptstilts import Workspace, expand, load_study, records, tasks
 from adaptstilts.reports.page import drawing
 from adaptstilts.store.store import Store
 
@@ -31,19 +32,6 @@ STUDY = {
 }
 
 Options = tuple[object, ...]
-
-
-def call(*arguments: object) -> int:
-    """Run the command line in this process and return its exit code."""
-    before = sys.argv
-    sys.argv = ["adaptstilts", *map(str, arguments)]
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return int(stopped.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module")

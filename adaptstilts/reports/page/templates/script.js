@@ -9,20 +9,21 @@ function numberOf(text) {
   return match && Number(match[1].replace(/,/g, "").replace("\u2212", "-")) * (UNITS[match[2]] || 1);
 }
 
-function compare(a, b) {
+// What has no number comes last, whichever the direction.
+function compare(a, b, sign) {
   const [x, y] = [numberOf(a), numberOf(b)];
-  if (x !== null && y !== null) return x - y;
-  if (x !== null || y !== null) return x !== null ? -1 : 1; // what has no number comes last
-  return a.localeCompare(b);
+  if (x !== null && y !== null) return sign * (x - y);
+  if (x !== null || y !== null) return x !== null ? -1 : 1;
+  return sign * a.localeCompare(b);
 }
 
 function sort(table, column, header) {
-  const descending = header.getAttribute("aria-sort") === "ascending";
+  const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-  header.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  header.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
   const rows = [...table.tBodies[0].rows];
   const text = (row) => row.cells[column].textContent;
-  rows.sort((a, b) => (descending ? compare(text(b), text(a)) : compare(text(a), text(b))));
+  rows.sort((a, b) => compare(text(a), text(b), sign));
   table.tBodies[0].append(...rows);
 }
 
