@@ -50,7 +50,7 @@ def report(
     from adaptstilts.reports.page import drawing, html
     from adaptstilts.reports.page import study as pages
     from adaptstilts.reports.page.parts.results import Results
-    from adaptstilts.reports.records import records
+    from adaptstilts.reports.records import records, row_records
     from adaptstilts.study.loading import read_text
 
     drawing.require_libraries()
@@ -58,7 +58,8 @@ def report(
     workspace, plan = study.plan("existing")
     store = study.store if study.store != DEFAULT_STORE else None
     file = pages.StudyFile(str(study.config), read_text(study.config, "study"), study.overrides or (), store)
-    results = Results(plan, workspace.store, records(plan, workspace.store), margin)
+    in_language = row_records(plan, workspace.store)
+    results = Results(plan, workspace.store, records(plan, workspace.store), margin, in_language)
     page = pages.page(results, file)
     text = html.render(page)
     with replacing(place) as opened:

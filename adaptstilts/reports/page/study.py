@@ -9,7 +9,7 @@ from pathlib import Path
 from adaptstilts.io.wording import counted, joined, short_count
 from adaptstilts.metrics import xtreme
 from adaptstilts.reports.page.model import Page, Section
-from adaptstilts.reports.page.parts import checks, costs, curves, evidence, languages, swaps
+from adaptstilts.reports.page.parts import checks, costs, curves, evidence, languages, other_tables, swaps
 from adaptstilts.reports.page.parts.answer import answer, contrasts
 from adaptstilts.reports.page.parts.provenance import provenance
 from adaptstilts.reports.page.parts.results import Results
@@ -50,11 +50,22 @@ def page(results: Results, file: StudyFile) -> Page:
         figure=evidence.main_figure(results),
         evidence=_evidence(results),
         languages=languages.section(results),
-        further=[_methods(results), swaps.section(results), curves.section(results)],
+        further=_further(results),
         costs=costs.section(results),
         checks=checks.section(results),
         provenance=provenance(results, file.text, file.overrides, file.store),
     )
+
+
+def _further(results: Results) -> list[Section]:
+    return [
+        _methods(results),
+        other_tables.compositions_section(results),
+        swaps.section(results),
+        other_tables.rows_section(results),
+        other_tables.layers_section(results),
+        curves.section(results),
+    ]
 
 
 def _subtitle(results: Results) -> str:

@@ -76,8 +76,9 @@ def _few(curves: Sequence[Curve]) -> list[Curve]:
 
 
 def _trained(results: Results) -> Iterator[tuple[TrainPhase, Entry]]:
+    """Yield the training phases that left a log, but not those on a few rows of a test language."""
     for phase in results.plan.order():
-        if isinstance(phase, TrainPhase) and results.store.has(phase.key):
+        if isinstance(phase, TrainPhase) and phase.shots is None and results.store.has(phase.key):
             entry = results.store.peek(phase.key)
             if LOG in entry.manifest["files"]:
                 yield phase, entry

@@ -69,7 +69,8 @@ def environments(store: Store, keys: Sequence[str]) -> dict[tuple[tuple[str, str
 
 def _evidence(results: Results, command: str) -> list[Evidence]:
     """Return the entries behind all results; those of very many swaps are not listed one by one."""
-    evidence = [_entries(record, command) for record in results.done]
+    in_language = [record for record in results.in_language if record.complete]
+    evidence = [_entries(record, command) for record in (*results.done, *in_language)]
     if len(results.swapped) > MOST_SWAPS:
         return [*evidence, Evidence(f"{len(results.swapped):,} results of swaps, with all others", command)]
     return [*evidence, *(_entries(record, command) for record in results.swapped)]
@@ -82,7 +83,12 @@ def _entries(record: Record, command: str) -> Evidence:
 def name_of(record: Record) -> str:
     """Return what a result is called: ``xnli, full, on mnli``."""
     swap = "" if record.over == record.trained_on else f", over {record.over}"
-    return f"{record.task}, {record.method}, on {record.trained_on}{swap}"
+    rows = ""
+    if record.k is not None:
+        rows = f", then {record.k} rows of {record.language}"
+        if record.after == "none":
+            rows = f", {record.k} rows of {record.language} alone"
+    return f"{record.task}, {record.method}, on {record.trained_on}{swap}{rows}"
 
 
 def _model(results: Results) -> Table:

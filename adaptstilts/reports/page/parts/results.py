@@ -27,12 +27,14 @@ class Results:
         store: with its entries.
         records: from :func:`adaptstilts.reports.records.records`.
         margin: points; a difference that is surely smaller does not matter.
+        in_language: from :func:`adaptstilts.reports.records.row_records`.
     """
 
     plan: Plan
     store: Store
     records: Sequence[Record]
     margin: float = MARGIN
+    in_language: Sequence[Record] = ()
 
     @cached_property
     def plain(self) -> list[Record]:
