@@ -21,7 +21,7 @@ def _check_formats(text: str | None) -> str | None:
     for name in _split(text):
         if name not in FORMATS:
             raise typer.BadParameter(
-                f"{name!r}: expected one or more of {', '.join(FORMATS)}, with commas between them"
+                f"{name!r}: expected one or more of {', '.join(FORMATS)}, with commas between them."
             )
     return text
 

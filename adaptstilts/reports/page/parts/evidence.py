@@ -38,7 +38,7 @@ def changes_figure(results: Results) -> Figure | None:
     if chart is None:
         return None
     text = "Difference in score to the same method without an intermediate task, mean over all languages"
-    return Figure("changes", "What an intermediate task changes", f"{text}{_reading(records)}", chart)
+    return Figure("changes", "What an intermediate task changes", f"{text}{_reading(records, chart)}", chart)
 
 
 def reference_figure(results: Results) -> Figure | None:
@@ -48,12 +48,19 @@ def reference_figure(results: Results) -> Figure | None:
     if chart is None:
         return None
     text = f"Difference in score to {results.reference} on the same intermediate task, mean over all languages"
-    return Figure("methods", f"Every method against {results.reference}", f"{text}{_reading(records)}", chart)
+    return Figure("methods", f"Every method against {results.reference}", f"{text}{_reading(records, chart)}", chart)
 
 
-def _reading(records: Sequence[Record]) -> str:
-    """Say how to read a figure of differences."""
+def _reading(records: Sequence[Record], chart: Forest) -> str:
+    """Say how to read a figure of differences.
+
+    Args:
+        records: that the differences are of.
+        chart: of the figure.
+    """
     targets = " and targets" if len(records) > MOST_LINES else ""
+    if not any(line.is_firm for line in chart.contrasts):
+        return f"{targets}. Lines show what other examples alone would change, not training noise: nothing is claimed."
     return f"{targets}, with its 95\u00a0% interval. Small dots are single seeds; right of zero is better."
 
 
