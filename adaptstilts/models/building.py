@@ -108,6 +108,7 @@ def _empty_model(config: Mapping[str, Any], architecture: Architecture, path: Pa
         raise ArtifactError(
             f"{path}: no encoder can be built from it ({reason}); compare it with a published one"
         ) from None
+    model.config.architectures = [architecture.model_class]
     return model.eval()
 
 
