@@ -278,7 +278,7 @@ def test_what_searches_changes_nothing(
         (("--languages", "xx"), 2, "unknown language 'xx'"),
         (("--adapter", "no/such/folder"), 2, "--adapter 'no/such/folder': no such entry; expected the folder of an"),
         (("--adapter", "feed"), 2, "--adapter 'feed': no such entry"),
-        (("--adapter", ""), 2, "--adapter '': no such entry"),
+        (("--adapter", ""), 2, "'--adapter': expected a value, found an empty one"),
         (("--max-length", "500"), 2, "--max-length 500: the model takes at most 128 tokens"),
         (("--out", "no/such/folder/x.json"), 2, "expected a file name in an existing folder"),
         (("--out", "/"), 2, "expected a file name in an existing folder"),
