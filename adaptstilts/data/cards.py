@@ -60,21 +60,24 @@ def files_of(card: str, names: Iterable[str], config: str, split: str, suffix: s
     return files
 
 
-def listed(card: str, config: str) -> str:
-    """Say what a card lists instead of a split that it lacks; empty if it lists nothing.
+def listed(card: str, config: str, split: str) -> str:
+    """Say what a card lists instead of a split that it lacks, and what to do; empty if it lists nothing.
 
     Args:
         card: text of the repository's README.
         config: name of the config.
+        split: name of the split.
     """
     configs = _configs(card)
     if configs is None:
         return ""
     if config not in configs:
-        return f"{CARD} lists only the config {_some(configs)}"
+        return f"{CARD} lists only the config {_some(configs)}; list it there as well"
     data_files = configs[config].get("data_files")
     splits = _patterns(data_files) if data_files else {}
-    return f"{CARD} lists only the split {_some(splits)} of this config" if splits else ""
+    if split in splits:
+        return f"{CARD} lists {_some(splits[split])}, and no such file is there; copy or fetch it"
+    return f"{CARD} lists only the split {_some(splits)} of this config; list it there as well" if splits else ""
 
 
 def _some(names: Iterable[str]) -> str:

@@ -206,8 +206,8 @@ class Sources:
         card = self.root / source.repo / CARD if self.root else None
         if card is None or not card.is_file():
             return ""
-        text = cards.listed(read_card(card), source.config)
-        return f"{card.parent}/{text}; list it there as well" if text else ""
+        text = cards.listed(read_card(card), source.config, source.split)
+        return f"{card.parent}/{text}" if text else ""
 
 
 def row_count(split: Split) -> int:

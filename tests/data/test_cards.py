@@ -226,9 +226,12 @@ def test_what_is_said_of_cards(card: str, files: list[str], message: str | None)
 
 def test_what_a_card_lists_instead() -> None:
     card = train("mnli/train-*", "  - split: dev\n    path: mnli/dev-*\n")
-    assert listed("", "mnli") == ""
-    assert listed(card, "mnli") == "README.md lists only the split 'train', 'dev' of this config"
-    assert listed(card, "qqp") == "README.md lists only the config 'mnli'"
+    assert listed("", "mnli", "test") == ""
+    assert listed(card, "mnli", "test") == (
+        "README.md lists only the split 'train', 'dev' of this config; list it there as well"
+    )
+    assert listed(card, "mnli", "dev") == "README.md lists 'mnli/dev-*', and no such file is there; copy or fetch it"
+    assert listed(card, "qqp", "dev") == "README.md lists only the config 'mnli'; list it there as well"
 
 
 def test_a_default_config_may_lie_in_data_or_at_the_root() -> None:
