@@ -324,7 +324,7 @@ def tell(part: str, held: dict[str, Any]) -> None:
             print(f"{name:28} own {row['own']:5.1f} ({row['own_languages']})  all {row['all']:5.1f}")
         elif part == "transfer" and isinstance(row, dict) and "others" in row:
             gain = row["others_difference"]
-            told = f"{gain['value']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]"
+            told = shown(gain)
             others = ", ".join(f"{label} {value:.1f}" for label, value in row["others"].items())
             print(f"{name:8} others: {others}, {told}")
         elif part == "sample" and isinstance(row, dict) and "majority" in row:
@@ -332,8 +332,14 @@ def tell(part: str, held: dict[str, Any]) -> None:
         elif part == "retention" and name != "train":
             for label, cell in row.items():
                 gain = cell["vs_none"]
-                told = f"{gain['value']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]" if gain else ""
+                told = shown(gain) if gain else ""
                 print(f"{name:20} {label:28} own {cell['own']:5.1f}  {told}")
+
+
+def shown(gain: dict[str, Any]) -> str:
+    """Return a difference with its interval, where it has one: with one seed there is none."""
+    interval = f" [{gain['low']:+.1f}, {gain['high']:+.1f}]" if "low" in gain else ""
+    return f"{gain['value']:+.1f}{interval}"
 
 
 if __name__ == "__main__":

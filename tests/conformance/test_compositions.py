@@ -7,8 +7,8 @@ from typing import cast, get_args
 
 import pytest
 import torch
-from compositions import COLUMNS, METHODS, Bench, Cell, markdown
 from support.attaching import CASES, make, perturb, reference, states
+from support.composition_bench import COLUMNS, METHODS, Bench, Cell, markdown
 from support.inputs import make_data
 
 from adaptstilts.errors import ConfigError

@@ -96,7 +96,7 @@ def test_keys_of_plain_studies_are_what_they_were(
     def model(self: Workspace, study: Study) -> Model:
         found = located(self, study)
         shape = '{"heads":4,"hidden":32,"intermediate":64,"layers":4,"positions":130,"vocabulary":54}'
-        fixed = dataclasses.replace(found.fingerprint, tokenizer="t", weights="w", shape=shape)
+        fixed = dataclasses.replace(found.fingerprint, tokenizer="t", weights="w", shape=shape, settings="")
         return dataclasses.replace(found, fingerprint=fixed)
 
     def identity(self: Split, version: int) -> str:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from support.inputs import write_split
+from support.pooling import pooled
 
 from adaptstilts import study as config
 from adaptstilts.models.batching import Feature, Features
 from adaptstilts.models.encoder import Encoder
-from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval import pooling
@@ -49,20 +48,6 @@ def run(tiny: Path, data_root: Path, tmp_path: Path) -> Callable[..., list[tuple
         return [(phase, workspace.store.entry(phase.key)) for phase in phases]
 
     return study
-
-
-def pooled(folder: Path, texts: list[str], layer: int) -> np.ndarray:
-    """Mean over all tokens of a hidden state of the whole model, one sentence at a time, by plain transformers."""
-    from transformers import XLMRobertaModel
-
-    model = XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()
-    tokenizer = Tokenizer(folder)
-    rows = []
-    for ids in tokenizer.ids(texts):
-        with torch.no_grad():
-            states = model(input_ids=torch.tensor([[0, *ids, 2]]), output_hidden_states=True).hidden_states
-        rows.append(states[layer][0].mean(0).numpy())
-    return np.stack(rows)
 
 
 @pytest.mark.parametrize("layer", range(5))

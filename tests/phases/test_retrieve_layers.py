@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from support.inputs import write_split
+from support.mining_parts import write_part
+from support.pooling import pooled
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError, Interrupted
@@ -147,7 +149,6 @@ def test_poolings_and_centred_sides(run: Run, pooling: str) -> None:
 
 def test_centred_sides_by_hand(run: Run, tiny: Path, data_root: Path) -> None:
     import pyarrow.parquet as pq
-    from test_retrieve import pooled
 
     found = run(centering=True)
     rows = pq.read_table(data_root / "google/xtreme/tatoeba.deu/validation-00000-of-00001.parquet").to_pylist()
@@ -173,8 +174,6 @@ def test_weights_are_those_of_a_side_of_one_language(run: Run, data_root: Path, 
 
 
 def test_mining_says_which_layer_is_best_on_dev(run: Run, tmp_path: Path) -> None:
-    from test_retrieve_mining import write_part
-
     for seed, split in enumerate(("train", "test")):
         write_part(tmp_path / "mine", "de", split, seed)
     found = run(data=tmp_path / "mine", task="ntrex_mining", layers="all")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 WORDS = "a the cat dog sun tree river stone bird house runs sees likes eats red old new good not and of in".split()
+
+
+def ordered(vocabulary: list[tuple[str, float]], special: int) -> list[tuple[str, float]]:
+    """Return a trained vocabulary in one order: training leaves pieces of one score in the order of a random hash."""
+    pieces = [(piece, round(score, 6)) for piece, score in vocabulary]
+    return [*pieces[:special], *sorted(pieces[special:], key=lambda entry: (-entry[1], entry[0]))]
 
 
 def make_encoder(folder: Path, seed: int, hidden: int = 32, layers: int = 4) -> Path:
@@ -25,7 +32,9 @@ def make_encoder(folder: Path, seed: int, hidden: int = 32, layers: int = 4) -> 
     trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator([" ".join(WORDS), "Was? Где? 什么 answer question . , !"] * 20, trainer)
     folder.mkdir(parents=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    saved = json.loads(tokenizer.to_str())
+    saved["model"]["vocab"] = ordered(saved["model"]["vocab"], len(special))
+    (folder / "tokenizer.json").write_text(json.dumps(saved), encoding="utf-8")
     torch.manual_seed(seed)
     config = XLMRobertaConfig(
         vocab_size=tokenizer.get_vocab_size(),

@@ -2,7 +2,7 @@
 
 A cell is a study that is really planned. Every training phase's entry gets weights made here; merges are really run,
 and the encoder of the evaluate phase is compared with formulas of the same weights. ``python
-tests/conformance/compositions.py`` prints the matrix.
+tests/support/composition_bench.py`` prints the matrix.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the shared inputs, when run as a script
-
-from support.attaching import CASES, perturb, reference, states
-from support.inputs import make_data, make_encoder, write_split
 
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
@@ -41,6 +38,8 @@ from adaptstilts.run import perform
 from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.workspace import Workspace
+from support.attaching import CASES, perturb, reference, states
+from support.inputs import make_data, make_encoder, write_split
 
 PAIR, TRIPLE = (0.7, -0.4), (0.5, -1.5)  # weights of a merge with the target, and of the two intermediates
 FIRST, SECOND, TARGET = "mnli", "squad", "udpos"
