@@ -167,7 +167,7 @@ def builtin_names() -> list[str]:
 def _shipped(name: str) -> Path:
     known = builtin_names()
     if name not in known:
-        raise ConfigError(f"model: no built-in encoder {name!r}; there are {', '.join(known) or 'none'}")
+        raise ConfigError(f"no built-in encoder {name!r}; there are {', '.join(known) or 'none'}")
     return SHIPPED / name.removeprefix(BUILTIN)
 
 
@@ -207,7 +207,7 @@ def _parameters(shapes: Mapping[str, tuple[int, ...]], architecture: Architectur
 def _fetch(name: str, revision: str | None, offline: bool) -> Path:
     """Download a model from the hub, or find it in the hub's cache."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ConfigError(f"model: {name!r} is neither a folder nor a hub id of the form owner/name")
+        raise ConfigError(f"{name!r} is neither the folder of a model nor a hub id of the form owner/name")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

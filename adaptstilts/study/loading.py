@@ -167,6 +167,8 @@ class _Reader:
                 known |= fields - {"method"}
                 if keys and keys[0] in fields:
                     fitting.append(number)
+        if not keys:
+            raise ConfigError(f"override {override!r}: the study has a list of methods; give methods=[...]")
         if not fitting:
             hint = near(".".join(keys), known)
             raise ConfigError(f"override {override!r}: no method of this study has that key{hint}")

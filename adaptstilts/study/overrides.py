@@ -18,9 +18,10 @@ def split_override(override: str) -> tuple[list[str], Any]:
         ConfigError: the override has another form.
     """
     path, sign, text = override.partition("=")
-    if not sign or not path:
-        raise ConfigError(f"override {override!r}: expected key.path=value")
-    return path.split("."), yaml.parse(text, f"override {override!r}").data
+    keys = path.split(".")
+    if not sign or not all(key.strip() for key in keys):
+        raise ConfigError(f"override {override!r}: expected key.path=value, such as train.lr=1e-4")
+    return keys, yaml.parse(text, f"override {override!r}", has_lines=False).data
 
 
 def override_key(data: dict[str, Any], keys: list[str], value: Any, override: str, fields: Iterable[str]) -> Keys:
@@ -34,7 +35,7 @@ def override_key(data: dict[str, Any], keys: list[str], value: Any, override: st
         fields: the keys that the file may have.
 
     Returns:
-        The path to the value, with the numbers of members.
+        The path to what is new: the value, or the first part around it that the file did not have.
 
     Raises:
         ConfigError: there is no such key.
@@ -45,21 +46,29 @@ def override_key(data: dict[str, Any], keys: list[str], value: Any, override: st
 
 
 def set_value(data: Any, keys: list[str], value: Any, override: str) -> Keys:
-    """Set the value to which the keys lead; see :func:`override_key`."""
+    """Set the value to which the keys lead; see :func:`override_key`.
+
+    Returns:
+        The path to what is new: the value, or the first part around it that the file did not have.
+    """
     path: list[str | int] = []
-    for key in keys[:-1]:
-        if isinstance(data, list):
-            number = member(data, key, override)
-            path.append(number)
-            data = data[number]
-        else:
-            path.append(key)
-            data = data.setdefault(key, {})
+    new: Keys | None = None
+    for number, key in enumerate(keys[:-1]):
+        step: str | int = member(data, key, override) if isinstance(data, list) else key
+        path.append(step)
+        if isinstance(step, str) and step not in data:
+            if any(inner.isdecimal() for inner in keys[number:]):
+                raise ConfigError(
+                    f"override {override!r}: the file has no {key} with members; give all of {key} at once"
+                )
+            data[step] = {}
+            new = new or tuple(path)
+        data = data[step]
         if not isinstance(data, dict | list):
             raise ConfigError(f"override {override!r}: {key!r} is a value, it has no keys")
     last: str | int = member(data, keys[-1], override) if isinstance(data, list) else keys[-1]
     data[last] = value
-    return (*path, last)
+    return new or (*path, last)
 
 
 def member(items: list[Any], key: str, override: str) -> int:

@@ -86,7 +86,7 @@ class Place:
     @property
     def name(self) -> str:
         """The keys with dots, as an override has them."""
-        return ".".join(map(str, self.origin.original(self.keys)))
+        return ".".join(str(key) or "''" for key in self.origin.original(self.keys))
 
     @property
     def order(self) -> tuple[int, int]:

@@ -485,7 +485,7 @@ def test_missing_training_data_is_a_data_error(make: Callable[..., Plan], data_r
 
 
 def test_a_model_that_is_not_there(make: Callable[..., Plan], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="neither a folder nor a hub id"):
+    with pytest.raises(ConfigError, match="neither the folder of a model nor a hub id"):
         make(model=str(tmp_path / "absent"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match="config"):

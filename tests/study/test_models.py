@@ -140,9 +140,9 @@ def test_the_model_at_fault_is_named_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         plan(path, [], tmp_path)
     one, two = str(raised.value).splitlines()
-    assert one.startswith(f"{path}:6: model: model: no built-in encoder 'builtin:maxi'")
+    assert one.startswith(f"{path}:6: model: no built-in encoder 'builtin:maxi'")
     assert two == f"{path}:7: models.2: builtin:nano is listed twice"
-    with pytest.raises(ConfigError, match=r"^override 'models=\[builtin:maxi\]': model: model: no built-in encoder"):
+    with pytest.raises(ConfigError, match=r"^override 'models=\[builtin:maxi\]': model: no built-in encoder"):
         plan(path, ["models=[builtin:maxi]"], tmp_path)
 
 

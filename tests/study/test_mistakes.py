@@ -1,0 +1,83 @@
+"""Study files and overrides that are wrong: one clear line for each mistake, blamed on what wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from adaptstilts.errors import ConfigError
+from adaptstilts.plan.expand import expand_each, load_study
+from adaptstilts.workspace import Workspace
+
+STUDY = """\
+name: toy
+model: builtin:nano
+intermediates: [none, sample_nli]
+targets:
+  - sample_choice
+  - task: sample_tagging
+    train: {epochs: 2}
+methods:
+  - full
+  - {kind: lora, rank: 4}
+compositions: [stack]
+train: {examples: 64, epochs: 1}
+"""
+
+
+def mistakes(folder: Path, text: str, overrides: Sequence[str] = ()) -> list[str]:
+    """Plan a study that is wrong, and return the lines of its error with the file as ``s.yaml``."""
+    path = folder / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    workspace = Workspace(folder / "store", offline=True, create=False)
+    with pytest.raises(ConfigError) as caught:
+        expand_each(load_study(path, list(overrides), workspace), workspace)
+    return str(caught.value).replace(str(path), "s.yaml").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("targets.0.train", "expected key.path=value, such as train.lr=1e-4"),
+        ("=x", "expected key.path=value, such as train.lr=1e-4"),
+        ("a..b=1", "expected key.path=value, such as train.lr=1e-4"),
+        ("targets.0.train=", "targets.0.train: expected a mapping of keys to values, found nothing"),
+        ("targets.7.train.lr=1", "no member '7'; known here: 0, 1, sample_choice, sample_tagging"),
+        ("targets.-1.train.lr=1", "no member '-1'; did you mean 1?"),
+        ("seeds.0=3", "the file has no seeds with members; give all of seeds at once"),
+        ("seeds.a=3", "seeds: expected a list, found a mapping"),
+        ("languages.0=de", "the file has no languages with members; give all of languages at once"),
+        (
+            "language_adapters.text.en.0.repo=a/b",
+            "the file has no language_adapters with members; give all of language_adapters at once",
+        ),
+        (
+            "targets.sample_choice.rows.k=[3]",
+            "targets.0.rows.languages: is required; give it in the file or as targets.0.rows.languages=VALUE",
+        ),
+        ("method=full", "the study has a list of methods; give methods=[...]"),
+        ("train.lr=[1", "not valid YAML: the list that begins with [ on line 1, column 1 is not closed before the end"),
+        ("train.lr=*a", "anchors and aliases are not supported; write the value out, or quote what starts with & or *"),
+        ("train.lr={a: 1, a: 2}", "the key 'a' occurs twice (first on line 1); keep one"),
+        ("model=/no/such", "model: '/no/such' is neither the folder of a model nor a hub id of the form owner/name"),
+    ],
+)
+def test_an_override_is_blamed_for_every_mistake_it_makes(tmp_path: Path, override: str, message: str) -> None:
+    assert mistakes(tmp_path, STUDY, [override]) == [f"override {override!r}: {message}"]
+
+
+def test_each_of_several_overrides_is_blamed_for_its_own_mistake(tmp_path: Path) -> None:
+    overrides = ["evaluate.split=tset", "evaluate.examples=0", "retrieve.k=0", "nam=x"]
+    assert mistakes(tmp_path, STUDY, overrides) == [
+        "override 'nam=x': no key 'nam'; did you mean name?",
+        "override 'evaluate.split=tset': evaluate.split: expected one of test, dev, found 'tset'; did you mean test?",
+        "override 'evaluate.examples=0': evaluate.examples: must be at least 1, found 0",
+        "override 'retrieve.k=0': retrieve.k: must be at least 1, found 0",
+    ]
+
+
+def test_a_key_that_is_not_a_word_is_shown(tmp_path: Path) -> None:
+    (line,) = mistakes(tmp_path, STUDY + "'': 3\n")
+    assert line.startswith("s.yaml:13: '': unknown key; known here: compositions, ")
