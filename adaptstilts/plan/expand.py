@@ -9,6 +9,7 @@ from adaptstilts import study as studies
 from adaptstilts import tasks
 from adaptstilts.errors import AdaptstiltsError, ConfigError
 from adaptstilts.plan import stacking
+from adaptstilts.plan.effects import check_effects
 from adaptstilts.plan.evaluation import RowFinder
 from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.intermediates import Intermediates, lower_arm
@@ -144,6 +145,7 @@ def check(study: Study, workspace: Workspace) -> None:
 def _find_problems(study: Study, workspace: Workspace, findings: Findings) -> None:
     """Note every combination that cannot be planned, with a plan that is made without data and thrown away."""
     check_combinations(study, findings)
+    check_effects(study, findings)
     if findings.is_complete("model", "models", "revision"):
         for single in study.each():
             _find_problems_with_model(single, workspace, findings)

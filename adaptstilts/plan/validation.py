@@ -132,6 +132,9 @@ def _check_languages(study: Study, findings: Findings) -> None:
 
     English is right for every target that searches: it is the other side of the pairs.
     """
+    if study.languages == ():
+        place = study.place.at("languages")
+        findings.problems.add(place, "names no language; leave it out for those of XTREME")
     if not isinstance(study.languages, tuple) or not findings.is_complete("targets"):
         return
     known: set[str] = set()

@@ -85,6 +85,8 @@ def _check_composed(keys: Keys, part: Mapping[str, Any], composed: list[str], no
         note((*keys, composed[-1]), f"cannot be combined with {key}")
     elif key != "mixture" and part.get("masked") is not None:
         note((*keys, key), "cannot be combined with masked")
+    if composed == ["mixture"] and "temperature" in part[key] and part[key].get("sampling") != "temperature":
+        note((*keys, key, "temperature"), "is used by sampling: temperature alone; give that as well")
     if composed == ["merge"] and part.get("train"):
         note((*keys, "train"), "cannot be combined with merge, which trains nothing")
     if part["task"] in tasks.known() or part["task"] == "none":
