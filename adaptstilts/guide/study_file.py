@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import types
 from collections.abc import Sequence
 from inspect import cleandoc
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from adaptstilts import methods
 from adaptstilts.guide import FOLDER
 from adaptstilts.methods import Method
 from adaptstilts.study import schema, settings
@@ -23,7 +25,7 @@ PATH = FOLDER / "study-file.md"
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("The study", "", schema.Study),
     ("Intermediates and targets", "A name stands for `{task: NAME}`.", schema.Part),
-    ("Methods", "A kind stands for `{kind: KIND}`. The settings of each kind: `adaptstilts methods`.", schema.Arm),
+    ("Methods", "A kind stands for `{kind: KIND}`. The settings of each kind are below.", schema.Arm),
     ("Compositions", "A kind stands for `{kind: KIND}`. See `adaptstilts guide methods`.", schema.Composition),
     ("`train:`", "For the whole study, a method, an intermediate or a target; the last one wins.", settings.Train),
     ("`evaluate:`", "For the whole study or a target.", settings.Evaluate),
@@ -78,7 +80,24 @@ def text() -> str:
     parts = [HEAD]
     for title, remark, model in SECTIONS:
         parts.append("\n".join([f"## {title}", "", *([remark, ""] if remark else []), *_table(model)]))
+        if model is schema.Arm:
+            parts += [_method_section(method) for _, method in sorted(methods.known().items()) if _is_shipped(method)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _is_shipped(method: type[Method]) -> bool:
+    return method.__module__.startswith(methods.__name__)
+
+
+def _method_section(method: type[Method]) -> str:
+    """Return what a method is, and the table of its settings."""
+    summary = _plain(cleandoc(method.__doc__ or "").split("\n\n")[0].replace("\n", " "))
+    rate = f"Learning rate unless given: {method.default_lr:g}."
+    has_settings = len(method.model_fields) > 1
+    table = ["", *_table(method)] if has_settings else []
+    return "\n".join(
+        [f"### `{method.model_fields['kind'].default}`", "", textwrap.fill(f"{summary}. {rate}", 120), *table]
+    )
 
 
 def _table(model: type[BaseModel]) -> list[str]:
@@ -86,6 +105,8 @@ def _table(model: type[BaseModel]) -> list[str]:
     meanings = _meanings(model)
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
+        if name == "kind" and issubclass(model, Method):
+            continue
         if model is schema.Arm and name == "method":
             rows.append("| `kind` | name of a method | required | with the settings of that method beside it |")
             continue
@@ -103,7 +124,7 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
     found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE)
     meanings = {name: re.sub(r"\s+", " ", meaning) for name, meaning in found}
     meanings = {name: _plain(meaning) for name, meaning in meanings.items()}
-    missing = model.model_fields.keys() - meanings.keys() - {"method"}
+    missing = model.model_fields.keys() - meanings.keys() - ({"kind"} if issubclass(model, Method) else {"method"})
     if missing:
         raise KeyError(f"{model.__name__}: no word on {', '.join(sorted(missing))} under Attributes")
     return meanings
@@ -116,12 +137,14 @@ def _plain(meaning: str) -> str:
 
 
 def _type(field: FieldInfo) -> str:
-    bounds = [_bound(rule) for rule in field.metadata]
-    return " ".join([_type_name(field.annotation), *filter(None, bounds)])
+    bounds = filter(None, (_bound(rule) for rule in field.metadata))
+    return f"{_type_name(field.annotation)} {' and '.join(bounds)}".rstrip()
 
 
 def _type_name(annotation: Any) -> str:
     """Return what people call a type."""
+    while get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
     names = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in names:
@@ -140,7 +163,7 @@ def _type_name(annotation: Any) -> str:
 
 
 def _plural(annotation: Any) -> str:
-    if get_origin(annotation) is Annotated:
+    while get_origin(annotation) is Annotated:
         annotation = annotation.__origin__
     if get_origin(annotation) is Literal:
         return _type_name(annotation)

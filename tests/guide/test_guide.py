@@ -7,7 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from adaptstilts import guide
+from adaptstilts import guide, methods
 from adaptstilts.cli.app import app
 from adaptstilts.errors import ConfigError
 from adaptstilts.guide import study_file
@@ -28,6 +28,16 @@ def test_every_key_of_a_study_is_in_it() -> None:
     for _, _, model in study_file.SECTIONS:
         for key in model.model_fields:
             assert f"| `{key}` |" in study_file.text() or key == "method"
+
+
+def test_every_setting_of_every_method_is_in_the_study_file_chapter() -> None:
+    text = study_file.text()
+    for kind, method in methods.known().items():
+        section = text.partition(f"### `{kind}`\n")[2].partition("\n#")[0]
+        keys = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+        assert keys == [name for name in method.model_fields if name != "kind"], kind
+    assert "| `targets` | list of `query`, `key`, `value`, `attention_output`, `intermediate`, `output` |" in text
+    assert "| `rank` | whole number at least 1 and at most 1024 | `8` |" in text
 
 
 @pytest.mark.parametrize("topic", CHAPTERS)
