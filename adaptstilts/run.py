@@ -31,7 +31,7 @@ POLL = 1.0  # seconds between two looks at a phase that another process runs
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-class Work(Protocol):
+class Runnable(Protocol):
     """What can be run: a plan of a study, or one of pretraining, which has no base model."""
 
     @property
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def run_plan(
-    plan: Work,
+    plan: Runnable,
     workspace: Workspace,
     listener: Listener | None = None,
     checkpoint_every: int | None = None,
@@ -144,7 +144,7 @@ def run_plan(
 
 
 def run_plans(
-    plans: Sequence[Work],
+    plans: Sequence[Runnable],
     workspace: Workspace,
     listener: Listener | None = None,
     checkpoint_every: int | None = None,
@@ -274,7 +274,7 @@ def _raise_failures(outcome: Outcome) -> None:
     raise PhasesFailed(f"{', '.join(parts)}; the first failure: {first}")
 
 
-def _check_space(plan: Work, store: Store, missing: Sequence[Phase]) -> None:
+def _check_space(plan: Runnable, store: Store, missing: Sequence[Phase]) -> None:
     """Raise before any work starts if the disk cannot hold what would be stored.
 
     A phase keeps its weights, and while it runs up to three checkpoints of four times their size.

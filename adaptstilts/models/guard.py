@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from adaptstilts.errors import ArtifactError, ConfigError
+from adaptstilts.io.wording import counted
 from adaptstilts.methods import AdapterMethod, fusion
 from adaptstilts.methods.fusion import Place
 
@@ -153,4 +154,4 @@ def _check_trainable(encoder: Encoder, train: Place | None) -> None:
         parameters = encoder.trunk.parameters()
     trainable = {id(parameter) for parameter in parameters if parameter.requires_grad}
     if trainable != expected:
-        raise ArtifactError(f"{len(trainable)} tensors would be trained, expected {len(expected)} of {train!r}")
+        raise ArtifactError(f"{counted(len(trainable), 'tensor')} would be trained, not {len(expected)} of {train!r}")

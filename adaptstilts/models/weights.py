@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.io.wording import counted
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.locate import WEIGHTS
 
@@ -94,7 +95,9 @@ def fill(tensors: Mapping[str, Tensor], parameters: Mapping[str, Any], path: Pat
     wrong = sorted(tensors.keys() ^ parameters.keys())
     if wrong:
         state = "unexpected" if wrong[0] in tensors else "missing"
-        raise ArtifactError(f"{path}: {len(wrong)} tensors do not fit, first {wrong[0]} ({state})")
+        raise ArtifactError(
+            f"{path}: {counted(len(wrong), 'tensor does', 'tensors do')} not fit, first {wrong[0]} ({state})"
+        )
     for key, value in parameters.items():
         if tensors[key].dtype != value.dtype:
             raise ArtifactError(f"{path}: {key} is {tensors[key].dtype}, expected {value.dtype}")

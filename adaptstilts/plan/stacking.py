@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from adaptstilts.io.wording import counted
 from adaptstilts.study import Arm, Composition, FollowUp, Place, StudyError, near
 
 
@@ -182,7 +183,7 @@ def merge_weights(weights: Sequence[float] | None, count: int, name: str, place:
     if weights is None:
         return (1 / count,) * count
     if len(weights) != count:
-        raise StudyError(place, f"{name}: {len(weights)} weights for {count} adapters")
+        raise StudyError(place, f"{name}: {counted(len(weights), 'weight')} for {counted(count, 'adapter')}")
     return tuple(weights)
 
 

@@ -126,7 +126,7 @@ def whole(held: dict[str, torch.Tensor]) -> None:
 
 DAMAGED: dict[str, tuple[str, Change, str]] = {
     "missing tensor": ("seq", lambda f: tensors(f, lambda held: held.pop(sorted(held)[0])), r"\(missing\)"),
-    "another layer": ("seq", lambda f: tensors(f, other_name), "tensors do not fit"),
+    "another layer": ("seq", lambda f: tensors(f, other_name), "tensors? do(es)? not fit"),
     "a foreign tensor": ("seq", lambda f: tensors(f, lambda h: h.update(x=torch.zeros(1))), r"x \(unexpected\)"),
     "another shape": ("seq", lambda f: tensors(f, wide), "expected "),
     "not finite": ("seq", lambda f: tensors(f, nan), "not finite"),
@@ -135,7 +135,7 @@ DAMAGED: dict[str, tuple[str, Change, str]] = {
     "named otherwise": ("seq", lambda f: config(f, _name="mine"), "tensors of 'theirs', the config names 'mine'"),
     "missing lora": ("lora", lambda f: tensors(f, lambda held: held.pop(sorted(held)[0])), r"\(missing\)"),
     "nan lora": ("lora", lambda f: tensors(f, nan), "not finite"),
-    "more layers": ("lora", lambda f: tensors(f, other_name), "tensors do not fit"),
+    "more layers": ("lora", lambda f: tensors(f, other_name), "tensors? do(es)? not fit"),
 }
 
 
