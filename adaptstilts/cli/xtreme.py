@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from adaptstilts.cli.options import MethodOption, SeedOption, StudyOptions, TrainedOnOption
+from adaptstilts.errors import DataError
 
 
 def export_predictions(
@@ -57,14 +58,26 @@ def score(
         Literal["error", "skip"],
         typer.Option(help="If a language has no predictions or no labels: stop, or leave it out and mark the mean."),
     ] = "error",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what evaluate.py accepts although it can hardly be meant.")
+    ] = False,
 ) -> None:
-    """Score predictions as XTREME and XTREME-R do."""
+    """Score predictions as XTREME and XTREME-R do.
+
+    What evaluate.py accepts although it can hardly be meant is scored alike and listed. A task that cannot be scored
+    leaves the others their scores; the exit code is then 3.
+    """
     import json
 
     from adaptstilts.interop.xtreme import scoring
+    from adaptstilts.io.wording import printable
 
-    report = scoring.score(folder, labels, missing)
+    report = scoring.score(folder, labels, missing, strict)
     if form == "json":
         typer.echo(json.dumps(report.json(), indent=1, allow_nan=False))
     else:
         typer.echo(scoring.render(report), nl=False)
+    for reason in report.failed.values():
+        typer.echo(f"error: {printable(reason)}", err=True)
+    if report.failed:
+        raise typer.Exit(DataError.exit_code)

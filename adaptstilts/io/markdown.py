@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from adaptstilts.io.wording import printable
+
+_MARKUP = re.compile(r"[\\`*\[\]<>|]")
 _RULE = "---"
 
 
@@ -25,6 +29,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     rules = [_rule(width, to_the_right) for width, to_the_right in zip(widths, flush, strict=True)]
     lines = [_line(row, widths if padded else [0] * len(row), flush) for row in (header, rules, *rows)]
     return "\n".join(lines)
+
+
+def escape(text: str) -> str:
+    """Return a text that Markdown, and the HTML made from it, shows as it is, on one line."""
+    return _MARKUP.sub(r"\\\g<0>", printable(text))
 
 
 def _rule(width: int, to_the_right: bool) -> str:

@@ -26,6 +26,11 @@ def joined(items: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, with escapes for characters that a terminal would act on."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def short_count(value: float) -> str:
     """Return a number with the largest unit that leaves it above one: ``950``, ``2.7M``."""
     number, unit = _scale(value, DECIMAL, 1000)

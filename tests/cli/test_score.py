@@ -46,7 +46,7 @@ def test_json(sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> N
 def test_a_defect_is_one_line_and_exit_code_3(sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     predicted, labels = sides
     (predicted / "xnli/test-en.tsv").write_text("neutral\nperhaps\n", encoding="utf-8")
-    assert call("score", predicted, "--labels", labels) == 3
+    assert call("score", predicted, "--labels", labels, "--strict") == 3
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
@@ -55,6 +55,25 @@ def test_a_defect_is_one_line_and_exit_code_3(sides: tuple[Path, Path], capsys: 
     assert call("score", predicted / "x", "--labels", labels) == 3
     expected = f"error: {predicted}/x: no such folder; expected <task>/test-<language>.<suffix> in it\n"
     assert capsys.readouterr().err == expected
+
+
+def test_one_bad_task_leaves_the_others_their_scores(
+    sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    predicted, labels = sides
+    for folder, text in ((predicted, "0\n"), (labels, "0\n1\n")):
+        (folder / "pawsx").mkdir()
+        (folder / "pawsx/test-en.tsv").write_text(text, encoding="utf-8")
+    reason = f"{predicted}/pawsx/test-en.tsv: expected 2 lines, as many as {labels}/pawsx/test-en.tsv, found 1"
+    assert call("score", predicted, "--labels", labels) == 3
+    printed = capsys.readouterr()
+    assert printed.err == f"error: {reason}\n"
+    assert "| **XTREME**   | 50.0 (2/15) |" in printed.out
+    assert printed.out.endswith(f"Without a score:\n\n- pawsx: {reason}\n")
+    assert call("score", predicted, "--labels", labels, "--format", "json") == 3
+    assert json.loads(capsys.readouterr().out)["failed"] == {"pawsx": reason}
+    assert call("score", predicted, "--labels", labels, "--strict") == 3
+    assert capsys.readouterr() == ("", f"error: {reason}\n")
 
 
 def test_missing_languages(sides: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +87,7 @@ def test_missing_languages(sides: tuple[Path, Path], capsys: pytest.CaptureFixtu
     assert call("score", predicted, "--labels", labels, "--missing", "skip") == 0
     printed = capsys.readouterr().out
     assert "| **XTREME**   | 50.0 (1/15) |" in printed
-    assert f"- {told}, not in the mean\n" in printed
+    assert f"- {predicted}/xnli: no test-\\<language\\>.tsv for en, not in the mean\n" in printed
 
 
 @pytest.mark.parametrize(

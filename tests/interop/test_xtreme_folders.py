@@ -281,11 +281,13 @@ DEFECTS: list[tuple[str, str, str, str | bytes, str | bytes, str]] = [
      "P/xnli/test-en.tsv: expected 1 line, as many as L/xnli/test-en.tsv, found 2"),
     ("empty file", "xnli", "en", "", "neutral\n",
      "P/xnli/test-en.tsv: expected 1 line, as many as L/xnli/test-en.tsv, found 0"),
-    ("unknown label", "xnli", "en", "neutral\nNeutral \n", "neutral\nneutral\n",
-     f"P/xnli/test-en.tsv:2: expected one of {LABELS3}, found 'Neutral '"),
+    ("unknown label", "xnli", "en", "neutral\nNeutral\n", "neutral\nneutral\n",
+     f"P/xnli/test-en.tsv:2: expected one of {LABELS3}, found 'Neutral'"),
+    ("blanks", "xnli", "en", "neutral\n neutral\t\n", "neutral\nneutral\n",
+     "P/xnli/test-en.tsv:2: expected no blanks around the line, found ' neutral\\t'"),
     ("quoted label", "pawsx", "en", '"1"\n', "1\n", "P/pawsx/test-en.tsv:1: expected one of 0, 1, found '\"1\"'"),
     ("old line ends", "xnli", "en", "neutral\rneutral\r", "neutral\n",
-     f"P/xnli/test-en.tsv:1: expected one of {LABELS3}, found 'neutral\\rneutral'"),
+     "P/xnli/test-en.tsv:1: expected a newline after the line, found a carriage return"),
     ("wrong label file", "xnli", "en", "neutral\n", "neutral\tx\n",
      f"L/xnli/test-en.tsv:1: expected one of {LABELS3}, found 'neutral\\tx'"),
     ("empty labels", "xnli", "en", "", "", f"L/xnli/test-en.tsv: empty; expected one of {LABELS3} per line"),
@@ -321,6 +323,8 @@ DEFECTS: list[tuple[str, str, str, str | bytes, str | bytes, str]] = [
      "P/tatoeba/test-de.tsv:1: expected a row number from 0 to 1, found '-1'"),
     ("a number too high", "tatoeba", "de", "0\n2\n", "1\n0\n",
      "P/tatoeba/test-de.tsv:2: expected a row number from 0 to 1, found '2'"),
+    ("leading zeros", "tatoeba", "de", "0\n01\n", "1\n0\n",
+     "P/tatoeba/test-de.tsv:2: expected a row number without leading zeros, found '01'"),
     ("a float", "tatoeba", "de", "0\n1.0\n", "1\n0\n",
      "P/tatoeba/test-de.tsv:2: expected a row number from 0 to 1, found '1.0'"),
     ("gold is not a number", "tatoeba", "de", "0\n", "x\n",
@@ -375,9 +379,9 @@ def test_defects_are_told_in_one_line(
     sides: Sides, task: str, code: str, predicted: str | bytes, gold: str | bytes, told: str
 ) -> None:
     sides.put(task, code, predicted, gold)
-    found = sides.refused()
+    found = sides.refused(strict=True)
     assert found == told or (told.endswith("(") and found.startswith(told))
-    assert sides.refused(missing="skip") == found
+    assert sides.refused(missing="skip", strict=True) == found
 
 
 JUNK = (
@@ -415,7 +419,7 @@ def test_damaged_files_are_scored_or_told(
 
 def test_long_values_are_shortened(sides: Sides) -> None:
     sides.put("xnli", "en", "x" * 500 + "\n", "neutral\n")
-    assert sides.refused().endswith(f"found '{'x' * 56}...")
+    assert sides.refused(strict=True).endswith(f"found '{'x' * 56}...")
 
 
 def test_missing_languages(sides: Sides) -> None:
@@ -438,9 +442,18 @@ def test_missing_labels(sides: Sides) -> None:
     put(sides.predicted, "xnli", "de", "neutral\n")
     put(sides.predicted, "pawsx", "de", "0\n")
     todo = "add these files, or use --missing skip to average over the other languages"
-    assert sides.refused() == f"L/xnli: no test-<language>.tsv for de; {todo}"
+    assert sides.refused(strict=True) == f"L/xnli: no test-<language>.tsv for de; {todo}"
+    told = f"L/xnli: no test-<language>.tsv for de; {todo}"
+    assert sides.refused() == told
     report = sides.score(missing="skip")
     assert list(report.tasks) == ["xnli"]
+    assert [note.replace(str(sides.gold), "L") for note in report.notes] == [
+        "L/xnli: no test-<language>.tsv for de, not in the mean",
+    ]
+    assert [leniency.text.replace(str(sides.gold), "L") for leniency in report.leniencies] == [
+        f"L/pawsx: no such folder, and {sides.predicted}/pawsx has predictions"
+    ]
+    report = sides.score(missing="skip", strict=True)
     assert [note.replace(str(sides.gold), "L") for note in report.notes] == [
         "L/xnli: no test-<language>.tsv for de, not in the mean",
         "L/pawsx: no test-<language>.tsv for de, not in the mean",
@@ -452,7 +465,8 @@ def test_missing_folders(sides: Sides, tmp_path: Path) -> None:
     assert sides.refused() == f"P: nothing to score; expected one or more folders of {names}"
     (sides.predicted / "xnli").mkdir()
     told = ", ".join(FORMATS["xnli"].languages)
-    assert sides.refused() == f"P/xnli: no file; expected test-<language>.tsv for {told}"
+    assert sides.refused() == "L/xnli: no such folder, and P/xnli has predictions"
+    assert sides.refused(strict=True) == f"P/xnli: no file; expected test-<language>.tsv for {told}"
     sides.gold.rmdir()
     assert sides.refused() == "L: no such folder; expected <task>/test-<language>.<suffix> in it"
     with pytest.raises(DataError, match=r"no such folder; expected <task>/test-<language>\.<suffix> in it$"):

@@ -1,8 +1,11 @@
-"""XTREME's prediction folders: scored as its ``evaluate.py`` does.
+"""XTREME's prediction folders: scored as its ``evaluate.py`` does, at commit 838c13b with seqeval 0.0.12.
 
 ``<folder>/<task>/test-<language>.<suffix>`` has the predictions, a second folder of the same layout the labels. Scores
 are those of Hu et al. 2020 (arXiv 2003.11080) and Ruder et al. 2021 (arXiv 2104.07412); how they are aggregated is in
 :mod:`adaptstilts.metrics.xtreme`.
+
+What that script scores although it can hardly be meant is scored alike, and listed (:mod:`.leniency`); ``strict``
+refuses it. Links that lead out of a folder, devices and pipes are never read.
 
 LAReQA has no file in XTREME: here ``lareqa/test-<language>.json`` is question id -> ranked ids, as for Mewsli-X.
 """
@@ -11,14 +14,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from adaptstilts.errors import DataError
 from adaptstilts.interop.xtreme.export import check_empty, export, export_labels
-from adaptstilts.interop.xtreme.forms import FilePair, FileScore, score_file
+from adaptstilts.interop.xtreme.file_pair import FilePair, FileScore
+from adaptstilts.interop.xtreme.files import check_inside
+from adaptstilts.interop.xtreme.forms import score_file
+from adaptstilts.interop.xtreme.leniency import Leniencies, Leniency
 from adaptstilts.io import markdown
+from adaptstilts.io.wording import counted
 from adaptstilts.metrics.xtreme import BENCHMARKS, FOLDERS, FORMATS, Benchmark, Mean, TaskFormat, means
 from adaptstilts.registry import nearest
 
@@ -57,27 +64,39 @@ class BenchmarkScore:
 
 @dataclass(frozen=True)
 class FolderScore:
-    """Scores of a prediction folder, and remarks for the user."""
+    """Scores of a prediction folder, and remarks for the user.
+
+    Attributes:
+        tasks: the tasks that have scores.
+        benchmarks: their means.
+        notes: remarks.
+        leniencies: defects that ``evaluate.py`` does not mind either.
+        failed: task -> why it has no score.
+    """
 
     tasks: Mapping[str, TaskScore]
     benchmarks: Mapping[str, BenchmarkScore]
     notes: tuple[str, ...] = ()
+    leniencies: tuple[Leniency, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
 
 
-def score(folder: str | Path, labels: str | Path, missing: Missing = "error") -> FolderScore:
+def score(folder: str | Path, labels: str | Path, missing: Missing = "error", strict: bool = False) -> FolderScore:
     """Score a folder of predictions.
 
     Args:
         folder: predictions, with one folder per task. Tasks that are missing are left out of groups and totals.
         labels: the labels in the same layout; questions and answers as SQuAD files or as id -> list of answers.
         missing: what to do about languages that only one side has: ``error``, or ``skip`` them and mark the mean.
+        strict: refuse what ``evaluate.py`` accepts although it can hardly be meant, and stop at the first task that
+            cannot be scored. Otherwise both are listed, and the other tasks are scored.
 
     Raises:
-        DataError: a file or a language is missing or is not what XTREME expects; names file and line.
+        DataError: nothing can be scored or, with ``strict``, something cannot; names file and line.
     """
     folder, labels = Path(folder), Path(labels)
     for path in (folder, labels):
@@ -87,16 +106,65 @@ def score(folder: str | Path, labels: str | Path, missing: Missing = "error") ->
     names = sorted(path.name for path in folders if not path.name.startswith("."))
     notes = [_unknown_task_note(folder / name) for name in names if name not in FORMATS]
     tasks: dict[str, TaskScore] = {}
-    for name, task in FORMATS.items():
-        if name in names:
-            pairs = _file_pairs(task, folder / name, labels / name, missing, notes)
-            scores = {pair.code: score_file(pair) for pair in pairs}
-            if scores:
-                tasks[name] = _task_score(scores, notes)
+    leniencies: list[Leniency] = []
+    failed: dict[str, str] = {}
+    for name in (name for name in FORMATS if name in names):
+        accepted = Leniencies(strict)
+        try:
+            task_score = _score_task(FORMATS[name], folder, labels, missing, accepted, notes)
+        except DataError as error:
+            if strict:
+                raise
+            failed[name] = str(error)
+            continue
+        leniencies += accepted.accepted
+        if task_score.n:
+            tasks[name] = task_score
     if not tasks:
-        raise DataError(f"{folder}: nothing to score; expected one or more folders of {', '.join(FORMATS)}")
+        raise DataError(_nothing_to_score(folder, failed, leniencies))
     benchmarks = {benchmark.name: _benchmark_score(benchmark, tasks) for benchmark in BENCHMARKS}
-    return FolderScore(tasks, benchmarks, tuple(notes))
+    return FolderScore(tasks, benchmarks, tuple(notes), tuple(leniencies), failed)
+
+
+def _nothing_to_score(folder: Path, failed: Mapping[str, str], leniencies: Sequence[Leniency]) -> str:
+    """Return the reason why no task has a score.
+
+    Args:
+        folder: the predictions.
+        failed: task -> why it has none.
+        leniencies: label folders that are missing, if no task failed.
+    """
+    reasons = list(failed.values()) or [leniency.text for leniency in leniencies]
+    if not reasons:
+        return f"{folder}: nothing to score; expected one or more folders of {', '.join(FORMATS)}"
+    others = len(reasons) - 1
+    return f"{reasons[0]} (and {counted(others, 'other task')} without a score)" if others else reasons[0]
+
+
+def _score_task(
+    task: TaskFormat, folder: Path, labels: Path, missing: Missing, leniencies: Leniencies, notes: list[str]
+) -> TaskScore:
+    """Score one task; without a language if it has no labels.
+
+    Args:
+        task: the task.
+        folder: the predictions of all tasks.
+        labels: the labels of all tasks.
+        missing: what to do about languages that only one side has.
+        leniencies: where defects are noted.
+        notes: remarks, to which this adds.
+    """
+    if not leniencies.strict and not (labels / task.name).is_dir():
+        problem = f"no such folder, and {folder / task.name} has predictions"
+        leniencies.accept("no labels", labels / task.name, None, problem)
+        return TaskScore({}, {})
+    scores = {}
+    for code in _codes(task, folder / task.name, labels / task.name, missing, notes):
+        predicted, gold = folder / task.name / task.file(code), labels / task.name / task.file(code)
+        check_inside(predicted, folder)
+        check_inside(gold, labels)
+        scores[code] = score_file(FilePair(task, code, predicted, gold, leniencies))
+    return _task_score(scores, notes)
 
 
 def _unknown_task_note(path: Path) -> str:
@@ -105,8 +173,8 @@ def _unknown_task_note(path: Path) -> str:
     return f"{note}; did you mean {similar[0]}?" if similar else note
 
 
-def _file_pairs(task: TaskFormat, folder: Path, labels: Path, missing: Missing, notes: list[str]) -> list[FilePair]:
-    """Return the prediction and label files of all languages that have both.
+def _codes(task: TaskFormat, folder: Path, labels: Path, missing: Missing, notes: list[str]) -> list[str]:
+    """Return the languages that have both predictions and labels.
 
     Args:
         task: the task.
@@ -124,8 +192,7 @@ def _file_pairs(task: TaskFormat, folder: Path, labels: Path, missing: Missing, 
         raise DataError(f"{folder}: no file; expected {task.file('<language>')} for {expected}")
     _check_missing(task, folder, [code for code in want if code not in have], missing, notes)
     _check_missing(task, labels, [code for code in have if code not in want], missing, notes)
-    both = [code for code in want if code in have]
-    return [FilePair(task, code, folder / task.file(code), labels / task.file(code)) for code in both]
+    return [code for code in want if code in have]
 
 
 def _check_missing(task: TaskFormat, folder: Path, codes: Sequence[str], missing: Missing, notes: list[str]) -> None:
@@ -193,12 +260,22 @@ def _mean_metrics(task: TaskScore, codes: Sequence[str]) -> dict[str, float]:
 
 
 def render(result: FolderScore) -> str:
-    """Return scores as Markdown: languages by tasks, then groups and totals, then remarks."""
+    """Return scores as Markdown: languages by tasks, groups and totals, remarks, and what strict rules refuse."""
     parts = [_language_table(result), _group_table(result)]
-    remarks = [*_remarks(result), *result.notes]
+    remarks = [*_remarks(result), *map(markdown.escape, result.notes)]
     if remarks:
-        parts.append("\n".join(f"- {remark}" for remark in remarks))
+        parts.append(_bullets(remarks))
+    if result.leniencies:
+        parts.append("Accepted as XTREME's evaluate.py accepts it; `--strict` refuses it:")
+        parts.append(_bullets([markdown.escape(leniency.remark) for leniency in result.leniencies]))
+    if result.failed:
+        parts.append("Without a score:")
+        parts.append(_bullets([f"{name}: {markdown.escape(reason)}" for name, reason in result.failed.items()]))
     return "\n\n".join(parts) + "\n"
+
+
+def _bullets(items: Sequence[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
 
 
 def _language_table(result: FolderScore) -> str:
