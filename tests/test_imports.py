@@ -20,7 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # From the bottom up: a folder (or module at the root) imports only from those before it, lazily or not.
 LAYERS = """
 errors registry languages io metrics sample tasks methods study data models store formats search workspace plan kinds
-runtime retrieval pretrain phases run reports interop guide cli __main__
+runtime retrieval pretrain phases run reports questions interop guide cli __main__
 """.split()
 HEAVY = {
     "torch",
@@ -36,14 +36,15 @@ HEAVY = {
 }
 TORCH_FREE = """
 study plan.expand plan.swap store.store tasks methods search workspace data.sources run reports.records reports.tables
-reports.retrieval_sweep reports.page.study reports.page.html interop.adapters cli cli.progress cli.plan_text
+reports.retrieval_sweep questions questions.rehearse reports.page.study reports.page.html interop.adapters cli
+cli.progress cli.plan_text
 cli.listings
 """.split()
 # Folders and modules whose import never loads a heavy library, at any place of theirs.
 LIGHT = """
 errors registry languages io metrics sample tasks methods study data store formats models.locate models.architectures
 workspace plan
-runtime.loggers pretrain.recipe pretrain.loading pretrain.plan run reports cli __main__
+runtime.loggers pretrain.recipe pretrain.loading pretrain.plan run reports questions cli __main__
 """.split()
 
 

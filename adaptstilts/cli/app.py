@@ -8,12 +8,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from adaptstilts.cli import adapters, guide, info, init, mine, pretrain, report, retrieve, study, xtreme
+from adaptstilts.cli import adapters, guide, info, init, mine, pretrain, rehearse, report, retrieve, study, xtreme
 from adaptstilts.cli.options import with_shared_options
 
 VERBS: dict[str, tuple[Callable[..., None], ...]] = {
     "First steps": (init.init, guide.guide),
-    "Studies": (study.run, study.plan, study.status, study.results, report.report, study.swap, study.choose),
+    "Studies": (
+        study.run,
+        study.plan,
+        rehearse.rehearse,
+        study.status,
+        study.results,
+        report.report,
+        study.swap,
+        study.choose,
+    ),
     "Sentences": (retrieve.retrieve, mine.mine),
     "Adapters of other programs": (adapters.import_adapter, adapters.export_adapter, adapters.push_adapter),
     "XTREME": (xtreme.export_predictions, xtreme.score),

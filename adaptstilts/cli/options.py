@@ -135,9 +135,13 @@ class StudyOptions(WorkspaceOptions):
 
     def load(self, workspace: Workspace) -> Study:
         """Return the study with its overrides applied; report every mistake in it at once."""
+        from adaptstilts import questions
         from adaptstilts.plan.expand import load_study
 
-        return load_study(self.config, self.overrides or (), workspace)
+        study = load_study(self.config, self.overrides or (), workspace)
+        if study.question is not None:
+            questions.of_study(study)
+        return study
 
     def plans(self, mode: Mode = "create") -> tuple[Workspace, list[Plan]]:
         """Return the workspace, and the plan of the study for each of its models.

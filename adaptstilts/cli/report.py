@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from adaptstilts.cli.options import DEFAULT_STORE, StudyOptions
+
+if TYPE_CHECKING:
+    from adaptstilts.plan.graph import Plan
+    from adaptstilts.reports.page.model import Page
+    from adaptstilts.reports.page.parts.results import Results
+    from adaptstilts.reports.page.study import StudyFile
+    from adaptstilts.store.store import Store
 
 
 def _check_formats(text: str | None) -> str | None:
@@ -48,19 +55,14 @@ def report(
     from adaptstilts.io.files import replacing, resolve_output
     from adaptstilts.io.wording import counted, size
     from adaptstilts.reports.page import drawing, html
-    from adaptstilts.reports.page import study as pages
-    from adaptstilts.reports.page.parts.results import Results
-    from adaptstilts.reports.records import records, row_records
+    from adaptstilts.reports.page.study import StudyFile
     from adaptstilts.study.loading import read_text
 
     drawing.require_libraries()
     place = resolve_output(out, study.config)
-    workspace, plan = study.plan("existing")
     store = study.store if study.store != DEFAULT_STORE else None
-    file = pages.StudyFile(str(study.config), read_text(study.config, "study"), study.overrides or (), store)
-    in_language = row_records(plan, workspace.store)
-    results = Results(plan, workspace.store, records(plan, workspace.store), margin, in_language)
-    page = pages.page(results, file)
+    file = StudyFile(str(study.config), read_text(study.config, "study"), study.overrides or (), store)
+    page = _page(study, file, margin)
     text = html.render(page)
     with replacing(place) as opened:
         opened.write(text)
@@ -70,6 +72,31 @@ def report(
         folder = place.with_name(f"{place.stem}-figures")
         drawing.save_all(page.figures, folder, formats)
         typer.echo(f"{out.with_name(folder.name)}: {counted(len(page.figures) * len(formats), 'file')}")
+
+
+def _page(study: StudyOptions, file: StudyFile, margin: float) -> Page:
+    """Return the page of the question of a study; without one, that of its only model."""
+    from adaptstilts import questions
+    from adaptstilts.questions.answers import answer
+    from adaptstilts.questions.page import page as question_page
+    from adaptstilts.reports.page.study import page as study_page
+
+    name = study.load(study.open_existing()).question
+    if name is None:
+        workspace, plan = study.plan("existing")
+        return study_page(_results(plan, workspace.store, margin), file)
+    question = questions.get(name)
+    workspace, plans = study.plans("existing")
+    findings, outcomes = answer(question, plans, workspace.store, margin)
+    results = [_results(plan, workspace.store, margin) for plan in plans]
+    return question_page(question, findings, outcomes, results, file)
+
+
+def _results(plan: Plan, store: Store, margin: float) -> Results:
+    from adaptstilts.reports.page.parts.results import Results
+    from adaptstilts.reports.records import records, row_records
+
+    return Results(plan, store, records(plan, store), margin, row_records(plan, store))
 
 
 def _split(text: str | None) -> list[str]:

@@ -21,6 +21,7 @@ from adaptstilts.cli.options import (
 if TYPE_CHECKING:
     from adaptstilts.metrics.intervals import LanguagesAs
     from adaptstilts.plan.expand import Plan
+    from adaptstilts.reports.formats import Document
     from adaptstilts.reports.records import Record
     from adaptstilts.workspace import Workspace
 
@@ -71,10 +72,12 @@ def plan(
     ] = False,
 ) -> None:
     """Show the phases of a study and what they would cost."""
-    from adaptstilts.cli.plan_text import plan_lines
+    from adaptstilts.cli.plan_text import plan_lines, question_lines
 
     workspace, plans = study.plans("outline" if outline else "preview")
     for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
+        typer.echo(line)
+    for line in question_lines(plans):
         typer.echo(line)
 
 
@@ -109,13 +112,12 @@ def results(
     Scores per target with differences and 95 % intervals, benchmark means, costs, and matrices of swapped adapters.
     """
     from adaptstilts.io.files import replacing, resolve_output
-    from adaptstilts.reports import formats, tables
+    from adaptstilts.reports import formats
 
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
     workspace, plans = study.plans("existing")
-    document = tables.document(_records(plans, workspace, languages_as), plans[0].study.name, _config(plans[0]))
-    text = table_format.render(document)
+    text = table_format.render(_document(plans, workspace, languages_as))
     if place is None:
         typer.echo(text, nl=False)
     else:
@@ -213,11 +215,25 @@ def _records(plans: Sequence[Plan], workspace: Workspace, languages_as: Language
     return collected
 
 
-def _print_results(plans: Sequence[Plan], workspace: Workspace) -> None:
-    from adaptstilts.reports import formats, tables
+def _document(plans: Sequence[Plan], workspace: Workspace, languages_as: LanguagesAs = "fixed") -> Document:
+    """Return the tables of a study, with the answer to its question if it asks one."""
+    from adaptstilts import questions
+    from adaptstilts.questions.answers import answer, with_answer
+    from adaptstilts.reports import tables
 
     study = plans[0].study
-    typer.echo(tables.render(_records(plans, workspace), formats.DEFAULT, study.name, _config(plans[0])), nl=False)
+    document = tables.document(_records(plans, workspace, languages_as), study.name, _config(plans[0]))
+    question = questions.get(study.question) if study.question else None
+    if question is None:
+        return document
+    findings, _ = answer(question, plans, workspace.store)
+    return with_answer(document, question, findings)
+
+
+def _print_results(plans: Sequence[Plan], workspace: Workspace) -> None:
+    from adaptstilts.reports import formats
+
+    typer.echo(formats.get(formats.DEFAULT).render(_document(plans, workspace)), nl=False)
 
 
 def _config(plan: Plan) -> str:

@@ -242,6 +242,7 @@ class Study(StrictModel):
         train: settings for every training phase; those of a method and of a task take precedence.
         evaluate: settings for every evaluation; those of a target take precedence.
         retrieve: how sentences are encoded and searched.
+        question: what the study is to answer, such as ``scaling``; reports answer it, ``rehearse`` tries it first.
     """
 
     name: str = Field(pattern=NAME)
@@ -260,6 +261,7 @@ class Study(StrictModel):
     train: dict[str, Any] = Field(default_factory=dict)
     evaluate: Evaluate = Evaluate()
     retrieve: Retrieve = Retrieve()
+    question: str | None = Field(None, min_length=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from adaptstilts.io.wording import counted, joined
+from adaptstilts.plan.graph import Plan
 from adaptstilts.reports.page.model import Fact
 from adaptstilts.reports.page.parts.answer import AverageChange, smallest
 from adaptstilts.reports.page.parts.provenance import entries_in, environments
@@ -13,6 +14,7 @@ from adaptstilts.reports.page.parts.results import Results
 from adaptstilts.reports.records import Record
 from adaptstilts.reports.tables.cells import unique
 from adaptstilts.reports.tables.scores import TRUNCATED
+from adaptstilts.store.store import Store
 
 ENOUGH_SEEDS = 5
 _NAMED = 6  # missing phases that are named
@@ -21,10 +23,10 @@ _NAMED = 6  # missing phases that are named
 def facts(results: Results, averages: Sequence[AverageChange]) -> list[Fact]:
     """Return the facts in the order in which a reviewer asks for them."""
     every = [
-        _seeds(results),
+        seeds_fact(results.plan.study.seeds),
         _languages(results),
         _items(results),
-        _phases(results),
+        phases_fact([results.plan], results.store),
         _tests(results),
         _power(averages),
         *_losses(results.done),
@@ -33,8 +35,8 @@ def facts(results: Results, averages: Sequence[AverageChange]) -> list[Fact]:
     return [fact for fact in every if fact is not None]
 
 
-def _seeds(results: Results) -> Fact:
-    seeds = results.plan.study.seeds
+def seeds_fact(seeds: Sequence[int]) -> Fact:
+    """Return how many seeds there are, and what that means."""
     names = ", ".join(map(str, seeds))
     if len(seeds) == 1:
         note = f"Seed {names}. Training noise is unknown: no difference can be claimed."
@@ -72,9 +74,10 @@ def _items(results: Results) -> Fact | None:
     return Fact("Test items in a language", value, " ".join(notes), is_warning=bool(notes))
 
 
-def _phases(results: Results) -> Fact:
-    missing = results.plan.missing(results.store)
-    total = len(results.plan.phases)
+def phases_fact(plans: Sequence[Plan], store: Store) -> Fact:
+    """Return how many phases are done, and which are missing."""
+    missing = [phase for plan in plans for phase in plan.missing(store)]
+    total = sum(len(plan.phases) for plan in plans)
     note = ""
     if missing:
         shown = [phase.title for phase in missing[:_NAMED]]

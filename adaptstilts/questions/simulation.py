@@ -1,0 +1,68 @@
+"""Simulated outcomes: test items that are right or wrong, seeds that differ, models that are odd ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from adaptstilts.questions.base import ENGLISH, NONE, Arm, Array, Design, Noise, Outcome
+
+ENGLISH_LEAD = 8.0  # points that English is above the other languages
+_SHARED = 0.8  # of the items, on which two encoders err together
+
+Truth = Callable[[int, Arm, str], float]  # size, arm and task -> true score outside English, in points
+
+
+def simulate(design: Design, noise: Noise, truth: Truth, generator: np.random.Generator) -> list[Outcome]:
+    """Return the outcomes of a study in which scores are what a function says, up to noise.
+
+    Items are parallel over languages. Of every model each intermediate task changes the scores by a little more or less
+    than of others, and every seed gives another score.
+
+    Args:
+        design: of the study.
+        noise: of its results.
+        truth: the true scores.
+        generator: source of chance.
+    """
+    intermediates = dict.fromkeys(arm.intermediate for arm in design.arms)
+    difficulty = {task: _difficulty(design, generator) for task in design.tasks}
+    outcomes = []
+    for model, size in design.sizes.items():
+        odd = {name: generator.normal(0, noise.model) if name != NONE else 0.0 for name in intermediates}
+        for task in design.tasks:
+            for arm, languages, seed, draw in _runs(design):
+                level = truth(size, arm, task) + odd[arm.intermediate] + generator.normal(0, noise.seed)
+                for language in languages:
+                    score = level + (ENGLISH_LEAD if language == ENGLISH else 0.0)
+                    values = _answers(difficulty[task][language], score, generator)
+                    items = np.arange(design.items)
+                    outcomes.append(
+                        Outcome(model, size, 2 * size, task, language, arm, seed, draw, values, items, design.chance)
+                    )
+    return outcomes
+
+
+def _difficulty(design: Design, generator: np.random.Generator) -> dict[str, Array]:
+    return {language: generator.random(design.items) for language in design.languages}
+
+
+def _answers(difficulty: Array, score: float, generator: np.random.Generator) -> Array:
+    """Return 100 for every item that is answered right, else 0; the expected mean is the score."""
+    fresh = generator.random(len(difficulty))
+    threshold = np.where(generator.random(len(difficulty)) < _SHARED, difficulty, fresh)
+    right: Array = 100.0 * (threshold < np.clip(score, 0, 100) / 100)
+    return right
+
+
+def _runs(design: Design) -> Iterator[tuple[Arm, Sequence[str], int, int]]:
+    """Yield every training run: its arm, the languages that it is scored in, its seed and the draw of its rows."""
+    for arm in design.arms:
+        for seed in range(1, design.seeds + 1):
+            if arm.k is None:
+                yield arm, design.languages, seed, 0
+                continue
+            for language in design.row_languages:
+                for draw in range(1, design.draws + 1):
+                    yield arm, [language], seed, draw
