@@ -33,9 +33,9 @@ def collect(plans: Sequence[Plan], store: Store) -> list[Outcome]:
 
 
 def encoder_size(model: Model) -> int:
-    """Return the parameters of an encoder without those of its embeddings of pieces and positions."""
-    shape = model.shape
-    return shape["parameters"] - (shape["vocabulary"] + shape["positions"]) * shape["hidden"]
+    """Return the parameters of an encoder's layers, which is all but its embeddings."""
+    architecture, shape = model.architecture, model.shape
+    return architecture.parameters(shape) - architecture.parameters({**shape, "layers": 0})
 
 
 def _of_cell(cell: Cell, plan: Plan, store: Store) -> Iterator[Outcome]:

@@ -11,7 +11,7 @@ import pytest
 from adaptstilts import study
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io import hashing
-from adaptstilts.plan.expand import expand
+from adaptstilts.plan.expand import expand_each
 from adaptstilts.plan.outline import Outline
 from adaptstilts.pretrain import load
 from adaptstilts.pretrain.plan import PretrainPhase
@@ -56,10 +56,10 @@ def strings(value: object) -> Iterator[str]:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
 def test_parents_are_the_phases_that_a_spec_names(path: Path, tmp_path: Path) -> None:
     overrides = ["model=builtin:small"] if path.name == "mini.yaml" else []
-    phases = expand(study.load(path, overrides), Outline(tmp_path)).phases
-    for phase in phases.values():
-        assert set(phase.parents) == set(strings(phase.spec)) & set(phases)
-        assert len(set(phase.parents)) == len(phase.parents)
+    for plan in expand_each(study.load(path, overrides), Outline(tmp_path)):
+        for phase in plan.phases.values():
+            assert set(phase.parents) == set(strings(phase.spec)) & set(plan.phases)
+            assert len(set(phase.parents)) == len(phase.parents)
 
 
 def test_parents_of_pretraining(tmp_path: Path) -> None:

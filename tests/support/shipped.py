@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adaptstilts import pretrain, study
-from adaptstilts.plan.expand import expand
+from adaptstilts.plan.expand import expand_each
 from adaptstilts.plan.outline import Outline
 from adaptstilts.plan.phases import Phase
 from adaptstilts.workspace import Workspace
@@ -36,4 +36,7 @@ def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> list
         workspace = Workspace(tmp_path / "store", root, offline=True)
     if "pretrain" in name:
         return pretrain.expand(pretrain.load(path, ()), workspace, ()).order()
-    return expand(study.load(path, OVERRIDES.get(name, [])), workspace).order()
+    phases: list[Phase] = []
+    for plan in expand_each(study.load(path, OVERRIDES.get(name, [])), workspace):
+        phases += plan.order()
+    return phases
