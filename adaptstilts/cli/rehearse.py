@@ -20,7 +20,7 @@ def rehearse(
     margin: Annotated[float, typer.Option(help="Differences up to this many points do not matter.", min=0.01)] = 1.0,
     form: FormatOption = None,
 ) -> None:
-    """Simulate the question of a study before anything is spent.
+    """Simulate what a study could find.
 
     Studies of the same grid are simulated with planted effects and answered as the real one will be: how often the
     answer is right, how often something is claimed where there is nothing, how often an effect is found. Nothing is

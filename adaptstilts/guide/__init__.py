@@ -9,7 +9,8 @@ from adaptstilts.registry import nearest
 
 FOLDER = Path(__file__).parent
 ORDER = """
-first-study study-file tasks methods retrieval adapters reports questions python extending protocol store errors changelog
+first-study study-file tasks methods retrieval adapters reports questions python
+extending protocol store errors changelog
 """.split()
 
 

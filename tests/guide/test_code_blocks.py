@@ -26,7 +26,7 @@ from adaptstilts import guide, methods, search, study, tasks
 from adaptstilts.cli.app import app
 from adaptstilts.models import architectures
 from adaptstilts.plan import phases
-from adaptstilts.plan.expand import expand
+from adaptstilts.plan.expand import expand_each
 from adaptstilts.plan.outline import Outline
 from adaptstilts.registry import Registry
 from adaptstilts.reports import formats
@@ -198,5 +198,5 @@ def plan_study(block: Block, folder: Path) -> None:
         name.startswith("sample_") or name not in tasks.known() for name in names
     )
     store = folder / "planned"
-    plan = expand(parsed, Workspace(store, offline=True) if ships else Outline(store))
-    assert plan.cells, block.place
+    plans = expand_each(parsed, Workspace(store, offline=True) if ships else Outline(store))
+    assert all(plan.cells for plan in plans), block.place
