@@ -292,9 +292,14 @@ def _total(parts: Sequence[Component], twice: Component | None) -> Component:
 
 
 def _freedom(variance: float, parts: Sequence[Component]) -> float:
-    """Return Satterthwaite's degrees of freedom of a sum of variances; 1 if nothing varies."""
+    """Return Satterthwaite's degrees of freedom of a sum of variances; 1 if nothing varies.
+
+    Those of a sum are never below the fewest of its parts. Where a part was subtracted the formula can come out lower,
+    down to intervals without end, so it is held to that bound.
+    """
     spread = sum(part.variance**2 / part.df for part in parts)
-    return variance**2 / spread if spread else 1.0
+    fewest = min(part.df for part in parts)
+    return max(fewest, variance**2 / spread) if spread else 1.0
 
 
 def _item_part(differences: Sequence[Array], numbers: Sequence[Numbers]) -> Component:

@@ -92,18 +92,18 @@ def power_law(sizes: Sequence[float], errors: Sequence[float], deviations: Seque
     """
     from scipy.special import stdtrit
 
-    x = np.asarray(sizes, float) / float(np.min(sizes))
+    smallest = float(np.min(sizes))
+    x = np.asarray(sizes, float) / smallest
     y, w = np.asarray(errors, float), 1 / np.asarray(deviations, float) ** 2
-    fits = [_with_exponent(exponent, x, y, w) for exponent in _EXPONENTS]
-    squares = np.array([fit[0] for fit in fits])
+    squares, floors, scales = _profile(x, y, w)
     best = int(squares.argmin())
     freedom = max(1, len(x) - 3)
     widening = max(1.0, float(squares[best]) / freedom)
     reach = float(stdtrit(freedom, (1 + LEVEL) / 2)) ** 2 * widening
     inside = _EXPONENTS[squares <= squares[best] + reach]
-    exponent, (_, floor, scale) = float(_EXPONENTS[best]), fits[best]
-    scale *= float(np.min(sizes)) ** exponent
-    return Law(exponent, float(inside.min()), float(inside.max()), floor, scale)
+    exponent = float(_EXPONENTS[best])
+    scale = float(scales[best]) * smallest**exponent
+    return Law(exponent, float(inside.min()), float(inside.max()), float(floors[best]), scale)
 
 
 def extrapolation_errors(sizes: Sequence[float], errors: Sequence[float]) -> dict[str, float]:
@@ -131,23 +131,19 @@ def has_range_for_law(sizes: Sequence[float]) -> bool:
     return len(sizes) >= LAW_MODELS and math.log10(max(sizes) / min(sizes)) >= LAW_DECADES
 
 
-def _with_exponent(exponent: float, x: Array, y: Array, w: Array) -> tuple[float, float, float]:
-    """Return the weighted squares, the floor and the scale that fit best with one exponent."""
-    powers = x**-exponent
-    fits = []
-    for columns in ((True, True), (True, False), (False, True)):
-        floor, scale = _least_squares(powers, y, w, columns)
-        if floor >= 0 and scale >= 0:
-            rest = y - floor - scale * powers
-            fits.append((float(w @ rest**2), floor, scale))
-    return min(fits)
-
-
-def _least_squares(powers: Array, y: Array, w: Array, columns: tuple[bool, bool]) -> tuple[float, float]:
-    """Return floor and scale; what is not among the columns is zero."""
-    design = np.stack([np.ones_like(powers), powers], axis=1)[:, list(columns)]
-    root = np.sqrt(w)
-    solution = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0]
-    values = iter(solution)
-    floor, scale = (float(next(values)) if used else 0.0 for used in columns)
-    return floor, scale
+def _profile(x: Array, y: Array, w: Array) -> tuple[Array, Array, Array]:
+    """Return the weighted squares, the floor and the scale that fit best with every exponent of the grid."""
+    powers = x ** -_EXPONENTS[:, None]  # (exponents, models)
+    one, level = w.sum(), float(w @ y)
+    first, second, cross = powers @ w, powers**2 @ w, powers @ (w * y)
+    both = np.stack([second * level - first * cross, one * cross - first * level]) / (one * second - first**2)
+    zero = np.zeros_like(first)
+    candidates = [both, np.stack([zero + level / one, zero]), np.stack([zero, cross / second])]
+    squares = []
+    for floor, scale in candidates:
+        rest = y - floor[:, None] - scale[:, None] * powers
+        squares.append(np.where((floor >= 0) & (scale >= 0), rest**2 @ w, np.inf))
+    chosen = np.argmin(squares, axis=0)
+    places = np.arange(len(_EXPONENTS))
+    picked = np.stack(candidates)[chosen, :, places]
+    return np.stack(squares)[chosen, places], picked[:, 0], picked[:, 1]

@@ -224,3 +224,14 @@ def test_languages_as_a_sample_never_narrow_the_interval() -> None:
         of_seed = generator.normal(0, 3, (3, 1))
         blocks = {str(code): of_seed + generator.normal(0, 1, (3, 40)) for code in range(6)}
         assert difference(blocks, sample=True).low <= difference(blocks).low
+
+
+def test_degrees_of_freedom_are_never_below_those_of_a_part() -> None:
+    """A part that is subtracted could bring them near 0, and with them an interval without end."""
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        rows = generator.normal(0, 50, (1, 40)) * generator.choice([-1.0, 1.0], (3, 1)) + generator.normal(0, 1, (3, 1))
+        ours = [{"de": of_seed} for of_seed in rows]
+        found = paired_difference(ours, [{"de": 0 * of_seed} for of_seed in rows])
+        assert found.df >= 2
+        assert math.isfinite(found.detectable)
