@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
@@ -134,7 +135,7 @@ def _rewrite_ia3(config: Mapping[str, Any], model: Model, path: str) -> dict[str
     inner = _adapted_places({**config, "target_modules": config.get("feedforward_modules")}, model, path)
     layers = sorted({layer for layer, _ in places})
     feedforward = {(layer, "output") for layer in layers}
-    expected = feedforward | {(layer, role) for layer in layers for role in _SCALED}
+    expected = feedforward | set(product(layers, _SCALED))
     if not places or places != expected or not feedforward <= inner:
         odd = sorted({names.linear[role] for _, role in places ^ expected}) or ["feedforward_modules"]
         raise ArtifactError(
@@ -142,7 +143,7 @@ def _rewrite_ia3(config: Mapping[str, Any], model: Model, path: str) -> dict[str
             f" differs in {', '.join(odd)}"
         )
     outputs = [names.in_layer(layer, "output") for layer in layers]
-    attention = [names.in_layer(layer, role) for layer in layers for role in ("key", "value")]
+    attention = [names.in_layer(layer, role) for layer, role in product(layers, ("key", "value"))]
     return {"target_modules": [*attention, *outputs], "feedforward_modules": outputs}
 
 

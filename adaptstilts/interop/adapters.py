@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from adaptstilts import run
@@ -156,7 +157,7 @@ def _find_intermediate(plan: Plan, wanted: AdapterFilter) -> WeightsPhase:
 
 def _intermediate_phases(plan: Plan) -> Iterator[WeightsPhase]:
     """Yield the phases that others depend on and that were trained on no adapter."""
-    used = {key for phase in plan.phases.values() for key in phase.parents}
+    used = set(chain.from_iterable(phase.parents for phase in plan.phases.values()))
     for phase in plan.phases.values():
         if not isinstance(phase, WeightsPhase) or phase.key not in used:
             continue

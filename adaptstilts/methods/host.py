@@ -60,9 +60,9 @@ class ModuleNames:
 
     def taken_for(self, roles: Collection[str]) -> list[str]:
         """Return the names of other linear layers that peft would take for those of some roles, by their ends."""
-        ends = [f".{self.peft_name(role)}" for role in roles]
+        ends = tuple(f".{self.peft_name(role)}" for role in roles)
         others = [name for role, name in self.linear.items() if role not in roles]
-        return [name for name in others if any(f".{name}".endswith(end) for end in ends)]
+        return [name for name in others if f".{name}".endswith(ends)]
 
 
 @dataclass(frozen=True)

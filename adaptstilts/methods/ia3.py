@@ -8,6 +8,7 @@ vectors, in any order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from adaptstilts.methods._peft_library import PeftMethod
@@ -82,7 +83,7 @@ class Ia3(PeftMethod):
 
         layers = self.layers(depth)
         inner = [names.in_layer(i, _FEEDFORWARD) for i in layers]
-        attention = [names.in_layer(i, role) for i in layers for role in _ATTENTION]
+        attention = [names.in_layer(i, role) for i, role in product(layers, _ATTENTION)]
         return IA3Config(target_modules=[*attention, *inner], feedforward_modules=inner)
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -96,7 +97,7 @@ def collate(features: Sequence[Feature], pad: int, device: torch.device, length:
         device: where the tensors go.
         length: tokens of every sequence; None for those of the longest.
     """
-    sequences = [sequence for feature in features for sequence in feature.sequences]
+    sequences = [*chain.from_iterable(feature.sequences for feature in features)]
     width = length or max(len(sequence) for sequence in sequences)
     ids = torch.tensor([sequence + [pad] * (width - len(sequence)) for sequence in sequences])
     lengths = torch.tensor([len(sequence) for sequence in sequences])

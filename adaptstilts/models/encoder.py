@@ -377,12 +377,16 @@ class Encoder:
 
     def _first_trained_layer(self) -> int:
         """Return the lowest layer that has a trainable weight or follows one; the number of layers if none is."""
-        if any(parameter.requires_grad for part in self.host.inputs for parameter in part.parameters()):
+        if any(_is_trained(part) for part in self.host.inputs):
             return 0
         for index, layer in enumerate(self.host.layers):
-            if any(parameter.requires_grad for parameter in layer.parameters()):
+            if _is_trained(layer):
                 return index
         return self.depth
+
+
+def _is_trained(part: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in part.parameters())
 
 
 def masked_mean(states: Tensor, mask: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError, ConfigError
@@ -131,7 +132,7 @@ class _Swapping:
         return True
 
     def _check_trained(self) -> None:
-        needed = {key for phase in self.plan.phases.values() for key in phase.parents}
+        needed = set(chain.from_iterable(phase.parents for phase in self.plan.phases.values()))
         imported = {phase.key for phase in self.imports}
         absent = [self.full.phases[key].title for key in sorted(needed - imported) if not self.store.has(key)]
         if absent:

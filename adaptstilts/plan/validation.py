@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from adaptstilts import languages, search, tasks
 from adaptstilts.errors import ConfigError
@@ -124,7 +125,7 @@ def compositions_with_places(study: Study) -> Iterator[tuple[Composition, Place]
 def _composition_kinds(study: Study) -> set[str]:
     """Return the compositions that are used: those of each method, or else the study's."""
     used = (arm.compositions or study.compositions for arm in study.methods)
-    return {composition.kind for compositions in used for composition in compositions}
+    return {composition.kind for composition in chain.from_iterable(used)}
 
 
 def _check_languages(study: Study, findings: Findings) -> None:

@@ -80,10 +80,18 @@ def difference(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> Difference |
                 total[_name(block)] = (0.0 if before is None else before) + weight * weights[block] * outcome.values
         values.append(total)
     if len({seed for seed, _ in runs}) == 1:  # draws of rows do not show how seeds vary
-        values = [{name: np.mean([of_run[name] for of_run in values], axis=0) for name in values[0]}]
-    zeros = [{name: 0 * block for name, block in of_run.items()} for of_run in values]
+        values = [_mean_blocks(values)]
+    zeros = [_zeros(blocks) for blocks in values]
     result = paired_difference(values, zeros, _item_numbers(sides[0][1][runs[0]]))
     return corrected({"": result})[""]
+
+
+def _mean_blocks(runs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    return {name: np.mean([of_run[name] for of_run in runs], axis=0) for name in runs[0]}
+
+
+def _zeros(blocks: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: 0 * block for name, block in blocks.items()}
 
 
 def seed_differences(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> list[float]:

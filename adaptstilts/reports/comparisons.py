@@ -7,6 +7,7 @@ which are (``parallel`` and ``item`` of :class:`adaptstilts.tasks.Task`).
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ class Comparisons:
     def _compare(self, ours: Combination, theirs: Combination) -> Difference | None:
         partners = {_run(cell): cell for cell in self.groups.get(theirs, ())}
         cells = [(cell, partners[_run(cell)]) for cell in self.groups[ours] if _run(cell) in partners]
-        if not cells or not all(self.store.has(cell.phase) for pair in cells for cell in pair):
+        if not cells or not all(self.store.has(cell.phase) for cell in chain.from_iterable(cells)):
             return None
         pairs = [(self._read(a), self._read(b)) for a, b in cells]
         if not all(_have_same_examples(a, b) for a, b in pairs):
@@ -156,5 +157,8 @@ def _mean(values: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def _have_same_examples(ours: Scored, theirs: Scored) -> bool:
-    sizes = [{code: len(values) for code, values in side.values.items()} for side in (ours, theirs)]
-    return sizes[0] == sizes[1] and ours.ids == theirs.ids
+    return _sizes(ours) == _sizes(theirs) and ours.ids == theirs.ids
+
+
+def _sizes(scored: Scored) -> dict[str, int]:
+    return {code: len(values) for code, values in scored.values.items()}

@@ -69,8 +69,8 @@ def _transfer(languages: Mapping[str, float]) -> dict[str, float | None]:
 def _metric_means(every: Sequence[LanguageScores]) -> dict[str, float]:
     """Return the mean of every metric that all scores have; entries of earlier versions may have fewer."""
     values = _values(every)
-    common = [name for name in values[0] if all(name in value for value in values)]
-    return {name: _mean(values, [name]) for name in common}
+    common = set(values[0]).intersection(*values[1:])
+    return {name: _mean(values, [name]) for name in values[0] if name in common}
 
 
 def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:

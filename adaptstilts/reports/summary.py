@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from adaptstilts.io.wording import counted, joined
 from adaptstilts.metrics.intervals import Difference
@@ -119,7 +120,8 @@ def _swaps(records: Sequence[Record]) -> str:
     if not changes:
         return ""
     claimed = [difference.value for difference in changes if difference.is_claimed]
-    lowered, raised = (sum(sign * value > 0 for value in claimed) for sign in (-1, 1))
+    lowered = sum(value < 0 for value in claimed)
+    raised = sum(value > 0 for value in claimed)
     return (
         f"swapping the intermediate adapter without retraining lowers {lowered or 'none'} of"
         f" {counted(len(changes), 'score')} and improves {raised or 'none'} ({_correction(changes)})"
@@ -148,7 +150,7 @@ def _seeds_command(records: Sequence[Record], config: str) -> str:
         records: of the study.
         config: its file.
     """
-    seeds = [*dict.fromkeys(seed for record in records for seed in record.seeds)]
+    seeds = [*dict.fromkeys(chain.from_iterable(record.seeds for record in records))]
     number = max(seeds)
     while len(seeds) < MORE_SEEDS:
         number += 1

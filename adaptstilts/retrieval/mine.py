@@ -270,7 +270,7 @@ class _Job:
         name = f"k{settings.k}" if settings.index is None else hashing.of([settings.index, settings.k])
 
         def report(done: int, total: int) -> None:
-            self.report(f"search: {done} of {total} pieces", done, total)
+            self.report(f"search: {done} of {counted(total, 'piece')}", done, total)
 
         return search_shards(
             foreign.shards,

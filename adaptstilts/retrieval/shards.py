@@ -12,6 +12,7 @@ import numpy as np
 from adaptstilts.errors import ResourceError
 from adaptstilts.io import hashed_arrays
 from adaptstilts.io.folders import failpoint
+from adaptstilts.io.wording import counted
 from adaptstilts.models import locate as models
 from adaptstilts.retrieval.text_file import SentenceFile
 from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached
@@ -131,7 +132,7 @@ def encode_shards(
     work = encode_shard if ray else partial(encode_shard, report=report)
     for done, _ in enumerate(map_pieces(work, [jobs[number] for number in missing], ray), 1):
         name = jobs[0].sentences.path.name
-        report(f"{name}: {done} of {len(missing)} shards encoded", done, len(missing))
+        report(f"{name}: {done} of {counted(len(missing), 'shard')} encoded", done, len(missing))
     for number in missing:
         saved[number] = jobs[number].saved()
     complete = [files for files in saved if files is not None]

@@ -57,7 +57,7 @@ class StateLayout:
             features: in the order of the set.
             typed: whether states depend on token types as well.
         """
-        sequences = [sequence for item in features.items for sequence in item.sequences]
+        sequences = [*chain.from_iterable(item.sequences for item in features.items)]
         first = np.cumsum([0, *features.sizes], dtype=np.int64)
         start = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
         ids = np.fromiter(chain.from_iterable(sequences), np.int32, int(start[-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.reports.page.charts.base import Value, panels
@@ -121,5 +122,6 @@ class HeatMaps:
 
     def _largest(self) -> float:
         """Return the size of the largest change; one if nothing changed."""
-        changes = [abs(cell.change or 0.0) for matrix in self.matrices for cell in matrix.cells.values()]
+        cells = chain.from_iterable(matrix.cells.values() for matrix in self.matrices)
+        changes = [abs(cell.change or 0.0) for cell in cells]
         return max(changes, default=0.0) or 1.0

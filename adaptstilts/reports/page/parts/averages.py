@@ -7,6 +7,7 @@ differences are: for every seed, language and test item. The average then has an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from adaptstilts import tasks
 from adaptstilts.metrics.intervals import Array, Difference, Numbers, corrected, paired_difference
@@ -60,16 +61,20 @@ def _interval(values: Sequence[Mapping[str, Array]], items: Mapping[str, Numbers
         items: block -> number of the item of each.
     """
     blocks = len(items)
-    scaled = [{name: blocks * block for name, block in of_seed.items()} for of_seed in values]
-    zero = [{name: 0 * block for name, block in of_seed.items()} for of_seed in values]
+    scaled = [_times(blocks, of_seed) for of_seed in values]
+    zero = [_times(0, of_seed) for of_seed in values]
     return corrected({"average": paired_difference(scaled, zero, items)})["average"]
+
+
+def _times(factor: float, blocks: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: factor * block for name, block in blocks.items()}
 
 
 def _common_seeds(pairs: Sequence[Pair]) -> list[int]:
     """Return the seeds that both sides of all pairs have, in order."""
     if not pairs:
         return []
-    sets = [set(record.seeds) for pair in pairs for record in pair]
+    sets = [set(record.seeds) for record in chain.from_iterable(pairs)]
     return sorted(set.intersection(*sets))
 
 
