@@ -16,7 +16,9 @@ from adaptstilts.data.examples import Example, text_problem
 from adaptstilts.kinds.base import Probe, TokenHead, TrainableDefaults, initialize
 from adaptstilts.metrics import answer_text
 from adaptstilts.metrics.scores import Metric, answer_f1, exact_match
+from adaptstilts.models import graphemes
 from adaptstilts.models.batching import Batch, Feature, Features
+from adaptstilts.models.graphemes import Span
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ QUERY_TOKENS = 64
 STRIDE = 128
 ANSWER_TOKENS = 30
 OTHER_PROBES = 4  # tokens that are drawn beside the first one of an answer
-MOVED, UNUSABLE = "answer moved", "answer not in context"
+MOVED, UNUSABLE, INSIDE = "answer moved", "answer not in context", "answer is part of its tokens"
 
 
 class SpanExtraction(TrainableDefaults):
@@ -51,10 +53,11 @@ class SpanExtraction(TrainableDefaults):
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn every row into pairs of the question and a window of the context; windows start ``STRIDE`` tokens apart.
 
-        The target is the answer's (first, last) token, or (0, 0) in windows without it. ``place`` is the position of
-        the window's first token and the characters of its tokens. An answer whose offset does not fit its text is
-        found again next to the offset and counted as moved; where that fails the row trains on no answer and is
-        counted as unusable.
+        The target is the (first, last) token of the answer's visible characters, or (0, 0) in windows without all of
+        them. ``place`` is the position of the window's first token and the characters of its tokens. An answer whose
+        offset does not fit its text is found again next to the offset and counted as moved; where that fails, or
+        nothing of it is visible, the row trains on no answer and is counted as unusable. Answers whose first or last
+        token has more than them are counted too: no span of tokens is exactly these.
         """
         questions = tokenizer.ids([row["question"] for row in rows])
         contexts = tokenizer.spans([row["context"] for row in rows])
@@ -62,18 +65,20 @@ class SpanExtraction(TrainableDefaults):
         counts: Counter[str] = Counter()
         for i, row in enumerate(rows):
             question = questions[i][: min(QUERY_TOKENS, max_length // 3)]
-            answer, fate = _located(row)
-            counts[fate] += 1
+            answer, fates = _answer_tokens(row, contexts[i][1])
+            counts.update(fates)
             found = answer is None
             room = max_length - len(question) - tokenizer.special_count(pair=True)
             for first, ids, spans in _windows(contexts[i], room):
                 sequence = tokenizer.joined(question, ids)
                 assert sequence.second is not None  # noqa: S101
-                target = _tokens_of(answer, spans, sequence.second) if answer else (0, 0)
-                found |= target != (0, 0)
+                target = (0, 0)
+                if answer and first <= answer[0] and answer[1] < first + len(ids):
+                    target = (answer[0] - first + sequence.second, answer[1] - first + sequence.second)
+                    found = True
                 items.append(Feature.of(i, [sequence], target, (sequence.second, first, spans)))
             truncated += len(question) < len(questions[i]) or not found
-        return Features(items, truncated, {name: counts[name] for name in (MOVED, UNUSABLE) if counts[name]})
+        return Features(items, truncated, dict(counts))
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
         """Return a head with two outputs per token, for start and end."""
@@ -193,29 +198,55 @@ def _best(outputs: Sequence[Any], features: Features, rows: Sequence[Example]) -
     return [(score - none[i] if i in none else 0.0, text) for i, (score, text) in enumerate(found)]
 
 
-def _located(row: Example) -> tuple[tuple[int, int] | None, str]:
-    """[begin, end) characters of the first answer, and what was done to find it; None without one."""
-    if not row["answers"]["text"]:
-        return None, ""
-    text, start = row["answers"]["text"][0], row["answers"]["answer_start"][0]
-    context, fate = row["context"], ""
+def _answer_tokens(row: Example, spans: Sequence[Span]) -> tuple[Span | None, list[str]]:
+    """Return the (first, last) token of the first answer in the context, and what is counted of it.
+
+    Args:
+        row: with the answers.
+        spans: [begin, end) characters of every token of the context.
+
+    Returns:
+        None instead of the tokens if there is no answer, or no token of it.
+    """
+    context, answers = row["context"], row["answers"]
+    if not answers["text"]:
+        return None, []
+    place, fates = _located(context, answers["text"][0], answers["answer_start"][0])
+    inside = [i for i, (begin, end) in enumerate(spans) if begin < place[1] and end > place[0]]
+    if not inside:
+        return None, [UNUSABLE]
+    first, last = inside[0], inside[-1]
+    if graphemes.visible(context, spans[first][0], spans[last][1]) != place:
+        fates.append(INSIDE)
+    return (first, last), fates
+
+
+def _located(context: str, answer: str, start: int) -> tuple[Span, list[str]]:
+    """Return the [begin, end) visible characters of an answer, empty if it is nowhere, and what was done to find it.
+
+    Args:
+        context: to find it in.
+        answer: its text.
+        start: where it should begin.
+    """
+    begin, end = graphemes.visible(answer, 0, len(answer))
+    text, start = answer[begin:end], start + begin
     if not text:
-        return None, UNUSABLE
-    if context[start : start + len(text)] != text:
-        places = []
-        at = context.find(text)
-        while at >= 0:
-            places.append(at)
-            at = context.find(text, at + 1)
-        if not places:
-            return None, UNUSABLE
-        start, fate = min(places, key=lambda place: abs(place - start)), MOVED
-    return (start, start + len(text)), fate
+        return (0, 0), []
+    if start >= 0 and context.startswith(text, start):
+        return (start, start + len(text)), []
+    places = []
+    at = context.find(text)
+    while at >= 0:
+        places.append(at)
+        at = context.find(text, at + 1)
+    if not places:
+        return (0, 0), []
+    nearest = min(places, key=lambda place: abs(place - start))
+    return (nearest, nearest + len(text)), [MOVED]
 
 
-def _windows(
-    context: tuple[list[int], list[tuple[int, int]]], room: int
-) -> Iterator[tuple[int, list[int], list[tuple[int, int]]]]:
+def _windows(context: tuple[list[int], list[Span]], room: int) -> Iterator[tuple[int, list[int], list[Span]]]:
     ids, spans = context
     step = min(STRIDE, max(room // 2, 1))
     first = 0
@@ -224,15 +255,6 @@ def _windows(
         if first + room >= len(ids):
             return
         first += step
-
-
-def _tokens_of(answer: tuple[int, int], spans: Sequence[tuple[int, int]], shift: int) -> tuple[int, int]:
-    """(first, last) token that covers the answer, or (0, 0) when the window does not hold all of it."""
-    begin, end = answer
-    inside = [i for i, (a, b) in enumerate(spans) if a < end and b > begin]
-    if not inside or spans[inside[0]][0] > begin or spans[inside[-1]][1] < end:
-        return 0, 0
-    return inside[0] + shift, inside[-1] + shift
 
 
 def _logits(head: nn.Module, states: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:

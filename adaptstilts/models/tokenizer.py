@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models import architectures
+from adaptstilts.models import architectures, graphemes
 from adaptstilts.models.architectures import TextFormat
 from adaptstilts.models.config import read_config
 
@@ -74,16 +74,15 @@ class Tokenizer:
         return [encoding.ids for encoding in self._inner.encode_batch(list(texts), add_special_tokens=False)]
 
     def spans(self, texts: Sequence[str]) -> list[tuple[Ids, list[tuple[int, int]]]]:
-        """Return the token ids of each text, and the [begin, end) characters of every token without blanks before."""
+        """Return the token ids of each text, and the [begin, end) characters of every token.
+
+        They are without blanks around the token, and never a part of what a reader takes for one character, so that
+        two tokens may share such a one. A token of nothing visible has an empty span.
+        """
         encodings = self._inner.encode_batch(list(texts), add_special_tokens=False)
         results = []
         for text, encoding in zip(texts, encodings, strict=True):
-            spans = []
-            for begin, end in encoding.offsets:
-                while begin < end and text[begin].isspace():
-                    begin += 1
-                spans.append((begin, end))
-            results.append((encoding.ids, spans))
+            results.append((encoding.ids, graphemes.whole(text, encoding.offsets)))
         return results
 
     def words(self, words: Sequence[str]) -> list[Ids]:

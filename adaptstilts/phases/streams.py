@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from adaptstilts import kinds
 from adaptstilts.data.batches import epoch_order
 from adaptstilts.data.examples import Examples
+from adaptstilts.io.wording import counted
 from adaptstilts.kinds import heads
 from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
@@ -23,6 +24,8 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.layer_cache import FrozenLayers
 from adaptstilts.study import Mixture, masked_text
+
+MUCH_TRUNCATED = 0.01  # share of the training rows from which truncation is reported
 
 
 class BatchStream:
@@ -150,6 +153,14 @@ class BatchStream:
         if self.kind.calibrates(self.task):
             examples, features = self._dev()
             self.kind.calibrate(self.head, self.outputs(encoder, bf16), features, examples.rows, self.task)
+
+    def losses(self) -> str:
+        """Say how many training rows lose something, or are not what they should be; empty if hardly any."""
+        rows, cut = len(self.examples.rows), self.features.truncated
+        parts = [f"{reason}: {count:,}" for reason, count in self.features.counts.items()]
+        if cut > MUCH_TRUNCATED * rows:
+            parts.insert(0, f"cut to {self.settings.max_length} tokens: {cut:,}")
+        return f"of {counted(rows, 'training row')} of {self.name}, {'; '.join(parts)}" if parts else ""
 
     def result(self, steps: int) -> dict[str, Any]:
         """Return its part of ``result.json``, given the number of steps that it had."""

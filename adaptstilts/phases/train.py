@@ -56,7 +56,11 @@ def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
         Interrupted: the runtime asked to stop; a checkpoint was written.
     """
     runtime.adapter_pool.drop()
-    Loop(Trainer(phase, runtime)).run(staging)
+    trainer = Trainer(phase, runtime)
+    for stream in trainer.streams:
+        if losses := stream.losses():
+            runtime.report(f"{phase.title}: {losses}", 0, 0)
+    Loop(trainer).run(staging)
 
 
 class Trainer:

@@ -1,0 +1,55 @@
+"""What a reader takes for one character (a grapheme cluster of UAX 29), and what a reader does not see at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import regex
+
+Span = tuple[int, int]
+
+_CLUSTER = regex.compile(r"\X")
+# What joins others to a cluster: combining marks, joiners, jamo, halves of flags. Texts without are their characters.
+_JOINING = regex.compile(r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LF}]")
+# Drawn as nothing and without width: zero-width spaces, byte order marks, directions of text.
+_ZERO_WIDTH = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_INVISIBLE = regex.compile(r"[\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
+
+
+def visible(text: str, begin: int, end: int) -> Span:
+    """Return [begin, end) without the invisible characters at both of its edges; an empty span if there are no others.
+
+    Args:
+        text: the span is in it.
+        begin: first character.
+        end: character after the last.
+    """
+    while begin < end and _INVISIBLE.match(text, begin):
+        begin += 1
+    while begin < end and _INVISIBLE.match(text, end - 1):
+        end -= 1
+    return begin, end
+
+
+def whole(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Return the whole characters, as a reader takes them, that spans have a part of; without blanks around them.
+
+    Zero-width characters belong to what is before them, as they do where texts are split at blanks.
+
+    Args:
+        text: the spans are in it.
+        spans: [begin, end) characters; those of invisible ones become empty.
+    """
+    trimmed = [visible(text, begin, end) for begin, end in spans]
+    if text.isascii():
+        return trimmed
+    first, after = list(range(len(text) + 1)), list(range(len(text) + 1))
+    if _JOINING.search(text):
+        for cluster in _CLUSTER.finditer(text):
+            begin, end = cluster.span()
+            for inside in range(begin + 1, end):
+                first[inside], after[inside] = begin, end
+    for begin in range(len(text) - 1, -1, -1):
+        if _ZERO_WIDTH.match(text, begin):
+            after[begin] = after[begin + 1]
+    return [(first[begin], after[end]) if begin < end else (begin, end) for begin, end in trimmed]
