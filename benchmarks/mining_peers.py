@@ -1,7 +1,7 @@
-"""How others mine, written here after their documentation: what ours is compared with.
+"""How other programs mine, written here after their documentation, to compare with.
 
-Both search a flat FAISS index in each direction and score the neighbours by ratio margin; they differ in how they score
-and in what they keep. Neither is their code.
+Both search a flat FAISS index in each direction and score the neighbours by ratio margin. They differ in how they
+compute the scores and in which pairs they keep. None of this is their code.
 """
 
 from __future__ import annotations
@@ -15,61 +15,109 @@ Pairs = set[tuple[int, int]]
 
 
 def faiss_twice(foreign: Vectors, english: Vectors, k: int) -> tuple[Neighbours, Neighbours]:
-    """A flat index searched in both directions."""
+    """Search a flat index in both directions.
+
+    Args:
+        foreign: unit vectors (n, width).
+        english: unit vectors (m, width).
+        k: neighbours of a row.
+
+    Returns:
+        The neighbours of the foreign rows, and of the English rows.
+    """
+    return _faiss(foreign, english, k), _faiss(english, foreign, k)
+
+
+def _faiss(queries: Vectors, rows: Vectors, k: int) -> Neighbours:
     import faiss
 
-    found = []
-    for queries, rows in ((foreign, english), (english, foreign)):
-        index = faiss.IndexFlatIP(rows.shape[1])
-        index.add(rows)
-        found.append(index.search(queries, k))
-    return found[0], found[1]
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(rows)
+    products, neighbours = index.search(queries, k)
+    return products, neighbours
 
 
 def sentence_transformers(foreign: Vectors, english: Vectors, k: int) -> Pairs:
-    """The bitext mining example of sentence-transformers: scores in loops, both directions, greedy one-to-one."""
+    """Mine like the bitext mining example of sentence-transformers.
+
+    Scores are computed in loops; the best candidates of both directions are joined and made one-to-one greedily.
+
+    Args:
+        foreign: unit vectors (n, width).
+        english: unit vectors (m, width).
+        k: neighbours of a row.
+
+    Returns:
+        Pairs of a foreign and an English row.
+    """
     ahead, back = faiss_twice(foreign, english, k)
-    scores = [_scores(foreign, english, ahead, back), _scores(english, foreign, back, ahead)]
-    best = [found.argmax(axis=1) for found in scores]
-    there = ahead[1][np.arange(len(foreign)), best[0]]
-    here = back[1][np.arange(len(english)), best[1]]
-    pairs = np.concatenate([np.c_[np.arange(len(foreign)), there], np.c_[here, np.arange(len(english))]])
-    ranked = np.argsort(-np.concatenate([scores[0].max(axis=1), scores[1].max(axis=1)]), kind="stable")
-    return _greedy(pairs[ranked])
+    foreign_scores = _scores(foreign, english, ahead, back)
+    english_scores = _scores(english, foreign, back, ahead)
+    foreign_rows = np.arange(len(foreign))
+    english_rows = np.arange(len(english))
+    there = ahead[1][foreign_rows, foreign_scores.argmax(axis=1)]
+    here = back[1][english_rows, english_scores.argmax(axis=1)]
+    pairs = np.concatenate([np.c_[foreign_rows, there], np.c_[here, english_rows]])
+    scores = np.concatenate([foreign_scores.max(axis=1), english_scores.max(axis=1)])
+    return _greedy(pairs, scores)
 
 
-def laser(foreign: Vectors, english: Vectors, k: int) -> Pairs:
-    """LASER's mining script: means of both sides first, scores of candidates from the vectors, retrieval ``max``."""
-    (ahead, there), (back, here) = faiss_twice(foreign, english, k)
-    means = ahead.mean(axis=1), back.mean(axis=1)
-    pairs, scores = [], []
-    for i, row in enumerate(there):
-        found = [float(foreign[i] @ english[j]) / ((means[0][i] + means[1][j]) / 2) for j in row]
-        pairs.append((i, int(row[int(np.argmax(found))])))
-        scores.append(max(found))
-    for j, row in enumerate(here):
-        found = [float(foreign[i] @ english[j]) / ((means[0][i] + means[1][j]) / 2) for i in row]
-        pairs.append((int(row[int(np.argmax(found))]), j))
-        scores.append(max(found))
-    return _greedy(np.array(pairs)[np.argsort(-np.array(scores), kind="stable")])
-
-
-def _scores(own: Vectors, other: Vectors, there: Neighbours, here: Neighbours) -> NDArray[np.float64]:
-    """Ratio margins of the neighbours of every row: (n, k)."""
-    means = there[0].mean(axis=1), here[0].mean(axis=1)
+def _scores(vectors: Vectors, others: Vectors, there: Neighbours, here: Neighbours) -> NDArray[np.float64]:
+    """Return the ratio margin of every row's neighbours: (n, k)."""
+    means = there[0].mean(axis=1)
+    other_means = here[0].mean(axis=1)
     scores = np.zeros(there[1].shape)
-    for i in range(len(own)):
+    for i in range(len(vectors)):
         for place, j in enumerate(there[1][i]):
-            scores[i, place] = float(own[i].dot(other[j])) / ((means[0][i] + means[1][j]) / 2)
+            product = float(vectors[i].dot(others[j]))
+            scores[i, place] = product / ((means[i] + other_means[j]) / 2)
     return scores
 
 
-def _greedy(ranked: NDArray[np.int64]) -> Pairs:
-    used: tuple[set[int], set[int]] = (set(), set())
+def laser(foreign: Vectors, english: Vectors, k: int) -> Pairs:
+    """Mine like LASER's script with retrieval ``max``.
+
+    The means of both sides come first; candidates are then scored from the vectors one by one.
+
+    Args:
+        foreign: unit vectors (n, width).
+        english: unit vectors (m, width).
+        k: neighbours of a row.
+
+    Returns:
+        Pairs of a foreign and an English row.
+    """
+    (ahead, there), (back, here) = faiss_twice(foreign, english, k)
+    foreign_means = ahead.mean(axis=1)
+    english_means = back.mean(axis=1)
+
+    def margin(i: int, j: int) -> float:
+        return float(foreign[i] @ english[j]) / ((foreign_means[i] + english_means[j]) / 2)
+
+    pairs = []
+    scores = []
+    for i, candidates in enumerate(there):
+        margins = [margin(i, j) for j in candidates]
+        best = int(np.argmax(margins))
+        pairs.append((i, int(candidates[best])))
+        scores.append(margins[best])
+    for j, candidates in enumerate(here):
+        margins = [margin(i, j) for i in candidates]
+        best = int(np.argmax(margins))
+        pairs.append((int(candidates[best]), j))
+        scores.append(margins[best])
+    return _greedy(np.array(pairs), np.array(scores))
+
+
+def _greedy(pairs: NDArray[np.int64], scores: NDArray[np.float64]) -> Pairs:
+    """Keep pairs from the best score down if neither row is used yet."""
+    used_foreign: set[int] = set()
+    used_english: set[int] = set()
     kept = set()
-    for i, j in ranked.tolist():
-        if i not in used[0] and j not in used[1]:
-            used[0].add(i)
-            used[1].add(j)
+    order = np.argsort(-scores, kind="stable")
+    for i, j in pairs[order].tolist():
+        if i not in used_foreign and j not in used_english:
+            used_foreign.add(i)
+            used_english.add(j)
             kept.add((i, j))
     return kept
