@@ -179,7 +179,7 @@ def test_independent_phases_go_on_after_a_failure(tiny: Path, bad_tags: Path, tm
     store = tmp_path / "store"
     workspace = Workspace(store, bad_tags)
     made, record = expand.expand(study_of(tiny, **{**SMALL, "targets": ["udpos", "xnli"]}), workspace), Record()
-    expected = r"1 phase failed, 1 phase not run because of that, 2 finished.*row 7: tags"
+    expected = r"1 phase failed, 1 phase not run because of that, 2 finished.*row 7: pos_tags"
     with pytest.raises(PhasesFailed, match=expected) as told:
         run_plan(made, workspace, record, device="cpu")
     assert told.value.exit_code == 7

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,15 @@ from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.tasks import kind_specs
 from adaptstilts.tasks.base import LeftOut, Task
+from adaptstilts.tasks.row_checks import RowCheck, text_problem
+from adaptstilts.tasks.row_values import UnfitRow
+
+__all__ = ["EmptySplit", "Example", "Examples", "read", "subset", "text_problem", "withheld"]
 
 Example = dict[str, Any]
-Check = Callable[[Example, Task], "str | None"]
 SHOWN = 3  # offending rows that an error describes
+LONGEST = 300  # characters of what is said about a row
+REMEDY = "correct these rows or take them out"
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)  # what ``adapt`` raises on an unexpected row
 
 
@@ -50,7 +55,7 @@ class Examples:
         return file_formats.place(number, self.form)
 
 
-def read(split: Split, task: Task, check: Check, limit: int | None = None, seed: object = "subset") -> Examples:
+def read(split: Split, task: Task, check: RowCheck, limit: int | None = None, seed: object = "subset") -> Examples:
     """Read and check a split, and draw a subset of it if there is a limit.
 
     Args:
@@ -91,19 +96,6 @@ def subset(examples: Examples, limit: int | None, seed: object = "subset") -> Ex
         return examples
     drawn = sorted(random.Random(f"{seed}-{count}").sample(range(count), limit))
     return replace(examples, rows=[examples.rows[i] for i in drawn], ids=[examples.ids[i] for i in drawn])
-
-
-def text_problem(example: Example, *names: str) -> str | None:
-    """Return what is wrong with fields that must be text; None if nothing is.
-
-    Args:
-        example: the example.
-        *names: the fields.
-    """
-    for name in names:
-        if not isinstance(example.get(name), str):
-            return f"{name}: expected text, found {example.get(name)!r}"
-    return None
 
 
 def withheld(labels: Sequence[object]) -> bool:
@@ -148,6 +140,7 @@ class _LoadedPart:
             problem: what is wrong with it.
         """
         form = self.split.source.format
+        name = self._id(row)
         row = row if self.numbers is None else self.numbers[row]
         for path in self.split.files[:-1]:
             count = file_formats.count(path, form)
@@ -156,7 +149,18 @@ class _LoadedPart:
             row -= count
         else:
             path = self.split.files[-1]
-        return path, f"{file_formats.place(row, form)}: {problem}"
+        return path, f"{file_formats.place(row, form)}{name}: {_shortened(problem)}"
+
+    def _id(self, row: int) -> str:
+        """Return the id that a row has beside its number, in brackets; empty if it has none."""
+        if "id" not in self.table.column_names:
+            return ""
+        name = self.table.column("id")[row].as_py()
+        return f" (id {name})" if isinstance(name, str | int) else ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class _Collected:
@@ -199,6 +203,7 @@ class _Collected:
         message = "; ".join(f"{path}: {'; '.join(problems)}" for path, problems in by_file.items())
         if self._errors > SHOWN:
             message += f" ({self._errors} such rows)"
+        message += f"; {REMEDY}"
         raise DataError(message)
 
 
@@ -233,7 +238,7 @@ def _check_columns(part: _LoadedPart, task: Task) -> None:
             )
 
 
-def _examples(row: dict[str, Any], task: Task, check: Check, names: LabelNames) -> list[Example | _Unusable]:
+def _examples(row: dict[str, Any], task: Task, check: RowCheck, names: LabelNames) -> list[Example | _Unusable]:
     """Return the examples that a row gives: one, unless the task makes several from it."""
     assert not isinstance(task.adapt, Mapping)  # noqa: S101 (the task is restricted to one row set)
     try:
@@ -245,7 +250,7 @@ def _examples(row: dict[str, Any], task: Task, check: Check, names: LabelNames) 
 
 
 def _example(
-    adapted: dict[str, Any] | LeftOut, task: Task, check: Check, label_names: LabelNames
+    adapted: dict[str, Any] | LeftOut, task: Task, check: RowCheck, label_names: LabelNames
 ) -> Example | _Unusable:
     if isinstance(adapted, LeftOut):
         return _Unusable(adapted.reason, is_error=False)
@@ -263,14 +268,28 @@ def _example(
         try:
             example[field_name] = _label(value, task, names) if spec.one_label else _mapped(value, task, names)
         except ValueError as error:
-            return _Unusable(f"{field_name}: {error}")
+            return _Unusable(_in_columns(f"{field_name}: {error}", task))
     problem = next((problem for name in spec.lists if (problem := _list_problem(example, name))), None)
     if problem is None:
         try:
             problem = check(example, task)
         except MALFORMED as error:
             return _malformed(task, error)
-    return _Unusable(problem) if problem else example
+    return _Unusable(_in_columns(problem, task)) if problem else example
+
+
+def _in_columns(problem: str, task: Task) -> str:
+    """Return what is wrong with a field under the name that its column has in the files.
+
+    Args:
+        problem: beginning with a field or a part of one.
+        task: says which column the field is; one that adapts rows has fields of its own.
+    """
+    field_name, colon, rest = problem.partition(":")
+    first, dot, inner = field_name.partition(".")
+    if task.adapt is not None or first not in task.columns:
+        return problem
+    return f"{task.columns[first]}{dot}{inner}{colon}{rest}"
 
 
 def _list_problem(example: Example, name: str) -> str | None:
@@ -292,6 +311,8 @@ def _list_problem(example: Example, name: str) -> str | None:
 
 
 def _malformed(task: Task, error: Exception) -> _Unusable:
+    if isinstance(error, UnfitRow):
+        return _Unusable(str(error))
     return _Unusable(f"not a row of {task.name}: {type(error).__name__} {error}")
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, accuracy
 from adaptstilts.search import mutual_neighbours
 from adaptstilts.search.base import Neighbours
 from adaptstilts.search.margin import MARGINS
 from adaptstilts.study import Margin, Retrieve
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 
@@ -26,10 +27,7 @@ class Bitext:
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that both sides are text, and take off the newline that the hub's copies keep at the end."""
-        problem = text_problem(example, "foreign", "english")
-        if problem is None:
-            example.update(foreign=example["foreign"].rstrip("\r\n"), english=example["english"].rstrip("\r\n"))
-        return problem
+        return row_checks.bitext(example, task)
 
     def problem(self, rows: RowSets) -> tuple[str, str] | None:
         """Return None: rows do not depend on each other."""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, accuracy
 from adaptstilts.models.batching import Batch, Feature, Features
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -27,14 +28,7 @@ class MultipleChoice(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that there are two or more choices, all text, and that the label is among them."""
-        choices, label = example["choices"], example["label"]
-        if not isinstance(choices, list) or len(choices) < 2:
-            return f"choices: expected a list of two or more texts, found {choices!r}"
-        if not all(isinstance(choice, str) for choice in choices):
-            return f"choices: expected texts, found {choices!r}"
-        if not isinstance(label, int) or not 0 <= label < len(choices):
-            return f"label: expected 0 to {len(choices) - 1}, found {label!r}"
-        return text_problem(example, "context")
+        return row_checks.choice(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn every context and choice into a pair; the longer text loses its beginning."""

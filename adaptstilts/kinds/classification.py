@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, accuracy, binary_f1, matthews
 from adaptstilts.models.batching import Batch, Feature, Features
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Classification(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that texts are text; the label was mapped when the row was read."""
-        return text_problem(example, *(name for name in ("text_a", "text_b") if name in task.columns))
+        return row_checks.classification(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn every row into one text or a pair of texts."""

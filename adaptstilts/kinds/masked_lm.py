@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.base import TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, token_accuracy
 from adaptstilts.models.batching import IGNORE, Batch, Feature, Features
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class MaskedLanguageModel(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that it is text."""
-        return text_problem(example, "text")
+        return row_checks.masked(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Cut every text into pieces of at most ``max_length`` tokens; texts without a token give none."""

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, pair_metrics
 from adaptstilts.search import bucc
 from adaptstilts.search.base import RowNumbers
 from adaptstilts.search.margin import Pairs, candidate_pairs
 from adaptstilts.study import Retrieve
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 SIDES = ("foreign", "english")
@@ -35,10 +36,7 @@ class Mining:
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that fields are text, and take off a newline at the end."""
-        problem = text_problem(example, *example)
-        if problem is None and "text" in example:
-            example["text"] = example["text"].rstrip("\r\n")
-        return problem
+        return row_checks.mining(example, task)
 
     def problem(self, rows: RowSets) -> tuple[str, str] | None:
         """Report ids that occur twice in a row set, and gold pairs of sentences that are not there."""

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.data.examples import Example, Examples, text_problem
+from adaptstilts.data.examples import Example, Examples
 from adaptstilts.errors import DataError
 from adaptstilts.kinds.base import TrainableDefaults
 from adaptstilts.metrics.scores import Metric, average_precision
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.search import neighbours
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ class PairRanking(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that fields are text or None, and that the row is a query, a candidate or a pair."""
-        present = [name for name in task.columns if example[name] is not None]
-        if "query" not in present and "text" not in present:
-            return f"query: expected a query or the text of a candidate, found {example['query']!r}"
-        if "candidate" not in present and not {"query", "text"} <= set(present):
-            return f"candidate: expected the id of a candidate, found {example['candidate']!r}"
-        return text_problem(example, *present)
+        return row_checks.ranking(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn the query of a row into one sequence and its text, with the context if there is one, into another.

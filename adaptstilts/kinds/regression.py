@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from adaptstilts.kinds import classification
 from adaptstilts.kinds.base import FirstTokenHead, Probe, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, pearson, spearman
 from adaptstilts.models.batching import Batch, Feature, Features
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ class Regression(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that texts are text and the label is a finite number."""
-        label = example["label"]
-        if isinstance(label, bool) or not isinstance(label, int | float) or not math.isfinite(label):
-            return f"label: expected a number, found {label!r}"
-        return classification.KIND.check(example, task)
+        return row_checks.regression(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn every row into one text or a pair of texts."""

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adaptstilts.data.examples import Example, text_problem
+from adaptstilts.data.examples import Example
 from adaptstilts.kinds.base import Probe, TokenHead, TrainableDefaults, initialize
 from adaptstilts.metrics import answer_text
 from adaptstilts.metrics.scores import Metric, answer_f1, exact_match
 from adaptstilts.models import graphemes
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.models.graphemes import Span
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -39,16 +40,7 @@ class SpanExtraction(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that texts are text and every answer has a place."""
-        given = example["answers"]
-        if not isinstance(given, dict) or not {"text", "answer_start"} <= set(given):
-            return f"answers: expected text and answer_start, found {given!r}"
-        if len(given["text"]) != len(given["answer_start"]) or not (given["text"] or task.unanswerable):
-            return f"answers: expected one or more texts with a start each, found {given!r}"
-        if not all(isinstance(text, str) for text in given["text"]):
-            return f"answers: expected texts, found {given['text']!r}"
-        if not all(isinstance(start, int) for start in given["answer_start"]):
-            return f"answers: expected whole numbers as starts, found {given['answer_start']!r}"
-        return text_problem(example, "question", "context")
+        return row_checks.span(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Turn every row into pairs of the question and a window of the context; windows start ``STRIDE`` tokens apart.

@@ -13,6 +13,7 @@ from adaptstilts.data.examples import Example
 from adaptstilts.kinds.base import Probe, TokenHead, TrainableDefaults, initialize
 from adaptstilts.metrics.scores import Metric, chunk_f1, token_accuracy
 from adaptstilts.models.batching import IGNORE, Batch, Feature, Features
+from adaptstilts.tasks import row_checks
 from adaptstilts.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -27,12 +28,7 @@ class Tagging(TrainableDefaults):
 
     def check(self, example: Example, task: Task) -> str | None:
         """Check that there are as many tags as words, and at least one."""
-        tokens, tags = example["tokens"], example["tags"]
-        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens) or not tokens:
-            return f"tokens: expected a list of words, found {tokens!r}"
-        if not isinstance(tags, list) or len(tags) != len(tokens):
-            return f"tags: expected {len(tokens)} of them, one per word, found {tags!r}"
-        return None
+        return row_checks.tagging(example, task)
 
     def features(self, rows: Sequence[Example], tokenizer: Tokenizer, task: Task, max_length: int) -> Features:
         """Cut every word into pieces; a sentence longer than ``max_length`` gives several features.

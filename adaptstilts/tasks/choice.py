@@ -7,39 +7,49 @@ The first segment and the choices are built as in jiant, the code of Phang et al
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.row_values import UnfitRow, one_of, text, texts, whole
 
 _CHOICE = {"context": "context", "choices": "choices", "label": "label"}
 _COPA_QUESTION = {"cause": "What was the cause?", "effect": "What happened as a result?"}
 
 
 def _hellaswag(row: Row) -> dict[str, Any]:
-    choices = [f"{row['ctx_b']} {ending}".strip() for ending in row["endings"]]
-    return {"context": row["ctx_a"], "choices": choices, "label": int(row["label"]) if row["label"] != "" else -1}
+    beginning = text(row, "ctx_b")
+    choices = [f"{beginning} {ending}".strip() for ending in texts(row, "endings")]
+    return {"context": text(row, "ctx_a"), "choices": choices, "label": _hellaswag_label(row)}
+
+
+def _hellaswag_label(row: Row) -> int:
+    """Return the number of the right ending; -1 where it is withheld, which is an empty text in the test split."""
+    return -1 if row["label"] == "" else whole(row, "label")
 
 
 def _cosmos_qa(row: Row) -> dict[str, Any]:
-    choices = [row[f"answer{number}"] for number in range(4)]
-    return {"context": f"{row['context']} {row['question']}", "choices": choices, "label": row["label"]}
+    choices = [text(row, f"answer{number}") for number in range(4)]
+    return {"context": f"{text(row, 'context')} {text(row, 'question')}", "choices": choices, "label": row["label"]}
 
 
 def _social_i_qa(row: Row) -> dict[str, Any]:
-    choices = [row["answerA"], row["answerB"], row["answerC"]]
     return {
-        "context": f"{row['context']} {row['question']}",
-        "choices": choices,
-        "label": int(row["label"]) - 1,
+        "context": f"{text(row, 'context')} {text(row, 'question')}",
+        "choices": [text(row, f"answer{letter}") for letter in "ABC"],
+        "label": whole(row, "label") - 1,
     }
 
 
 def _commonsense_qa(row: Row) -> dict[str, Any]:
-    labels = list(row["choices"]["label"])
-    label = labels.index(row["answerKey"]) if row["answerKey"] in labels else -1
-    return {"context": row["question"], "choices": list(row["choices"]["text"]), "label": label}
+    choices, letters = texts(row, "choices.text"), texts(row, "choices.label")
+    if len(choices) != len(letters):
+        raise UnfitRow(f"choices: expected a label for each text, found {len(choices)} and {len(letters)}")
+    is_withheld = row["answerKey"] in (None, "")
+    label = -1 if is_withheld else letters.index(one_of(row, "answerKey", letters))
+    return {"context": text(row, "question"), "choices": choices, "label": label}
 
 
 def _copa(row: Row) -> dict[str, Any]:
-    context = f"{row['premise']} {_COPA_QUESTION[row['question']]}"
-    return {"context": context, "choices": [row["choice1"], row["choice2"]], "label": row["label"]}
+    question = _COPA_QUESTION[one_of(row, "question", tuple(_COPA_QUESTION))]
+    choices = [text(row, "choice1"), text(row, "choice2")]
+    return {"context": f"{text(row, 'premise')} {question}", "choices": choices, "label": row["label"]}
 
 
 hellaswag = Task(

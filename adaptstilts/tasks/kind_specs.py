@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.registry import Registry
+from adaptstilts.tasks import row_checks
+from adaptstilts.tasks.row_checks import RowCheck
 
 if TYPE_CHECKING:
     from adaptstilts.tasks.base import Task
@@ -46,6 +48,8 @@ class KindSpec:
             candidates (the object is a ``PoolRanker``).
         declared: whether tasks of this kind are declared; False for text that a study names.
         defaults: training settings that differ from the package's, before those of the task.
+        check: what the kind's object checks of an example, as a function that needs no torch
+            (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
     """
 
     name: str
@@ -64,6 +68,7 @@ class KindSpec:
     shares_pool: bool = False
     declared: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    check: RowCheck | None = None
 
     @property
     def required_fields(self) -> tuple[str, ...]:
@@ -126,6 +131,7 @@ CLASSIFICATION = KindSpec(
     label_field="label",
     one_label=True,
     named_labels=True,
+    check=row_checks.classification,
 )
 REGRESSION = KindSpec(
     "regression",
@@ -136,6 +142,7 @@ REGRESSION = KindSpec(
     optional=("text_b",),
     label_field="label",
     one_label=True,
+    check=row_checks.regression,
 )
 CHOICE = KindSpec(
     "choice",
@@ -146,6 +153,7 @@ CHOICE = KindSpec(
     optional=(),
     label_field="label",
     one_label=True,
+    check=row_checks.choice,
 )
 TAGGING = KindSpec(
     "tagging",
@@ -156,6 +164,7 @@ TAGGING = KindSpec(
     optional=(),
     label_field="tags",
     named_labels=True,
+    check=row_checks.tagging,
 )
 SPAN = KindSpec(
     "span",
@@ -165,6 +174,7 @@ SPAN = KindSpec(
     fields=("id", "question", "context", "answers"),
     optional=(),
     lists=("answers.text", "answers.answer_start"),
+    check=row_checks.span,
 )
 BITEXT = KindSpec(
     "bitext",
@@ -174,6 +184,7 @@ BITEXT = KindSpec(
     fields=("foreign", "english"),
     optional=(),
     searches=True,
+    check=row_checks.bitext,
 )
 MINING = KindSpec(
     "mining",
@@ -184,6 +195,7 @@ MINING = KindSpec(
     optional=(),
     row_sets={"foreign": ("id", "text"), "english": ("id", "text"), "gold": ("foreign", "english")},
     searches=True,
+    check=row_checks.mining,
 )
 RANKING = KindSpec(
     "ranking",
@@ -193,6 +205,7 @@ RANKING = KindSpec(
     fields=("id", "query", "candidate", "text"),
     optional=("context",),
     shares_pool=True,
+    check=row_checks.ranking,
 )
 MASKED = KindSpec(
     "masked",
@@ -201,6 +214,7 @@ MASKED = KindSpec(
     metrics=("accuracy",),
     fields=("text",),
     declared=False,
+    check=row_checks.masked,
 )
 
 

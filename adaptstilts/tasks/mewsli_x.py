@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
+from adaptstilts.tasks.row_values import UnfitRow
 
 AdaptedRows = list[dict[str, Any] | LeftOut]
 
@@ -32,14 +33,12 @@ def _mention(context: Row, mention: Row) -> dict[str, Any] | LeftOut:
     """Return the sentence with the mention in markers, after the mention itself, which no length limit then cuts off.
 
     Raises:
-        ValueError: the mention is not in the text at its place.
+        UnfitRow: the mention is not in the text at its place.
     """
     text, span = context["text"], mention["mention_span"]
     begin, end = span["start"], span["end"]
     if text[begin:end] != span["text"]:
-        raise ValueError(
-            f"mention {mention['example_id']}: expected {span['text']!r} at {begin}, with the text restored"
-        )
+        raise UnfitRow(f"mention {mention['example_id']}: expected {span['text']!r} at {begin}, with the text restored")
     around = [s for s in context["sentence_spans"] if s["start"] <= begin < end <= s["end"]]
     if not around:
         return LeftOut("the mention is not within one sentence")

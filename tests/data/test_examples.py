@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adaptstilts import kinds, tasks
-from adaptstilts.data.examples import Example, Examples, read, text_problem, withheld
+from adaptstilts.data.examples import REMEDY, Example, Examples, read, text_problem, withheld
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import DataError
 from adaptstilts.languages import LANGUAGES
@@ -105,7 +105,7 @@ def test_what_was_found_instead_of_a_gold_label_is_told(tmp_path: Path) -> None:
 
 
 def test_a_placeholder_that_the_task_does_not_name_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 1: label: expected one of yes, no, maybe, found 'NS'"):
+    with pytest.raises(DataError, match="row 1: gold: expected one of yes, no, maybe, found 'NS'"):
         taken(made(tmp_path, labels("yes", "NS")))
 
 
@@ -114,7 +114,9 @@ def test_a_label_that_the_task_does_not_have(tmp_path: Path, bad: Any) -> None:
     split = made(tmp_path, labels("yes", bad, "no"))
     with pytest.raises(DataError) as caught:
         taken(split)
-    assert str(caught.value) == f"{split.files[0]}: row 1: label: expected one of yes, no, maybe, found {bad!r}"
+    assert (
+        str(caught.value) == f"{split.files[0]}: row 1: gold: expected one of yes, no, maybe, found {bad!r}; {REMEDY}"
+    )
 
 
 @pytest.mark.parametrize("bad", [True, [0], ["yes", "no"], 1.0])
@@ -123,7 +125,9 @@ def test_a_label_of_the_wrong_kind(tmp_path: Path, bad: Any) -> None:
     split = made(tmp_path, labels(bad))
     with pytest.raises(DataError) as caught:
         taken(split)
-    assert str(caught.value) == f"{split.files[0]}: row 0: label: expected one of yes, no, maybe, found {bad!r}"
+    assert (
+        str(caught.value) == f"{split.files[0]}: row 0: gold: expected one of yes, no, maybe, found {bad!r}; {REMEDY}"
+    )
 
 
 @pytest.mark.parametrize("bad", [True, [1]])
@@ -144,6 +148,7 @@ def test_a_choice_of_the_wrong_kind(tmp_path: Path, bad: Any) -> None:
         ({"text": ["a"], "answer_start": 0}, "answers.answer_start: expected a list"),
         ({"text": [None], "answer_start": [0]}, "answers: expected texts"),
         ({"text": ["a"], "answer_start": [None]}, "answers: expected whole numbers as starts"),
+        ({"text": ["a"], "answer_start": [True]}, "answers: expected whole numbers as starts"),
         ({"text": ["a"]}, "answers: expected text and answer_start"),
         (None, "answers: expected text and answer_start"),
         (["a"], "answers: expected text and answer_start"),
@@ -154,13 +159,13 @@ def test_answers_that_are_no_lists(tmp_path: Path, name: str, answers: Any, prob
     split = made(tmp_path, [{"id": "1", "question": "q", "context": "a", "answers": answers}])
     with pytest.raises(DataError) as caught:
         read(split, tasks.get(name), kinds.get("span").check)
-    assert str(caught.value).startswith(f"{split.files[0]}: row 0: {problem}")
+    assert str(caught.value).startswith(f"{split.files[0]}: row 0 (id 1): {problem}")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("bad", [3, -2])
 def test_a_label_number_out_of_range(tmp_path: Path, bad: int) -> None:
-    with pytest.raises(DataError, match=f"row 1: label: expected one of yes, no, maybe, found {bad}"):
+    with pytest.raises(DataError, match=f"row 1: gold: expected one of yes, no, maybe, found {bad}"):
         taken(made(tmp_path, labels(0, bad)))
 
 
@@ -174,7 +179,7 @@ def test_offenders_are_told_three_at_a_time_and_counted(tmp_path: Path) -> None:
         taken(made(tmp_path, labels(*["yes", "bad"] * 5)))
     assert str(caught.value).count("row ") == 3
     assert "row 1: " in str(caught.value)
-    assert str(caught.value).endswith("(5 such rows)")
+    assert str(caught.value).endswith(f"(5 such rows); {REMEDY}")
 
 
 def test_a_missing_column(tmp_path: Path) -> None:
@@ -185,13 +190,59 @@ def test_a_missing_column(tmp_path: Path) -> None:
 
 
 def test_a_column_of_another_type(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 0: text_a: expected text, found 3"):
+    with pytest.raises(DataError, match="row 0: first: expected text, found 3"):
         taken(made(tmp_path, [{"first": 3, "gold": 0}]))
 
 
 def test_a_missing_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="row 1: text_a: expected text, found None"):
+    with pytest.raises(DataError, match="row 1: first: expected text, found None"):
         taken(made(tmp_path, [{"first": "x", "gold": 0}, {"first": None, "gold": 0}]))
+
+
+COPA = {"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": 0}
+SOCIAL = {"context": "c", "question": "q", "answerA": "a", "answerB": "b", "answerC": "c", "label": "1"}
+HELLASWAG = {"ctx_a": "a", "ctx_b": "b", "endings": ["x", "y"], "label": "1"}
+COMMONSENSE = {"id": "7", "question": "q", "choices": {"label": ["A", "B"], "text": ["x", "y"]}, "answerKey": "A"}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "problem"),
+    [
+        ("copa", {**COPA, "premise": None}, "row 0: premise: expected text, found None"),
+        ("copa", {**COPA, "choice2": None}, "row 0: choice2: expected text, found None"),
+        ("copa", {**COPA, "question": "why"}, "row 0: question: expected cause or effect, found 'why'"),
+        ("copa", {**COPA, "label": True}, "row 0: label: expected one label, found True"),
+        ("social_i_qa", {**SOCIAL, "context": None}, "row 0: context: expected text, found None"),
+        ("social_i_qa", {**SOCIAL, "label": True}, "row 0: label: expected a whole number, found True"),
+        ("social_i_qa", {**SOCIAL, "label": "1.0"}, "row 0: label: expected a whole number, found '1.0'"),
+        ("hellaswag", {**HELLASWAG, "ctx_b": None}, "row 0: ctx_b: expected text, found None"),
+        ("hellaswag", {**HELLASWAG, "endings": "xy"}, "row 0: endings: expected a list of texts, found 'xy'"),
+        ("hellaswag", {**HELLASWAG, "endings": ["x", None]}, "row 0: endings: expected a list of texts"),
+        ("hellaswag", {**HELLASWAG, "label": 1.5}, "row 0: label: expected a whole number, found 1.5"),
+        ("commonsense_qa", {**COMMONSENSE, "answerKey": "F"}, "row 0 (id 7): answerKey: expected A or B, found 'F'"),
+        ("commonsense_qa", {**COMMONSENSE, "choices": None}, "row 0 (id 7): choices.text: expected fields, found None"),
+        (
+            "commonsense_qa",
+            {**COMMONSENSE, "choices": {"label": ["A", "B"], "text": ["x"]}},
+            "row 0 (id 7): choices: expected a label for each text, found 1 and 2",
+        ),
+    ],
+)
+def test_nulls_and_other_types_do_not_become_words_and_numbers(
+    tmp_path: Path, name: str, row: Any, problem: str
+) -> None:
+    split = made(tmp_path, [row])
+    with pytest.raises(DataError) as caught:
+        read(split, tasks.get(name), kinds.get("choice").check)
+    assert str(caught.value).startswith(f"{split.files[0]}: {problem}")
+    assert str(caught.value).endswith(REMEDY)
+
+
+def test_what_is_said_of_a_row_is_short(tmp_path: Path) -> None:
+    split = made(tmp_path, [{"tokens": ["word"] * 500, "pos_tags": [0]}])
+    with pytest.raises(DataError) as caught:
+        read(split, tasks.get("udpos"), kinds.get("tagging").check)
+    assert len(str(caught.value)) < len(str(split.files[0])) + 400
 
 
 @pytest.mark.parametrize(
@@ -218,7 +269,7 @@ def test_a_row_may_give_several_examples_or_none(tmp_path: Path) -> None:
         (0, "text", 0), (2, "0", 0), (7, "text", 1), (9, "3", 1)
     ]  # fmt: skip
     assert found.dropped == {"odd": 3, "too vague": 1, "no gold label ('-')": 2}
-    with pytest.raises(DataError, match=r"row 2: label: expected one of yes, no, found '-'; row 2: label: .*'-'$"):
+    with pytest.raises(DataError, match=r"row 2: label: expected one of yes, no, found '-'; row 2: label: .*'-'; "):
         taken(
             made(tmp_path / "two", labels("yes", "no", "-")), replace(TASK, adapt=adapt, labels=LABELS[:2], no_gold=())
         )
@@ -319,7 +370,7 @@ def test_tags_are_indices(data_root: Path) -> None:
 
 def test_a_tag_that_the_task_does_not_have(tmp_path: Path) -> None:
     split = made(tmp_path, [{"tokens": ["a", "b"], "pos_tags": [0, 17]}])
-    with pytest.raises(DataError, match=r"row 0: tags: expected one of ADJ, .*, found 17"):
+    with pytest.raises(DataError, match=r"row 0: pos_tags: expected one of ADJ, .*, found 17"):
         read(split, tasks.get("udpos"), kinds.get("tagging").check)
 
 
@@ -331,7 +382,7 @@ def test_open_labels_are_the_names_that_rows_have(tmp_path: Path) -> None:
     many = replace(task, labels=tuple(f"L{i}" for i in range(1363)))
     with pytest.raises(DataError, match=r"expected one of L0, .*, L19, \.\.\. \(1363 labels\), found 'N'") as caught:
         taken(split, many)
-    assert len(str(caught.value)) < 600
+    assert len(str(caught.value)) < len(str(split.files[0])) + 600
 
 
 def test_labels_that_look_withheld() -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptstilts.data import file_formats
-from adaptstilts.data.examples import Example, read
+from adaptstilts.data.examples import REMEDY, Example, read
 from adaptstilts.data.sources import Sources, byte_size, row_count
 from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.io import hashing
@@ -158,7 +158,7 @@ def test_supertags_from_a_file_of_ones_own(tmp_path: Path) -> None:
     second.write_bytes(b"a b\tN N\nc\tX\n")
     with pytest.raises(DataError) as caught:
         read(Sources(tmp_path).get(TSV), CCG, same_length)
-    assert str(caught.value) == f"{second}: line 2: tags: expected one of N, N/N, ., found 'X'"
+    assert str(caught.value) == f"{second}: line 2: tags: expected one of N, N/N, ., found 'X'; {REMEDY}"
 
 
 def test_a_file_without_rows(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adaptstilts.data import file_formats, json_rows
-from adaptstilts.data.examples import Example, read
+from adaptstilts.data.examples import REMEDY, Example, read
 from adaptstilts.data.sources import Sources, byte_size, row_count
 from adaptstilts.errors import DataError
 from adaptstilts.tasks import Source, Task
@@ -169,7 +169,7 @@ def test_errors_name_the_row_of_the_file(tmp_path: Path, source: Source) -> None
     with pytest.raises(DataError) as caught:
         read(Sources(tmp_path).get(source), TASK, check)
     what = "line" if source is PAIRS else "paragraph"
-    assert str(caught.value) == f"{path}: {what} 2: text: expected no x"
+    assert str(caught.value) == f"{path}: {what} 2: text: expected no x; {REMEDY}"
 
 
 def test_a_column_within_objects_tells_rows_apart(tmp_path: Path) -> None:

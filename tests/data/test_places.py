@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from adaptstilts import kinds, tasks
-from adaptstilts.data.examples import Example, Examples, read, text_problem
+from adaptstilts.data.examples import REMEDY, Example, Examples, read, text_problem
 from adaptstilts.data.sources import Sources, Split, byte_size, row_count
 from adaptstilts.errors import DataError
 from adaptstilts.io import hashing
@@ -149,7 +149,7 @@ def test_errors_name_the_file_and_its_row(root: Path, source: Source, number: in
     path = put(root, source, rows(0, 7, uid="x"), number)
     with pytest.raises(DataError) as caught:
         taken(Sources(root).get(UNION))
-    assert str(caught.value) == f"{path}: {place}: label: expected one of yes, no, found 7"
+    assert str(caught.value) == f"{path}: {place}: gold: expected one of yes, no, found 7; {REMEDY}"
 
 
 def test_errors_count_rows_of_the_file_and_not_of_those_kept(root: Path) -> None:
@@ -157,7 +157,7 @@ def test_errors_count_rows_of_the_file_and_not_of_those_kept(root: Path) -> None
     path = put(root, OTHER, [{"genre": genre, "text": genre, "gold": gold} for genre, gold in held])
     with pytest.raises(DataError) as caught:
         taken(Sources(root).get(UNION))
-    assert str(caught.value) == f"{path}: row 2: label: expected one of yes, no, found 5"
+    assert str(caught.value) == f"{path}: row 2: gold: expected one of yes, no, found 5; {REMEDY}"
 
 
 def test_offenders_of_several_files(root: Path) -> None:
@@ -165,8 +165,8 @@ def test_offenders_of_several_files(root: Path) -> None:
     with pytest.raises(DataError) as caught:
         taken(Sources(root).get(UNION))
     told = str(caught.value)
-    assert told.startswith(f"{first}: row 0: label: ")
-    assert f"found 8; {second}: row 0: label: expected one of yes, no, found 9 (4 such rows)" in told
+    assert told.startswith(f"{first}: row 0: gold: ")
+    assert f"found 8; {second}: row 0: gold: expected one of yes, no, found 9 (4 such rows)" in told
 
 
 def test_a_column_that_one_part_lacks(root: Path) -> None:

@@ -178,10 +178,10 @@ def test_a_language_with_a_row_set_missing_is_an_error(made: Callable[..., tuple
     ("name", "rows", "told"),
     [
         ("gold", [{"source_id": "de-000", "target_id": "en-999"}], "row 0: english: expected the id of a test"),
-        ("gold", [{"source_id": "de-000", "target_id": None}], "row 0: english: expected text, found None"),
+        ("gold", [{"source_id": "de-000", "target_id": None}], "row 0: target_id: expected text, found None"),
         ("gold", [{"source_id": "de-000"}], "no column 'target_id'"),
         ("en", [{"id": "en-000", "sentence": "a"}, {"id": "en-000", "sentence": "b"}], "row 1: id: expected one that"),
-        ("de", [{"id": "de-000", "sentence": 3}], "row 0: text: expected text, found 3"),
+        ("de", [{"id": "de-000", "sentence": 3}], "row 0 (id de-000): sentence: expected text, found 3"),
     ],
 )
 def test_bad_files_are_named(

@@ -9,7 +9,7 @@ import pytest
 from support.ranking import MEWSLI, jsonl_file, write_mewsli
 
 from adaptstilts import kinds, tasks
-from adaptstilts.data.examples import read
+from adaptstilts.data.examples import REMEDY, read
 from adaptstilts.data.sources import Sources
 from adaptstilts.errors import DataError
 from adaptstilts.languages import LANGUAGES
@@ -112,5 +112,5 @@ def test_articles_without_their_text_are_refused(tmp_path: Path, text: str) -> N
     )
     with pytest.raises(DataError) as caught:
         read(Sources(tmp_path).get(TASK.reads("test", LANGUAGES["de"])["de"]), TASK, KIND.check)
-    told = "line 1: not a row of mewsli_x: ValueError mention m: expected 'Title' at 0, with the text restored"
-    assert str(caught.value) == f"{path}: {told}"
+    told = "line 1: mention m: expected 'Title' at 0, with the text restored"
+    assert str(caught.value) == f"{path}: {told}; {REMEDY}"
