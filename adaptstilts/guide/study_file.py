@@ -65,12 +65,12 @@ evaluate: {split: test}
 retrieve: {layer: 1}
 ```
 
-`models: [builtin:nano, builtin:micro]` instead of `model` does the same study with each model; entries are those of the
-studies of one model. Every command treats all of them; `export-adapter` and `export-predictions` want one, as
-`model=builtin:nano`.
+`models: [builtin:nano, builtin:micro]` instead of `model` runs the same study with each model, and shares entries with
+studies of one model. Every command handles all of them, except that `export-adapter` and `export-predictions` need one:
+add `model=builtin:nano`.
 
-Unknown keys, unknown tasks, values of a wrong type and settings that contradict each other are refused before anything
-is computed, all at once, each with file, line and key. Any key can be overridden on the command line:
+Unknown keys, unknown tasks, values of the wrong type and settings that contradict each other are reported before
+anything is computed, all at once, each with file, line and key. Any key can be overridden on the command line:
 `method.reduction=8`, `methods.lora.rank=4`, `targets.sample_tagging.train.epochs=5`, `seeds=[1,2,3]`.
 """
 
