@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import NoReturn
@@ -15,6 +16,10 @@ from adaptstilts.cli.app import app
 
 __all__ = ["app", "main"]
 
+_ENVIRONMENT = (  # errors of the file system that are not mistakes of this package
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
+)
 INTERRUPTED = "interrupted; the same command continues"
 
 
@@ -35,6 +40,10 @@ def main() -> NoReturn:
     except MemoryError:
         message = "out of memory; lower train.micro_tokens or train.batch_size"
         _fail(message, errors.ResourceError.exit_code, debug)
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
+        _fail(f"{error.filename or 'a file'}: {error.strerror}", errors.ResourceError.exit_code, debug)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of typer
             _fail(f"{error.format_message()} See --help.", errors.ConfigError.exit_code, debug)

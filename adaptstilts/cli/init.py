@@ -95,10 +95,12 @@ def _destination(source: Path, out: Path | None, force: bool) -> Path:
         ConfigError: a file is there already, and ``force`` is false.
     """
     from adaptstilts.errors import ConfigError
+    from adaptstilts.io.files import is_folder, resolve_output
 
     path = out or Path(source.name)
-    if path.is_dir():
+    if is_folder(path):
         path /= source.name
+    resolve_output(path)
     if path.exists() and not force:
         raise ConfigError(f"{path}: the file exists; choose another path (--out), or overwrite it (--force)")
     return path

@@ -11,6 +11,7 @@ import functools
 import inspect
 import math
 import os
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -277,13 +278,17 @@ def _parse_path(text: str | Path) -> Path:
     """Return the path that a text is; that of no file is one, too.
 
     Raises:
-        typer.BadParameter: no file can have this path.
+        typer.BadParameter: no file can have this path, or it cannot be reached.
     """
     if not str(text):
         raise typer.BadParameter("expected a path, found an empty one.")
+    if reason := _why_not_text(str(text)):
+        raise typer.BadParameter(f"{str(text)!a}: {reason}; rename the file or folder.")
+    if any(unicodedata.category(char) == "Cc" for char in str(text)):  # it would break lines of text and of tables
+        raise typer.BadParameter(f"{str(text)!a}: has a line break or control character; rename it.")
     try:
         os.stat(text)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError):
         pass  # the verb says so, if it minds
     except OSError as error:
         raise typer.BadParameter(f"{text}: {error.strerror}; give another path.") from None
@@ -294,14 +299,25 @@ def _check_value(value: Any) -> Any:
     """Return the value of an option or argument.
 
     Raises:
-        typer.BadParameter: it is an empty text, or a number that is not finite.
+        typer.BadParameter: it is an empty text, a text that is not UTF-8, or a number that is not finite.
     """
     for one in value if isinstance(value, list) else [value]:
         if one == "":
             raise typer.BadParameter("expected a value, found an empty one.")
+        if isinstance(one, str) and (reason := _why_not_text(one)):
+            raise typer.BadParameter(f"{one!a}: {reason}.")
         if isinstance(one, float) and not math.isfinite(one):
             raise typer.BadParameter(f"expected a finite number, found {one}.")
     return value
+
+
+def _why_not_text(value: str) -> str | None:
+    """Return why a word of the command line cannot be written to UTF-8 files; None if it can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return f"not UTF-8 text (character {error.start + 1})"
+    return None
 
 
 def _is_argument(parameter: inspect.Parameter) -> bool:

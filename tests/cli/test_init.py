@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command_line import call
@@ -122,3 +124,18 @@ def test_an_installed_wheel_has_them(tmp_path: Path) -> None:
     assert sorted(line.split()[0] for line in run("init").splitlines()) == NAMES
     assert run("init", "quickstart").startswith("wrote quickstart.yaml\n")
     assert study.load(tmp_path / "work" / "quickstart.yaml") == study.load(ROOT / "configs" / "quickstart.yaml")
+
+
+def test_a_folder_that_cannot_be_entered(in_empty_folder: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        """Refuse what is in the folder, as the system does for users; root may enter any."""
+        if os.fspath(path).endswith("closed/mini.yaml"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, **options)
+
+    os.mkdir("closed")
+    monkeypatch.setattr(os, "stat", stat)
+    expected = "error: closed/mini.yaml: cannot be written: Permission denied\n"
+    assert in_empty_folder("init", "mini", "--out", "closed") == (2, "", expected)

@@ -28,7 +28,13 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    ("value", "message"), [("", "expected a path, found an empty one."), (LONG, f"{LONG}: File name too long; give")]
+    ("value", "message"),
+    [
+        ("", "expected a path, found an empty one."),
+        (LONG, f"{LONG}: File name too long; give"),
+        ("a\nb", r"'a\nb': has a line break or control character; rename it."),
+        ("a\udcffb", r"'a\udcffb': not UTF-8 text (character 2); rename the file or folder."),
+    ],
 )
 def test_a_path_of_no_file(
     arguments: tuple[str, ...], option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -59,6 +65,19 @@ def test_an_empty_text(arguments: tuple[str, ...], capsys: pytest.CaptureFixture
     printed = capsys.readouterr().err
     assert printed.startswith("error: Invalid value for ")
     assert "expected a value, found an empty one." in printed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("init", "{}"), ("plan", "a.yaml", "name={}"), ("run", "a.yaml", "--track", "{}"), ("import-adapter", "{}")],
+)
+def test_a_text_that_is_not_utf8(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """As Python has the bytes of a file name in another encoding."""
+    assert call(*(argument.format("b\udcffd") for argument in arguments)) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: Invalid value for ")
+    assert "d': not UTF-8 text (character " in printed
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan"])

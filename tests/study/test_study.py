@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -347,3 +348,15 @@ def test_every_field_of_the_models_is_documented() -> None:
     ]
     assert undocumented == []
     assert Study.__doc__
+
+
+def test_a_named_pipe_is_refused_and_one_of_the_shell_is_read(tmp_path: Path) -> None:
+    """Nobody may ever write to the former; the latter is what ``<(...)`` of a shell gives."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe: expected a study file, found a named pipe"):
+        config.load(tmp_path / "pipe")
+    reader, writer = os.pipe()
+    os.write(writer, BASE.encode())
+    os.close(writer)
+    assert config.load(f"/dev/fd/{reader}").name == "toy"
+    os.close(reader)
