@@ -14,6 +14,12 @@ _JOINING = regex.compile(r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LF}]")
 # Drawn as nothing and without width: zero-width spaces, byte order marks, directions of text.
 _ZERO_WIDTH = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _INVISIBLE = regex.compile(r"[\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
+_VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
+
+
+def has_visible(text: str) -> bool:
+    """Return whether any character of a text is drawn as something."""
+    return _VISIBLE.search(text) is not None
 
 
 def visible(text: str, begin: int, end: int) -> Span:

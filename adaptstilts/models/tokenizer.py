@@ -85,6 +85,12 @@ class Tokenizer:
             results.append((encoding.ids, graphemes.whole(text, encoding.offsets)))
         return results
 
+    def plain_tokens(self) -> dict[str, int]:
+        """Return the id of every token that is not special; tokens as the vocabulary spells them."""
+        special = {number for number, token in self._inner.get_added_tokens_decoder().items() if token.special}
+        special |= {self.begin, self.end, self.pad, self.unknown, *self.between}
+        return {token: number for token, number in self._inner.get_vocab().items() if number not in special}
+
     def words(self, words: Sequence[str]) -> list[Ids]:
         """Return the token ids of single words; a word without any piece becomes the unknown token."""
         return [self._word(word) for word in words]

@@ -12,8 +12,11 @@ from torch import nn
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Example
 from adaptstilts.errors import Interrupted
+from adaptstilts.io.wording import joined
 from adaptstilts.kinds.sentence_search import SearchResult
+from adaptstilts.models import unknown_tokens
 from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.unknown_tokens import TokenCount
 from adaptstilts.phases.ranking_rows import RankingRows, load
 from adaptstilts.phases.scoring import item_names
 from adaptstilts.plan.phases import EvaluatePhase
@@ -91,9 +94,11 @@ class _Encoding:
         kind, tokenizer = kinds.trainable(task.kind), self.runtime.tokenizer
         vectors = np.empty((len(rows), self.encoder.hidden), np.float32)
         cut = np.zeros(len(rows), bool)
+        tokens = TokenCount()
         for start in range(0, len(rows), CHUNK):
             chunk = [{**row, without: None} for row in rows[start : start + CHUNK]]
             features = kind.features(chunk, tokenizer, task, self.length)
+            tokens += unknown_tokens.count(features.items, tokenizer)
             try:
                 outputs = predict(self.encoder, self.head, kind, features, tokenizer.pad, self.bf16, self.runtime.stop)
             except Interrupted:
@@ -103,6 +108,8 @@ class _Encoding:
             cut[start : start + len(outputs)] = [item.place for item in features.items]
             self.done += len(outputs)
             self.runtime.report(self.phase.title, self.done, self.total)
+        side = "candidates" if without == "query" else "queries"
+        self.runtime.warn_of_unknown(f"{task.name}, {side} in {joined(self.phase.languages)}", tokens)
         return vectors, cut
 
 

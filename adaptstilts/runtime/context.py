@@ -14,9 +14,11 @@ from adaptstilts.data.examples import Examples, read
 from adaptstilts.data.shots import Shots, take
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
+from adaptstilts.models import unknown_tokens
 from adaptstilts.models.batching import Features
 from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
+from adaptstilts.models.unknown_tokens import TokenCount
 from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.hardware import environment, find_device
 from adaptstilts.runtime.loggers import Logger, select
@@ -61,6 +63,7 @@ class Runtime:
         self.device = find_device(device)
         self.loggers = select(loggers)
         self._labelled: dict[str, Task] = {}
+        self._warned: set[str] = set()
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
 
     @property
@@ -153,8 +156,22 @@ class Runtime:
             examples = read(split, task, kind.check, limit, seed)
             if shots:
                 examples = take(examples, task, shots)
-            self._features[key] = examples, kind.features(examples.rows, self.tokenizer, task, max_length)
+            features = kind.features(examples.rows, self.tokenizer, task, max_length)
+            self._features[key] = examples, features
+            self.warn_of_unknown(f"{task.name}, {source.title}", unknown_tokens.count(features.items, self.tokenizer))
             while len(self._features) > CACHED_FEATURES:
                 self._features.popitem(last=False)
         self._features.move_to_end(key)
         return self._features[key]
+
+    def warn_of_unknown(self, text: str, tokens: TokenCount) -> None:
+        """Report a warning if the model does not know many tokens of a text; once for each text.
+
+        Args:
+            text: what people call it.
+            tokens: how many it has.
+        """
+        warning = tokens.warning(text)
+        if warning and text not in self._warned:
+            self._warned.add(text)
+            self.report(warning, 0, 0)

@@ -88,6 +88,11 @@ class Source:
     def __str__(self) -> str:
         return " + ".join([f"{self.repo} {self.config} {self.split}", *map(str, self.more)])
 
+    @property
+    def title(self) -> str:
+        """Name for people: as a text, and which of the rows there are meant."""
+        return f"{self} ({self.where[1]})" if self.where else str(self)
+
 
 @dataclass(frozen=True)
 class Task:
