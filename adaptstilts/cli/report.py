@@ -87,7 +87,7 @@ def _page(study: StudyOptions, file: StudyFile, margin: float) -> Page:
         return study_page(_results(plan, workspace.store, margin), file)
     question = questions.get(name)
     workspace, plans = study.plans("existing")
-    findings, outcomes = answer(question, plans, workspace.store, margin)
+    findings, outcomes = answer(question, plans, workspace, margin)
     results = [_results(plan, workspace.store, margin) for plan in plans]
     return question_page(question, findings, outcomes, results, file)
 

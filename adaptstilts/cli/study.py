@@ -226,7 +226,7 @@ def _document(plans: Sequence[Plan], workspace: Workspace, languages_as: Languag
     question = questions.get(study.question) if study.question else None
     if question is None:
         return document
-    findings, _ = answer(question, plans, workspace.store)
+    findings, _ = answer(question, plans, workspace)
     return with_answer(document, question, findings)
 
 

@@ -91,10 +91,10 @@ class Plan:
         """Return how many results depend on each phase, by key."""
         counts: Counter[str] = Counter()
         for cell in (*self.cells, *self.row_cells):
-            counts.update(self._ancestry(cell.phase))
+            counts.update(self.ancestry(cell.phase))
         return dict(counts)
 
-    def _ancestry(self, key: str) -> set[str]:
+    def ancestry(self, key: str) -> set[str]:
         """Return the key of a phase and those of everything that it depends on."""
         reached, waiting = {key}, [key]
         while waiting:

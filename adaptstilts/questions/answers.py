@@ -9,21 +9,21 @@ from adaptstilts.plan.graph import Plan
 from adaptstilts.questions.base import MARGIN, Findings, Outcome, Question
 from adaptstilts.questions.outcomes import collect
 from adaptstilts.reports.formats import Document
-from adaptstilts.store.store import Store
+from adaptstilts.workspace import Workspace
 
 
 def answer(
-    question: Question, plans: Sequence[Plan], store: Store, margin: float = MARGIN
+    question: Question, plans: Sequence[Plan], workspace: Workspace, margin: float = MARGIN
 ) -> tuple[Findings, list[Outcome]]:
     """Return the answer to the question of a study, and what it was answered from.
 
     Args:
         question: of the study.
         plans: one for each model.
-        store: with their entries.
+        workspace: the store with their entries, and the data.
         margin: differences up to this many points do not matter.
     """
-    outcomes = collect(plans, store)
+    outcomes = collect(plans, workspace)
     return question.analyse(outcomes, margin), outcomes
 
 

@@ -58,6 +58,7 @@ class Outcome:
         items: the number of every test item; those of several languages with one number are translations.
         chance: score of guessing, in points; 0 if unknown.
         costs: name -> what the training of the target cost; empty if nothing was trained.
+        group: what kind of task it is, such as ``classification``; empty if unknown.
     """
 
     model: str
@@ -72,6 +73,7 @@ class Outcome:
     items: NDArray[np.intp]
     chance: float = 0.0
     costs: Mapping[str, float] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def score(self) -> float:

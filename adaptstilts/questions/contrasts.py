@@ -61,12 +61,12 @@ def difference(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> Difference |
     Returns:
         None if the parts have no seed in common, or not the same tasks, languages and items.
     """
-    sides = [(weight, _by_run(outcomes)) for weight, outcomes in parts]
+    sides = [(weight, by_run(outcomes)) for weight, outcomes in parts]
     runs = sorted(set.intersection(*(set(side) for _, side in sides))) if sides else []
     if not runs:
         return None
     blocks = list(sides[0][1][runs[0]])
-    weights = _block_weights(blocks)
+    weights = block_weights(blocks)
     values: list[dict[str, Array]] = []
     for run in runs:
         total: dict[str, Array] = {}
@@ -74,15 +74,16 @@ def difference(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> Difference |
             if list(side[run]) != blocks:
                 return None
             for block, outcome in side[run].items():
-                before = total.get(_name(block))
+                before = total.get(block_name(block))
                 if before is not None and len(before) != len(outcome.values):
                     return None
-                total[_name(block)] = (0.0 if before is None else before) + weight * weights[block] * outcome.values
+                part = weight * weights[block] * outcome.values
+                total[block_name(block)] = part if before is None else before + part
         values.append(total)
     if len({seed for seed, _ in runs}) == 1:  # draws of rows do not show how seeds vary
         values = [_mean_blocks(values)]
     zeros = [_zeros(blocks) for blocks in values]
-    result = paired_difference(values, zeros, _item_numbers(sides[0][1][runs[0]]))
+    result = paired_difference(values, zeros, item_numbers(sides[0][1][runs[0]]))
     return corrected({"": result})[""]
 
 
@@ -119,14 +120,15 @@ def not_learned(outcomes: Sequence[Outcome]) -> list[str]:
     return tasks
 
 
-def _by_run(outcomes: Sequence[Outcome]) -> dict[Run, dict[Block, Outcome]]:
+def by_run(outcomes: Sequence[Outcome]) -> dict[Run, dict[Block, Outcome]]:
+    """Return the outcomes of every seed and draw, in one order of tasks and languages."""
     runs: dict[Run, dict[Block, Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda outcome: (outcome.task, outcome.language)):
         runs.setdefault((outcome.seed, outcome.draw), {})[outcome.task, outcome.language] = outcome
     return runs
 
 
-def _block_weights(blocks: Sequence[Block]) -> dict[Block, float]:
+def block_weights(blocks: Sequence[Block]) -> dict[Block, float]:
     """Return the weights with which the plain mean over blocks becomes the mean over tasks of means over languages."""
     counts: dict[str, int] = {}
     for task, _ in blocks:
@@ -134,17 +136,18 @@ def _block_weights(blocks: Sequence[Block]) -> dict[Block, float]:
     return {block: len(blocks) / (len(counts) * counts[block[0]]) for block in blocks}
 
 
-def _item_numbers(blocks: Mapping[Block, Outcome]) -> dict[str, Numbers]:
+def item_numbers(blocks: Mapping[Block, Outcome]) -> dict[str, Numbers]:
     """Return the number of every item; items of different tasks are different ones."""
     first: dict[str, int] = {}
     numbers: dict[str, Numbers] = {}
     count = 0
     for (task, language), outcome in blocks.items():
         start = first.setdefault(task, count)
-        numbers[_name((task, language))] = outcome.items + start
+        numbers[block_name((task, language))] = outcome.items + start
         count = max(count, start + int(outcome.items.max()) + 1)
     return numbers
 
 
-def _name(block: Block) -> str:
+def block_name(block: Block) -> str:
+    """Return what intervals call a task in a language."""
     return " ".join(block)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from adaptstilts import tasks
 from adaptstilts.models.locate import Model
+from adaptstilts.plan.cost import PhaseCost, estimate
 from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.questions.base import Arm, Outcome
 from adaptstilts.reports.comparisons import read
@@ -15,20 +16,23 @@ from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.page.parts.chance import chance_level
 from adaptstilts.reports.records import model_name
 from adaptstilts.store.store import Store
+from adaptstilts.tasks import kind_specs
+from adaptstilts.workspace import Workspace
 
 
-def collect(plans: Sequence[Plan], store: Store) -> list[Outcome]:
+def collect(plans: Sequence[Plan], workspace: Workspace) -> list[Outcome]:
     """Return the outcome of every computed result of a study, swaps aside.
 
     Args:
         plans: of the study, one for each model.
-        store: with their entries.
+        workspace: the store with their entries, and the data, from whose rows operations are estimated.
     """
     outcomes: list[Outcome] = []
     for plan in plans:
+        estimated = estimate(plan, workspace)
         for cell in (*plan.cells, *plan.row_cells):
-            if not cell.swapped and store.has(cell.phase):
-                outcomes += _of_cell(cell, plan, store)
+            if not cell.swapped and workspace.store.has(cell.phase):
+                outcomes += _of_cell(cell, plan, workspace.store, estimated)
     return outcomes
 
 
@@ -38,11 +42,17 @@ def encoder_size(model: Model) -> int:
     return architecture.parameters(shape) - architecture.parameters({**shape, "layers": 0})
 
 
-def _of_cell(cell: Cell, plan: Plan, store: Store) -> Iterator[Outcome]:
+def group_of(task: str) -> str:
+    """Return what kind of task one is; a kind without a group is one of its own."""
+    spec = kind_specs.get(tasks.get(task).kind)
+    return spec.group or spec.name
+
+
+def _of_cell(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost]) -> Iterator[Outcome]:
     scored = read(store.peek(cell.phase), tasks.get(cell.task))
     shots = cell.shots
     arm = Arm(cell.method, cell.trained_on, shots.k if shots else None, cell.after)
-    costs = _costs(cell, store)
+    costs = _costs(cell, plan, store, estimated)
     for language, values in scored.values.items():
         if len(values):
             yield Outcome(
@@ -58,12 +68,21 @@ def _of_cell(cell: Cell, plan: Plan, store: Store) -> Iterator[Outcome]:
                 items=scored.items[language],
                 chance=chance_level(cell.task) or 0.0,
                 costs=costs,
+                group=group_of(cell.task),
             )
 
 
-def _costs(cell: Cell, store: Store) -> dict[str, float]:
-    """Return the numbers that are known of what a target cost; empty if nothing was trained for it."""
+def _costs(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost]) -> dict[str, float]:
+    """Return the numbers that are known of what a target cost; empty if nothing was trained for it.
+
+    Beside those of a record they are the estimated operations of its own training (``flops``) and of all other training
+    that it rests on (``intermediate_flops``).
+    """
     if not cell.training:
         return {}
     known = mean_costs([cell], store)
-    return {name: float(value) for name, value in known.items() if value is not None}
+    costs = {name: float(value) for name, value in known.items() if value is not None}
+    trained = [key for key in plan.ancestry(cell.phase) if key in plan.phases and plan.phases[key].trains]
+    costs["flops"] = sum(estimated[key].flops for key in trained if key in cell.training)
+    costs["intermediate_flops"] = sum(estimated[key].flops for key in trained if key not in cell.training)
+    return costs

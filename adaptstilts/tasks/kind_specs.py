@@ -48,6 +48,7 @@ class KindSpec:
             candidates (the object is a ``PoolRanker``).
         declared: whether tasks of this kind are declared; False for text that a study names.
         defaults: training settings that differ from the package's, before those of the task.
+        group: what results average such tasks with, as benchmarks do; empty for a group of their own.
         check: what the kind's object checks of an example, as a function that needs no torch
             (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
     """
@@ -68,6 +69,7 @@ class KindSpec:
     shares_pool: bool = False
     declared: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
     check: RowCheck | None = None
 
     @property
@@ -131,6 +133,7 @@ CLASSIFICATION = KindSpec(
     label_field="label",
     one_label=True,
     named_labels=True,
+    group="classification",
     check=row_checks.classification,
 )
 REGRESSION = KindSpec(
@@ -142,6 +145,7 @@ REGRESSION = KindSpec(
     optional=("text_b",),
     label_field="label",
     one_label=True,
+    group="classification",
     check=row_checks.regression,
 )
 CHOICE = KindSpec(
@@ -153,6 +157,7 @@ CHOICE = KindSpec(
     optional=(),
     label_field="label",
     one_label=True,
+    group="classification",
     check=row_checks.choice,
 )
 TAGGING = KindSpec(
@@ -164,6 +169,7 @@ TAGGING = KindSpec(
     optional=(),
     label_field="tags",
     named_labels=True,
+    group="structured prediction",
     check=row_checks.tagging,
 )
 SPAN = KindSpec(
@@ -174,6 +180,7 @@ SPAN = KindSpec(
     fields=("id", "question", "context", "answers"),
     optional=(),
     lists=("answers.text", "answers.answer_start"),
+    group="question answering",
     check=row_checks.span,
 )
 BITEXT = KindSpec(
@@ -184,6 +191,7 @@ BITEXT = KindSpec(
     fields=("foreign", "english"),
     optional=(),
     searches=True,
+    group="retrieval",
     check=row_checks.bitext,
 )
 MINING = KindSpec(
@@ -195,6 +203,7 @@ MINING = KindSpec(
     optional=(),
     row_sets={"foreign": ("id", "text"), "english": ("id", "text"), "gold": ("foreign", "english")},
     searches=True,
+    group="retrieval",
     check=row_checks.mining,
 )
 RANKING = KindSpec(
@@ -205,6 +214,7 @@ RANKING = KindSpec(
     fields=("id", "query", "candidate", "text"),
     optional=("context",),
     shares_pool=True,
+    group="retrieval",
     check=row_checks.ranking,
 )
 MASKED = KindSpec(

@@ -27,7 +27,7 @@ def test_differences_are_those_of_records(tiny: Path, data_root: Path, tmp_path:
     workspace = Workspace(tmp_path / "store", data_root)
     plan = expand.expand(study, workspace)
     run_plan(plan, workspace, device="cpu")
-    outcomes = collect([plan], workspace.store)
+    outcomes = collect([plan], workspace)
     compared = [record for record in records(plan, workspace.store) if record.vs_none]
     assert len(compared) == 2
     for record in compared:
