@@ -244,7 +244,7 @@ def _examples(row: dict[str, Any], task: Task, check: RowCheck, names: LabelName
     try:
         adapted = task.adapt(row) if task.adapt else row
     except MALFORMED as error:
-        return [_malformed(task, error)]
+        return [_malformed(task, error, row)]
     several = adapted if isinstance(adapted, list) else [adapted]
     return [_example(each, task, check, names) for each in several]
 
@@ -257,7 +257,7 @@ def _example(
     try:
         example = {name: adapted[column] for name, column in task.columns.items()}
     except MALFORMED as error:
-        return _malformed(task, error)
+        return _malformed(task, error, adapted)
     spec = kind_specs.get(task.kind)
     field_name = spec.label_field
     if field_name is not None and field_name in example:
@@ -274,7 +274,7 @@ def _example(
         try:
             problem = check(example, task)
         except MALFORMED as error:
-            return _malformed(task, error)
+            return _malformed(task, error, example)
     return _Unusable(_in_columns(problem, task)) if problem else example
 
 
@@ -310,9 +310,18 @@ def _list_problem(example: Example, name: str) -> str | None:
     return f"{name}: expected a list, an empty one where there is nothing, found {value!r}"
 
 
-def _malformed(task: Task, error: Exception) -> _Unusable:
+def _malformed(task: Task, error: Exception, row: Any) -> _Unusable:
+    """Return why a row is unusable.
+
+    Args:
+        task: whose row it should be.
+        error: what reading it raised.
+        row: the row.
+    """
     if isinstance(error, UnfitRow):
         return _Unusable(str(error))
+    if isinstance(error, KeyError) and isinstance(row, Mapping) and error.args[0] not in row:
+        return _Unusable(f"{error.args[0]}: no such column; found {', '.join(map(str, row))}")
     return _Unusable(f"not a row of {task.name}: {type(error).__name__} {error}")
 
 

@@ -208,10 +208,22 @@ def lines(path: Path, sha256: str | None = None) -> Iterator[str]:
         raise parquet_tables.changed(path)
 
 
+def without_blank_end(texts: Iterable[str]) -> Iterator[str]:
+    """Yield lines without the blank ones after the last that is not blank; a blank line in between stays."""
+    blank: list[str] = []
+    for line in texts:
+        if line and not line.isspace():
+            yield from blank
+            blank.clear()
+            yield line
+        else:
+            blank.append(line)
+
+
 def _fields(path: Path, sha256: str | None = None) -> Iterator[list[str]]:
-    """Yield the rows of a TSV file: fields with tabs between them, no header, no quoting."""
+    """Yield the rows of a TSV file: fields with tabs between them, no header, no quoting; blank last lines are none."""
     width = 0
-    for number, line in enumerate(lines(path, sha256), 1):
+    for number, line in enumerate(without_blank_end(lines(path, sha256)), 1):
         fields = line.split("\t")
         width = width or len(fields)
         if len(fields) != width:
@@ -230,6 +242,8 @@ def _parallel(files: Sequence[Path], digests: Mapping[Path, str]) -> ArrowTable:
         names = ", ".join(path.name for path in files)
         raise DataError(f"{files[0].parent}: expected two files of translations, line by line, found {names}")
     sides = {path.suffix[1:]: list(lines(path, digests.get(path))) for path in files}
+    rows = max(_length(without_blank_end(texts)) for texts in sides.values())
+    sides = {name: texts[:rows] for name, texts in sides.items()}  # no row has both texts blank at the end
     first, second = (len(texts) for texts in sides.values())
     if first != second:
         raise DataError(f"{files[1]}: expected {first} lines, as {files[0].name} has, found {second}")
@@ -244,7 +258,7 @@ def _text_table(path: Path, form: str, sha256: str | None = None) -> ArrowTable:
         return pyarrow.table({"text": pyarrow.array(list(lines(path, sha256)), pyarrow.string())})
     if form in NESTED:
         rows_of, unit = NESTED[form]
-        return json_rows.table(rows_of(lines(path, sha256), path), path, unit)
+        return json_rows.table(rows_of(without_blank_end(lines(path, sha256)), path), path, unit)
     columns = zip(*_fields(path, sha256), strict=True)
     return pyarrow.table({str(i): pyarrow.array(column, pyarrow.string()) for i, column in enumerate(columns)})
 
@@ -276,7 +290,9 @@ def _footer(path: Path) -> Any:
 @lru_cache(maxsize=1024)
 def _count(path: Path, form: str, as_it_is: Stamp) -> int:
     if form in NESTED:
-        return _length(NESTED[form][0](lines(path), path))
+        return _length(NESTED[form][0](without_blank_end(lines(path)), path))
+    if form == "parallel":
+        return _length(without_blank_end(lines(path)))
     return _length(_fields(path) if form == "tsv" else lines(path))
 
 

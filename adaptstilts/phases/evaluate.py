@@ -104,9 +104,8 @@ class _Evaluation:
         kind, task, settings = kinds.trainable(self.task.kind), self.task, self.phase.settings
         source = task.test if settings.split == "test" else task.dev
         assert source is not None  # noqa: S101
-        examples, features = self.runtime.rows(
-            task, task.fill(source, code), self.phase.data[code], self.length, settings.examples
-        )
+        source = task.fill(source, code)
+        examples, features = self.runtime.rows(task, source, self.phase.data[code], self.length, settings.examples)
         gold = kind.gold(examples.rows, task)
         labels = kind.labels(gold)
         if withheld(labels):

@@ -7,12 +7,13 @@ sentence: its words with spaces between them, a tab, and as many tags with space
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.row_values import text
 
 _REPO = "ccgbank/supertags"
 
 
 def _words_and_tags(row: Row) -> dict[str, Any]:
-    return {"tokens": row["0"].split(" "), "tags": row["1"].split(" ")}
+    return {"tokens": text(row, "0").split(" "), "tags": text(row, "1").split(" ")}
 
 
 ccg = Task(

@@ -6,12 +6,14 @@ eleven translations are right. Put the files of google-research-datasets/lareqa 
 (``adaptstilts.tasks._sentences``). A candidate is a sentence and, as a second segment, its paragraph.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from adaptstilts.tasks._sentences import Span, index_at, sentences
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
+from adaptstilts.tasks.row_values import UnfitRow, objects, pairs, text, texts, whole, wholes
 
 AdaptedRows = list[dict[str, Any] | LeftOut]
+Value = TypeVar("Value")
 
 
 def _adapt(row: Row) -> dict[str, Any] | LeftOut | AdaptedRows:
@@ -21,32 +23,44 @@ def _adapt(row: Row) -> dict[str, Any] | LeftOut | AdaptedRows:
 
 def _paragraph(row: Row) -> AdaptedRows:
     """Return every sentence, then every question with the id of the sentence in which its answer begins."""
-    context, spans = row["context"], [(begin, end) for begin, end in row["sentence_breaks"]]
+    context, spans = text(row, "context"), pairs(row, "sentence_breaks")
     rows: AdaptedRows = [
         _row(candidate=f"{row['paragraph']}_{i}", text=context[begin:end], context=context)
         for i, (begin, end) in enumerate(spans)
     ]
-    for question in row["qas"]:
-        index = index_at(spans, question["answers"][0]["answer_start"])
+    for question in objects(row, "qas"):
+        index = index_at(spans, whole(_first(objects(question, "answers"), "qas.answers"), "answer_start"))
         if index is None:
             rows.append(LeftOut("the answer begins in no sentence"))
         else:
             candidate = f"{row['paragraph']}_{index}"
-            rows.append(_row(id=question["id"], query=question["question"], candidate=candidate))
+            rows.append(_row(id=text(question, "id"), query=text(question, "question"), candidate=candidate))
     return rows
 
 
 def _pair(row: Row) -> dict[str, Any] | LeftOut:
     """Return a question and the sentence that contains the first of its answers."""
-    context, start = row["context"], row["answers"]["answer_start"][0]
+    context, start = text(row, "context"), _first(wholes(row, "answers.answer_start"), "answers.answer_start")
+    answer = _first(texts(row, "answers.text"), "answers.text")
     spans: list[Span] = sentences(context)
     index = index_at(spans, start)
     if index is None:
         return LeftOut("the answer begins in no sentence")
     begin, end = spans[index]
-    if start + len(row["answers"]["text"][0]) > end:
+    if start + len(answer) > end:
         return LeftOut("the answer crosses a sentence break")
-    return _row(id=row["id"], query=row["question"], text=context[begin:end], context=context)
+    return _row(id=row["id"], query=text(row, "question"), text=context[begin:end], context=context)
+
+
+def _first(values: list[Value], column: str) -> Value:
+    """Return the first value of a list.
+
+    Raises:
+        UnfitRow: it is empty.
+    """
+    if not values:
+        raise UnfitRow(f"{column}: expected one or more, found none")
+    return values[0]
 
 
 def _row(**fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
-from adaptstilts.tasks.row_values import UnfitRow
+from adaptstilts.tasks.row_values import UnfitRow, fields, objects, text, whole
 
 AdaptedRows = list[dict[str, Any] | LeftOut]
 
@@ -22,11 +22,11 @@ def _adapt(row: Row) -> dict[str, Any] | LeftOut | AdaptedRows:
     """Return a training pair, the mentions of an article, or an entity as a candidate."""
     if "contextual_mention" in row:
         pair = row["contextual_mention"]
-        query = _mention(pair["context"], pair["mention"])
-        return query if isinstance(query, LeftOut) else {**query, "text": _description(row["entity"])}
+        query = _mention(fields(pair, "context"), fields(pair, "mention"))
+        return query if isinstance(query, LeftOut) else {**query, "text": _description(fields(row, "entity"))}
     if "mentions" in row:
-        return [_mention(row["context"], mention) for mention in row["mentions"]]
-    return {"id": None, "query": None, "candidate": row["entity_id"], "text": _description(row)}
+        return [_mention(fields(row, "context"), mention) for mention in objects(row, "mentions")]
+    return {"id": None, "query": None, "candidate": text(row, "entity_id"), "text": _description(row)}
 
 
 def _mention(context: Row, mention: Row) -> dict[str, Any] | LeftOut:
@@ -35,28 +35,38 @@ def _mention(context: Row, mention: Row) -> dict[str, Any] | LeftOut:
     Raises:
         UnfitRow: the mention is not in the text at its place.
     """
-    text, span = context["text"], mention["mention_span"]
-    begin, end = span["start"], span["end"]
-    if text[begin:end] != span["text"]:
-        raise UnfitRow(f"mention {mention['example_id']}: expected {span['text']!r} at {begin}, with the text restored")
-    around = [s for s in context["sentence_spans"] if s["start"] <= begin < end <= s["end"]]
+    body, name = text(context, "text"), text(mention, "mention_span.text")
+    begin, end = whole(mention, "mention_span.start"), whole(mention, "mention_span.end")
+    if body[begin:end] != name:
+        key = text(mention, "example_id")
+        raise UnfitRow(f"mention {key}: expected {name!r} at {begin}, with the text restored")
+    around = [span for span in _sentence_spans(context) if span[0] <= begin < end <= span[1]]
     if not around:
         return LeftOut("the mention is not within one sentence")
-    left, right = (
-        _MARKED.sub(r"(\1)", part) for part in (text[around[0]["start"] : begin], text[end : around[0]["end"]])
-    )
-    query = _spaced(f"{span['text']}: {left} {{ {span['text']} }} {right}")
-    return {"id": mention["example_id"], "query": query, "candidate": mention["entity_id"], "text": None}
+    left, right = (_MARKED.sub(r"(\1)", part) for part in (body[around[0][0] : begin], body[end : around[0][1]]))
+    query = _spaced(f"{name}: {left} {{ {name} }} {right}")
+    return {
+        "id": text(mention, "example_id"),
+        "query": query,
+        "candidate": text(mention, "entity_id"),
+        "text": None,
+    }
 
 
 def _description(entity: Row) -> str:
     """Return the sentences of an entity's description."""
-    return _spaced(" ".join(entity["description"][s["start"] : s["end"]] for s in entity["sentence_spans"]))
+    description = text(entity, "description")
+    return _spaced(" ".join(description[begin:end] for begin, end in _sentence_spans(entity)))
 
 
-def _spaced(text: str) -> str:
+def _sentence_spans(row: Row) -> list[tuple[int, int]]:
+    """Return the sentences of a text as [begin, end) characters."""
+    return [(whole(span, "start"), whole(span, "end")) for span in objects(row, "sentence_spans")]
+
+
+def _spaced(words: str) -> str:
     """Return a text as one line with single spaces."""
-    return " ".join(text.split())
+    return " ".join(words.split())
 
 
 mewsli_x = Task(

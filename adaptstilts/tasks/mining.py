@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from adaptstilts.tasks.base import Adapt, Row, Source, Task
+from adaptstilts.tasks.row_values import pairs, texts
 
 _COLUMNS = {"id": "id", "text": "sentence", "foreign": "source_id", "english": "target_id"}
 _SETS = {"foreign": "{code}", "english": "en", "gold": "gold"}
@@ -34,7 +35,7 @@ def _side(column: str) -> Adapt:
 
     def adapt(row: Row) -> Any:
         if "gold" in row:
-            return [{"id": str(number), "sentence": text} for number, text in enumerate(row[column], 1)]
+            return [{"id": str(number), "sentence": sentence} for number, sentence in enumerate(texts(row, column), 1)]
         return {"id": row["0"], "sentence": row["1"]} if "0" in row else dict(row)
 
     return adapt
@@ -43,7 +44,7 @@ def _side(column: str) -> Adapt:
 def _pairs(row: Row) -> Any:
     """Return gold pairs: lines ``foreign id<TAB>English id``, a table, or a list of pairs of numbers from 1."""
     if "gold" in row:
-        return [{"source_id": str(foreign), "target_id": str(english)} for foreign, english in row["gold"]]
+        return [{"source_id": str(foreign), "target_id": str(english)} for foreign, english in pairs(row, "gold")]
     return {"source_id": row["0"], "target_id": row["1"]} if "0" in row else dict(row)
 
 

@@ -8,6 +8,7 @@ of LASER's, has 112 languages. If the copies on the hub are not available, its p
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.row_values import UnfitRow
 
 _LASER = (
     "af am ang ar arq arz ast awa az be bn ber bs br bg ca cbk ceb cs ch zh kw csb cy da de dsb dtp el eo et eu fo fi"
@@ -35,8 +36,11 @@ def _sides(row: Row) -> dict[str, Any]:
         return {"foreign": row["source_sentence"], "english": row["target_sentence"]}
     if "sentence1" in row:
         return {"foreign": row["sentence1"], "english": row["sentence2"]}
-    (other,) = row.keys() - {"eng"}
-    return {"foreign": row[other], "english": row["eng"]}
+    others = [name for name in row if name != "eng"]
+    if len(others) != 1:
+        names = ", ".join(row)
+        raise UnfitRow(f"source_sentence: no such column, and no eng beside one other language; found {names}")
+    return {"foreign": row[others[0]], "english": row["eng"]}
 
 
 tatoeba_r = Task(

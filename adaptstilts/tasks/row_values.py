@@ -55,6 +55,57 @@ def whole(row: Mapping[str, Any], column: str) -> int:
     return int(value)
 
 
+def wholes(row: Mapping[str, Any], column: str) -> list[int]:
+    """Return the list of whole numbers of a column; arguments as of :func:`text`.
+
+    Raises:
+        UnfitRow: the column has no list of whole numbers.
+    """
+    value = _value(row, column)
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise UnfitRow(f"{column}: expected a list of whole numbers, found {value!r}")
+    return value
+
+
+def pairs(row: Mapping[str, Any], column: str) -> list[tuple[int, int]]:
+    """Return the list of pairs of whole numbers of a column; arguments as of :func:`text`.
+
+    Raises:
+        UnfitRow: the column has no such list.
+    """
+    value = _value(row, column)
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        raise UnfitRow(f"{column}: expected a list of pairs, found {value!r}")
+    for pair in value:
+        if not all(type(number) is int for number in pair):
+            raise UnfitRow(f"{column}: expected pairs of whole numbers, found {pair!r}")
+    return [(first, second) for first, second in value]
+
+
+def objects(row: Mapping[str, Any], column: str) -> list[Mapping[str, Any]]:
+    """Return the list of objects of a column, each with fields; arguments as of :func:`text`.
+
+    Raises:
+        UnfitRow: the column has no list of objects.
+    """
+    value = _value(row, column)
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise UnfitRow(f"{column}: expected a list of objects, found {value!r}")
+    return value
+
+
+def fields(row: Mapping[str, Any], column: str) -> Mapping[str, Any]:
+    """Return the object of a column, which has fields; arguments as of :func:`text`.
+
+    Raises:
+        UnfitRow: the column has no object.
+    """
+    value = _value(row, column)
+    if not isinstance(value, Mapping):
+        raise UnfitRow(f"{column}: expected fields, found {value!r}")
+    return value
+
+
 def one_of(row: Mapping[str, Any], column: str, expected: Sequence[str]) -> str:
     """Return the text of a column that has only a few.
 

@@ -248,8 +248,8 @@ def test_what_is_said_of_a_row_is_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("adapt", "words"),
     [
-        (lambda row: {"first": row["absent"], "gold": 0}, "row 0: not a row of toy: KeyError 'absent'"),
-        (lambda row: {"first": "x"}, "row 0: not a row of toy: KeyError 'gold'"),
+        (lambda row: {"first": row["absent"], "gold": 0}, "row 0: absent: no such column; found first, gold"),
+        (lambda row: {"first": "x"}, "row 0: gold: no such column; found first"),
         (lambda row: {"first": "x", "gold": int(row["first"])}, "row 0: not a row of toy: ValueError"),
         (lambda row: {"first": row["first"].absent, "gold": 0}, "row 0: not a row of toy: AttributeError"),
     ],

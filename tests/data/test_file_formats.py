@@ -101,12 +101,35 @@ def test_fields_are_apart_by_tabs_and_nothing_is_quoted(tmp_path: Path) -> None:
     assert file_formats.count(path, "tsv") == 2
 
 
-@pytest.mark.parametrize("data", [b"a\tb\nc\n", b"a\tb\n\n", b"a\tb\nc\td\te\n"])
+@pytest.mark.parametrize("data", [b"a\tb\nc\n", b"a\tb\nc\td\te\n"])
 def test_a_line_with_another_number_of_fields(tmp_path: Path, data: bytes) -> None:
     path = put(tmp_path, "local/ccg/default/train.tsv", data)
     with pytest.raises(DataError) as caught:
         Sources(tmp_path).find(TSV)
     assert str(caught.value).startswith(f"{path}:2: expected 2 fields, as in line 1, found ")
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", " \n", "\r\n", " "])
+def test_a_blank_last_line_is_no_row(tmp_path: Path, end: str) -> None:
+    """Some editors add one; in between it is an error."""
+    tsv = put(tmp_path, "a.tsv", b"de-1\tx\nde-2\ty\n" + end.encode())
+    jsonl = put(tmp_path, "a.jsonl", b'{"a": 1}\n{"a": 2}\n' + end.encode())
+    squad = put(tmp_path, "a.json", b'{"data": [{"paragraphs": [{"a": 1}, {"a": 2}]}]}\n' + end.encode())
+    for path, form in ((tsv, "tsv"), (jsonl, "jsonl"), (squad, "squad")):
+        assert len(table(path, form)) == file_formats.count(path, form) == 2
+    with pytest.raises(DataError, match=r"b\.tsv:2: expected 2 fields, as in line 1, found 1"):
+        table(put(tmp_path, "b.tsv", b"de-1\tx\n\nde-2\ty\n"), "tsv")
+
+
+def test_blank_last_lines_of_aligned_files(tmp_path: Path) -> None:
+    """One side may end in a blank line that the other lacks; a text that is missing on one side stays a row."""
+    sides = put(tmp_path, "x.de", b"eins\nzwei\n\n"), put(tmp_path, "x.en", b"one\ntwo\n")
+    assert file_formats.read(sides, "parallel")[0].to_pylist() == [
+        {"de": "eins", "en": "one"},
+        {"de": "zwei", "en": "two"},
+    ]
+    sides = put(tmp_path, "x.de", b"eins\n\n"), put(tmp_path, "x.en", b"one\ntwo\n")
+    assert file_formats.read(sides, "parallel")[0].to_pylist() == [{"de": "eins", "en": "one"}, {"de": "", "en": "two"}]
 
 
 def test_files_with_different_numbers_of_fields(tmp_path: Path) -> None:

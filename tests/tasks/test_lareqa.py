@@ -103,11 +103,12 @@ def test_from_the_original_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"sentence_breaks": None}, "paragraph 1: not a row of lareqa: TypeError"),
-        ({"sentence_breaks": [[0, 1, 2]]}, "paragraph 1: not a row of lareqa: ValueError"),
-        ({"context": None}, "paragraph 1: not a row of lareqa: TypeError"),
-        ({"qas": [{"id": "a", "question": "x"}]}, "paragraph 1: not a row of lareqa: KeyError 'answers'"),
-        ({"qas": [{"id": "a", "question": "x", "answers": []}]}, "paragraph 1: not a row of lareqa: IndexError"),
+        ({"sentence_breaks": None}, "sentence_breaks: expected a list of pairs, found None"),
+        ({"sentence_breaks": [[0, 1, 2]]}, "sentence_breaks: expected a list of pairs, found [[0, 1, 2]]"),
+        ({"sentence_breaks": [[0, 1.5]]}, "sentence_breaks: expected pairs of whole numbers, found [0.0, 1.5]"),
+        ({"context": None}, "context: expected text, found None"),
+        ({"qas": [{"id": "a", "question": "x"}]}, "answers: no such column; found id, question"),
+        ({"qas": [{"id": "a", "question": "x", "answers": []}]}, "qas.answers: expected one or more, found none"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, change: dict[str, Any], told: str) -> None:
@@ -118,7 +119,7 @@ def test_other_files_are_refused(tmp_path: Path, change: dict[str, Any], told: s
     path = squad_file(tmp_path / LAREQA / "xquad-r" / "de.json", [{**held, **change}])
     with pytest.raises(DataError) as caught:
         rows_of(tmp_path, "de")
-    assert f"{path}: {told}" in str(caught.value)
+    assert f"{path}: paragraph 1: {told}" in str(caught.value)
 
 
 def test_questions_of_the_real_squad(shared: Path) -> None:
