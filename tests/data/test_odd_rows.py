@@ -101,7 +101,8 @@ ROWS: dict[str, list[Row]] = {
 }
 
 
-DEEP = ("null", "list of null", "list of a list", "text", "object", "true", "half", "bytes")  # of them, inside what is inside an object
+# what replaces the parts of objects
+DEEP = ("null", "list of null", "list of a list", "text", "object", "true", "half", "bytes")
 
 
 def _changed(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
