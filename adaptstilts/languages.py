@@ -43,6 +43,10 @@ sq sqi Albanian;sr srp Serbian;sv swe Swedish;sw swh Swahili;swg swg Swabian;ta 
 tk tuk Turkmen;tl tgl Tagalog;tr tur Turkish;tt tat Tatar;tzl tzl Talossan;ug uig Uyghur;uk ukr Ukrainian;ur urd Urdu
 uz uzb Uzbek;vi vie Vietnamese;war war Waray;wo wol Wolof;wuu wuu Wu Chinese;xh xho Xhosa;yi yid Yiddish;yo yor Yoruba
 yue yue Cantonese;zh cmn Chinese;zu zul Zulu
+as asm Assamese;bbj bbj Ghomala;bho bho Bhojpuri;bm bam Bambara;brx brx Bodo;ee ewe Ewe;gbm gbm Garhwali
+gom gom Goan Konkani;hne hne Chhattisgarhi;ig ibo Igbo;lg lug Luganda;luo luo Luo;mai mai Maithili;mni mni Manipuri
+mos mos Mossi;mwr mwr Marwari;ny nya Chichewa;or ory Odia;pcm pcm Nigerian Pidgin;rw kin Kinyarwanda
+sa san Sanskrit;sn sna Shona;tn tsn Setswana;tw twi Twi
 """
 
 _ENTRIES = [Language(*row.split(maxsplit=2)) for row in _ROWS.strip().replace("\n", ";").split(";")]

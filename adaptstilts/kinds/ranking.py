@@ -20,7 +20,7 @@ from torch.nn import functional
 from adaptstilts.data.examples import Example, Examples
 from adaptstilts.errors import DataError
 from adaptstilts.kinds.base import TrainableDefaults
-from adaptstilts.metrics.scores import Metric, average_precision
+from adaptstilts.metrics.scores import Metric, average_precision, reciprocal_rank
 from adaptstilts.models.batching import Batch, Feature, Features
 from adaptstilts.search import neighbours
 from adaptstilts.tasks import row_checks
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from adaptstilts.models.tokenizer import Ids, Tokenizer
 
 TOP = 20  # candidates that are ranked for a query
+MRR_TOP = 10  # of these, as far as the reciprocal rank looks (XTREME-UP)
 SCALE = 100.0  # at the start
 
 
@@ -110,8 +111,11 @@ class PairRanking(TrainableDefaults):
         return [[number] for number in _numbers(rows)]
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
-        """Compute mean average precision at 20; with one right candidate it is the mean reciprocal rank."""
-        return {"map": average_precision(predictions, gold, TOP)}
+        """Compute mean average precision at 20, and the mean reciprocal rank at 10 for tasks that name it."""
+        metrics = {"map": average_precision(predictions, gold, TOP)}
+        if "mrr" in task.metrics:
+            metrics["mrr"] = reciprocal_rank(predictions, gold, MRR_TOP)
+        return metrics
 
     def queries(self, examples: Examples) -> Examples:
         """Return the examples that are queries; ``total`` counts them."""

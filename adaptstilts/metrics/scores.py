@@ -129,6 +129,20 @@ def chunk_f1(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) 
     return Metric("f1", stats)
 
 
+def span_f1(predicted: Sequence[Sequence[object]], gold: Sequence[Sequence[object]]) -> Metric:
+    """Compute micro F1 over entities, wherever they stand in the text (XTREME-UP).
+
+    Args:
+        predicted: the entities of each text, as pairs of label and string; one that is there twice counts twice.
+        gold: the same.
+    """
+    stats: ExampleStats = []
+    for p, g in zip(predicted, gold, strict=True):
+        same = sum((Counter(p) & Counter(g)).values())
+        stats.append((float(same), float(len(p)), float(len(g))))
+    return Metric("f1", stats)
+
+
 def token_accuracy(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> Metric:
     """Compute the share of tokens whose tag is right.
 

@@ -172,6 +172,18 @@ TAGGING = KindSpec(
     group="structured prediction",
     check=row_checks.tagging,
 )
+ENTITIES = KindSpec(
+    "entities",
+    "adaptstilts.kinds.entities:KIND",
+    headline=("span_f1",),
+    metrics=("span_f1",),
+    fields=("text", "starts", "ends", "labels"),
+    optional=(),
+    label_field="labels",
+    lists=("starts", "ends", "labels"),
+    named_labels=True,
+    check=row_checks.entities,
+)
 SPAN = KindSpec(
     "span",
     "adaptstilts.kinds.span:KIND",
@@ -210,7 +222,7 @@ RANKING = KindSpec(
     "ranking",
     "adaptstilts.kinds.ranking:KIND",
     headline=("map",),
-    metrics=("map",),
+    metrics=("map", "mrr"),
     fields=("id", "query", "candidate", "text"),
     optional=("context",),
     shares_pool=True,

@@ -65,6 +65,24 @@ def tagging(example: Example, task: Task) -> str | None:
     return None
 
 
+def entities(example: Example, task: Task) -> str | None:
+    """Check that there is a word in the text, and that entities lie in the text and do not overlap."""
+    text = example["text"]
+    if not isinstance(text, str) or not text.strip():
+        return f"text: expected text, found {text!r}"
+    starts, ends, labels = example["starts"], example["ends"], example["labels"]
+    if not len(starts) == len(ends) == len(labels):
+        return f"starts: expected as many as ends and labels, found {len(starts)}, {len(ends)} and {len(labels)}"
+    if not all(map(_is_whole, [*starts, *ends])):
+        return f"starts: expected whole numbers as starts and ends, found {starts!r} and {ends!r}"
+    after = 0
+    for start, end in sorted(zip(starts, ends, strict=True)):
+        if not after <= start < end <= len(text):
+            return f"starts: expected entities apart from each other within the text, found one from {start} to {end}"
+        after = end
+    return None
+
+
 def span(example: Example, task: Task) -> str | None:
     """Check that texts are text and every answer has a place."""
     answers = example["answers"]

@@ -32,7 +32,7 @@ from adaptstilts.runtime.inference import predict
 from adaptstilts.study import Retrieve
 
 CPU = torch.device("cpu")
-TRAINED = ["mnli", "social_i_qa", "squad", "udpos", "stsb", "lareqa"]
+TRAINED = ["mnli", "social_i_qa", "squad", "udpos", "stsb", "lareqa", "masakhaner_x"]
 ALONE = [name for name in TRAINED if not kinds.get(tasks.get(name).kind).joint]
 
 
@@ -62,6 +62,9 @@ def rows_of(name: str, n: int = 10, seed: int = 1) -> list[dict[str, Any]]:
         elif name == "social_i_qa":
             choices = [sentence(generator) for _ in range(2 + i % 3)]
             rows.append({"context": " ".join(words), "choices": choices, "label": i % len(choices)})
+        elif name == "masakhaner_x":
+            place = {"starts": [0], "ends": [len(words[0])], "labels": [i % 4]}
+            rows.append({"text": " ".join(words), **place})
         elif name == "squad":
             answers = {"text": [words[1]], "answer_start": [len(words[0]) + 1]}
             rows.append({"id": f"q{i}", "question": "the cat ?", "context": " ".join(words), "answers": answers})

@@ -85,13 +85,14 @@ def test_the_kind_is_there_and_its_fields_are_given(task: Task) -> None:
         "choice": {"context", "choices", "label"},
         "span": {"id", "question", "context", "answers"},
         "tagging": {"tokens", "tags"},
+        "entities": {"text", "starts", "ends", "labels"},
         "bitext": {"foreign", "english"},
         "mining": {"id", "text", "foreign", "english"},
         "regression": {"text_a", "label"},
         "ranking": {"id", "query", "candidate", "text"},
     }
     assert set(task.columns) >= fields[task.kind]
-    assert (len(task.labels) > 1 or task.open_labels) == (task.kind in ("classification", "tagging"))
+    assert (len(task.labels) > 1 or task.open_labels) == (task.kind in ("classification", "tagging", "entities"))
     assert len(set(task.labels)) == len(task.labels)
     assert set(spec.required_fields) == fields[task.kind]
     assert spec.problems(task) == []

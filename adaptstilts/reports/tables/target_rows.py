@@ -46,7 +46,8 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
     draws, seeds = len(set(records[0].draws)), len(set(records[0].seeds))
     notes = [
         f"points, mean and standard deviation over {counted(draws, 'draw')} of the rows and {counted(seeds, 'seed')}",
-        "after english: the English target trained further on these rows; after none: trained on them alone",
+        "after english: the English target trained further on these rows (few-shot); after none: trained on them alone"
+        " (in-language)",
     ]
     for language in unique(record.language for record in records):
         shared = max(record.in_training for record in records if record.language == language)
