@@ -31,7 +31,7 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
     """Run an evaluate phase and write ``scores.json``, ``stats.json`` and ``predictions/<language>.json``.
 
     Args:
-        phase: names the target, what is under it, and the rows.
+        phase: names the target, what is under it, the head and the rows.
         runtime: the store, the data and the loaded adapters.
         staging: folder of the entry's files.
 
@@ -49,17 +49,24 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
 
 
 class _Evaluation:
-    """The trained target of a phase, and what is needed to score it."""
+    """The trained target of a phase, and what is needed to score it.
+
+    Attributes:
+        target: entry whose encoder or adapter acts.
+        trained: entry whose head answers; it was trained on the task.
+    """
 
     def __init__(self, phase: EvaluatePhase, runtime: Runtime) -> None:
         self.phase, self.runtime = phase, runtime
         store = runtime.workspace.store
         self.target = store.entry(phase.target)
+        head = phase.head or phase.target
+        self.trained = store.entry(head)
         self.task = runtime.task(phase.task)
-        self.length = phase.settings.max_length or _train_settings(store, self.target).max_length
+        self.length = phase.settings.max_length or _train_settings(store, self.trained).max_length
         self.bf16 = half_precision(phase.settings.precision, runtime.device)
         self.encoder = self._encoder_for(phase.languages[0])
-        self.head = runtime.adapter_pool.head(self.encoder, phase.target, self.task)
+        self.head = runtime.adapter_pool.head(self.encoder, head, self.task)
 
     def all_languages_at_once(self) -> dict[str, LanguageResult]:
         """Score a task whose languages share one pool of candidates."""
@@ -124,8 +131,8 @@ class _Evaluation:
         return score_language(task, code, predictions, gold, examples.ids, examples.total, counts, items=items)
 
     def _counted_in_training(self, examples: Examples, code: str) -> dict[str, int]:
-        """Count the examples that the target was trained on, if it was trained on rows of this language."""
-        phase = phase_of(self.target, WeightsPhase)
+        """Count the examples that the head was trained on, if it was trained on rows of this language."""
+        phase = phase_of(self.trained, WeightsPhase)
         if not (isinstance(phase, TrainPhase) and phase.shots and phase.shots.language == code):
             return {}
         task = self.runtime.task(phase.rows)

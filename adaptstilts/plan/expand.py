@@ -15,6 +15,7 @@ from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.intermediates import Intermediates, lower_arm
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
 from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
+from adaptstilts.plan.stages import Stages
 from adaptstilts.plan.target_rows import RowTargets
 from adaptstilts.plan.training import Merging, Trainings
 from adaptstilts.plan.validation import (
@@ -24,7 +25,7 @@ from adaptstilts.plan.validation import (
     check_length,
     check_sizes,
 )
-from adaptstilts.study import Arm, Composition, Part, Place, Problems, Retrieve, Study, StudyError, evaluate_settings
+from adaptstilts.study import Arm, Composition, Part, Place, Problems, Study, StudyError, evaluate_settings
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
@@ -210,6 +211,7 @@ class _Builder:
         self.intermediates = Intermediates(self.trainings, findings)
         self.rows = RowFinder(plan.study, workspace, remedy)
         self.row_targets = RowTargets(plan, self.trainings, self.rows)
+        self.stages = Stages(plan, self.trainings, self.rows)
 
     def add_method(self, arm: Arm, seed: int) -> None:
         """Add all phases and cells of one method with one seed."""
@@ -249,7 +251,7 @@ class _Builder:
             base=encoder.base,
             stack=encoder.stack,
             languages=rows.languages,
-            settings=_with_all_layers_named(settings, self.plan.model.shape["layers"]),
+            settings=settings.with_numbered_layers(self.plan.model.shape["layers"]),
             title=f"retrieve {part.task}, {what}",
         )
         key = self.plan.add(phase)
@@ -275,6 +277,7 @@ class _Builder:
         targets = self._train_target(part, arm, foundations, seed)
         for target in targets:
             self._add_evaluation(part, arm, target, target.foundation, seed)
+            self.stages.add(part, arm, target.foundation, target.composition, target.key, foundations, seed)
         for target in targets if part.rows else ():
             if target.composition == "merge":
                 raise StudyError(part.place.at("rows"), "cannot be combined with the composition merge")
@@ -398,8 +401,3 @@ class _Builder:
             composition=target.composition,
         )
         self.plan.cells.append(cell)
-
-
-def _with_all_layers_named(settings: Retrieve, depth: int) -> Retrieve:
-    """Return settings whose ``layers`` are numbers, so that the same layers have the same key."""
-    return settings.model_copy(update={"layers": settings.further_layers(depth) or None})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from adaptstilts.data.shots import Shots
 from adaptstilts.models.locate import Model
@@ -49,12 +51,42 @@ class Cell:
         return self.over != self.trained_on
 
 
+Stage = Literal["base", "intermediate", "target"]
+Scorer = Literal["head", "probe"]
+
+
+@dataclass(frozen=True)
+class StageCell:
+    """The score of an intermediate task at one stage of its chain, and the phase that fills it.
+
+    Attributes:
+        task: the task that is scored.
+        method: label of the method.
+        intermediate: name of the intermediate, with the composition unless that is ``stack``.
+        target: the target of the chain.
+        stage: what the encoder was trained on last: nothing (``base``), the intermediate or the target.
+        scorer: the ``head`` that the intermediate phase trained, or a ``probe``: a new head on the frozen encoder.
+        seed: of the phases.
+        phase: key of the evaluate phase.
+    """
+
+    task: str
+    method: str
+    intermediate: str
+    target: str
+    stage: Stage
+    scorer: Scorer
+    seed: int
+    phase: str
+
+
 class Plan:
     """A graph of phases by key, with the cells that a study's results are made of.
 
     Attributes:
         cells: of targets trained on English rows.
         row_cells: of targets trained on a few rows of a test language, which are evaluated in that language.
+        stage_cells: of intermediate tasks, which are scored again after a target.
     """
 
     def __init__(self, study: Study, model: Model) -> None:
@@ -62,6 +94,7 @@ class Plan:
         self.phases: dict[str, Phase] = {}
         self.cells: list[Cell] = []
         self.row_cells: list[Cell] = []
+        self.stage_cells: list[StageCell] = []
 
     def add(self, phase: Phase) -> str:
         """Add a phase, unless the plan has an equal one, and return its key."""
@@ -90,9 +123,15 @@ class Plan:
     def uses(self) -> dict[str, int]:
         """Return how many results depend on each phase, by key."""
         counts: Counter[str] = Counter()
-        for cell in (*self.cells, *self.row_cells):
-            counts.update(self.ancestry(cell.phase))
+        for key in self._results():
+            counts.update(self.ancestry(key))
         return dict(counts)
+
+    def _results(self) -> Iterator[str]:
+        """Yield the key of the phase of every cell; cells of several chains that share a phase are one result."""
+        for cell in (*self.cells, *self.row_cells):
+            yield cell.phase
+        yield from dict.fromkeys(cell.phase for cell in self.stage_cells)
 
     def ancestry(self, key: str) -> set[str]:
         """Return the key of a phase and those of everything that it depends on."""

@@ -322,6 +322,7 @@ class EvaluatePhase(TaskPhase):
         languages: codes, in order.
         settings: split, subset, precision.
         below: language -> key of the language adapter under everything else in that language.
+        head: key of the phase whose head is used, such as an earlier phase's on a later encoder; None for ``target``.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -331,6 +332,7 @@ class EvaluatePhase(TaskPhase):
     languages: tuple[str, ...]
     settings: Annotated[Evaluate, SpecField("evaluate")]
     below: Mapping[str, str] = field(default_factory=dict)
+    head: str | None = None
 
     def passes(self) -> list[Pass]:
         """Return one pass over the rows of every language."""

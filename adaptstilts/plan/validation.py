@@ -13,6 +13,7 @@ from adaptstilts.models.locate import Model
 from adaptstilts.study import Arm, Composition, Place, Problems, Study
 
 ENGLISH = "en"
+RETENTION = "retention"  # the one question for which intermediate tasks are scored again
 
 
 @dataclass
@@ -49,6 +50,8 @@ def check_combinations(study: Study, findings: Findings) -> None:
     _check_compositions(study, findings)
     if study.swap == "all":
         _check_swap(study, findings)
+    if study.retention is not None and study.question != RETENTION and findings.is_complete("question"):
+        findings.problems.add(study.place.at("retention"), f"is used by question: {RETENTION} alone; add that")
     reason = search.why_not_known(study.retrieve.backend)
     if reason:
         findings.problems.add(study.place.at("retrieve", "backend"), reason)

@@ -51,6 +51,7 @@ _PARENT_FIELDS = {
     "of": False,
     "target": False,
     "below": False,
+    "head": False,
 }
 
 

@@ -35,6 +35,10 @@ def check_parts(data: Mapping[str, Any], note: Note, explain: Explain) -> None:
             _check_settings(Train, rows, (*keys, "rows", "train"), explain)
         if section == "targets":
             _check_settings(Evaluate, part, (*keys, "evaluate"), explain)
+    retention = data.get("retention")
+    if isinstance(retention, dict):
+        _check_settings(Train, retention, ("retention", "probe"), explain)
+        _check_scored(retention.get("scored_as"), note)
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, Any]]]:
@@ -47,6 +51,19 @@ def _parts(data: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, Any]]]:
         for number, member in enumerate(members):
             if isinstance(member, dict):
                 yield (section, number), member
+
+
+def _check_scored(names: Any, note: Note) -> None:
+    """Note tasks of ``retention.scored_as`` that do not exist."""
+    if not isinstance(names, dict):
+        return
+    for name, other in names.items():
+        for one in (name, other):
+            try:
+                if isinstance(one, str):
+                    tasks.get(one)
+            except ConfigError as error:
+                note(("retention", "scored_as", name), str(error))
 
 
 def _check_settings(cls: type[BaseModel], part: Mapping[str, Any], keys: Keys, explain: Explain) -> None:

@@ -144,6 +144,19 @@ class TargetRows(StrictModel):
         return (value,) if isinstance(value, str) else value
 
 
+class Retention(StrictModel):
+    """Scores of the intermediate tasks before, after and beyond their own training.
+
+    Attributes:
+        probe: training settings of the probes, new heads on the frozen encoder, beside those of the study.
+        scored_as: intermediate task -> the task whose test rows its head is scored on, such as ``mnli: xnli``; others
+            are scored on their own.
+    """
+
+    probe: dict[str, Any] = Field(default_factory=dict)
+    scored_as: dict[str, str] = Field(default_factory=dict)
+
+
 class Part(StrictModel):
     """One task of a study, with training settings of its own. ``task: none`` stands for no intermediate phase.
 
@@ -243,6 +256,7 @@ class Study(StrictModel):
         evaluate: settings for every evaluation; those of a target take precedence.
         retrieve: how sentences are encoded and searched.
         question: what the study is to answer, such as ``scaling``; reports answer it, ``rehearse`` tries it first.
+        retention: also score the intermediate tasks after the targets were trained.
     """
 
     name: str = Field(pattern=NAME)
@@ -262,6 +276,7 @@ class Study(StrictModel):
     evaluate: Evaluate = Evaluate()
     retrieve: Retrieve = Retrieve()
     question: str | None = Field(None, min_length=1)
+    retention: Retention | None = None
 
     @model_validator(mode="before")
     @classmethod

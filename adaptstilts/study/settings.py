@@ -138,6 +138,10 @@ class Retrieve(StrictModel):
             return tuple(range(depth + 1))
         return tuple(sorted(set(self.layers or ())))
 
+    def with_numbered_layers(self, depth: int) -> Retrieve:
+        """Return settings whose ``layers`` are numbers, so that the same layers have the same key."""
+        return self.model_copy(update={"layers": self.further_layers(depth) or None})
+
 
 class PredictTransfer(StrictModel):
     """What the predictors of transfer read.
