@@ -31,6 +31,11 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`evaluate:`", "For the whole study or a target.", settings.Evaluate),
     ("`retrieve:`", "", settings.Retrieve),
     ("`rows:`", "Training rows in test languages; see `adaptstilts guide methods`.", schema.TargetRows),
+    (
+        "`retention:`",
+        "Scores of the intermediate tasks before, after and beyond their training; for `question: retention`.",
+        schema.Retention,
+    ),
     ("`mixture:`", "", schema.Mixture),
     ("`chain:`", "", schema.Chain),
     ("`merge:`", "", schema.Merge),
