@@ -73,7 +73,8 @@ class Pretrainer:
         self.model = models.new_model(self.shape, self.vocabulary, phase.positions).to(runtime.device)
         self.parameters = dict(self.model.named_parameters())
         self.optimizer = models.make_optimizer(self.parameters, self.shape)
-        self.schedule = Schedule(self.shape.steps, self.shape.warmup, self.shape.lr, self.shape.clip)
+        rising = int(self.shape.warmup * self.shape.steps)
+        self.schedule = Schedule(self.shape.steps, rising, self.shape.lr, self.shape.clip, lead=1)
         self.advice = f"lower encoders.{phase.name}.lr"
         self.tokens: Counter[str] = Counter()
 

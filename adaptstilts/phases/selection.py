@@ -1,4 +1,4 @@
-"""Which weights of a training phase are kept: those with the best dev scores."""
+"""Which weights of a training phase are kept: those with the best dev scores, or the last ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Selection:
-    """The best evaluation so far, and the weights at that moment.
+    """The evaluation whose weights are kept so far, and the weights at that moment.
 
     Attributes:
         step: number of steps after which it was made.
@@ -24,7 +24,7 @@ class Selection:
         self.weights: dict[str, Tensor] = {}
 
     def keep(self, scores: dict[str, float], step: int, parameters: Mapping[str, nn.Parameter]) -> None:
-        """Note an evaluation that is the best so far, and copy the weights.
+        """Note an evaluation whose weights are kept so far, and copy the weights.
 
         Args:
             scores: every metric.
@@ -35,7 +35,7 @@ class Selection:
         self.weights = {key: value.detach().clone() for key, value in parameters.items()}
 
     def put_back(self, parameters: Mapping[str, nn.Parameter]) -> None:
-        """Set the parameters to the best weights; to be called without gradients."""
+        """Set the parameters to the kept weights; to be called without gradients."""
         for key, value in parameters.items():
             value.copy_(self.weights[key])
 

@@ -32,13 +32,13 @@ from adaptstilts.phases.setup import (
 )
 from adaptstilts.phases.streams import BatchStream, open_streams, turns
 from adaptstilts.plan.phases import TrainPhase
+from adaptstilts.runtime import schedule
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import headline
 from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates, identity
 from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
-from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import MeasuredCost, TrainResult
 
@@ -60,6 +60,8 @@ def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
     for stream in trainer.streams:
         if losses := stream.losses():
             runtime.report(f"{phase.title}: {losses}", 0, 0)
+    if remark := trainer.short_of_peak():
+        runtime.report(f"{phase.title}: {remark}", 0, 0)
     Loop(trainer).run(staging)
 
 
@@ -89,10 +91,20 @@ class Trainer:
         self.frozen = self._frozen_layers() if self.settings.cache else None
         self.optimizer = make_optimizer(self.parameters, self.settings, phase.method)
         total = len(self.turns)
-        self.schedule = Schedule(total, self.settings.warmup, self.settings.lr or 0.0, self.settings.clip)
+        self.schedule = schedule.from_settings(self.settings, total)
         self.eval_every = self.settings.eval_every or math.ceil(total / self.settings.epochs)
         self.selection = Selection()
         self._lower: dict[str, LowerStates] = {}
+
+    def short_of_peak(self) -> str:
+        """Say how high the learning rate gets if the steps end before the warm-up does; else return nothing."""
+        steps, rising = self.schedule.steps, self.schedule.rising
+        if rising < steps:
+            return ""
+        return (
+            f"the learning rate rises over {rising} steps, and there are {steps}: it ends at"
+            f" {self.schedule.rate(steps - 1):.3g} instead of {self.schedule.lr:g}"
+        )
 
     def start(self) -> None:
         """Do nothing: new weights are initialized with the encoder."""
@@ -217,12 +229,12 @@ class Trainer:
         return self._lower.get(stream.name)
 
     def evaluate(self, steps: int) -> dict[str, float] | None:
-        """Score the English dev sets if it is time, and keep the weights if they are the best so far."""
+        """Score the English dev sets if it is time, and copy the weights if these are to be kept so far."""
         if steps % self.eval_every and steps != self.schedule.steps:
             return None
         with self.meter.watch(Work("evaluation"), self.tensors):
             scores, best = dev_scores(self), self.selection.scores
-            if not best or self._mean(scores) > self._mean(best):
+            if self.settings.keep == "last" or not best or self._mean(scores) > self._mean(best):
                 self.selection.keep(scores, steps, self.parameters)
             else:
                 self.selection.waited += 1
@@ -249,7 +261,7 @@ class Trainer:
         self.selection.restore(tensors, state, self.parameters)
 
     def write(self, staging: Path, steps: int) -> None:
-        """Write the best weights, the heads, ``result.json`` and ``cost.json``.
+        """Write the kept weights, the heads, ``result.json`` and ``cost.json``.
 
         Args:
             staging: folder of the files.

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from adaptstilts import methods
 from adaptstilts.methods import Method
+from adaptstilts.study import StrictModel
 
 T = TypeVar("T")
 _EMPTY: tuple[Any, ...] = (None, [], {})
@@ -144,6 +145,8 @@ def _read_value(hint: Any, value: Any, name: str) -> Any:
     if issubclass(hint, Method):
         _check(isinstance(value, Mapping) and isinstance(value.get("kind"), str), "a method", value, name)
         return methods.parse(dict(value))
+    if issubclass(hint, StrictModel):
+        return hint.from_identity(value)
     if issubclass(hint, BaseModel):
         return hint.model_validate_json(json.dumps(value))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
@@ -169,8 +172,8 @@ def _empty(hint: Any, name: str) -> Any:
         return ()
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return {}
-    if isinstance(hint, type) and issubclass(hint, BaseModel) and not issubclass(hint, Method):
-        return hint.model_validate_json("{}")
+    if isinstance(hint, type) and issubclass(hint, StrictModel):
+        return hint.from_identity({})
     raise ValueError(f"{name} is missing")
 
 

@@ -25,6 +25,7 @@ from adaptstilts.study import (
     StudyError,
     Train,
     masked_text,
+    merge_train,
     train_settings,
 )
 from adaptstilts.tasks import Source, Task
@@ -139,7 +140,7 @@ class Trainings:
         is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
         trained = tasks.get(task.train_from[-1]) if is_shared else task
         own = part.rows.train if part.rows else {}
-        settings = self._settings(arm, part.model_copy(update={"train": {**part.train, **own}}), trained.name)
+        settings = self._settings(arm, part.model_copy(update={"train": merge_train(part.train, own)}), trained.name)
         over = f" over {foundation.name}" if foundation.name != "none" else ""
         rows = f"{shots.k} rows of {shots.language} (draw {shots.draw}{', after English' if init else ''})"
         phase = TrainPhase(
@@ -258,15 +259,8 @@ class Trainings:
         return fusion.why_not_together(self.methods_of(foundation.fuse))
 
     def _settings(self, arm: Arm, part: Part, task: str | None) -> Train:
-        """Return the settings of a phase; note if its sequences are too long for the model.
-
-        Raises:
-            StudyError: the defaults that the task declares are not training settings.
-        """
-        try:
-            settings = train_settings(self.study, arm, part, task)
-        except ConfigError as error:
-            raise StudyError(part.place, str(error)) from None
+        """Return the settings of a phase; note if its sequences are too long for the model."""
+        settings = self._merged_settings(arm, part, task)
         place = _settings_place((part, arm, self.study), "max_length")
         if place is not None:
             check_length(settings.max_length, self.plan.model, place, self.problems)
@@ -275,6 +269,17 @@ class Trainings:
             place = part.place if part.place.keys else self.study.place
             check_length(settings.max_length, self.plan.model, place, self.problems, source)
         return settings
+
+    def _merged_settings(self, arm: Arm, part: Part, task: str | None) -> Train:
+        """Return the settings of a phase.
+
+        Raises:
+            StudyError: they contradict each other, or the defaults that the task declares are not training settings.
+        """
+        try:
+            return train_settings(self.study, arm, part, task)
+        except ConfigError as error:
+            raise StudyError(part.place if part.place.keys else self.study.place, str(error)) from None
 
     def _add(self, phase: TrainPhase, arm: Arm, part: Part) -> str:
         if phase.settings.cache and not self._can_cache(phase):
@@ -318,7 +323,7 @@ class Trainings:
             model=self.plan.model.fingerprint,
             method=arm.method,
             stack=stack,
-            settings=train_settings(self.study, arm, part, None),
+            settings=self._merged_settings(arm, part, None),
             seed=seed,
             streams=tuple(rows.streams),
             mixture=part.mixture,

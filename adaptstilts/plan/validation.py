@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from adaptstilts import languages, search, tasks
 from adaptstilts.errors import ConfigError
@@ -226,8 +227,18 @@ def _check_language_adapters(study: Study, findings: Findings) -> None:
             code = languages.resolve(name).code
             if code != name:
                 raise ConfigError(f"write {name} as {code}, or its adapter would not be found")
+    for key in _dev_settings(adapters.train):
+        problems.add(
+            place.at("train", key), "text has no dev rows to choose by, so the last weights are kept; remove it"
+        )
     if len(problems) > count:
         findings.unusable |= {arm.label for arm in study.methods if arm.language_adapters}
+
+
+def _dev_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Return the training settings given that need dev rows."""
+    given = [key for key in ("patience", "eval_every", "dev_examples") if settings.get(key) is not None]
+    return [*given, "keep"] if settings.get("keep") == "best" else given
 
 
 def _why_not_on_language_adapters(arm: Arm, study: Study) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from adaptstilts.study import Train
 
 
 @dataclass(frozen=True)
@@ -11,31 +14,40 @@ class Schedule:
 
     Attributes:
         steps: number of optimizer steps.
-        warmup: share of them over which the learning rate rises.
+        rising: number of steps over which the learning rate rises; it falls linearly to zero afterwards.
         lr: peak learning rate.
         clip: largest norm of the gradient.
+        lead: how many steps up the rise the first step is; 0 for a rate of zero.
     """
 
     steps: int
-    warmup: float
+    rising: int
     lr: float
     clip: float
+    lead: int = 0
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, the first one being 0."""
-        return linear(step, self.steps, self.warmup, self.lr)
+        if step < self.rising:
+            return self.lr * (step + self.lead) / self.rising
+        return self.lr * (self.steps - step) / max(self.steps - self.rising, 1)
 
 
-def linear(step: int, total: int, warmup: float, peak: float) -> float:
-    """Return a learning rate that rises linearly over a share of the steps, then falls linearly to zero.
+def from_settings(settings: Train, steps: int) -> Schedule:
+    """Return the schedule of a training phase.
+
+    With the rule ``trainer``, rates are those of ``get_linear_schedule_with_warmup`` of transformers. A share rises for
+    fewer than all steps, so that a single step trains.
 
     Args:
-        step: number of the step, counted from 0.
-        total: number of steps.
-        warmup: share of them over which the rate rises.
-        peak: highest rate.
+        settings: warm-up, learning rate, clipping.
+        steps: number of optimizer steps.
     """
-    warm = int(warmup * total)
-    if step < warm:
-        return peak * (step + 1) / warm
-    return peak * (total - step) / max(total - warm, 1)
+    is_earlier = settings.warmup_rule == "earlier"
+    if settings.warmup_steps is not None:
+        rising = settings.warmup_steps
+    elif is_earlier:
+        rising = int(settings.warmup * steps)
+    else:
+        rising = min(math.ceil(settings.warmup * steps), max(steps - 1, 0))
+    return Schedule(steps, rising, settings.lr or 0.0, settings.clip, lead=1 if is_earlier else 0)

@@ -30,6 +30,7 @@ from adaptstilts.study.settings import (
     Retrieve,
     StrictModel,
     Train,
+    merge_train,
 )
 from adaptstilts.tasks.base import NAME, REPO
 
@@ -68,6 +69,7 @@ __all__ = [
     "evaluate_settings",
     "explain",
     "load",
+    "merge_train",
     "near",
     "override_key",
     "parse",

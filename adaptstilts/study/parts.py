@@ -42,8 +42,10 @@ def check_parts(data: Mapping[str, Any], note: Note, explain: Explain) -> None:
 
 
 def _parts(data: Mapping[str, Any]) -> Iterator[tuple[Keys, Mapping[str, Any]]]:
-    """Yield the study itself and its methods, intermediates and targets, as far as they are mappings."""
+    """Yield the study, its language adapters, methods, intermediates and targets, as far as they are mappings."""
     yield (), data
+    if isinstance(data.get("language_adapters"), dict):
+        yield ("language_adapters",), data["language_adapters"]
     for section in ("methods", "intermediates", "targets"):
         members = data.get(section)
         if not isinstance(members, list):

@@ -15,7 +15,7 @@ from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.composition_kinds import CompositionKind
 from adaptstilts.study.messages import explain
 from adaptstilts.study.places import Place, Problems
-from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train
+from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train, merge_train
 from adaptstilts.tasks.base import NAME, REPO
 
 
@@ -313,11 +313,12 @@ def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Trai
         task: name of the task that is trained on; None for masked text.
 
     Raises:
-        ConfigError: the defaults that the task declares are not training settings.
+        ConfigError: the defaults that the task declares are not training settings, or settings of several places
+            contradict each other.
     """
     defaults = _task_defaults(task) if task else {}
-    merged = {**defaults, **study.train, **arm.train, **part.train}
-    settings = Train.model_validate(merged)
+    merged = merge_train(defaults, study.train, arm.train, part.train)
+    settings = _validated(merged, f"training settings of {task or part.label} ({arm.label}) together: ")
     if settings.lr is None:
         return settings.model_copy(update={"lr": arm.method.default_lr})
     return settings
@@ -325,13 +326,22 @@ def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Trai
 
 def _task_defaults(name: str) -> dict[str, Any]:
     defaults = dict(tasks.get(name).training_defaults)
+    _validated(defaults, f"task {name!r}: defaults: ")
+    return defaults
+
+
+def _validated(settings: Mapping[str, Any], where: str) -> Train:
+    """Return settings as a model.
+
+    Raises:
+        ConfigError: what is wrong with them, after ``where``.
+    """
     try:
-        Train.model_validate(defaults)
+        return Train.model_validate(settings)
     except ValidationError as error:
         problems = Problems()
         explain(error, Train, Place(), problems)
-        raise ConfigError(f"task {name!r}: defaults: {problems.lines()[0]}") from None
-    return defaults
+        raise ConfigError(f"{where}{problems.lines()[0]}") from None
 
 
 def evaluate_settings(study: Study, part: Part) -> Evaluate:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from adaptstilts.study.places import Place
 
@@ -33,6 +35,11 @@ class StrictModel(BaseModel):
         """Return the fields that differ from their defaults, so that a new field leaves old content keys unchanged."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
+    @classmethod
+    def from_identity(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the settings that :meth:`identity` wrote, in this version or an earlier one."""
+        return cls.model_validate_json(json.dumps(fields))
+
 
 class Train(StrictModel):
     """Budget and optimisation of one training phase.
@@ -45,11 +52,15 @@ class Train(StrictModel):
         max_length: tokens per sequence, special tokens included.
         lr: peak learning rate; None takes the method's default.
         warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
+        warmup_steps: number of these steps, instead of their share.
+        warmup_rule: ``trainer`` starts at a rate of zero and rounds the share up, as the Trainer of Hugging Face;
+            ``earlier`` starts one step later and rounds down, as version 0.1.0.
         weight_decay: decay of matrices; biases and LayerNorm weights have none.
         clip: largest norm of the gradient.
         dev_examples: rows of the English dev set used for selection; None for all.
         eval_every: steps between two evaluations on dev; None for once per epoch.
         patience: evaluations without gain before training stops; None to never stop early.
+        keep: the weights with the ``best`` dev score, or the ``last`` ones.
         precision: ``auto`` uses bf16 autocast where the hardware has it.
         padding: ``bucket`` groups rows of similar length; ``fixed`` draws rows at random and pads to ``max_length``.
         micro_tokens: largest number of padded tokens per forward pass; larger batches are split and accumulated.
@@ -64,15 +75,67 @@ class Train(StrictModel):
     max_length: int = Field(128, ge=8)
     lr: float | None = Field(None, gt=0)
     warmup: float = Field(0.1, ge=0, lt=1)
+    warmup_steps: int | None = Field(None, ge=1)
+    warmup_rule: Literal["trainer", "earlier"] = "trainer"
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
     dev_examples: int | None = Field(500, ge=1)
     eval_every: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
+    keep: Literal["best", "last"] = "best"
     precision: Precision = "auto"
     padding: Literal["bucket", "fixed"] = "bucket"
     micro_tokens: int = Field(8192, ge=64)
     cache: bool = False
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        if self.warmup_steps is not None:
+            if "warmup" in self.model_fields_set:
+                raise ValueError("warmup and warmup_steps both say how long the rate rises; give one of them")
+            if self.max_steps is not None and self.warmup_steps >= self.max_steps:
+                raise ValueError(
+                    f"warmup_steps must be less than max_steps, which is {self.max_steps}, found {self.warmup_steps}"
+                )
+        if self.patience is not None and self.keep == "last":
+            raise ValueError("patience waits for a better dev score, and keep: last does not choose by it; give one")
+        return self
+
+    @property
+    def warms_up(self) -> bool:
+        """Return whether the learning rate rises before it falls."""
+        return self.warmup_steps is not None or self.warmup > 0
+
+    def identity(self) -> dict[str, Any]:
+        """Return the fields that differ from those of version 0.1.0, whose warm-up had no rule to name."""
+        fields = super().identity()
+        fields.pop("warmup_rule", None)
+        if self.warms_up and self.warmup_rule == "trainer":
+            fields["warmup_rule"] = "trainer"
+        return fields
+
+    @classmethod
+    def from_identity(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the settings that :meth:`identity` wrote; a warm-up without a rule is that of version 0.1.0."""
+        settings = super().from_identity(fields)
+        if settings.warms_up and "warmup_rule" not in fields:
+            return settings.model_copy(update={"warmup_rule": "earlier"})
+        return settings
+
+
+def merge_train(*levels: Mapping[str, Any]) -> dict[str, Any]:
+    """Return training settings of several levels as one mapping.
+
+    Args:
+        levels: the last one wins; of ``warmup`` and ``warmup_steps``, it replaces either.
+    """
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if "warmup" in level or level.get("warmup_steps") is not None:
+            merged.pop("warmup", None)
+            merged.pop("warmup_steps", None)
+        merged |= level
+    return merged
 
 
 class Evaluate(StrictModel):

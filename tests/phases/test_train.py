@@ -277,6 +277,35 @@ def test_best_weights_are_those_of_the_best_dev_step(
     assert not torch.equal(trainer.parameters["head.out.weight"], before)
 
 
+def test_the_last_weights_are_kept_if_asked_for(bench: Callable[[], Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also across an interruption after the best evaluation."""
+    given = iter([10.0, 70.0, 20.0, 10.0, 70.0, 20.0])
+    monkeypatch.setattr("adaptstilts.phases.train.dev_scores", lambda *_: {"accuracy": next(given)})
+    here, other = bench(), bench()
+    (phase,) = here.phases({"lr": 0.01, "eval_every": 2, "max_steps": 6, "keep": "last"})
+    entry = here.perform(phase)
+    result = entry.json("result.json")
+    assert (result["best_step"], result["steps"], result["dev"]) == (6, 6, {"accuracy": 20.0})
+    trainer = here.trainer(phase)
+    loop = Loop(trainer)
+    for _ in range(6):
+        loop.step()
+    saved = load_file(entry.folder / "head" / "head.safetensors")
+    assert all(torch.equal(saved[key], trainer.parameters[f"head.{key}"]) for key in saved)
+    with pytest.raises(Interrupted):
+        other.perform(phase, stop=stop_after(5))
+    assert content(other.perform(phase)) == content(entry)
+
+
+def test_steps_that_end_before_the_warm_up_are_told(bench: Callable[[], Bench]) -> None:
+    here = bench()
+    (phase,) = here.phases({"lr": 0.002, "warmup_steps": 500})
+    lines: list[str] = []
+    here.perform(phase, report=lambda line, *_: lines.append(line))
+    (line,) = [line for line in lines if "rises" in line]
+    assert line.endswith("the learning rate rises over 500 steps, and there are 16: it ends at 6e-05 instead of 0.002")
+
+
 def test_dev_score_is_that_of_the_saved_weights(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 0.03, "eval_every": 1, "epochs": 3}, targets=["udpos"])
@@ -486,7 +515,7 @@ def test_learning_rate_rises_and_falls(bench: Callable[[], Bench]) -> None:
     here = bench()
     (phase,) = here.phases({"lr": 0.002, "warmup": 0.25})
     rates = [line["lr"] for line in log_of(here.perform(phase)) if "lr" in line]
-    rising = [0.002 * (i + 1) / 4 for i in range(4)]
+    rising = [0.002 * i / 4 for i in range(4)]
     falling = [0.002 * (16 - i) / 12 for i in range(4, 16)]
     assert rates == pytest.approx(rising + falling)
 

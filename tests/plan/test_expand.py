@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,20 +189,29 @@ PHASE = TrainPhase(
     title="for people",
 )
 GOLDEN_KEYS = {
-    "train": "23bb0af2c01cd82a867f5a39238862b72fb3dc464e9cafdf6889505f814b7315",
-    "evaluate": "a200c4abba173f0f7376b4b9223ac731cf1ebcf88e47fbee54ac8f3a8c61a561",
-    "retrieve": "2661e3acd21e2bfcf20f5ce1032c65bcfd26cef1dbd9a04d65671a9316c84a82",
+    "earlier": {
+        "train": "23bb0af2c01cd82a867f5a39238862b72fb3dc464e9cafdf6889505f814b7315",
+        "evaluate": "a200c4abba173f0f7376b4b9223ac731cf1ebcf88e47fbee54ac8f3a8c61a561",
+        "retrieve": "2661e3acd21e2bfcf20f5ce1032c65bcfd26cef1dbd9a04d65671a9316c84a82",
+    },
+    "trainer": {
+        "train": "69e4e66e5d19bd1441147c4cd6b655f61ac26bd611ddb6f97fd04d09b2a29f55",
+        "evaluate": "9b89b65017a1ec5c7d208130e532c0860e065efdc899e1c8ffcaa92373296cf9",
+        "retrieve": "2661e3acd21e2bfcf20f5ce1032c65bcfd26cef1dbd9a04d65671a9316c84a82",
+    },
 }
 
 
-def test_golden_keys() -> None:
+@pytest.mark.parametrize("rule", GOLDEN_KEYS)
+def test_golden_keys(rule: str) -> None:
     """A key that changes here makes every existing store useless: raise ``version`` only where meaning changed."""
     common: dict[str, Any] = {"model": FIXED, "data": {"de": "d" * 64}, "languages": ("de",)}
+    phase = replace(PHASE, settings=PHASE.settings.model_copy(update={"warmup_rule": rule}))
     evaluate = EvaluatePhase(
-        task="xnli", method=PHASE.method, target=PHASE.key, stack=PHASE.stack, settings=Evaluate(split="dev"), **common
+        task="xnli", method=phase.method, target=phase.key, stack=phase.stack, settings=Evaluate(split="dev"), **common
     )
     retrieve = RetrievePhase(task="tatoeba", method=None, settings=Retrieve(layer=7), **common)
-    assert {"train": PHASE.key, "evaluate": evaluate.key, "retrieve": retrieve.key} == GOLDEN_KEYS
+    assert {"train": phase.key, "evaluate": evaluate.key, "retrieve": retrieve.key} == GOLDEN_KEYS[rule]
 
 
 def test_the_spec_says_what_is_computed() -> None:
@@ -214,7 +224,7 @@ def test_the_spec_says_what_is_computed() -> None:
         "model": FIXED.identity(),
         "method": {"kind": "lora", "rank": 4},
         "stack": ["c" * 64],
-        "train": {"lr": 0.0003, "epochs": 5},
+        "train": {"lr": 0.0003, "epochs": 5, "warmup_rule": "trainer"},
         "seed": 1,
     }
 
@@ -351,11 +361,14 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "max_length": 128,
         "lr": None,
         "warmup": 0.1,
+        "warmup_steps": None,
+        "warmup_rule": "trainer",
         "weight_decay": 0.01,
         "clip": 1.0,
         "dev_examples": 500,
         "eval_every": None,
         "patience": None,
+        "keep": "best",
         "precision": "auto",
         "padding": "bucket",
         "micro_tokens": 8192,

@@ -186,6 +186,35 @@ def test_a_default_length_is_named_as_such(lines: Callable[..., list[str]]) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"train": {"patience": 3}, "targets": [{"task": "udpos", "train": {"keep": "last"}}]},
+            "targets.0: training settings of udpos (lora) together: patience waits for a better dev score, and keep:"
+            " last does not choose by it; give one",
+        ),
+        (
+            {"methods": [{"kind": "lora", "train": {"warmup_steps": 20}}], "train": {"max_steps": 20}},
+            "targets.0: training settings of xnli (lora) together: warmup_steps must be less than max_steps, which is"
+            " 20, found 20",
+        ),
+        (
+            {
+                "methods": [{"kind": "bottleneck", "language_adapters": True}],
+                "language_adapters": {"text": {"en": [{"repo": "a/b"}]}, "train": {"keep": "best"}},
+            },
+            "language_adapters.train.keep: text has no dev rows to choose by, so the last weights are kept; remove it",
+        ),
+    ],
+)
+def test_training_settings_that_contradict_each_other(
+    lines: Callable[..., list[str]], changes: dict[str, Any], expected: str
+) -> None:
+    base = {"name": "toy", "model": "builtin:nano", "targets": ["xnli"], "methods": ["lora"]}
+    assert lines(json.dumps({**base, **changes})) == [f"s.yaml:1: {expected}"]
+
+
 def test_english_fits_retrieval_alone(write: Callable[[str], Path], workspace: Workspace) -> None:
     """As after targets were dropped by an override: English is the other side of every pair."""
     path = write(RIGHT)

@@ -36,7 +36,7 @@ class Toy:
 
     def __init__(self, runtime: Runtime, steps: int = 10, patience: int = 100, share: float | None = None) -> None:
         self.phase, self.runtime = ToyPhase(title="toy"), runtime
-        self.schedule = Schedule(steps, 0.2, 0.5, 1.0)
+        self.schedule = Schedule(steps, 2, 0.5, 1.0, lead=1)
         self.weight = nn.Parameter(torch.zeros(2))
         self.parameters = {"weight": self.weight}
         group: dict[str, Any] = {"params": [self.weight]} | ({} if share is None else {"share": share})

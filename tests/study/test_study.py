@@ -278,9 +278,38 @@ def test_the_rate_is_the_methods_unless_given() -> None:
 
 
 def test_identity_is_what_differs_from_defaults() -> None:
-    assert Train(epochs=3, batch_size=4, lr=1e-3).identity() == {"batch_size": 4, "lr": 1e-3}
+    assert Train(epochs=3, batch_size=4, lr=1e-3, warmup=0).identity() == {"batch_size": 4, "lr": 1e-3, "warmup": 0}
     assert Evaluate().identity() == Retrieve().identity() == {}
     assert methods.parse({"kind": "lora", "rank": 8}).identity() == {"kind": "lora"}
+
+
+def test_the_last_of_both_forms_of_warm_up_wins() -> None:
+    assert config.merge_train({"warmup": 0.1}, {"warmup_steps": 5}, {"lr": 1.0}) == {"warmup_steps": 5, "lr": 1.0}
+    assert config.merge_train({"warmup_steps": 5, "epochs": 2}, {"warmup": 0.0}) == {"warmup": 0.0, "epochs": 2}
+    assert config.merge_train({"warmup": 0.2}, {"warmup_steps": None}) == {"warmup": 0.2, "warmup_steps": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "identity"),
+    [
+        (Train(), {"warmup_rule": "trainer"}),
+        (Train(warmup_rule="earlier"), {}),
+        (Train(warmup=0.2, warmup_rule="earlier"), {"warmup": 0.2}),
+        (Train(warmup_steps=500), {"warmup_steps": 500, "warmup_rule": "trainer"}),
+        (Train(warmup_steps=500, warmup_rule="earlier"), {"warmup_steps": 500}),
+        (Train(warmup=0.0), {"warmup": 0.0}),
+        (Train(keep="last"), {"keep": "last", "warmup_rule": "trainer"}),
+    ],
+)
+def test_a_warm_up_names_its_rule_unless_it_is_that_of_the_first_version(
+    settings: Train, identity: dict[str, Any]
+) -> None:
+    assert settings.identity() == identity
+    assert Train.from_identity(identity) == settings
+
+
+def test_without_warm_up_the_rule_changes_no_key() -> None:
+    assert Train(warmup=0.0, warmup_rule="earlier").identity() == Train(warmup=0.0).identity()
 
 
 @pytest.mark.parametrize("kind", sorted(methods.known()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from adaptstilts.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = json.loads((ROOT / "tests" / "plan" / "golden_keys.json").read_text(encoding="utf-8"))
+GOLDEN_EARLIER = json.loads((ROOT / "tests" / "plan" / "golden_keys_earlier.json").read_text(encoding="utf-8"))
 OVERRIDES = {"configs/mini.yaml": ["model=builtin:small"]}
 
 
-def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> list[Phase]:
+def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest, overrides: Sequence[str] = ()) -> list[Phase]:
     """Return every phase of a shipped file.
 
     Args:
@@ -26,6 +28,7 @@ def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> list
             ``outline``.
         tmp_path: where the store is made.
         request: gives the fixture of the shared data.
+        overrides: of a study.
     """
     name, where = case.split()
     path = ROOT / name
@@ -37,6 +40,6 @@ def phases_of(case: str, tmp_path: Path, request: pytest.FixtureRequest) -> list
     if "pretrain" in name:
         return pretrain.expand(pretrain.load(path, ()), workspace, ()).order()
     phases: list[Phase] = []
-    for plan in expand_each(study.load(path, OVERRIDES.get(name, [])), workspace):
+    for plan in expand_each(study.load(path, [*OVERRIDES.get(name, []), *overrides]), workspace):
         phases += plan.order()
     return phases
