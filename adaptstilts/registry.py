@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -17,6 +18,7 @@ from typing import Generic, TypeVar
 from adaptstilts.errors import ConfigError
 
 T = TypeVar("T")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 class Registry(Generic[T]):
@@ -28,10 +30,12 @@ class Registry(Generic[T]):
             a member, or a module whose members are all added.
         name_of: returns the name of a member.
         is_member: tells members from the other values of a module.
+        expected: what a member is, for the message on another value, for example ``an instance of Task``.
         package: dotted name of the folder whose modules are scanned, except those that begin with ``_``.
         modules: dotted names of further modules that are scanned.
         hint: what to do if no known name is similar, for example ``"`adaptstilts tasks` lists them"``; if empty, the
             message lists all names.
+        problems: yields what is wrong with the fields of a member from outside.
     """
 
     def __init__(
@@ -41,12 +45,15 @@ class Registry(Generic[T]):
         *,
         name_of: Callable[[T], str],
         is_member: Callable[[object], bool],
+        expected: str,
         package: str | None = None,
         modules: Sequence[str] = (),
         hint: str = "",
+        problems: Callable[[T], Iterable[str]] = lambda member: (),
     ) -> None:
         self.noun, self.group, self.package, self.modules, self.hint = noun, group, package, tuple(modules), hint
-        self._name_of, self._is_member = name_of, is_member
+        self._name_of, self._is_member, self._expected = name_of, is_member, expected
+        self._problems = problems
         self._scanned: dict[str, T] | None = None
         self._added: dict[str, T] = {}
 
@@ -57,8 +64,22 @@ class Registry(Generic[T]):
         return {**self._scanned, **self._added}
 
     def add(self, member: T) -> None:
-        """Add a member for the rest of this process."""
+        """Add a member for the rest of this process.
+
+        Raises:
+            ConfigError: as :meth:`check`.
+        """
+        self.check(member)
         self._added[self._name_of(member)] = member
+
+    def check(self, value: T) -> None:
+        """Raise if a value cannot be a member.
+
+        Raises:
+            ConfigError: it is something else, has no name that a command could give, or a field that is wrong.
+        """
+        if reason := self._why_not(value):
+            raise ConfigError(reason)
 
     def remove(self, name: str) -> None:
         """Remove a member that was added; shipped ones stay."""
@@ -99,17 +120,40 @@ class Registry(Generic[T]):
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 raise ConfigError(f"{plug_in}: cannot be loaded ({reason})") from error
-            if isinstance(value, ModuleType):
-                yield from self._members(value)
-            elif self._is_member(value):
-                yield value
-            else:
-                raise ConfigError(f"{plug_in}: not a {self.noun}")
+            for member in self._members(value) if isinstance(value, ModuleType) else [value]:
+                if problem := self._why_not(member):
+                    raise ConfigError(f"{plug_in}: {problem}")
+                yield member
+
+    def _why_not(self, value: T) -> str | None:
+        """Return why a value cannot be a member; None if it can."""
+        try:
+            if not self._is_member(value):
+                return f"not a {self.noun}: expected {self._expected}, found {_described(value)}"
+            name = self._name_of(value)
+        except Exception:  # an object of somebody else, which may answer anything
+            return f"not a {self.noun}: {_described(value)} has no name"
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+            return f"{self.noun} {name!r}: expected a name of letters, digits, dots, dashes and underscores"
+        for problem in self._problems(value):
+            return f"{self.noun} {name!r}: {problem}"
+        return None
 
     def _members(self, module: ModuleType) -> Iterable[T]:
         for value in vars(module).values():
             if self._is_member(value):
                 yield value
+
+
+def _described(value: object) -> str:
+    """Return a class by its name, and any other value by that of its class and the beginning of what it prints."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    try:
+        printed = " ".join(repr(value).split())
+    except Exception:
+        printed = ""
+    return f"{printed[:60]} ({type(value).__name__})" if printed else f"a {type(value).__name__}"
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:

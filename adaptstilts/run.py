@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adaptstilts.errors import AdaptstiltsError, ArtifactError, Interrupted, PhasesFailed, ResourceError
+from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.io.wording import counted, size
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
@@ -185,7 +185,7 @@ def perform(phase: Phase, runtime: Runtime) -> None:
 
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    work = pkgutil.resolve_name(phase.performer)
+    work = _performer(phase)
     with _disk_errors(store.folder), store.stage(phase.key) as staging:
         work(phase, runtime, staging)
         extra = {
@@ -289,6 +289,23 @@ def _check_space(plan: Runnable, store: Store, missing: Sequence[Phase]) -> None
     free = shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
     if needed > free:
         raise ResourceError(f"{store.folder}: this run needs about {size(needed)}, but only {size(free)} are free")
+
+
+def _performer(phase: Phase) -> Callable[[Phase, Runtime, Path], None]:
+    """Import the function that does the work of a phase.
+
+    Raises:
+        ConfigError: it cannot be imported, or is no function.
+    """
+    where = f"phase {phase.kind}: performer {phase.performer}"
+    try:
+        work = pkgutil.resolve_name(phase.performer)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ConfigError(f"{where}: cannot be imported ({reason})") from error
+    if not callable(work):
+        raise ConfigError(f"{where}: expected a function, found {type(work).__name__}")
+    return work  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

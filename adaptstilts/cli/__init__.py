@@ -63,8 +63,14 @@ def _run(arguments: list[str]) -> int:
 
 
 def _internal(error: Exception) -> str:
+    """Return one line about an error that nobody expected, with the last place outside libraries where it was."""
+    import traceback
+
     lines = str(error).splitlines() or [""]
-    return f"internal error: {type(error).__name__}: {lines[0]}; run again with --debug for the traceback"
+    frames = traceback.extract_tb(error.__traceback__)
+    near = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = f" ({os.path.basename(near[-1].filename)}:{near[-1].lineno})" if near else ""
+    return f"internal error: {type(error).__name__}: {lines[0]}{place}; run again with --debug for the traceback"
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:

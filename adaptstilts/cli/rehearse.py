@@ -44,4 +44,4 @@ def rehearse(
     with Progress() as progress:
         rehearsals = rehearsing.rehearse(question, design, noise, runs, margin, progress.progress)
     document = rehearsing.document(plans[0].study.name, question, rehearsals, design, noise)
-    typer.echo(table_format.render(document), nl=False)
+    typer.echo(formats.rendered(table_format, document), nl=False)

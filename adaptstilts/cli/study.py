@@ -117,7 +117,7 @@ def results(
     table_format = formats.for_output(form, out)
     place = out and resolve_output(out)
     workspace, plans = study.plans("existing")
-    text = table_format.render(_document(plans, workspace, languages_as))
+    text = formats.rendered(table_format, _document(plans, workspace, languages_as))
     if place is None:
         typer.echo(text, nl=False)
     else:
@@ -191,7 +191,7 @@ def choose(
     with Progress() as progress:
         for single in study.load(workspace).each():
             ranked += predictors.choose(single, workspace, target, method, rows, progress)
-    typer.echo(table_format.render(rankings.document(ranked, target)), nl=False)
+    typer.echo(formats.rendered(table_format, rankings.document(ranked, target)), nl=False)
 
 
 def _by_model(plans: Sequence[Plan], describe: Callable[[Plan], Iterable[str]]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,10 @@ Example = dict[str, Any]
 SHOWN = 3  # offending rows that an error describes
 LONGEST = 300  # characters of what is said about a row
 REMEDY = "correct these rows or take them out"
-MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)  # what ``adapt`` raises on an unexpected row
+MALFORMED = (  # what ``adapt`` and the check of a kind raise on an unexpected row
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError),
+    re.error,
+)
 
 
 class EmptySplit(DataError):

@@ -22,7 +22,12 @@ def _is_method(value: object) -> bool:
 
 
 REGISTRY: Registry[type[Method]] = Registry(
-    "method", "adaptstilts.methods", name_of=_default_kind, is_member=_is_method, package=__name__
+    "method",
+    "adaptstilts.methods",
+    name_of=_default_kind,
+    is_member=_is_method,
+    expected="a class derived from Method whose kind has a default",
+    package=__name__,
 )
 get = REGISTRY.get
 known = REGISTRY.known
@@ -32,8 +37,10 @@ def add(method: type[Method]) -> None:
     """Make a method known for the rest of this process.
 
     Raises:
-        ConfigError: it attaches modules and is no :class:`AdapterMethod`, so that nothing would be trained by it.
+        ConfigError: it is no method, or it attaches modules and is no :class:`AdapterMethod`, so that nothing would be
+            trained by it.
     """
+    REGISTRY.check(method)
     if hasattr(method, "activate") and not issubclass(method, AdapterMethod):
         raise ConfigError(
             f"method {_default_kind(method)!r} attaches modules: derive {method.__name__} from AdapterMethod"

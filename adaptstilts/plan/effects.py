@@ -50,6 +50,11 @@ def _check_revision(study: Study, problems: Problems) -> None:
 
 def _check_repeats(study: Study, problems: Problems) -> None:
     """Note members of lists that say again what an earlier one says."""
+    if isinstance(study.languages, tuple):
+        _check_list(_codes(study.languages), study.place.at("languages"), problems)
+    _check_list(study.compositions, study.place.at("compositions"), problems)
+    for arm in study.methods:
+        _check_list(arm.compositions, arm.place.at("compositions"), problems)
     for composition, place in compositions_with_places(study):
         _check_list(composition.of, place.at("of"), problems)
     for part in (*study.intermediates, *study.targets):

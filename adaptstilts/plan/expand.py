@@ -329,7 +329,7 @@ class _Builder:
             return [BASE_MODEL]
         if composition.kind == "stack":
             names = composition.of or tuple(usable.by_name)
-            return [usable.pick(name, place.at("of")) for name in names]
+            return [*usable.pick_each(names, place.at("of")).values()]
         chosen = usable.pick_all(composition, place)
         if composition.kind == "continue":
             return [stacking.continued(foundation, arm) for foundation in chosen.values()]
@@ -349,9 +349,9 @@ class _Builder:
         names = composition.of or tuple(usable.pick_all(composition, place))
         chain = self.trainings.train_task(part, arm, BASE_MODEL, seed)
         targets = []
-        for name in names:
+        for name, foundation in usable.pick_each(names, place.at("of")).items():
             label = stacking.composition_label(name, composition)
-            lower_key = stacking.single_phase(usable.pick(name, place.at("of")), label, place)
+            lower_key = stacking.single_phase(foundation, label, place)
             weights = stacking.merge_weights(composition.weights, 2, label, place)
             merging = Merging(label, (lower_key, chain[-1]), weights, place, target=part.task)
             key = self.trainings.merge(arm, merging)

@@ -52,7 +52,7 @@ class Intermediates:
     def merge(self, arm: Arm, merge: Merge, foundations: Foundations, part: Part) -> Foundation:
         """Add a merge of other intermediates."""
         place = part.place.at("merge")
-        chosen = {name: foundations.pick(name, place.at("of")) for name in merge.of}
+        chosen = foundations.pick_each(merge.of, place.at("of"))
         keys = stacking.keys_of(chosen, part.label, place)
         weights = stacking.merge_weights(merge.weights, len(keys), part.label, place)
         key = self.trainings.merge(arm, Merging(part.label, keys, weights, place, merge.leave_out))

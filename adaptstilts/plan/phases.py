@@ -9,7 +9,8 @@ an entry point of the group ``adaptstilts.phases``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, TypeVar
@@ -27,6 +28,7 @@ from adaptstilts.registry import Registry
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.study import Evaluate, Masked, Mixture, PredictTransfer, Retrieve, Train, masked_text
+from adaptstilts.tasks import kind_specs
 
 P = TypeVar("P", bound="Phase")
 
@@ -98,11 +100,24 @@ def _is_phase_class(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Phase) and "kind" in vars(value)
 
 
+def _problems(phase: type[Phase]) -> Iterator[str]:
+    """Yield what is wrong with the class of a phase."""
+    performer = getattr(phase, "performer", None)
+    if not isinstance(performer, str) or not re.fullmatch(kind_specs.IMPLEMENTATION, performer):
+        yield f"performer: expected module:function, found {performer!r}"
+    annotated = vars(phase).get("__annotations__", {})
+    lost = [name for name in annotated if name not in phase.__dataclass_fields__]
+    if lost:
+        yield f"the field {lost[0]} is not part of the key; add @dataclass(frozen=True, kw_only=True) to the class"
+
+
 REGISTRY: Registry[type[Phase]] = Registry(
     "kind of phase",
     "adaptstilts.phases",
     name_of=lambda phase: phase.kind,
     is_member=_is_phase_class,
+    problems=_problems,
+    expected="a class derived from Phase with a kind",
     modules=(__name__, "adaptstilts.pretrain.plan"),
 )
 add = REGISTRY.add

@@ -64,6 +64,18 @@ class Foundations:
             raise StudyError(place, f"{name} is not an intermediate of this study that comes before it{hint}")
         return self.by_name[name]
 
+    def pick_each(self, names: Sequence[str], place: Place) -> dict[str, Foundation]:
+        """Return intermediates by their names.
+
+        Args:
+            names: of the intermediates.
+            place: where a study has the list of them.
+
+        Raises:
+            StudyError: as :meth:`pick`.
+        """
+        return {name: self.pick(name, place.at(number)) for number, name in enumerate(names)}
+
     def pick_all(self, composition: Composition, place: Place) -> dict[str, Foundation]:
         """Return the intermediates that a composition uses, without ``none``.
 
@@ -77,7 +89,7 @@ class Foundations:
         if not composition.of and not self.is_complete:
             raise FollowUp(composition.kind)
         names = composition.of or tuple(self.by_name)
-        chosen = {name: self.pick(name, place.at("of")) for name in names}
+        chosen = self.pick_each(names, place.at("of"))
         chosen = {name: foundation for name, foundation in chosen.items() if foundation != BASE_MODEL}
         if not chosen:
             raise StudyError(place, f"{composition.kind} needs an intermediate")

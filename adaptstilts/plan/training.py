@@ -264,7 +264,7 @@ class Trainings:
         place = _settings_place((part, arm, self.study), "max_length")
         if place is not None:
             check_length(settings.max_length, self.plan.model, place, self.problems)
-        else:
+        elif not any(self.problems.are_in(giver.place.at("train")) for giver in (part, arm, self.study)):
             source = f"the default of {task}" if task else "the default"
             place = part.place if part.place.keys else self.study.place
             check_length(settings.max_length, self.plan.model, place, self.problems, source)

@@ -32,7 +32,12 @@ def _is_question(value: object) -> bool:
 
 
 REGISTRY: Registry[Question] = Registry(
-    "question", "adaptstilts.questions", name_of=_name, is_member=_is_question, package=__name__
+    "question",
+    "adaptstilts.questions",
+    name_of=_name,
+    is_member=_is_question,
+    expected="an instance of a class derived from Question",
+    package=__name__,
 )
 add = REGISTRY.add
 get = REGISTRY.get

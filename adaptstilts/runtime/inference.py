@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adaptstilts.data.batches import sorted_runs
-from adaptstilts.errors import Interrupted
+from adaptstilts.errors import ConfigError, Interrupted
 from adaptstilts.kinds.base import Trainable
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
@@ -66,5 +66,11 @@ def headline(values: Mapping[str, float], names: Sequence[str]) -> float:
     Args:
         values: by metric.
         names: of the headline metrics.
+
+    Raises:
+        ConfigError: a kind from outside did not compute one of them.
     """
+    for name in names:
+        if name not in values:
+            raise ConfigError(f"the metric {name!r} is declared, but its kind computes {', '.join(values) or 'none'}")
     return sum(values[name] for name in names) / len(names)

@@ -38,7 +38,12 @@ def _is_backend(value: object) -> bool:
 
 
 REGISTRY: Registry[Backend] = Registry(
-    "search backend", "adaptstilts.search", name_of=_name, is_member=_is_backend, package=__name__
+    "search backend",
+    "adaptstilts.search",
+    name_of=_name,
+    is_member=_is_backend,
+    expected="an instance of a class derived from Backend",
+    package=__name__,
 )
 add = REGISTRY.add
 remove = REGISTRY.remove

@@ -216,7 +216,8 @@ class _Reader:
     def _arm(self, keys: Keys, entry: Any) -> Arm | None:
         """Return one method with its settings; None if something is wrong with it."""
         if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
-            self.note(keys, "expected the name of a method, or a mapping with `kind:`")
+            where = (*keys, "kind") if isinstance(entry, dict) and "kind" in entry else keys
+            self.note(where, "expected the name of a method, or a mapping with `kind:`")
             return None
         outer, inner = _split_arm(entry)
         arm = None

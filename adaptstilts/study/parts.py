@@ -90,7 +90,10 @@ def _check_task(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
     for key in ("evaluate", "rows"):
         if part.get(key) is not None and keys[0] != "targets":
             note((*keys, key), "only a target can have it")
-    composed = [key for key in _COMPOSED if isinstance(part.get(key), dict)]
+    given = [key for key in _COMPOSED if part.get(key) is not None]
+    composed = [key for key in given if isinstance(part[key], dict)]
+    if given != composed:
+        return  # a value that is no mapping is reported already, and the name is not that of a task
     if composed:
         _check_composed(keys, part, composed, note)
     else:

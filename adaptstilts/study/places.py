@@ -161,8 +161,9 @@ class Problems:
 
     def are_in(self, place: Place) -> bool:
         """Return whether a mistake in a part of the study is noted."""
-        keys = place.keys
-        return any(error.place.keys[: len(keys)] == keys for error in self._errors.values())
+        keys = place.origin.original(place.keys)
+        noted = (error.place.origin.original(error.place.keys) for error in self._errors.values())
+        return any(path[: len(keys)] == keys for path in noted)
 
     @contextlib.contextmanager
     def collecting(self, place: Place) -> Iterator[None]:

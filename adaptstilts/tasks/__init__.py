@@ -18,6 +18,7 @@ REGISTRY: Registry[Task] = Registry(
     "adaptstilts.tasks",
     name_of=_name,
     is_member=lambda value: isinstance(value, Task),
+    expected="an instance of Task",
     package=__name__,
     hint="`adaptstilts tasks` lists them",
 )
@@ -31,6 +32,8 @@ def add(task: Task) -> None:
     Raises:
         ConfigError: its declaration has a mistake; one line for each.
     """
+    if not isinstance(task, Task):
+        REGISTRY.check(task)  # which raises
     declaration.check(task, known(), complete=False)
     REGISTRY.add(task)
 

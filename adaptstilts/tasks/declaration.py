@@ -63,9 +63,12 @@ def _shape_problems(task: Task) -> Iterator[str]:
         yield f"query_length: expected a number of tokens from 3, or None, found {task.query_length!r}"
     if task.answers not in get_args(Answers):
         yield f"answers: expected {' or '.join(get_args(Answers))}, found {task.answers!r}"
-    for name in ("licence", "citation", "hint"):
+    for name in ("kind", "licence", "citation", "hint"):
         if not isinstance(getattr(task, name), str):
             yield f"{name}: expected text, found {getattr(task, name)!r}"
+    for name in ("intermediate", "open_labels"):
+        if not isinstance(getattr(task, name), bool):
+            yield f"{name}: expected True or False, found {getattr(task, name)!r}"
     functions = task.adapt.values() if isinstance(task.adapt, Mapping) else [task.adapt]
     if not all(function is None or callable(function) for function in functions):
         yield f"adapt: expected a function from a row to its columns, found {task.adapt!r}"

@@ -13,6 +13,7 @@ Specs come from this module, from entry points of the group ``adaptstilts.kinds`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ from adaptstilts.tasks.row_checks import RowCheck
 
 if TYPE_CHECKING:
     from adaptstilts.tasks.base import Task
+
+
+IMPLEMENTATION = r"[\w.]+:\w+"  # module:attribute
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,41 @@ class KindSpec:
         for names in self.row_sets.values():
             every += names
         return tuple(dict.fromkeys(every))
+
+    def mistakes(self) -> Iterator[str]:
+        """Yield what is wrong with this spec, whatever the task."""
+        problems = [*self._shapes()]
+        yield from problems or self._combinations()
+
+    def _shapes(self) -> Iterator[str]:
+        """Yield the fields that have another type than their declaration says."""
+        if not isinstance(self.implementation, str) or not re.fullmatch(IMPLEMENTATION, self.implementation):
+            yield f"implementation: expected module:attribute, found {self.implementation!r}"
+        for name in ("headline", "metrics", "fields", "lists"):
+            if not _is_names(getattr(self, name)):
+                yield f"{name}: expected a tuple of names, found {getattr(self, name)!r}"
+        if self.optional is not None and not _is_names(self.optional):
+            yield f"optional: expected a tuple of names, or None, found {self.optional!r}"
+        if not isinstance(self.row_sets, Mapping) or not all(map(_is_names, self.row_sets.values())):
+            yield f"row_sets: expected a tuple of fields for each row set, found {self.row_sets!r}"
+        if not isinstance(self.defaults, Mapping):
+            yield f"defaults: expected training settings by name, found {self.defaults!r}"
+        for name in ("metrics_of", "check"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                yield f"{name}: expected a function, or None, found {getattr(self, name)!r}"
+        for name in ("one_label", "named_labels", "searches", "shares_pool", "declared"):
+            if not isinstance(getattr(self, name), bool):
+                yield f"{name}: expected True or False, found {getattr(self, name)!r}"
+
+    def _combinations(self) -> Iterator[str]:
+        """Yield fields that do not go together, each of the right type."""
+        known = (*self.required_fields, *(self.optional or ()))
+        if self.label_field is not None and self.label_field not in known:
+            yield f"label_field: expected one of {', '.join(known)}, or None, found {self.label_field!r}"
+        unknown = [name for name in self.headline if self.metrics and name not in self.metrics]
+        if unknown or not self.headline:
+            listed = ", ".join(self.metrics) or "metrics"
+            yield f"headline: expected one or more of {listed}, found {', '.join(unknown) or 'none'}"
 
     def problems(self, task: Task) -> list[str]:
         """Return what is wrong with a task's declaration; empty if it can be used."""
@@ -240,6 +279,10 @@ MASKED = KindSpec(
 )
 
 
+def _is_names(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+
+
 def _name(spec: KindSpec) -> str:
     return spec.name
 
@@ -249,6 +292,8 @@ REGISTRY: Registry[KindSpec] = Registry(
     "adaptstilts.kinds",
     name_of=_name,
     is_member=lambda value: isinstance(value, KindSpec),
+    expected="an instance of KindSpec",
+    problems=KindSpec.mistakes,
     modules=(__name__,),
 )
 add = REGISTRY.add

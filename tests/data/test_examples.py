@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,8 @@ def test_what_is_said_of_a_row_is_short(tmp_path: Path) -> None:
         (lambda row: {"first": "x"}, "row 0: gold: no such column; found first"),
         (lambda row: {"first": "x", "gold": int(row["first"])}, "row 0: not a row of toy: ValueError"),
         (lambda row: {"first": row["first"].absent, "gold": 0}, "row 0: not a row of toy: AttributeError"),
+        (lambda row: 1 // 0, "ZeroDivisionError"),
+        (lambda row: re.compile("("), r"row 0: not a row of toy: error missing \)"),
     ],
 )
 def test_a_row_that_cannot_be_adapted(tmp_path: Path, adapt: Any, words: str) -> None:

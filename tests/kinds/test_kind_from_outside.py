@@ -78,7 +78,6 @@ def test_its_declarations_are_checked_against_the_spec() -> None:
     [
         ("support.multilabel:Absent", "cannot be imported"),
         ("support.absent:Multilabel", "cannot be imported"),
-        ("support.multilabel", "cannot be imported"),
         ("support.multilabel:LABELS", "lacks calibrate, calibrates, check, decode, features, gold, head"),
     ],
 )
@@ -99,3 +98,34 @@ def test_protocols_are_kept_apart(workspace: Workspace) -> None:
         if not spec.shares_pool:
             with pytest.raises(ConfigError, match="not ranked against a pool"):
                 kinds.pool_ranker(name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("implementation", None),
+        ("implementation", "support.multilabel"),
+        ("headline", "f1"),
+        ("headline", ()),
+        ("headline", ("accuracy",)),
+        ("label_field", "absent"),
+        ("metrics", None),
+        ("fields", "text"),
+        ("fields", (1,)),
+        ("optional", "text"),
+        ("lists", None),
+        ("row_sets", None),
+        ("row_sets", {"a": 1}),
+        ("defaults", [1]),
+        ("label_field", 3),
+        ("metrics_of", "x"),
+        ("check", "x"),
+        ("searches", "x"),
+    ],
+)
+def test_a_wrong_field_of_a_spec_is_refused(workspace: Workspace, field: str, value: Any) -> None:
+    before = dict(kinds.known())
+    changed: dict[str, Any] = {"name": "other", field: value}
+    with pytest.raises(ConfigError, match=f"^task kind 'other': {field}: expected "):
+        kinds.add(dataclasses.replace(SPEC, **changed))
+    assert dict(kinds.known()) == before

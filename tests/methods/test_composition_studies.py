@@ -322,7 +322,7 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
         ),
         (
             {"intermediates": [*BOTH, {"task": "soup", "merge": {"of": ["mnlj"]}}]},
-            "merge.of: mnlj is not an",
+            "merge.of.0: mnlj is not an",
         ),
         ({"intermediates": ["none", {"task": "s", "merge": {"of": ["none"]}}]}, "s: none is not one adapter"),
         ({"intermediates": [*BOTH, {"task": "s", "merge": {"of": BOTH, "weights": [1]}}]}, "s: 1 weight for 2"),

@@ -13,7 +13,7 @@ import pytest
 from support.shipped import GOLDEN, phases_of
 
 from adaptstilts import study
-from adaptstilts.errors import ArtifactError
+from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.plan import phases
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.plan.phases import EvaluatePhase, Phase, RetrievePhase, TrainPhase, parse
@@ -161,3 +161,42 @@ def test_a_kind_of_phase_from_outside(earlier: tuple[Plan, Workspace]) -> None:
     phases.add(CountPhase)
     assert parse(entry.spec) == counting
     assert parse(entry.spec).parents == (trained.key,)
+
+
+@pytest.mark.parametrize(
+    ("performer", "reason"),
+    [
+        ("support.absent:count", r"cannot be imported \(ModuleNotFoundError: "),
+        ("json:absent", r"cannot be imported \(AttributeError: "),
+        ("json:__name__", "expected a function, found str"),
+    ],
+)
+def test_a_performer_that_cannot_work(
+    earlier: tuple[Plan, Workspace], monkeypatch: pytest.MonkeyPatch, performer: str, reason: str
+) -> None:
+    plan, workspace = earlier
+    trained = next(phase for phase in plan.order() if isinstance(phase, TrainPhase) and phase.parents)
+    monkeypatch.setattr(CountPhase, "performer", performer)
+    counting = CountPhase(of=(trained.key,), title="count the weights")
+    plan.phases = {counting.key: counting, **plan.phases}
+    with pytest.raises(ConfigError, match=f"phase count_weights: performer {performer}: {reason}"):
+        run_plan(plan, workspace, device="cpu")
+    assert not workspace.store.has(counting.key)
+
+
+def test_a_class_that_is_no_phase_is_refused(earlier: tuple[Plan, Workspace]) -> None:
+    class Bare(Phase):  # without the decorator
+        kind = "bare"
+        performer = "json:dumps"
+        of: tuple[str, ...] = ()
+
+    class Aimless(CountPhase):
+        kind = "aimless"
+        performer = "json"
+
+    with pytest.raises(ConfigError, match=r"'aimless': performer: expected module:function, found 'json'"):
+        phases.add(Aimless)
+    with pytest.raises(
+        ConfigError, match=r"^kind of phase 'bare': the field of is not part of the key; add @dataclass"
+    ):
+        phases.add(Bare)

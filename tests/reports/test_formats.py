@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import toy_format
@@ -110,3 +111,36 @@ def test_a_format_from_outside() -> None:
 def test_a_class_is_no_member() -> None:
     """A module has the class of its format beside the instance; only the instance is one."""
     assert all(not isinstance(table_format, type) for table_format in formats.known().values())
+
+
+class Broken(toy_format.Html):
+    """A format whose ``render`` does whatever the test says."""
+
+    def __init__(self, rendered: object, endings: object = (".broken",)) -> None:
+        for name, value in (("name", "broken"), ("endings", endings), ("rendered", rendered)):
+            object.__setattr__(self, name, value)
+
+    def render(self, document: Document) -> Any:
+        if isinstance(self.rendered, Exception):  # type: ignore[attr-defined]
+            raise self.rendered  # type: ignore[attr-defined]
+        return self.rendered  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("rendered", "reason"),
+    [
+        (ValueError("one\ntwo"), r"format broken: cannot render the tables \(ValueError: one\)$"),
+        (b"bytes", "format broken: expected text from render, found bytes$"),
+        (None, "format broken: expected text from render, found NoneType$"),
+    ],
+)
+def test_a_format_that_fails_is_named(rendered: object, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        formats.rendered(Broken(rendered), DOCUMENT)
+
+
+@pytest.mark.parametrize("endings", [".html", None, ("html",), (1,)])
+def test_wrong_endings_are_refused(endings: object) -> None:
+    with pytest.raises(ConfigError, match=r"^format 'broken': endings: expected a tuple of endings with their dots"):
+        formats.add(Broken("", endings))
+    assert "broken" not in formats.known()

@@ -207,3 +207,25 @@ def test_unknown_names_are_refused_before_anything_runs(planned: Callable[[str],
     with pytest.raises(ConfigError, match=r"^unknown logger 'jsnl'; did you mean jsonl\?$"):
         run_plan(plan, workspace, device="cpu", loggers=["jsnl"])
     assert workspace.store.keys() == []
+
+
+class Uncreatable(Logger):
+    """Needs an account."""
+
+    name = "uncreatable"
+
+    def __init__(self) -> None:
+        raise KeyError("ACCOUNT")
+
+
+def test_a_logger_that_cannot_be_created_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loggers.REGISTRY, "_added", {})
+    loggers.add(Uncreatable)
+    with pytest.raises(ConfigError, match=r"^logger uncreatable: cannot be created \(KeyError: 'ACCOUNT'\)$"):
+        loggers.select(["uncreatable"])
+
+
+@pytest.mark.parametrize("value", [None, Noting, 3])
+def test_what_is_no_logger_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^expected the name of a logger, or an object of a class"):
+        loggers.select([value])

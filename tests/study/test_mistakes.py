@@ -68,6 +68,42 @@ def test_an_override_is_blamed_for_every_mistake_it_makes(tmp_path: Path, overri
     assert mistakes(tmp_path, STUDY, [override]) == [f"override {override!r}: {message}"]
 
 
+COMPOSED = """\
+name: toy
+model: builtin:nano
+intermediates:
+  - none
+  - squad
+  - sample_nli
+  - {task: soup, merge: {of: [sample_nli, squad]}}
+targets: [sample_choice]
+methods: [{kind: bottleneck, reduction: 4}]
+compositions: [stack, {kind: fuse, of: [sample_nli, squad]}]
+train: {max_length: 64}
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("intermediates.3.merge.of.1=x", "intermediates.3.merge.of.1: x is not an intermediate of this study that"),
+        ("compositions.1.of.0=x", "compositions.1.of.0: x is not an intermediate of this study that comes before it"),
+        ("intermediates.3.merge=-1", "intermediates.3.merge: expected a mapping of keys to values, found -1"),
+        (
+            "intermediates.3.merge=[squad]",
+            "intermediates.3.merge: expected a mapping of keys to values, found ['squad']",
+        ),
+        ("methods.0.kind=[{}]", "methods.0.kind: expected the name of a method, or a mapping with `kind:`"),
+        ("train=-1", "train: expected a mapping of keys to values, found -1"),
+        ("train.max_length=[[]]", "train.max_length: expected a whole number, found [[]]"),
+    ],
+)
+def test_an_override_inside_a_member_is_blamed_alone(tmp_path: Path, override: str, message: str) -> None:
+    """And what follows from it, such as a default that is too long for the model, is not reported."""
+    (line,) = mistakes(tmp_path, COMPOSED, [override])
+    assert line.startswith(f"override {override!r}: {message}")
+
+
 def test_each_of_several_overrides_is_blamed_for_its_own_mistake(tmp_path: Path) -> None:
     overrides = ["evaluate.split=tset", "evaluate.examples=0", "retrieve.k=0", "nam=x"]
     assert mistakes(tmp_path, STUDY, overrides) == [

@@ -130,6 +130,13 @@ def test_every_mistake_is_reported() -> None:
     assert fields == ["metrics", "labels", "test", "dev"]
 
 
+@pytest.mark.parametrize(("field", "value"), [("kind", None), ("open_labels", "yes"), ("intermediate", 1)])
+def test_a_field_of_another_type(field: str, value: Any) -> None:
+    changed: dict[str, Any] = {field: value}
+    with pytest.raises(ConfigError, match=f"^task 'moods': {field}: expected "):
+        tasks.add(dataclasses.replace(TASK, **changed))
+
+
 def test_mining_needs_dev_for_a_threshold() -> None:
     bucc = tasks.get("bucc")
     with pytest.raises(ConfigError, match="metrics: 'f1' is not computed for this task, which has oracle_f1, "):

@@ -27,6 +27,7 @@ REGISTRY: Registry[Architecture] = Registry(
     "adaptstilts.architectures",
     name_of=_name,
     is_member=lambda value: isinstance(value, Architecture),
+    expected="an instance of a class derived from Architecture",
     package=__name__,
 )
 add = REGISTRY.add

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from adaptstilts.errors import ConfigError
+from adaptstilts.errors import AdaptstiltsError, ConfigError
 from adaptstilts.registry import Registry
 from adaptstilts.reports.formats.base import Bold, Document, Table, TableFormat
 
-__all__ = ["DEFAULT", "REGISTRY", "Bold", "Document", "Table", "TableFormat", "add", "for_output", "get", "known"]
+__all__ = [
+    "DEFAULT",
+    "REGISTRY",
+    "Bold",
+    "Document",
+    "Table",
+    "TableFormat",
+    "add",
+    "for_output",
+    "get",
+    "known",
+    "rendered",
+]
 
 DEFAULT = "md"
 
@@ -21,12 +34,47 @@ def _is_format(value: object) -> bool:
     return not isinstance(value, type) and isinstance(value, TableFormat)
 
 
+def _problems(table_format: TableFormat) -> Iterator[str]:
+    """Yield what is wrong with the endings of a format."""
+    endings = table_format.endings
+    if not isinstance(endings, tuple) or not all(isinstance(one, str) and one.startswith(".") for one in endings):
+        yield f"endings: expected a tuple of endings with their dots, such as ('.html',), found {endings!r}"
+
+
 REGISTRY: Registry[TableFormat] = Registry(
-    "format", "adaptstilts.formats", name_of=_name, is_member=_is_format, package=__name__
+    "format",
+    "adaptstilts.formats",
+    name_of=_name,
+    is_member=_is_format,
+    problems=_problems,
+    expected="an object with name, endings and render",
+    package=__name__,
 )
 add = REGISTRY.add
 get = REGISTRY.get
 known = REGISTRY.known
+
+
+def rendered(table_format: TableFormat, document: Document) -> str:
+    """Return a document as text.
+
+    Args:
+        table_format: what renders it, perhaps somebody else's.
+        document: tables and values.
+
+    Raises:
+        ConfigError: the format failed, or returned something else.
+    """
+    try:
+        text = table_format.render(document)
+    except AdaptstiltsError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ConfigError(f"format {table_format.name}: cannot render the tables ({reason})") from error
+    if not isinstance(text, str):
+        raise ConfigError(f"format {table_format.name}: expected text from render, found {type(text).__name__}")
+    return text
 
 
 def for_output(name: str | None, path: Path | None = None) -> TableFormat:

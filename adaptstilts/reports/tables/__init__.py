@@ -27,7 +27,7 @@ def render(records: Sequence[Record], form: str, name: str = "", config: str = "
     Raises:
         ConfigError: the format is unknown.
     """
-    return formats.get(form).render(document(records, name, config))
+    return formats.rendered(formats.get(form), document(records, name, config))
 
 
 def document(records: Sequence[Record], name: str = "", config: str = "CONFIG") -> Document:
