@@ -22,7 +22,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 class Registry(Generic[T]):
-    """Members of one sort by name.
+    """Named members of one sort.
 
     Args:
         noun: what messages call a member, for example ``task``.

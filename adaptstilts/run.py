@@ -27,12 +27,12 @@ from adaptstilts.workspace import Workspace
 if TYPE_CHECKING:
     from adaptstilts.runtime.context import Runtime
 
-POLL = 1.0  # seconds between two looks at a phase that another process runs
+POLL = 1.0  # seconds between checks of a phase that another process runs
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Runnable(Protocol):
-    """What can be run: a plan of a study, or one of pretraining, which has no base model."""
+    """Something that can be run: the plan of a study, or of pretraining, which has no base model."""
 
     @property
     def model(self) -> Model | None:
@@ -43,10 +43,10 @@ class Runnable(Protocol):
 
 
 class Listener:
-    """Hears what happens while a plan runs, and does nothing about it; a subclass may print."""
+    """Receives what happens while a plan runs and ignores it; a subclass may print it."""
 
     def begin(self, phase: Phase, number: int, total: int) -> None:
-        """Hear that a phase starts.
+        """Receive the start of a phase.
 
         Args:
             phase: the phase.
@@ -55,7 +55,7 @@ class Listener:
         """
 
     def progress(self, line: str, done: int, total: int) -> None:
-        """Hear how far a phase is.
+        """Receive the progress of a phase.
 
         Args:
             line: what it does.
@@ -64,10 +64,10 @@ class Listener:
         """
 
     def end(self, phase: Phase, seconds: float) -> None:
-        """Hear that a phase is finished and its entry committed."""
+        """Receive the end of a phase, whose entry is committed."""
 
     def failed(self, phase: Phase, error: Exception) -> None:
-        """Hear that a phase failed, or does not run because a phase that it depends on failed."""
+        """Receive the failure of a phase, or that it cannot run because a phase that it depends on failed."""
 
 
 @dataclass
@@ -100,10 +100,10 @@ def run_plan(
     Args:
         plan: what to run.
         workspace: store, data and models.
-        listener: hears what happens.
+        listener: receives what happens.
         checkpoint_every: steps between checkpoints; None for one a minute (pretraining: every two minutes).
         device: torch device; None for the GPU, or the CPU if there is none.
-        loggers: what receives the curves of training phases beside ``log.jsonl``, by name or as instances.
+        loggers: receive the training curves in addition to ``log.jsonl``; by name or as instances.
 
     Raises:
         ConfigError: no logger has that name.
@@ -241,7 +241,7 @@ class _Run:
         self.outcome.skipped.append(phase.key)
 
     def _try(self, phase: Phase, number: int, total: int) -> None:
-        """Run a phase; a failure that is not everybody's problem is noted."""
+        """Run a phase; note a failure that concerns this phase alone."""
         start = time.monotonic()
         self.listener.begin(phase, number, total)
         try:
@@ -288,7 +288,9 @@ def _check_space(plan: Runnable, store: Store, missing: Sequence[Phase]) -> None
     folders = (store.folder, *store.folder.absolute().parents)
     free = shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
     if needed > free:
-        raise ResourceError(f"{store.folder}: this run needs about {size(needed)}, but only {size(free)} are free")
+        raise ResourceError(
+            f"{store.folder}: this run needs about {size(needed)}, but only {size(free)} are free; free some space"
+        )
 
 
 def _performer(phase: Phase) -> Callable[[Phase, Runtime, Path], None]:
@@ -310,7 +312,7 @@ def _performer(phase: Phase) -> Callable[[Phase, Runtime, Path], None]:
 
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """Turn errors of a full or read-only disk into one clear line, also those that a library words in its own way."""
+    """Turn errors of a full or read-only disk into one clear line, however a library words them."""
     from safetensors import SafetensorError
 
     try:

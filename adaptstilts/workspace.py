@@ -21,12 +21,12 @@ class UnreadSources(Sources):
     """Sources in which every split exists, without files; a digest stands for the split's name alone."""
 
     def find(self, source: Source) -> Split:
-        """Return the split without looking for it."""
+        """Return the split without reading it."""
         return Split(source, (), f"unseen {source} {source.where}")
 
 
 class Workspace:
-    """A store, a data root (or the hub) and the memory of file hashes.
+    """A store, a data root (or the hub) and remembered file hashes.
 
     Args:
         store: the store, or its folder.
@@ -88,7 +88,7 @@ class Workspace:
         """Return a split of a source in one language.
 
         Args:
-            source: whose names may depend on the language.
+            source: source whose names may depend on the language.
             language: code or name of the language.
         """
         return self.sources.get(source.at(languages.resolve(language)))

@@ -24,7 +24,7 @@ INTERRUPTED = "interrupted; the same command continues"
 
 
 def main() -> NoReturn:
-    """Run the command line of this process and exit; an error becomes one line and its exit code."""
+    """Run the command line and exit; an error becomes one line and an exit code."""
     arguments = sys.argv[1:] or ["--help"]
     debug = "--debug" in arguments
     if "--offline" in arguments:

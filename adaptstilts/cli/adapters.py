@@ -24,7 +24,7 @@ def import_adapter(
         str, typer.Argument(help="Folder, or owner/name[:folder][@revision] on the hub.", show_default=False)
     ],
     model: Annotated[str, typer.Option(help="Base model: builtin:NAME, a folder or a hub id.", show_default=False)],
-    task: Annotated[str | None, typer.Option(help="What tables call it; its own name if not given.")] = None,
+    task: Annotated[str | None, typer.Option(help="Name of the adapter in tables. Default: its own name.")] = None,
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
 ) -> None:

@@ -10,7 +10,9 @@ import typer
 
 
 def guide(
-    topic: Annotated[str | None, typer.Argument(help="Chapter to print; none lists them.", show_default=False)] = None,
+    topic: Annotated[
+        str | None, typer.Argument(help="Chapter to print. Without it, all chapters are listed.", show_default=False)
+    ] = None,
 ) -> None:
     """Print a chapter of the manual, or list the chapters."""
     from adaptstilts import guide as manual
@@ -19,7 +21,7 @@ def guide(
         width = max(map(len, manual.topics()))
         for name, title in manual.topics().items():
             typer.echo(f"{name:{width}}  {title}")
-        typer.echo("\nadaptstilts guide CHAPTER prints one.")
+        typer.echo("\n`adaptstilts guide CHAPTER` prints a chapter.")
         return
     text = _without_comments(manual.chapter(topic))
     if sys.stdout.isatty():

@@ -22,7 +22,7 @@ def tasks(
     places: WorkspaceOptions,
     rows: Annotated[
         bool,
-        typer.Option("--rows", help="Count the rows of each in the available data."),
+        typer.Option("--rows", help="Count the rows of each task in the available data."),
     ] = False,
 ) -> None:
     """List the tasks, their languages and their rows."""
@@ -76,7 +76,7 @@ def gc(
 ) -> None:
     """List or remove what a store no longer needs.
 
-    That is what killed runs left behind, and caches that would be computed again.
+    These are leftovers of killed runs, and caches that can be computed again.
     """
     import shutil
 
@@ -95,6 +95,6 @@ def doctor(store: StoreOption = DEFAULT_STORE) -> None:
     from adaptstilts.cli.listings import doctor_lines
     from adaptstilts.store.store import Store
 
-    place = Store(store).folder  # which refuses what is no store
+    place = Store(store).folder  # refuses a folder that is not a store
     for line in doctor_lines(place):
         typer.echo(line)

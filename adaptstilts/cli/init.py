@@ -11,11 +11,15 @@ ENDING = ".yaml"
 
 
 def init(
-    name: Annotated[str | None, typer.Argument(help="Name of the file; none lists them.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Path of the copy. Default: its name, here.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the file. Without it, all files are listed.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Path of the copy. Default: its own name, in the current folder.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Copy a study file of the package, or list them.
+    """Copy a study file that ships with the package, or list them.
 
     The copy is yours to change; the comment at its beginning says how to run it.
     """

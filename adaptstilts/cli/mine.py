@@ -25,7 +25,7 @@ from adaptstilts.cli.options import (
 def mine(
     search: SearchOptions,
     foreign: Annotated[Path, typer.Argument(help="UTF-8 text, one sentence per line.", show_default=False)],
-    english: Annotated[Path, typer.Argument(help="The same in another language.", show_default=False)],
+    english: Annotated[Path, typer.Argument(help="UTF-8 text in English, one sentence per line.", show_default=False)],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File to write (TSV): score, line numbers and sentences of every pair.")
     ],
@@ -49,7 +49,7 @@ def mine(
 ) -> None:
     """Mine translations from two text files.
 
-    The same command continues where it was interrupted.
+    If the command is interrupted, run it again to continue.
     """
     from adaptstilts.cli.progress import Progress
     from adaptstilts.io.wording import counted

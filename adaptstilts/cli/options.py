@@ -112,7 +112,7 @@ class WorkspaceOptions:
     offline: OfflineOption = False
 
     def open(self, create: bool = True) -> Workspace:
-        """Return the workspace; with ``create`` off a store that does not exist is not created."""
+        """Return the workspace; without ``create``, a store that does not exist is not created."""
         return open_workspace(self.store, self.data_root, self.offline, create)
 
     def open_existing(self) -> Workspace:
@@ -129,7 +129,7 @@ class WorkspaceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyOptions(WorkspaceOptions):
-    """A study file, what is changed in it, and where it is run."""
+    """A study file, the overrides of its keys, and where it runs."""
 
     config: Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
     overrides: OverridesArgument = None
@@ -167,7 +167,7 @@ class StudyOptions(WorkspaceOptions):
         workspace, plans = self.plans(mode)
         if len(plans) > 1:
             models = ", ".join(plan.study.model for plan in plans)
-            raise ConfigError(f"{self.config}: this is done for one model at a time; add model=... ({models})")
+            raise ConfigError(f"{self.config}: this command works on one model at a time; add model=... ({models})")
         return workspace, plans[0]
 
     def _workspace(self, mode: Mode) -> Workspace:
@@ -188,34 +188,39 @@ class SearchOptions:
         int | None, typer.Option("--layer", help="Hidden state to pool.", min=0, show_default="two thirds of the depth")
     ] = None
     pooling: Annotated[
-        Literal["mean", "max", "idf", "cls"], typer.Option("--pooling", help="mean, max, idf or cls.")
+        Literal["mean", "max", "idf", "cls"],
+        typer.Option("--pooling", help="How token vectors become a sentence vector: mean, max, idf or cls."),
     ] = "mean"
-    precision: Annotated[Literal["auto", "bf16", "fp32"], typer.Option("--precision", help="auto, bf16 or fp32.")] = (
-        "auto"
-    )
+    precision: Annotated[
+        Literal["auto", "bf16", "fp32"],
+        typer.Option("--precision", help="Precision of the encoder: auto, bf16 or fp32."),
+    ] = "auto"
     max_length: Annotated[
         int | None,
         typer.Option(
             "--max-length",
-            help="Maximum tokens of a sentence.",
+            help="Maximum number of tokens per sentence.",
             min=8,
-            show_default="256, or what the model takes",
+            show_default="256, or less if the model takes less",
         ),
     ] = None
     margin: Annotated[
         Literal["ratio", "distance", "absolute"],
-        typer.Option("--margin", help="Score of mining and xSIM: ratio, distance or absolute."),
+        typer.Option("--margin", help="Margin that scores pairs in mining and xSIM: ratio, distance or absolute."),
     ] = "ratio"
-    k: Annotated[int, typer.Option("--k", help="Neighbours of a sentence that the margin is over.", min=1)] = 4
+    k: Annotated[int, typer.Option("--k", help="Neighbours of a sentence that the margin averages over.", min=1)] = 4
     retrieval: Annotated[
         Literal["max", "intersect", "forward", "backward"],
-        typer.Option("--retrieval", help="Whose choices mining takes: max, intersect, forward or backward."),
+        typer.Option(
+            "--retrieval",
+            help="Whose choices mining accepts: of either side (max), both (intersect), or one (forward, backward).",
+        ),
     ] = "max"
     backend: BackendOption = "auto"
 
 
 def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:
-    """Return the workspace of a verb that has not all of :class:`WorkspaceOptions`.
+    """Return the workspace of a verb that has only some of :class:`WorkspaceOptions`.
 
     Args:
         store: folder of the store.
@@ -262,7 +267,7 @@ def _options(group: Any) -> list[inspect.Parameter]:
 
 
 def _parameter(name: str, annotation: Any, signature: inspect.Signature) -> inspect.Parameter:
-    """Return a keyword parameter with the default that it has in a signature, and with checks of its value."""
+    """Return a keyword parameter with its default from a signature, and with checks of its value."""
     default = signature.parameters[name].default
     kind, details = annotation.__origin__, copy.copy(annotation.__metadata__[0])
     if kind is Path or Path in get_args(kind):
@@ -275,7 +280,7 @@ def _parameter(name: str, annotation: Any, signature: inspect.Signature) -> insp
 
 
 def _parse_path(text: str | Path) -> Path:
-    """Return the path that a text is; that of no file is one, too.
+    """Return the path that a text names, even if there is no such file.
 
     Raises:
         typer.BadParameter: no file can have this path, or it cannot be reached.

@@ -53,7 +53,7 @@ def plan_lines(plan: Plan, workspace: Workspace, every: bool, flops: float | Non
 
 
 def question_lines(plans: Sequence[Plan]) -> Iterator[str]:
-    """Yield what the question of a study could see, before anything is spent; nothing without a question."""
+    """Yield the smallest effect that the question of a study could detect; nothing without a question."""
     from adaptstilts import questions
     from adaptstilts.questions.rehearse import ITEMS, design_of
 
@@ -64,10 +64,10 @@ def question_lines(plans: Sequence[Plan]) -> Iterator[str]:
     smallest = question.detectable(design_of(plans, ITEMS), noise)
     yield ""
     if math.isinf(smallest):
-        yield f"question {name}: with one seed or too few models nothing can be seen"
+        yield f"question {name}: with one seed or too few models, no effect can be detected"
         return
     yield (
-        f"question {name}: finds {smallest:.2f} {question.unit} or more in 80 of 100 such studies, if seeds vary by"
+        f"question {name}: detects {smallest:.2f} {question.unit} or more in 80 of 100 such studies, if seeds vary by"
         f" {noise.seed:g} point (`adaptstilts rehearse` simulates it)"
     )
 
@@ -78,7 +78,7 @@ def _row(phase: Phase, store: Store, numbers: tuple[str, ...]) -> tuple[str, ...
 
 
 def _numbers(cost: PhaseCost, speed: Speed, uses: int) -> tuple[str, ...]:
-    """Return the columns of numbers; what a phase does not have is empty."""
+    """Return the columns of numbers; a cell is empty if the phase has no such number."""
     return (
         short_count(cost.trainable) if cost.trainable else "",
         size(cost.bytes) if cost.bytes else "",
@@ -118,7 +118,7 @@ def _to_do(missing: Sequence[Phase], costs: Mapping[str, PhaseCost], speed: Spee
     if is_assumed:
         yield "nothing is measured yet: --gflops sets another speed"
     if training.is_guess or others.is_guess:
-        yield f"rows that cannot be counted here: as published, or else {UNKNOWN_ROWS:,} in each language"
+        yield f"rows that cannot be counted here are taken as published, or else as {UNKNOWN_ROWS:,} per language"
     yield f"to store: {size(training.bytes)}"
 
 

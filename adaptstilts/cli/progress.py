@@ -40,7 +40,7 @@ class Progress(Listener):
             self._bars.stop()
 
     def begin(self, phase: Phase, number: int, total: int) -> None:
-        """Remember which phase of how many starts, and show a bar for it."""
+        """Note that a phase starts, and show a bar for it."""
         self._title = f"[{number}/{total}] {phase.title}"
         self._last_line = time.monotonic()
         if self._bars:

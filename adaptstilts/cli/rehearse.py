@@ -11,20 +11,21 @@ from adaptstilts.cli.options import FormatOption, StudyOptions
 
 def rehearse(
     study: StudyOptions,
-    runs: Annotated[int, typer.Option(help="Simulated studies of every scenario.", min=10)] = 200,
-    items: Annotated[int, typer.Option(help="Test items of a language.", min=10)] = 400,
+    runs: Annotated[int, typer.Option(help="Simulated studies per scenario.", min=10)] = 200,
+    items: Annotated[int, typer.Option(help="Test items per language.", min=10)] = 400,
     seed_sd: Annotated[float, typer.Option(help="Standard deviation of scores between seeds, in points.", min=0)] = 1.0,
     model_sd: Annotated[
-        float, typer.Option(help="Standard deviation, between models, of what an intermediate task changes.", min=0)
+        float,
+        typer.Option(help="Standard deviation between models of the effect of an intermediate task, in points.", min=0),
     ] = 0.3,
     margin: Annotated[float, typer.Option(help="Differences up to this many points do not matter.", min=0.01)] = 1.0,
     form: FormatOption = None,
 ) -> None:
     """Simulate what a study could find.
 
-    Studies of the same grid are simulated with planted effects and answered as the real one will be: how often the
-    answer is right, how often something is claimed where there is nothing, how often an effect is found. Nothing is
-    trained, and no data or weights are needed.
+    Simulates studies with the same grid and known effects, and analyses each as the real study will be. Shows how often
+    the answer is right, how often an effect is claimed that is not there, and how often a real effect is found. Nothing
+    is trained, and no data or weights are needed.
     """
     from adaptstilts import questions
     from adaptstilts.cli.progress import Progress

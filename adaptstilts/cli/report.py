@@ -49,8 +49,8 @@ def report(
 ) -> None:
     """Write the results of a study as one HTML page.
 
-    Answer first, then what decides whether it can be trusted, figures, tables, costs and the entries behind every
-    number. The page needs no network and no script. It can be written before the study is finished.
+    The page gives the answer first, then what decides whether it can be trusted, then figures, tables, costs and the
+    entries behind every number. It needs no network and no script, and can be written before the study is finished.
     """
     from adaptstilts.io.files import replacing, resolve_output
     from adaptstilts.io.wording import counted, size

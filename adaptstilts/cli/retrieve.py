@@ -30,12 +30,12 @@ def retrieve(
     languages: Annotated[str, typer.Option(help="all, xtreme, xtreme-r, or codes such as de,fr.")] = "all",
     centering: Annotated[bool, typer.Option("--centering", help="Subtract the mean vector of each side.")] = False,
     batch_tokens: Annotated[
-        int | None, typer.Option(help="Padded tokens of a batch.", min=64, show_default="the best on the device")
+        int | None, typer.Option(help="Padded tokens per batch.", min=64, show_default="the best on the device")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with all scores.")] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Score retrieval tasks with a model and adapters on it.
+    """Score retrieval tasks with a model, and with adapters on it.
 
     Every layer can be scored. Nothing is trained, and nothing is computed twice.
     """

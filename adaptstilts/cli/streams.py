@@ -1,4 +1,4 @@
-"""Standard output and error of the process: output that is lost is an error, and never looks like success."""
+"""Standard output and error of the process: lost output is an error and never looks like success."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTPUT, ERRORS = 1, 2  # file descriptors
 
 
 class _Output(io.FileIO):
-    """The standard output, whose errors are those of this package: an OSError could be that of any file."""
+    """The standard output; it raises errors of this package, because an OSError could come from any file."""
 
     def write(self, data: ReadableBuffer) -> int:
         """Write bytes.
@@ -36,7 +36,7 @@ class _Output(io.FileIO):
 
 
 class _Errors(io.FileIO):
-    """The standard error; what cannot be written is dropped, as there is no other place to say so."""
+    """The standard error; text that cannot be written is dropped, because there is no other place to report it."""
 
     def write(self, data: ReadableBuffer) -> int:
         """Write bytes, or drop them."""
@@ -68,7 +68,7 @@ def finish() -> None:
     """Write out what is buffered.
 
     Raises:
-        ResourceError: it cannot be written; it is dropped.
+        ResourceError: it cannot be written, and is dropped.
     """
     if sys.stdout is None:
         return
@@ -87,7 +87,7 @@ def _open_if_closed(number: int) -> None:
 
 
 def _replaced(stream: TextIO, number: int, cls: type[io.FileIO]) -> TextIO:
-    """Return a stream over a file of another class; the stream itself if it is not that of the process.
+    """Return a stream over a file of another class; the stream itself if it is not a stream of the process.
 
     Args:
         stream: the standard output or error.

@@ -59,9 +59,7 @@ def plan(
     every: Annotated[bool, typer.Option("--all", help="List every phase, not only those that train.")] = False,
     gflops: Annotated[
         float | None,
-        typer.Option(
-            help="Speed to estimate times with, in GFLOP/s.", min=1e-3, show_default="as measured, else assumed"
-        ),
+        typer.Option(help="Speed for time estimates, in GFLOP/s.", min=1e-3, show_default="as measured, else assumed"),
     ] = None,
     outline: Annotated[
         bool,
@@ -103,7 +101,7 @@ def results(
     languages_as: Annotated[
         Literal["fixed", "sample"],
         typer.Option(
-            help="Intervals speak of these languages (fixed), or of languages like these (sample), which widens them."
+            help="What intervals are about: these languages (fixed), or languages like these (sample; wider)."
         ),
     ] = "fixed",
 ) -> None:
@@ -168,17 +166,17 @@ def choose(
     target: Annotated[
         str,
         typer.Option(
-            help="Target task of the study; not one that is only searched, such as retrieval.", show_default=False
+            help="Target task of the study. It must be trained, so it cannot be a retrieval task.", show_default=False
         ),
     ],
     method: MethodOption = None,
-    rows: Annotated[int, typer.Option(help="Training rows of each task that the predictors read.", min=16)] = 512,
+    rows: Annotated[int, typer.Option(help="Training rows that the predictors read of each task.", min=16)] = 512,
     form: FormatOption = None,
 ) -> None:
     """Rank the intermediate tasks of a study for a target.
 
-    Cheap predictors judge every intermediate task of the study; where the study has trained the target already, its
-    scores judge the predictors.
+    Cheap predictors judge every intermediate task of the study. If the study has already trained the target, its
+    scores show how good the predictors are.
     """
     from adaptstilts.cli.progress import Progress
     from adaptstilts.reports import choose as predictors

@@ -29,7 +29,7 @@ def export_predictions(
 ) -> None:
     """Write the predictions of a study in XTREME's layout.
 
-    XTREME's evaluate.py reads the folder. Every phase that it takes predictions of must be finished.
+    XTREME's evaluate.py reads the folder. Every phase whose predictions are written must be finished.
     """
     from adaptstilts.interop.xtreme import scoring
     from adaptstilts.io.wording import counted
@@ -56,16 +56,18 @@ def score(
     form: Annotated[Literal["md", "json"], typer.Option("--format", help="Format of the scores.")] = "md",
     missing: Annotated[
         Literal["error", "skip"],
-        typer.Option(help="If a language has no predictions or no labels: stop, or leave it out and mark the mean."),
+        typer.Option(
+            help="What to do if a language has no predictions or no labels: stop, or leave it out and mark the mean."
+        ),
     ] = "error",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse what evaluate.py accepts although it can hardly be meant.")
+        bool, typer.Option("--strict", help="Refuse input that evaluate.py accepts although it is probably a mistake.")
     ] = False,
 ) -> None:
     """Score predictions as XTREME and XTREME-R do.
 
-    What evaluate.py accepts although it can hardly be meant is scored alike and listed. A task that cannot be scored
-    leaves the others their scores; the exit code is then 3.
+    Input that evaluate.py accepts although it is probably a mistake is scored in the same way and listed. If a task
+    cannot be scored, the others still are, and the exit code is 3.
     """
     import json
 

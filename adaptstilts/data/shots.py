@@ -84,7 +84,7 @@ def equal_rows(examples: Examples, others: Examples, task: Task) -> int:
     Args:
         examples: counted.
         others: compared with.
-        task: of both.
+        task: task of both.
     """
     known = {_input(row, task) for row in others.rows}
     return sum(_input(row, task) in known for row in examples.rows)

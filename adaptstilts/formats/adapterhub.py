@@ -173,7 +173,7 @@ def normalize_names(tensors: Mapping[str, Tensor], name: object, prefix: str, pa
     """Return the tensors of one adapter under the names that the library gives them today.
 
     Args:
-        tensors: of a file.
+        tensors: tensors of a file.
         name: the adapter's name in the config; None if it has none.
         prefix: the encoder's name in a model with a head.
         path: the file that messages name.
@@ -252,7 +252,7 @@ def to_peft(settings: Mapping[str, Any], version: object, model: Model, path: st
 
     Args:
         settings: completed, see :func:`complete`.
-        version: of the library that wrote them.
+        version: version of the library that wrote them.
         model: the base model.
         path: the file that messages name.
 
@@ -306,7 +306,7 @@ def lora_from_peft(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor
 
     Args:
         tensors: as peft names them.
-        name: of the adapter.
+        name: name of the adapter.
     """
     renamed = {}
     for key, value in tensors.items():

@@ -70,7 +70,7 @@ class _HubAdapter:
     Attributes:
         place: the whole text.
         repo: ``owner/name``.
-        subfolder: of the repository; empty for its root.
+        subfolder: subfolder of the repository; empty for its root.
         revision: commit, branch or tag; None for the default branch.
     """
 

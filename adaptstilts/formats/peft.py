@@ -64,7 +64,7 @@ def without_heads(tensors: Mapping[str, Tensor], prefix: str) -> tuple[dict[str,
     """Separate the encoder's tensors from those of heads.
 
     Args:
-        tensors: of a file.
+        tensors: tensors of a file.
         prefix: the encoder's name in a model with a head.
 
     Returns:
@@ -102,7 +102,7 @@ def _rewrite_lora(config: Mapping[str, Any], model: Model, path: str) -> dict[st
     """Return the fields that say which linear layers of which layers are adapted.
 
     Args:
-        config: of a LoRA.
+        config: config of a LoRA.
         model: the base model.
         path: the file that messages name.
     """
@@ -126,7 +126,7 @@ def _rewrite_ia3(config: Mapping[str, Any], model: Model, path: str) -> dict[str
     """Return the fields that say which linear layers are scaled, named layer by layer.
 
     Args:
-        config: of an (IA)3 adapter.
+        config: config of an (IA)3 adapter.
         model: the base model.
         path: the file that messages name.
     """
@@ -151,7 +151,7 @@ def _adapted_places(config: Mapping[str, Any], model: Model, path: str) -> set[t
     """Return (layer, role) of every linear layer that a config adapts.
 
     Args:
-        config: with ``target_modules`` and what restricts them.
+        config: config with ``target_modules`` and what restricts them.
         model: the base model.
         path: the file that messages name.
     """
@@ -175,7 +175,7 @@ def _linear_layers(config: Mapping[str, Any], model: Model, path: str) -> Iterat
     """Yield (layer, role, name) of every linear layer in the layers that a config does not leave out.
 
     Args:
-        config: with ``layers_to_transform``.
+        config: config with ``layers_to_transform``.
         model: the base model.
         path: the file that messages name.
     """
@@ -196,7 +196,7 @@ def _module_names(value: Any, key: str, prefix: str, path: str) -> list[str]:
     """Return a list of module names as they are in the encoder alone.
 
     Args:
-        value: of a config.
+        value: value in a config.
         key: its name there.
         prefix: the encoder's name in a model with a head.
         path: the file that messages name.

@@ -42,12 +42,12 @@ class ForeignAdapter:
 
     Attributes:
         source: where it is.
-        format_name: of its files.
+        format_name: name of the format of its files.
         method: what computes it.
         weights: the file with its tensors.
         config: its config in the form that ``method`` reads.
         original_config: its ``adapter_config.json``.
-        digest: of config and weights.
+        digest: digest of config and weights.
         notes: what was ignored, and what could not be checked.
         prefix: the encoder's name in a model with a head, which may be part of its tensors' names.
     """
@@ -225,7 +225,7 @@ def _candidates(config: Mapping[str, Any], format_name: FormatName) -> list[type
 
     Args:
         config: in the form that methods read.
-        format_name: of the adapter.
+        format_name: name of the format of the adapter.
     """
     known = {kind: method for kind, method in methods.known().items() if issubclass(method, AdapterMethod)}
     if format_name == "own":

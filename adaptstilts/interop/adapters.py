@@ -49,7 +49,7 @@ class AdapterFilter:
         intermediate: an intermediate instead of a target.
         method: kind or label of the method.
         trained_on: the intermediate that the target was trained on.
-        seed: of the training phase.
+        seed: seed of the training phase.
     """
 
     task: str | None = None
@@ -70,7 +70,7 @@ class AdapterFilter:
         """Return whether a phase has this method.
 
         Args:
-            phase: of the adapter.
+            phase: phase of the adapter.
             label: what tables call its method.
         """
         return self.method in (None, label, phase.method.kind)
@@ -101,7 +101,7 @@ def export_adapter(plan: Plan, workspace: Workspace, wanted: AdapterFilter, form
     """Write one adapter of a finished study to a new folder.
 
     Args:
-        plan: of the study.
+        plan: plan of the study.
         workspace: the store that has the adapter.
         wanted: which adapter.
         format_name: ``adapterhub``, ``peft`` or ``own``.

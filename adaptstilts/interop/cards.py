@@ -44,9 +44,9 @@ class CardFacts:
     """What a card says.
 
     Attributes:
-        key: of the entry.
+        key: key of the entry.
         phase: that trained, merged or imported the adapter.
-        format_name: of the folder.
+        format_name: name of the format of the folder.
         model: name of the base model.
         result: the entry's ``result.json``.
         scores: by language; empty for an intermediate, or if it was not evaluated.

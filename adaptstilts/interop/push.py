@@ -21,7 +21,7 @@ def push(folder: Path, repo: str, private: bool = False, offline: bool = False) 
     """Upload what :func:`adaptstilts.interop.export.write` wrote, and create the repository if it does not exist.
 
     Args:
-        folder: with the adapter and its card.
+        folder: folder with the adapter and its card.
         repo: ``owner/name`` on the hub.
         private: create a private repository.
         offline: refuse to upload.

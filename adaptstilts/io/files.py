@@ -15,7 +15,7 @@ from adaptstilts.errors import ConfigError, ResourceError
 
 @contextlib.contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """Yield an unused path in the folder of ``path``; a file that is left there at the end is removed."""
+    """Yield an unused path in the folder of ``path``; remove what is left there at the end."""
     temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
         yield temporary
@@ -56,7 +56,7 @@ def resolve_output(path: Path, *inputs: Path) -> Path:
         The path with all links followed.
 
     Raises:
-        ConfigError: the path is an input, no regular file, in a folder that does not exist, or not writable.
+        ConfigError: the path is an input, not a regular file, in a folder that does not exist, or not writable.
     """
     try:
         resolved = path.resolve()
@@ -81,7 +81,7 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def free_bytes(path: Path) -> int | None:
-    """Return the free disk space at a path, or at its nearest parent that exists; None if no disk is there (/proc)."""
+    """Return the free disk space at a path or at its nearest existing parent; None without a disk (/proc)."""
     existing = next(place for place in (path, *path.absolute().parents) if place.exists())
     usage = shutil.disk_usage(existing)
     return usage.free if usage.total else None

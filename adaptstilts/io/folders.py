@@ -56,7 +56,7 @@ def publishing(target: Path, *, replace: bool = False) -> Iterator[Path]:
         replace: take the place of a folder that is not empty.
 
     Raises:
-        ResourceError: the disk is full or cannot be written, or ``target`` has files and is not to be replaced.
+        ResourceError: the disk is full or cannot be written, or ``target`` has files and may not be replaced.
     """
     target = Path(os.path.abspath(target))
     with disk_faults(target), temporary(target.parent, f".{target.name}.") as staging:
@@ -84,7 +84,7 @@ def seal(folder: Path, fields: Mapping[str, Any]) -> None:
 
     Args:
         folder: the folder; nobody else may write to it.
-        fields: what the manifest says beside the files; plain JSON values.
+        fields: further fields of the manifest; plain JSON values.
     """
     set_default_permissions(folder)
     files = {}
@@ -129,7 +129,7 @@ def set_default_permissions(folder: Path) -> None:
         mode = stat.S_IMODE(path.stat().st_mode)
         expected = default if path.is_dir() else default & 0o666
         if mode & 0o777 != expected:
-            with contextlib.suppress(PermissionError):  # file systems without permissions
+            with contextlib.suppress(PermissionError):  # some file systems have no permissions
                 path.chmod(mode & ~0o777 | expected)
 
 
@@ -172,7 +172,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Tell a file that cannot be read within the block from one that is damaged or missing.
+    """Distinguish a file that cannot be read within the block from a damaged or missing one.
 
     Args:
         path: what messages name if the error does not.
@@ -192,12 +192,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None:
-    """Do what :func:`check_files` says; arguments as there."""
+    """Do the work of :func:`check_files`; the arguments are the same."""
     listed = {*manifest["files"], MANIFEST}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path)}
     for name in sorted(listed - present):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.stat(folder / name)  # it may be there, in a folder that cannot be listed
+            os.stat(folder / name)  # the file may exist in a folder that cannot be listed
     if missing := sorted(listed - present):
         raise ArtifactError(f"{folder}: {missing[0]!r} is in the manifest, but not in the folder")
     if unknown := sorted(present - listed):

@@ -1,4 +1,4 @@
-"""Content digests: of values (by canonical JSON) and of files (remembered while nothing about them changes)."""
+"""Content digests of values (by canonical JSON) and of files (remembered as long as the file is unchanged)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Stamp = tuple[int, int, int, int]
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what tells apart states of a file: size, modification time, time of the last change, and inode.
+    """Return what distinguishes versions of a file: size, modification time, time of the last change, and inode.
 
-    The modification time alone can be set to anything, as unpacking an archive does; a change of the inode or of its
-    time betrays that.
+    The modification time alone can be set to anything, as when an archive is unpacked; the inode and the time of its
+    last change reveal that.
     """
     facts = path.stat()
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
@@ -89,7 +89,7 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Write the memory in one step; failing to do so only costs time later."""
+        """Write the remembered hashes in one step; a failure only costs time later."""
         if self.path is None or not self._changed:
             return
         with contextlib.suppress(OSError):
@@ -98,7 +98,7 @@ class Digests:
 
 
 def _current(known: dict[str, Any]) -> dict[str, str]:
-    """Return what a memory has under keys of this version; earlier ones knew only size and modification time."""
+    """Return the remembered hashes with keys of this version; earlier keys had only size and modification time."""
     return {key: digest for key, digest in known.items() if re.fullmatch(r"[0-9a-f]{64}(\|-?\d+){4}", key)}
 
 

@@ -62,7 +62,7 @@ def read_object(
 
     Args:
         path: the file.
-        what: what the file is, for messages, such as ``"adapter config"``.
+        what: kind of file, for messages, such as ``"adapter config"``.
         error: class of the error that is raised.
         max_bytes: refuse larger files unread.
         finite: refuse numbers that are not finite, which are not valid JSON.
@@ -82,7 +82,7 @@ def read_object(
 
 
 def json_type(value: object) -> str:
-    """Return what a parsed JSON value is, in words for a message."""
+    """Return the type of a parsed JSON value, in words for a message."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
     return names.get(type(value), "a number")
 

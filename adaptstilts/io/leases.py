@@ -1,9 +1,9 @@
-"""Leases: small files that say which process works on something. Advice only: correctness never depends on them.
+"""Leases: small files that say which process works on something. They are advice: correctness never depends on them.
 
-A process is known by the boot of its kernel, its namespace of process numbers, its number and start time, and a random
-token for each lease. Where the kernel that runs it can be asked, that decides; elsewhere its heartbeat does. Clocks of
-hosts may disagree, so a heartbeat from the future counts only as long as it changes while this process looks. Whatever
-goes wrong with a lease costs repeated work at worst.
+A process is identified by the boot of its kernel, its namespace of process numbers, its number and start time, and a
+random token for each lease. If the kernel that runs it can be asked, its answer decides; otherwise the heartbeat does.
+Clocks of hosts may disagree, so a heartbeat from the future counts only as long as it changes while this process looks.
+Whatever goes wrong with a lease, the worst consequence is repeated work.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from adaptstilts.io.json import read_object, to_text
 
 HEARTBEAT = 10.0  # seconds between renewals
 _SILENCE = 3  # heartbeats that may be missing
-_DISAGREEMENT = 3600.0  # seconds by which clocks may differ; a heartbeat further ahead is nobody's
+_DISAGREEMENT = 3600.0  # seconds by which clocks may differ; a heartbeat further in the future is ignored
 _LARGEST = 100_000  # bytes; a lease has a few hundred
 
-_first_looks: dict[Path, tuple[str, float]] = {}  # lease -> its heartbeat, and when this process first saw that
+_first_looks: dict[Path, tuple[str, float]] = {}  # lease -> its heartbeat, and when this process first saw it
 
 
 @contextlib.contextmanager
@@ -59,21 +59,21 @@ def holder(path: Path) -> str | None:
 
 
 def _boot() -> str:
-    """Return what identifies this boot of this machine; empty where the system does not say."""
+    """Return an identifier of this boot of the machine; empty if the system does not give one."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return ""
 
 
 def _namespace() -> str:
-    """Return what tells the process numbers of this container from those of others; empty if it is not known."""
+    """Return an identifier of this container's process numbers; empty if it is not known."""
     with contextlib.suppress(OSError):
         return os.readlink("/proc/self/ns/pid")
     return ""
 
 
 def _status(pid: int) -> tuple[str, str] | None:
-    """Return the state of a process, and its start time, which tells it from a later one with the same number."""
+    """Return the state of a process and its start time, which differs from that of a later one with the same number."""
     with contextlib.suppress(OSError, IndexError):
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         fields = status.rpartition(")")[2].split()
@@ -96,7 +96,7 @@ def _is_alive(path: Path, lease: dict[str, Any]) -> bool:
     """Return whether the process of a lease may still run.
 
     Args:
-        path: of the lease.
+        path: path of the lease.
         lease: its content.
     """
     is_same_host = lease.get("host") == platform.node()
@@ -106,7 +106,7 @@ def _is_alive(path: Path, lease: dict[str, Any]) -> bool:
 
 
 def _runs_here(lease: dict[str, Any]) -> bool:
-    """Return whether the process of a lease of this kernel runs: not one that was killed and waits for its parent."""
+    """Return whether the process of a lease runs on this kernel; a zombie does not count."""
     pid = lease.get("pid")
     if type(pid) is not int or pid <= 0:
         return False
@@ -127,7 +127,7 @@ def _beats(path: Path, beat: Any) -> bool:
     """Return whether a heartbeat of another host is recent or, if it lies in the future, still changes.
 
     Args:
-        path: of the lease.
+        path: path of the lease.
         beat: seconds since the epoch, by the clock of the other host.
     """
     if type(beat) not in (int, float):
@@ -147,8 +147,8 @@ def _take(path: Path, token: str) -> bool:
     """Create a lease, after removing one that nobody holds any more; False if it is taken.
 
     Args:
-        path: of the lease.
-        token: that tells it from any other.
+        path: path of the lease.
+        token: random text that identifies it.
     """
     for _ in range(3):
         try:
@@ -159,7 +159,7 @@ def _take(path: Path, token: str) -> bool:
             try:
                 path.unlink(missing_ok=True)
             except OSError:
-                return True  # nobody works on it, and the work can be done without a lease
+                return True  # nobody works on it, so the work can be done without a lease
             continue
         os.close(handle)
         _write(path, token)
@@ -170,7 +170,7 @@ def _take(path: Path, token: str) -> bool:
 def _is_taken(path: Path) -> bool:
     lease = _read(path)
     if lease is None:
-        return _is_young(path)  # it may be one that is being written
+        return _is_young(path)  # another process may be writing it
     return _is_alive(path, lease)
 
 
@@ -193,8 +193,8 @@ def _renew(path: Path, token: str, stop: threading.Event) -> None:
     """Write the heartbeat until ``stop`` is set, unless somebody else took the lease over.
 
     Args:
-        path: of the lease.
-        token: of our lease.
+        path: path of the lease.
+        token: token of our lease.
         stop: ends it.
     """
     while not stop.wait(HEARTBEAT):

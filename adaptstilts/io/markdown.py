@@ -20,7 +20,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
         header: one name per column.
         rows: one cell per column.
         right: for each column, whether it is aligned to the right; empty for none.
-        padded: pad the cells of a column to one width; not worth it where single cells are very long.
+        padded: pad the cells of a column to one width; best turned off if single cells are very long.
     """
     flush = list(right) or [False] * len(header)
     widths = [len(_RULE)] * len(header)

@@ -14,7 +14,7 @@ def counted(count: int, noun: str, nouns: str = "") -> str:
     Args:
         count: how many there are.
         noun: what is counted, in the singular.
-        nouns: the plural, where it is not the singular with an ``s``.
+        nouns: the plural, if it is not the singular with an ``s``.
     """
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 

@@ -1,6 +1,6 @@
 """A strict reader for small YAML files: no surprising scalars, no duplicate keys, no aliases, no tags.
 
-PyYAML itself reads ``no`` as False, ``1e-4`` as a string and ``12:30:45`` as 45045, keeps the last of two equal keys
+PyYAML alone reads ``no`` as False, ``1e-4`` as a string and ``12:30:45`` as 45045, keeps the last of two equal keys
 and expands aliases without limit. A file that describes an experiment must not depend on any of that.
 """
 
@@ -65,7 +65,7 @@ def parse(text: str, name: str, has_lines: bool = True) -> YamlDocument:
     Args:
         text: the document.
         name: what error messages call it, such as a file name.
-        has_lines: name the line and the column of a mistake, as in a file.
+        has_lines: give the line and the column of a mistake, as for a file.
 
     Raises:
         ConfigError: a syntax error, a document too large or too deep, or one line for every anchor, alias, tag and
@@ -92,14 +92,14 @@ def _where(name: str, place: Position | None) -> str:
 
 
 def _start(part: yaml.Event | yaml.Node) -> Position:
-    """Return where a part of a document begins."""
+    """Return the line and column at which a part of a document begins."""
     mark = part.start_mark
     assert mark is not None  # noqa: S101
     return mark.line + 1, mark.column + 1
 
 
 def _unsupported(text: str) -> list[Mistake]:
-    """Return the anchors, aliases and tags of a document; of what is nested too deep only the first."""
+    """Return mistakes about anchors, aliases and tags in a document; of what is nested too deep, only the first."""
     mistakes: list[Mistake] = []
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -125,8 +125,8 @@ def _build(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], mistakes: 
     Args:
         node: the node.
         path: where it is in the document.
-        lines: the lines of key paths, to which this adds.
-        mistakes: keys that are wrong, to which this adds.
+        lines: the lines of key paths are added here.
+        mistakes: wrong keys are added here.
     """
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):

@@ -67,7 +67,7 @@ class Trainable(Kind, Protocol):
 
         Args:
             rows: checked examples.
-            tokenizer: of the base model.
+            tokenizer: tokenizer of the base model.
             task: the rows' declaration.
             max_length: most tokens of a sequence.
         """
@@ -91,8 +91,8 @@ class Trainable(Kind, Protocol):
         """Return one prediction for each example, as JSON values.
 
         Args:
-            outputs: of :meth:`predict`, one for each feature.
-            features: of the rows.
+            outputs: what :meth:`predict` returned, one for each feature.
+            features: features of the rows.
             rows: the examples.
             task: the rows' declaration.
         """
@@ -107,8 +107,8 @@ class Trainable(Kind, Protocol):
 
         Args:
             head: after training.
-            outputs: of :meth:`predict`, one for each feature.
-            features: of the rows.
+            outputs: what :meth:`predict` returned, one for each feature.
+            features: features of the rows.
             rows: the dev examples.
             task: the rows' declaration.
         """

@@ -41,7 +41,7 @@ def save(head: nn.Module, encoder: Encoder, task: Task, folder: Path) -> None:
     """Write a head and its card.
 
     Args:
-        head: of the task.
+        head: head of the task.
         encoder: that it was trained on.
         task: that it is for.
         folder: created if missing.

@@ -69,7 +69,7 @@ def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: in
 
     Args:
         texts: sentences.
-        tokenizer: of the base model.
+        tokenizer: tokenizer of the base model.
         max_length: most tokens of a sequence, special tokens included.
     """
     items, truncated = [], 0

@@ -194,7 +194,7 @@ def _answer_tokens(row: Example, spans: Sequence[Span]) -> tuple[Span | None, li
     """Return the (first, last) token of the first answer in the context, and what is counted of it.
 
     Args:
-        row: with the answers.
+        row: row with the answers.
         spans: [begin, end) characters of every token of the context.
 
     Returns:

@@ -67,7 +67,7 @@ class AdaptersMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         host.model.add_adapter(name, config=self.library_config())
         _LIBRARY_MODULES.pop(host.model, None)
@@ -77,7 +77,7 @@ class AdaptersMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         from adapters.composition import Stack
 
@@ -88,7 +88,7 @@ class AdaptersMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         host.model.set_active_adapters(None)
         host.model.delete_adapter(name)
@@ -98,7 +98,7 @@ class AdaptersMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         from adapters.composition import Stack
 
@@ -114,7 +114,7 @@ class AdaptersMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
             folder: where the files go; created if missing.
         """
         from adapters.configuration import build_full_config
@@ -130,9 +130,9 @@ class AdaptersMethod(AdapterMethod):
         """Return the method of a folder; anything that this class would compute otherwise is refused.
 
         Args:
-            folder: with the adapter's files.
+            folder: folder with the adapter's files.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
 
         Raises:
             ArtifactError: see above.
@@ -167,7 +167,7 @@ def layers_with_bottleneck(host: Host, name: str, placement: str) -> set[int]:
 
     Args:
         host: the encoder.
-        name: of the adapter.
+        name: name of the adapter.
         placement: ``double`` asks for one after attention as well.
     """
     expected = {"output_adapter", "mh_adapter"} if placement == "double" else {"output_adapter"}
@@ -190,7 +190,7 @@ def library_modules(host: Host, module_class: type) -> list[tuple[int, Any]]:
 
     Args:
         host: the encoder.
-        module_class: of the library.
+        module_class: module class of the library.
     """
     by_class = _LIBRARY_MODULES.setdefault(host.model, {})
     if module_class not in by_class:

@@ -45,7 +45,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         import torch
         from torch import nn
@@ -65,7 +65,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         for _, _, place in _places(host):
             place.active = place.present(names)
@@ -75,7 +75,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         for _, _, place in _places(host):
             if name in place.offsets:
@@ -86,7 +86,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         return {key: place.offsets[name] for _, key, place in _places(host) if name in place.offsets}
 
@@ -95,7 +95,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         layers = set()
         for index, layer in enumerate(host.layers):
@@ -112,7 +112,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         for _, _, place in _places(host):
             if place.active != place.present(names):
@@ -124,7 +124,7 @@ class OffsetMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
             folder: where the files go; created if missing.
         """
         config = json.dumps(self.identity(), indent=1)
@@ -135,9 +135,9 @@ class OffsetMethod(AdapterMethod):
         """Return the method that wrote a folder.
 
         Args:
-            folder: with the adapter's files.
+            folder: folder with the adapter's files.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
 
         Raises:
             ArtifactError: another method did, or the settings are not valid.

@@ -68,7 +68,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             depth: number of layers.
-            names: of its modules.
+            names: what its modules are called.
         """
 
     @classmethod
@@ -79,7 +79,7 @@ class PeftMethod(AdapterMethod):
         Args:
             config: a file's settings. What this ignores is compared with :meth:`library_config` afterwards.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
         """
 
     @property
@@ -92,7 +92,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         from peft import inject_adapter_in_model
 
@@ -104,7 +104,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         for _, module in _tuned_modules(host):
             present = [name for name in names if name in _adapters(module)]
@@ -117,7 +117,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         for _, module in _tuned_modules(host):
             if name in _adapters(module):
@@ -128,7 +128,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         marks = {f".{part}.{name}.": f".{part}." for part in self.parts}
         tensors = {}
@@ -145,7 +145,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         counts: Counter[int] = Counter()
         for layer, module in _tuned_modules(host):
@@ -157,7 +157,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            names: of adapters, the first lowest.
+            names: names of adapters, the first lowest.
         """
         for _, module in _tuned_modules(host):
             is_off = module.disable_adapters or module.merged
@@ -171,7 +171,7 @@ class PeftMethod(AdapterMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
             folder: where the files go; created if missing.
         """
         config = self.library_config(host.depth, host.names)
@@ -186,9 +186,9 @@ class PeftMethod(AdapterMethod):
         """Return the method of a folder; anything that this class would compute otherwise is refused.
 
         Args:
-            folder: with the adapter's files.
+            folder: folder with the adapter's files.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
 
         Raises:
             ArtifactError: see above.

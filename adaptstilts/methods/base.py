@@ -99,7 +99,7 @@ class Method(BaseModel):
         """Return why encoders of an architecture cannot be adapted so; None if they can.
 
         Args:
-            names: of the architecture's modules.
+            names: what the architecture's modules are called.
         """
         return None
 
@@ -129,7 +129,7 @@ class Method(BaseModel):
         """Return the method of a weighted sum of adapters; it leaves out the layers that all of them leave out.
 
         Args:
-            methods: of the adapters, all of this class and with equal :attr:`merge_settings`.
+            methods: methods of the adapters, all of this class and with equal :attr:`merge_settings`.
         """
         first = methods[0]
         if "leave_out" not in cls.model_fields:
@@ -189,7 +189,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
 
     @abstractmethod
@@ -198,7 +198,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            names: of attached adapters, the first lowest; empty for the bare encoder.
+            names: names of attached adapters, the first lowest; empty for the bare encoder.
         """
 
     @abstractmethod
@@ -207,7 +207,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
 
     @abstractmethod
@@ -216,7 +216,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
 
     @abstractmethod
@@ -225,7 +225,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
 
     @abstractmethod
@@ -234,7 +234,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            names: of the adapters that should act, the first lowest.
+            names: names of the adapters that should act, the first lowest.
         """
 
     @abstractmethod
@@ -243,7 +243,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
             folder: where the files go; created if missing.
         """
 
@@ -253,9 +253,9 @@ class AdapterMethod(Method):
         """Return the method that a folder in the library's own format describes.
 
         Args:
-            folder: with the adapter's files.
+            folder: folder with the adapter's files.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
 
         Raises:
             ArtifactError: the config has a key or a value that this method does not implement.
@@ -300,8 +300,8 @@ def write_adapter(
         folder: created if missing.
         config: text of the config file.
         tensors: by key.
-        weights_name: of the safetensors file.
-        config_name: of the config file.
+        weights_name: name of the safetensors file.
+        config_name: name of the config file.
     """
     from safetensors.torch import save_file
 

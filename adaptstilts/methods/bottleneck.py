@@ -100,7 +100,7 @@ class Bottleneck(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         return named_tensors(host, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
@@ -109,7 +109,7 @@ class Bottleneck(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         if (name in getattr(host.model, "invertible_adapters", ())) != self.invertible:
             return set()
@@ -120,7 +120,7 @@ class Bottleneck(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
             folder: where the files go; created if missing.
         """
         folder.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ class Compacter(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
 
         Raises:
             ConfigError: the sizes do not fit the encoder.
@@ -85,7 +85,7 @@ class Compacter(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         modules = named_tensors(host, f".adapters.{name}.")
         return modules | named_tensors(host, f"shared_parameters.{name}.")
@@ -95,7 +95,7 @@ class Compacter(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         if name not in host.model.shared_parameters:
             return set()

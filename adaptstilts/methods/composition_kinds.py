@@ -26,8 +26,8 @@ def why_not(kind: CompositionKind, method: Method) -> str | None:
     """Return why a method does not support a composition, for intermediates of the same method; None if it does.
 
     Args:
-        kind: of the composition.
-        method: of the target.
+        kind: kind of the composition.
+        method: method of the target.
     """
     unstackable = method.why_not_stackable() or method.why_not_above()
     if kind == "stack":

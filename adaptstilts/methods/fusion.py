@@ -43,7 +43,7 @@ def trainable(method: Method, shape: Mapping[str, int]) -> int:
     """Return ``places * (3 h^2 + 2 h)``, with a place after every block that has an adapter.
 
     Args:
-        method: of the fused adapters.
+        method: method of the fused adapters.
         shape: sizes of the encoder.
     """
     hidden = shape["hidden"]
@@ -168,7 +168,7 @@ def _fuse_present(slot: Any, setup: Any, state: Any, lvl: int = 0) -> Any:
     Args:
         slot: a place for adapters.
         setup: the library's ``Fuse``.
-        state: of the forward pass.
+        state: state of the forward pass.
         lvl: depth of the setup, passed on.
     """
     from adapters.composition import Fuse

@@ -54,7 +54,7 @@ class ModuleNames:
 
         Args:
             layer: index of the layer.
-            role: of the linear layer.
+            role: role of the linear layer.
         """
         return f"{self.layer_list}.{layer}.{self.linear[role]}"
 
@@ -71,7 +71,7 @@ class Host:
 
     Attributes:
         model: the encoder without a head.
-        names: of its modules.
+        names: what its modules are called.
         hidden: hidden size.
     """
 

@@ -77,7 +77,7 @@ class Ia3(PeftMethod):
 
         Args:
             depth: number of layers of the encoder.
-            names: of its modules.
+            names: what its modules are called.
         """
         from peft import IA3Config
 
@@ -93,7 +93,7 @@ class Ia3(PeftMethod):
         Args:
             config: a file's settings.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
         """
         targets = set(config["target_modules"])
         return cls(leave_out=tuple(i for i in range(depth) if names.in_layer(i, _FEEDFORWARD) not in targets))

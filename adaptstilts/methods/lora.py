@@ -86,7 +86,7 @@ class Lora(PeftMethod):
         """Return a LoRA whose rank is the sum of all ranks and whose scale is one.
 
         Args:
-            methods: of the adapters.
+            methods: methods of the adapters.
 
         Raises:
             ConfigError: the rank would be too large.
@@ -152,7 +152,7 @@ class Lora(PeftMethod):
 
         Args:
             depth: number of layers.
-            names: of its modules.
+            names: what its modules are called.
         """
         from peft import LoraConfig
 
@@ -177,7 +177,7 @@ class Lora(PeftMethod):
         Args:
             config: a file's settings.
             depth: number of layers of the encoder.
-            names: of the encoder's modules.
+            names: what the encoder's modules are called.
         """
         layers = config["layers_to_transform"]
         left_out = () if layers is None else tuple(i for i in range(depth) if i not in layers)
@@ -202,7 +202,7 @@ def _blocks(updates: Sequence[tuple[Lora, Mapping[str, Tensor]]], weights: Seque
     Args:
         updates: settings and tensors of each.
         weights: one for each; they are part of ``A``, and ``B`` stays as it is.
-        key: of the matrix.
+        key: key of the matrix.
     """
     like = next(tensors[key] for _, tensors in updates if key in tensors)
     blocks = []
@@ -232,7 +232,7 @@ def _targets(modules: Any, excluded: Any, names: ModuleNames) -> tuple[Linear, .
     Args:
         modules: ``target_modules`` of a config.
         excluded: its ``exclude_modules``.
-        names: of the encoder's modules.
+        names: what the encoder's modules are called.
     """
     targets = []
     for role in get_args(Linear):

@@ -59,7 +59,7 @@ class Prefix(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         return named_tensors(host, f".prefix_tunings.{name}.")
 
@@ -68,7 +68,7 @@ class Prefix(AdaptersMethod):
 
         Args:
             host: the encoder.
-            name: of the adapter.
+            name: name of the adapter.
         """
         from adapters.methods.prefix_tuning import PrefixTuningLayer
 

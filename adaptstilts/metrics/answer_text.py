@@ -23,7 +23,7 @@ _ARTICLES = {
     "es": r"\b(?:un|una|unos|unas|el|la|los|las)\b",
     "de": r"\b(?:ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
     "vi": r"\b(?:của|là|cái|chiếc|những)\b",
-    "ar": "ال",  # anywhere in a word; the published pattern has a second branch, which can never match
+    "ar": "ال",  # anywhere in a word; the second branch of the published pattern can never match
     "hi": "",
     "zh": "",
 }
@@ -36,7 +36,7 @@ class Rules:
     """How answers in one language are normalized.
 
     Attributes:
-        articles: pattern of what is replaced by a space; empty for none.
+        articles: pattern of the text that is replaced by a space; empty for none.
         all_scripts: remove characters of every Unicode category P, not only ASCII punctuation.
         split_han: make every Chinese character a token of its own.
     """

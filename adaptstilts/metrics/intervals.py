@@ -11,7 +11,7 @@ items (F1, correlations) enter through their influence values, the first-order c
 
 Sources: Satterthwaite 1946 (Biometrics Bulletin 2); Searle, Casella and McCulloch 1992 (Variance Components, chapter
 4); Owen 2007 (arXiv 0712.1111) on why crossed data have no exact bootstrap. ``benchmarks/intervals.py`` simulates how
-often the intervals hold the truth.
+often the intervals contain the truth.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ Numbers = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean difference of two scores, in points, and how sure it is.
+    """A mean difference of two scores, in points, and how certain it is.
 
     Attributes:
         value: mean over seeds, languages and items.
         low: lower end of the 95 % interval.
         high: upper end.
-        seeds: pairs of seeds behind it. With one, the interval speaks of these very weights: training noise is not in
+        seeds: pairs of seeds behind it. With one, the interval is about these weights alone: training noise is not in
             it, and nothing can be claimed.
         error: standard error of ``value``.
         df: Satterthwaite's degrees of freedom.
@@ -61,7 +61,7 @@ class Difference:
 
     @property
     def p(self) -> float:
-        """Two-sided p-value of no difference; 1 with fewer than two seeds, of which nothing can be claimed."""
+        """Two-sided p-value of no difference; 1 with fewer than two seeds, because nothing can be claimed then."""
         if self.seeds < 2:
             return 1.0
         if self.error == 0:
@@ -81,7 +81,7 @@ class Difference:
         return self.holm is not None and self.holm <= 1 - LEVEL
 
     def negated(self) -> Difference:
-        """Return the difference of the same scores, the other one subtracted."""
+        """Return the difference with the two sides swapped."""
         return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
     def json(self) -> dict[str, float | int | None]:
@@ -144,10 +144,10 @@ def paired_difference(
 
     Args:
         ours: per seed, language -> influence values of its examples, from :func:`values_of`.
-        theirs: the same of what is subtracted, for the same seeds, languages and examples.
+        theirs: the same for the score that is subtracted, with the same seeds, languages and examples.
         items: language -> the number of each example's item, from :func:`number_items`; None if every language has
             items of its own.
-        languages_as: ``fixed`` speaks of these languages, ``sample`` of languages like these.
+        languages_as: ``fixed`` is about these languages, ``sample`` about languages like these.
     """
     pairs = [*zip(ours, theirs, strict=True)]
     blocks = {code: np.stack([a[code] - b[code] for a, b in pairs]) for code in ours[0]}  # (seeds, items) each
@@ -186,7 +186,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def corrected(family: Mapping[K, Difference]) -> dict[K, Difference]:
     """Correct differences that answer one question for their number.
 
-    Those of one seed are no tests, and neither are those of a score with itself: they stay as they are.
+    Differences of one seed are not tests, and neither are those of a score with itself: they stay as they are.
 
     Args:
         family: name -> difference.
@@ -221,8 +221,8 @@ def _interval(differences: Sequence[Array], numbers: Sequence[Numbers], language
     """Return the mean of differences with its interval; with languages as a sample, never a narrower one than without.
 
     Args:
-        differences: of each language: (seeds, items).
-        numbers: of each language, the number of each example's item: (items,).
+        differences: for each language, (seeds, items).
+        numbers: for each language, the number of each example's item: (items,).
         languages_as: see :func:`paired_difference`.
     """
     by_language = np.stack([block.mean(axis=1) for block in differences], axis=1)  # (seeds, languages)
@@ -247,14 +247,14 @@ def _components(
     by_language: Array,
     languages_as: LanguagesAs,
 ) -> tuple[list[Component], Component | None]:
-    """Return the parts whose variances add up to that of the mean, and what several of them count twice."""
+    """Return the parts whose variances add up to that of the mean, and the part that is counted twice."""
     seeds, languages = by_language.shape
     items = _item_part(differences, numbers)
     seed = [_part_of_means(by_language.mean(axis=1))] if seeds > 1 else []
     if languages_as == "fixed" or languages == 1:
         return [*seed, items], _residual_part(differences, numbers) if seed else None
     language = _part_of_means(by_language.mean(axis=0))
-    shared = max(0.0, items.variance - sum(_own_item_parts(differences)))  # the rest of it is in the language part
+    shared = max(0.0, items.variance - sum(_own_item_parts(differences)))  # the rest is in the language part
     parts = [*seed, language, Component(shared, items.df)]
     return parts, _interaction_part(by_language) if seed else None
 
@@ -265,7 +265,7 @@ def _part_of_means(means: Array) -> Component:
 
 
 def _interaction_part(by_language: Array) -> Component:
-    """Return what seeds and languages do together, as a variance of the mean: of (seeds, languages)."""
+    """Return the interaction of seeds and languages as a variance of the mean, from (seeds, languages)."""
     seeds, languages = by_language.shape
     of_seed, of_language = by_language.mean(axis=1, keepdims=True), by_language.mean(axis=0)
     rest = by_language - of_seed - of_language + by_language.mean()
@@ -274,11 +274,11 @@ def _interaction_part(by_language: Array) -> Component:
 
 
 def _total(parts: Sequence[Component], twice: Component | None) -> Component:
-    """Add up parts of a variance, less what is counted twice, with Satterthwaite's degrees of freedom.
+    """Add up parts of a variance, minus what is counted twice, with Satterthwaite's degrees of freedom.
 
-    A sum can come out too small by chance, as what is subtracted is an estimate too. It is not let below the part of
-    the seeds (with languages as a sample: below the largest part). Which bound and which degrees of freedom hold 95 %
-    at few seeds was chosen by simulation; see ``benchmarks/intervals.py``.
+    A sum can come out too small by chance, because what is subtracted is an estimate too. It may not fall below the
+    part of the seeds (with languages as a sample: below the largest part). Which bound and which degrees of freedom
+    keep 95 % at few seeds was chosen by simulation; see ``benchmarks/intervals.py``.
     """
     whole = sum(part.variance for part in parts)
     if twice is None:
@@ -294,8 +294,8 @@ def _total(parts: Sequence[Component], twice: Component | None) -> Component:
 def _freedom(variance: float, parts: Sequence[Component]) -> float:
     """Return Satterthwaite's degrees of freedom of a sum of variances; 1 if nothing varies.
 
-    Those of a sum are never below the fewest of its parts. Where a part was subtracted the formula can come out lower,
-    down to intervals without end, so it is held to that bound.
+    Those of a sum are never below the fewest of its parts. If a part was subtracted, the formula can give less,
+    and then endless intervals, so this bound applies.
     """
     spread = sum(part.variance**2 / part.df for part in parts)
     fewest = min(part.df for part in parts)
@@ -303,7 +303,7 @@ def _freedom(variance: float, parts: Sequence[Component]) -> float:
 
 
 def _item_part(differences: Sequence[Array], numbers: Sequence[Numbers]) -> Component:
-    """Return the variance of the mean that comes from which items there are."""
+    """Return the variance of the mean that is due to the choice of items."""
     count = _count(numbers)
     total = np.zeros(count)
     for block, number in zip(differences, numbers, strict=True):
@@ -321,7 +321,7 @@ def _own_item_parts(differences: Sequence[Array]) -> list[float]:
 
 
 def _residual_part(differences: Sequence[Array], numbers: Sequence[Numbers]) -> Component:
-    """Return what is left of a seed's and an item's difference, as a variance of the mean."""
+    """Return the residual of seeds and items as a variance of the mean."""
     seeds, count = len(differences[0]), _count(numbers)
     total = np.zeros(seeds * count)
     places = count * np.arange(seeds)[:, None]
@@ -368,7 +368,7 @@ def _matthews_gradient(mean: Array) -> tuple[float, Array]:
         return 0.0, np.zeros(4)
     bottom = math.sqrt(sides.prod())
     value = (tp * tn - fp * fn) / bottom
-    # which sides each count is part of: their share of the logarithm of the bottom
+    # the sides that each count belongs to: their share of the logarithm of the denominator
     inverse = 0.5 / sides
     part = np.array(
         [inverse[0] + inverse[1], inverse[0] + inverse[2], inverse[1] + inverse[3], inverse[2] + inverse[3]]

@@ -28,7 +28,7 @@ from adaptstilts.metrics.answer_text import SQUAD, Rules
 ExampleStats = list[tuple[float, ...]]
 Measure = Literal["ratio", "f1", "matthews", "pearson"]
 Chunk = tuple[str, int, int]
-CONSTANT = 1e-12  # a variance below this share of the mean square is rounding: all values are the same
+CONSTANT = 1e-12  # a variance below this share of the mean square is rounding: all values are equal
 
 
 class StoredMetric(TypedDict):
@@ -38,7 +38,7 @@ class StoredMetric(TypedDict):
     stats: list[list[float]]
 
 
-LanguageStats = Mapping[str, Mapping[str, StoredMetric]]  # language -> metric: what a phase stores of its test sets
+LanguageStats = Mapping[str, Mapping[str, StoredMetric]]  # language -> metric: what a phase stores about its test sets
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def pearson(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
 
 
 def spearman(predicted: Sequence[float], gold: Sequence[float]) -> Metric:
-    """Compute the rank correlation, equal values having their mean rank (Spearman 1904).
+    """Compute the rank correlation; equal values get their mean rank (Spearman 1904).
 
     Ranks are those in the whole set: intervals count how examples with these ranks vary, not how ranks would.
     """

@@ -38,7 +38,7 @@ def _evidence(inside: Matrix, squared_length: float, values: Matrix, n: int) -> 
 
     Args:
         inside: the column in the singular basis: (dimensions,).
-        squared_length: of the whole column.
+        squared_length: squared length of the whole column.
         values: singular values of the features: (dimensions,).
         n: number of examples.
     """

@@ -1,10 +1,10 @@
 """Trends over model sizes, and the laws that errors may follow.
 
-A slope is fitted to one number a model by ordinary least squares, and its interval comes from how far the models lie
+A slope is fitted to one number per model by ordinary least squares, and its interval comes from how far the models lie
 from the line (Student's t with two degrees of freedom fewer than models). Whatever makes a model an odd one (its
 pretraining, the seeds it was trained with, the rows it was tested on) is in that distance, so nothing has to be known
-of it. Weights by each model's own variance were tried: with a handful of models and seeds they are too noisy, and
-intervals that use them hold the truth less often than they say; see ``benchmarks/questions.py``.
+about it. Weights by each model's own variance were tried: with a handful of models and seeds they are too noisy, and
+intervals that use them contain the truth less often than they claim; see ``benchmarks/questions.py``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from adaptstilts.metrics.intervals import LEVEL, Difference
 
 Array = NDArray[np.float64]
-FEWEST = 3  # models that a slope needs
-LAW_MODELS = 4  # models that a law needs
+FEWEST = 3  # fewest models for a slope
+LAW_MODELS = 4  # fewest models for a law
 LAW_DECADES = 1.5  # of sizes that a law needs
 LAWS = ("constant", "straight in log size", "power law with a floor")
 _EXPONENTS = np.geomspace(0.005, 3.0, 641)
@@ -30,7 +30,7 @@ def slope(places: Sequence[float], values: Sequence[float]) -> Difference:
     """Return the slope of a straight line through points, with its interval.
 
     Args:
-        places: of the points, for example base-2 logarithms of sizes; at least three, and not all the same.
+        places: positions of the points, for example base-2 logarithms of sizes; at least three, and not all the same.
         values: at the places.
 
     Returns:
@@ -57,7 +57,7 @@ class Law:
         exponent: the best one.
         low: lower end of its interval.
         high: upper end.
-        floor: error of an endless model.
+        floor: error of an infinitely large model.
         scale: the rest of the error at size 1.
     """
 
@@ -69,7 +69,7 @@ class Law:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the interval spans less than a factor of five; otherwise there is no exponent to speak of."""
+        """Whether the interval spans less than a factor of five; otherwise the exponent is undetermined."""
         return self.high < 5 * self.low
 
     def at(self, size: float) -> float:
@@ -83,10 +83,10 @@ def power_law(sizes: Sequence[float], errors: Sequence[float], deviations: Seque
     For every exponent of a grid the best floor and scale, neither below zero, have a closed form, so there are no
     start values and no optimizer that could stop early (Golub and Pereyra 1973; on what goes wrong otherwise, Besiroglu
     et al. 2024, arXiv 2404.10102). The interval is that of the profile of the weighted squares, widened by the Birge
-    ratio where the points scatter by more than their standard errors say (Birge 1932), with Student's t.
+    ratio if the points scatter more than their standard errors predict (Birge 1932), with Student's t.
 
     Args:
-        sizes: of the models, at least four.
+        sizes: sizes of the models, at least four.
         errors: in points.
         deviations: standard errors of the errors, above zero.
     """
@@ -107,10 +107,10 @@ def power_law(sizes: Sequence[float], errors: Sequence[float], deviations: Seque
 
 
 def extrapolation_errors(sizes: Sequence[float], errors: Sequence[float]) -> dict[str, float]:
-    """Return how well simple laws foretell each model from the others: the root of the mean squared miss, in points.
+    """Return how well simple laws predict each model from the others: the root mean squared error, in points.
 
     Args:
-        sizes: of the models, at least four.
+        sizes: sizes of the models, at least four.
         errors: in points.
     """
     x, y = np.asarray(sizes, float), np.asarray(errors, float)
@@ -127,7 +127,7 @@ def extrapolation_errors(sizes: Sequence[float], errors: Sequence[float]) -> dic
 
 
 def has_range_for_law(sizes: Sequence[float]) -> bool:
-    """Tell whether sizes are enough, and far enough apart, for a law."""
+    """Return whether there are enough sizes, and far enough apart, to fit a law."""
     return len(sizes) >= LAW_MODELS and math.log10(max(sizes) / min(sizes)) >= LAW_DECADES
 
 

@@ -50,7 +50,7 @@ class TaskFormat:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over languages or tasks, of which some may be missing.
+    """A mean over languages or tasks, some of which may be missing.
 
     Attributes:
         value: in points; None if it cannot be computed without what is missing.

@@ -92,9 +92,9 @@ def _empty_model(config: Mapping[str, Any], architecture: Architecture, path: Pa
     """Return a model whose weights have shapes but no memory.
 
     Args:
-        config: of the model.
-        architecture: of the model.
-        path: of the config, for messages.
+        config: config of the model.
+        architecture: architecture of the model.
+        path: path of the config, for messages.
     """
     from accelerate import init_empty_weights
 

@@ -43,7 +43,7 @@ class Encoder:
 
     Args:
         folder: has ``config.json`` and ``model.safetensors``.
-        backend: of the methods to be attached: ``plain``, ``adapters`` or ``peft``; fixed for life.
+        backend: backend of the methods to attach: ``plain``, ``adapters`` or ``peft``; it never changes.
         device: where it runs.
         name: what exported adapters call their base model.
 
@@ -54,7 +54,7 @@ class Encoder:
         methods: method of every attached adapter, by name.
         fusions: members of every attached fusion.
         acting: names of the adapters that act, fused ones included, the lowest first.
-        listed_parameters: of the trunk, as they were when modules last came or went.
+        listed_parameters: parameters of the trunk when modules were last added or removed.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Encoder:
         """Attach a new adapter; none acts afterwards.
 
         Args:
-            name: of the adapter.
+            name: name of the adapter.
             method: what it is.
             seed: parts that its initial weights depend on, and nothing else.
 
@@ -141,7 +141,7 @@ class Encoder:
         """Attach an adapter from files; config, keys, shapes and values must be exactly those of its method.
 
         Args:
-            name: of the adapter on this encoder.
+            name: name of the adapter on this encoder.
             method: what it must be.
             folder: in the format of the method's library.
 
@@ -192,7 +192,7 @@ class Encoder:
         """Write an adapter in the format of its library, or a fusion.
 
         Args:
-            place: of the adapter or fusion.
+            place: place of the adapter or fusion.
             folder: where the files go.
         """
         with quiet():
@@ -271,7 +271,7 @@ class Encoder:
         """Give an adapter weights.
 
         Args:
-            name: of the adapter.
+            name: name of the adapter.
             tensors: by keys that have another name in the place of this one.
         """
         parameters = self.delta(name)

@@ -34,8 +34,8 @@ def check_new_adapter(encoder: Encoder, name: str, method: AdapterMethod) -> Non
 
     Args:
         encoder: as it is.
-        name: of the new adapter.
-        method: of the new adapter.
+        name: name of the new adapter.
+        method: method of the new adapter.
 
     Raises:
         ConfigError: the name is taken, or the method has another backend than the encoder or is of another kind than

@@ -16,7 +16,7 @@ class LanguageModelHead(nn.Module):
 
     Args:
         words: (vocabulary, hidden) word embeddings.
-        epsilon: of the normalisation.
+        epsilon: epsilon of the normalisation.
 
     Attributes:
         pretrained: whether the weights are those of the base model's own head.

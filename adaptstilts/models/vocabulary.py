@@ -18,8 +18,8 @@ def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str,
 
     Args:
         path: a ``tokenizer.json``.
-        architecture: of the encoder.
-        config: of the encoder.
+        architecture: architecture of the encoder.
+        config: config of the encoder.
 
     Raises:
         ArtifactError: a piece has no embedding, a special token is missing, or padding is another token.

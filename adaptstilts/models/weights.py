@@ -28,8 +28,8 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
     """Read the language-model head in an encoder's weights file, by the names of our own head; empty without one.
 
     Args:
-        folder: of the encoder.
-        architecture: of the encoder.
+        folder: folder of the encoder.
+        architecture: architecture of the encoder.
 
     Raises:
         ArtifactError: a weight is not finite.
@@ -127,7 +127,7 @@ def renamed(
 
     Args:
         tensors: by keys that may begin with the encoder's name in a model with a head, and have another adapter's name.
-        name: of the adapter on this encoder.
+        name: name of the adapter on this encoder.
         expected: keys of the adapter's parameters on this encoder.
         prefix: the encoder's name in a model with a head.
         path: the file that messages name.

@@ -163,7 +163,7 @@ def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code:
         phase: says what is under the target's adapter.
         target: entry of the target phase.
         pool: loads adapters.
-        code: of the language; matters if there are language adapters.
+        code: code of the language; matters if there are language adapters.
     """
     target_phase = phase_of(target, WeightsPhase)
     if target_phase.method.trains_encoder:

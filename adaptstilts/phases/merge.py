@@ -81,7 +81,7 @@ def _add_merged_adapter(
 
     Args:
         encoder: the base model.
-        method: of the sum.
+        method: method of the sum.
         parts: entries with adapters.
         weights: one for each.
     """

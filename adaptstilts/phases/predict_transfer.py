@@ -60,7 +60,7 @@ def labelled_vectors(encoder: Encoder, features: Features, task: Task, pad: int)
     """Return the vectors that the task's head would read, and what they stand for.
 
     Args:
-        encoder: with the adapters that are to act.
+        encoder: encoder with the right adapters active.
         features: training rows of the task.
         task: says which vectors count, and whether their targets are numbers or classes.
         pad: id of the padding token.
@@ -93,7 +93,7 @@ def mean_vector(encoder: Encoder, features: Features, pad: int) -> Doubles:
     """Return (hidden,) the mean over sequences of the mean over tokens of the last hidden states.
 
     Args:
-        encoder: with the adapters that are to act.
+        encoder: encoder with the right adapters active.
         features: the rows.
         pad: id of the padding token.
     """

@@ -35,10 +35,10 @@ def rank(
     """Find the nearest candidates of every query, by language; a run that is interrupted starts over.
 
     Args:
-        phase: of a ranking task.
+        phase: phase of a ranking task.
         runtime: data, tokenizer, and whether to stop.
-        encoder: with the adapters that are to act.
-        head: of the target phase.
+        encoder: encoder with the right adapters active.
+        head: head of the target phase.
         length: most tokens of a candidate, and of a query unless the task has a limit of its own.
 
     Raises:

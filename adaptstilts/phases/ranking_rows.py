@@ -23,7 +23,7 @@ class RankingRows:
     """What a phase ranks.
 
     Attributes:
-        queries: of every language.
+        queries: queries of every language.
         targets: the ids of the gold candidates of each of them.
         pool: id -> candidate, in the order in which equally near ones are ranked.
         is_shared: True if the pool is a table of its own.
@@ -38,7 +38,7 @@ class RankingRows:
         """Return the queries of a language that are asked, and their gold candidates.
 
         Args:
-            code: of the language.
+            code: code of the language.
             limit: number of queries; None for all.
         """
         queries = self.queries[code]
@@ -103,7 +103,7 @@ def _add_candidates(examples: Examples, pool: dict[str, Example], split: Split) 
     Args:
         examples: queries and candidates.
         pool: id -> candidate.
-        split: of the rows, for messages.
+        split: split of the rows, for messages.
 
     Raises:
         DataError: two candidates of the same id have different texts.
@@ -124,7 +124,7 @@ def _check_queries(examples: Examples, pool: Mapping[str, Example], split: Split
     Args:
         examples: the queries.
         pool: id -> candidate.
-        split: of the queries, for messages.
+        split: split of the queries, for messages.
 
     Raises:
         DataError: names the first query that is wrong.
@@ -147,7 +147,7 @@ def _targets(queries: Mapping[str, Examples], is_shared: bool) -> dict[str, list
     """Return the gold candidates per query: its own and, without a shared pool, its translations'.
 
     Args:
-        queries: of every language; translations have the same id.
+        queries: queries of every language; translations have the same id.
         is_shared: True if the pool is a table of its own.
     """
     of_id: dict[str, dict[str, None]] = {}

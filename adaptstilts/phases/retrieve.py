@@ -176,7 +176,7 @@ class _Retrieval:
         """Search and score the sentences of one language.
 
         Args:
-            code: of the language.
+            code: code of the language.
             layer: hidden state whose vectors are searched.
         """
         settings = self.phase.settings

@@ -50,8 +50,8 @@ class Selection:
         """Take back what :meth:`state` returned.
 
         Args:
-            tensors: of the checkpoint.
-            state: of the checkpoint.
+            tensors: tensors of the checkpoint.
+            state: state of the checkpoint.
             parameters: the trained parameters; the best weights move to their devices.
         """
         self.step, self.scores, self.waited = state["best_step"], state["best"], state["waited"]

@@ -100,7 +100,7 @@ def trained_parameters(encoder: Encoder, streams: Sequence[BatchStream]) -> dict
 
     Args:
         encoder: as :func:`build_encoder` returns it.
-        streams: with their heads; one that is frozen is switched to need no gradients.
+        streams: streams with their heads; a frozen head is set to need no gradients.
     """
     parameters = {f"trunk.{key}": value for key, value in encoder.parameters().items()}
     for stream in streams:

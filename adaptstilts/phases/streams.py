@@ -132,7 +132,7 @@ class BatchStream:
         """Return the head's outputs for the dev rows.
 
         Args:
-            encoder: with the adapters that are to act.
+            encoder: encoder with the right adapters active.
             bf16: compute under autocast.
         """
         features = self._dev()[1]
@@ -190,7 +190,7 @@ def turns(streams: Sequence[BatchStream], phase: TrainPhase) -> list[tuple[int, 
     masked text adds steps of its own.
 
     Args:
-        streams: of the phase.
+        streams: streams of the phase.
         phase: epochs, largest number of steps, mixture, share of masked text.
     """
     limit = phase.settings.max_steps

@@ -1,4 +1,4 @@
-"""Rough costs of phases, known before anything is spent: tokens, operations, bytes, and time at some speed."""
+"""Rough costs of phases, before anything runs: tokens, operations, bytes, and time at some speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adaptstilts.study import Train
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
-UNKNOWN_ROWS = 2000  # of a split whose rows cannot be counted and are not published
+UNKNOWN_ROWS = 2000  # rows of a split that cannot be counted and has no published number
 _BYTES_PER_TOKEN = 4  # of text, in UTF-8
 _MARKS = 4  # special tokens of a row
 
@@ -26,11 +26,11 @@ class PhaseCost:
 
     Attributes:
         trainable: trained parameters of the encoder part.
-        bytes: of the weights that it stores.
-        examples: that it reads, counted in every epoch.
-        tokens: of these examples.
+        bytes: size of the weights that it stores.
+        examples: number of examples that it reads, over all epochs.
+        tokens: number of tokens in these examples.
         flops: floating-point operations.
-        is_guess: whether rows were not counted, but are as published or assumed.
+        is_guess: whether the number of rows is published or assumed instead of counted.
     """
 
     trainable: int = 0
@@ -63,8 +63,8 @@ def estimate(plan: Plan, workspace: Workspace) -> dict[str, PhaseCost]:
     """Return the rough cost of every phase of a plan, by key.
 
     Args:
-        plan: what would run.
-        workspace: the data, whose rows are counted; for data that are not there, published or assumed numbers are used.
+        plan: the plan to estimate.
+        workspace: the data, whose rows are counted; published or assumed numbers stand in for missing data.
     """
     estimator = _Estimator(plan, workspace)
     return {phase.key: estimator.cost(phase) for phase in plan.phases.values()}
@@ -74,9 +74,9 @@ def measured_speed(plan: Plan, costs: Mapping[str, PhaseCost], store: Store) -> 
     """Return the speed of the plan's finished training phases; None if there are none.
 
     Args:
-        plan: with the phases.
-        costs: of its phases.
-        store: with the entries of those that are finished.
+        plan: plan with the phases.
+        costs: cost of each phase.
+        store: store with the entries of finished phases.
     """
     flops = seconds = 0.0
     for key, phase in plan.phases.items():

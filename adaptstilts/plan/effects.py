@@ -16,10 +16,10 @@ def check_effects(study: Study, findings: Findings) -> None:
     """Note settings without effect.
 
     A setting for the whole study is right if one phase could use it. What the file says beside members that an override
-    replaced is no mistake.
+    A setting for the whole study is right if one phase could use it. What the file says beside members that an override
 
     Args:
-        study: as far as it could be read.
+        study: the study, as far as it could be read.
         findings: what is noted.
     """
     problems = findings.problems
@@ -37,7 +37,7 @@ def check_effects(study: Study, findings: Findings) -> None:
         if part.task == "none" and part.train:
             problems.add(part.place.at("train"), "none trains nothing")
         if part.swap_only and not _is_swapped_or_merged(part, study) and not _has_overridden_members(study):
-            problems.add(part.place.at("swap_only"), f"{part.label}: without swap: all nothing uses it")
+            problems.add(part.place.at("swap_only"), f"{part.label}: nothing uses it without swap: all")
 
 
 def _check_revision(study: Study, problems: Problems) -> None:
@@ -45,11 +45,11 @@ def _check_revision(study: Study, problems: Problems) -> None:
     if study.revision is None or study.models:
         return
     if study.model.startswith(BUILTIN) or Path(study.model).expanduser().is_dir():
-        problems.add(study.place.at("revision"), f"{study.model} is no model on the hub, so it has no revisions")
+        problems.add(study.place.at("revision"), f"{study.model} is not a model on the hub, so it has no revisions")
 
 
 def _check_repeats(study: Study, problems: Problems) -> None:
-    """Note members of lists that say again what an earlier one says."""
+    """Note members of lists that repeat an earlier one."""
     if isinstance(study.languages, tuple):
         _check_list(_codes(study.languages), study.place.at("languages"), problems)
     _check_list(study.compositions, study.place.at("compositions"), problems)
@@ -70,7 +70,7 @@ def _check_repeats(study: Study, problems: Problems) -> None:
 def _check_list(members: Sequence[Hashable], place: Place, problems: Problems) -> None:
     for number, member in enumerate(members):
         if member in members[:number]:
-            problems.add(place.at(number), f"says the same as member {members.index(member)}; keep one")
+            problems.add(place.at(number), f"is the same as member {members.index(member)}; keep one")
 
 
 def _codes(names: object) -> list[str]:
@@ -88,9 +88,9 @@ def _check_target(part: Part, problems: Problems) -> None:
     """Note settings of a target that is searched and never trained, or not evaluated on rows."""
     task = tasks.get(part.task)
     if part.train and not _is_trained(part):
-        problems.add(part.place.at("train"), f"{part.task} is not trained, it is only searched")
+        problems.add(part.place.at("train"), f"{part.task} is only searched and never trained")
     if part.evaluate and task.retrieval:
-        problems.add(part.place.at("evaluate"), f"{part.task} is searched, which the settings under retrieve are for")
+        problems.add(part.place.at("evaluate"), f"{part.task} is only searched; its settings are those under retrieve")
 
 
 def _idle_defaults(study: Study) -> Iterator[tuple[str, str]]:

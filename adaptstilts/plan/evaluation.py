@@ -33,7 +33,7 @@ class RowFinder:
     """Finds the rows that the targets of a study are evaluated on; each split once.
 
     Args:
-        study: with the languages, and what to do if rows are missing.
+        study: names the languages, and says what to do if rows are missing.
         workspace: the data.
         remedy: what to do about missing rows, for messages.
     """

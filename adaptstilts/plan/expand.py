@@ -71,15 +71,15 @@ def encodings(study: Study, workspace: Workspace, remedy: str = "") -> Plan:
     """Plan the retrieval targets of a study with the base model as it is, one phase each; nothing is trained.
 
     Args:
-        study: of which only the retrieval targets count.
+        study: only its retrieval targets count.
         workspace: store and data.
-        remedy: what to do about missing data, for a command without a study file; empty for that of studies.
+        remedy: what to do about missing data, for a command without a study file; empty for the advice for studies.
 
     Raises:
         ConfigError, DataError: as :func:`expand`.
     """
     findings = Findings(Problems())
-    check_combinations(study, findings)  # and not what check() finds, which plans the training of every target
+    check_combinations(study, findings)  # not check(), which plans the training of every target
     check_sizes(study, workspace.model(study), findings)
     findings.problems.raise_all()
     plan = Plan(study, workspace.model(study))
@@ -98,7 +98,7 @@ def intermediates(plan: Plan, workspace: Workspace, arm: Arm, seed: int) -> dict
         plan: that grows.
         workspace: store and data.
         arm: a method of the targets.
-        seed: of the phases.
+        seed: seed of the phases.
 
     Returns:
         What targets can be trained on, by the name that tables give it.
@@ -144,7 +144,7 @@ def check(study: Study, workspace: Workspace) -> None:
 
 
 def _find_problems(study: Study, workspace: Workspace, findings: Findings) -> None:
-    """Note every combination that cannot be planned, with a plan that is made without data and thrown away."""
+    """Note every combination that cannot be planned, by making a plan without data and throwing it away."""
     check_combinations(study, findings)
     check_effects(study, findings)
     if findings.is_complete("model", "models", "revision"):
@@ -171,7 +171,7 @@ def _find_problems_with_model(study: Study, workspace: Workspace, findings: Find
 
 
 def _without_problems(study: Study, problems: Problems) -> Study:
-    """Return a study without values that are noted as wrong and would give the same message again."""
+    """Return a study without the values that are already noted as wrong and would give the same message again."""
     changes: dict[str, object] = {}
     place = study.place.at("languages")
     if isinstance(study.languages, tuple) and problems.are_in(place):
@@ -190,7 +190,7 @@ class _TrainedTarget:
         foundation: what it is trained on.
         composition: how it uses the intermediates.
         chain: keys of its own training phases.
-        key: of the phase that is evaluated.
+        key: key of the phase that is evaluated.
         is_swappable: whether it can be evaluated over other intermediates.
     """
 
@@ -219,7 +219,7 @@ class _Builder:
         for part in self.study.targets:
             with self.problems.collecting(part.place):
                 if part.rows and tasks.get(part.task).retrieval:
-                    raise StudyError(part.place.at("rows"), f"{part.task} is not trained, it is only searched")
+                    raise StudyError(part.place.at("rows"), f"{part.task} is only searched and never trained")
                 if tasks.get(part.task).retrieval:
                     self._add_retrievals(part, arm, foundations, seed)
                 else:
@@ -232,8 +232,8 @@ class _Builder:
             part: the target.
             arm: the method.
             foundation: the intermediate that names the cell.
-            encoder: what the sentences are encoded with.
-            seed: of the cell.
+            encoder: what encodes the sentences.
+            seed: seed of the cell.
         """
         rows = self.rows.find(part.task, "test")
         settings, place = self.study.retrieve, self.study.place.at("retrieve", "max_length")
@@ -266,7 +266,7 @@ class _Builder:
             self.add_retrieval(part, arm, foundation, encoder, seed)
 
     def _trained_encoder(self, part: Part, arm: Arm, foundation: Foundation, seed: int) -> Foundation:
-        """Return what the sentences of a retrieval task that is trained are encoded with."""
+        """Return what encodes the sentences of a retrieval task that is trained."""
         key = self.trainings.train_task(part, arm, foundation, seed)[-1]
         if arm.method.trains_encoder:
             return Foundation(foundation.name, key)
@@ -294,7 +294,7 @@ class _Builder:
                         self._add_evaluation(part, arm, target, other, seed)
 
     def _train_target(self, part: Part, arm: Arm, foundations: Foundations, seed: int) -> list[_TrainedTarget]:
-        """Add the training phases of a target with every composition; equal results once."""
+        """Add the training phases of a target with every composition; equal results are added once."""
         usable = foundations.select(one.label for one in self.study.intermediates if not one.swap_only)
         targets: dict[str, _TrainedTarget] = {}
         for composition, place in self._compositions(arm):
@@ -324,7 +324,7 @@ class _Builder:
         return _TrainedTarget(foundation, kind, keys, keys[-1], is_swappable)
 
     def _foundations(self, arm: Arm, composition: Composition, place: Place, usable: Foundations) -> list[Foundation]:
-        """Return what a target is trained on with one composition: each intermediate, or all of them together."""
+        """Return the foundations of a target with one composition: each intermediate, or all of them together."""
         if composition.kind == "none":
             return [BASE_MODEL]
         if composition.kind == "stack":

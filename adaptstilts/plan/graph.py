@@ -21,10 +21,10 @@ class Cell:
     Attributes:
         task: target task.
         method: label of the method.
-        trained_on: intermediates that the target was trained on, ``none`` for none; with the composition unless that
+        trained_on: intermediates that the target was trained on, or ``none``; with the composition unless that
             is ``stack``.
-        over: intermediate that it is evaluated over; after a swap another one than ``trained_on``.
-        seed: of the phases.
+        over: intermediate that it is evaluated over; differs from ``trained_on`` after a swap.
+        seed: seed of the phases.
         phase: key of the evaluate or retrieve phase.
         training: keys of the target's own training phases.
         missing: languages of the task for which there are no rows.

@@ -1,4 +1,4 @@
-"""Adapters that somebody else trained as phases of a plan, so that targets are trained over them like any other."""
+"""Adapters that somebody else trained, as phases of a plan: targets are trained over them as over any other."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def import_phase(address: str, name: str | None, model: Model, workspace: Worksp
 
 
 def plain_name(text: str) -> str:
-    """Return a text as a name that can be part of a path and of a table."""
+    """Turn a text into a name that can be part of a path and of a table."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60] or "adapter"
 
 
@@ -50,7 +50,7 @@ def check_kind(phase: ImportPhase, method: Method, same_settings: bool = False) 
 
     Args:
         phase: imports the adapter.
-        method: of the phases that use it.
+        method: method of the phases that use it.
         same_settings: whether all settings must be equal, and not only the kind.
 
     Raises:
@@ -61,10 +61,10 @@ def check_kind(phase: ImportPhase, method: Method, same_settings: bool = False) 
     if other.kind != method.kind:
         raise ConfigError(
             f"{where} is of the kind {other.kind}, but the method that uses it is of the kind {method.kind}"
-            f" ({method.label}); only adapters of one kind can act together"
+            f" ({method.label}); only adapters of the same kind can be combined"
         )
     if same_settings and other != method:
         raise ConfigError(
-            f"{where} is {other.label}, but the method is {method.label}; to be continued or merged, both must have"
+            f"{where} is {other.label}, but the method is {method.label}; to continue or merge them, both must have"
             f" the same settings (compositions=[stack] takes any adapter of the kind)"
         )

@@ -18,7 +18,7 @@ class Intermediates:
 
     Args:
         trainings: adds training phases to the plan, and has the problems.
-        findings: for a plan that is made only to find mistakes in the study, so that damaged adapters can wait.
+        findings: for a plan that only looks for mistakes in the study, so damaged adapters can wait.
     """
 
     def __init__(self, trainings: Trainings, findings: Findings | None = None) -> None:
@@ -31,7 +31,7 @@ class Intermediates:
 
         Args:
             arm: the method of the intermediates.
-            seed: of the phases.
+            seed: seed of the phases.
 
         Returns:
             What targets can be trained on, in the order of the study.
@@ -80,7 +80,7 @@ class Intermediates:
         return stacking.foundation_on(part.label, arm, self.plan.add(phase))
 
     def _chain(self, part: Part, chain: Chain, arm: Arm, seed: int) -> Foundation:
-        """Add tasks one after the other; targets are trained on the last, over those that stay below it."""
+        """Add tasks one after the other; targets are trained on the last one, over the adapters below it."""
         foundation = BASE_MODEL
         for name in chain.tasks:
             single = part.model_copy(update={"task": name, "chain": None})
@@ -99,12 +99,12 @@ class Intermediates:
 def lower_arm(arm: Arm, study: Study) -> Arm:
     """Return the method of the intermediates under targets of a method, with its settings.
 
-    It is the target's own method, unless that trains only a head: then it is the method that the head is over, as the
+    It is the target's own method, unless that trains only a head: then it is the method under the head, as the
     study has it, or with default settings.
 
     Args:
         arm: the method of the targets.
-        study: which may have the other method as well.
+        study: may have the other method as well.
     """
     below = arm.method.below
     for other in (arm, *study.methods):

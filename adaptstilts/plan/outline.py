@@ -1,6 +1,6 @@
 """Plans without data, weights or a connection: sizes as they were published.
 
-Phases, sharing and rough costs are those of the real plan. The keys are not: they stand for data that nobody has read.
+Phases, sharing and rough costs are those of the real plan. The keys are not, because no data were read.
 """
 
 from __future__ import annotations

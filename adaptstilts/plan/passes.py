@@ -1,4 +1,4 @@
-"""What phases put through the encoder, from which their costs are estimated."""
+"""What phases run through the encoder; their costs are estimated from this."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Pass:
     """Rows that go through the encoder.
 
     Attributes:
-        sources: of the rows.
-        max_length: tokens of a row at most; None for as many as the rows of the phase's parents have.
+        sources: where the rows come from.
+        max_length: largest number of tokens per row; None for as many as the rows of the phase's parents have.
         epochs: how often each row is read.
-        limit: rows of a source at most.
-        most: rows of all epochs at most.
+        limit: largest number of rows per source.
+        most: largest number of rows over all epochs.
         flops_per_weight: floating-point operations for each weight and token.
         published_rows: number of rows of a source that cannot be read; 0 if it is not known.
     """
@@ -41,8 +41,8 @@ def evaluation_pass(task: str, split: str, codes: Iterable[str], limit: int | No
         task: its name.
         split: ``dev`` or ``test``.
         codes: languages.
-        limit: rows of a language at most.
-        max_length: tokens of a row at most.
+        limit: largest number of rows per language.
+        max_length: largest number of tokens per row.
     """
     return Pass(_sources(tasks.get(task), split, tuple(codes)), max_length, limit=limit)
 
@@ -57,5 +57,5 @@ def _sources(task: Task, split: str, codes: tuple[str, ...]) -> tuple[Source, ..
         sources: dict[Source, None] = {}
         for code in codes:
             sources |= dict.fromkeys(task.reads(split, languages.resolve(code)).values())
-        _SOURCES[key] = task, tuple(sources)  # with the task, whose id is not given to another one then
+        _SOURCES[key] = task, tuple(sources)  # keeps the task alive, so that no other one gets its id
     return _SOURCES[key][1]

@@ -43,7 +43,7 @@ class Phase:
 
     Attributes:
         kind: what content keys call this kind of phase; it never changes, unlike the name of the class.
-        version: raised when the same spec comes to mean something else.
+        version: increased when the meaning of a spec changes.
         performer: ``module:function`` that does the work, imported when the phase runs. It is called with the phase,
             a :class:`adaptstilts.runtime.context.Runtime` and the folder to write the entry's files to.
         turn: phases of a lower turn run first, as far as their parents allow; equal ones in the order of the study.
@@ -92,7 +92,7 @@ class Phase:
         return 0
 
     def passes(self) -> list[Pass]:
-        """Return what goes through the encoder, for a rough cost of the phase."""
+        """Return what runs through the encoder, for a rough cost of the phase."""
         return []
 
 
@@ -190,7 +190,7 @@ class TaskPhase(Phase):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsPhase(TaskPhase):
-    """A phase that leaves weights: an adapter, a fusion of adapters or a whole encoder."""
+    """A phase that trains weights: an adapter, a fusion of adapters or a whole encoder."""
 
     method: Method
 
@@ -202,9 +202,9 @@ class StreamSpec:
     Attributes:
         task: the task whose head, loss and dev rows are used.
         rows: the task whose training rows are used.
-        settings: which rows, how many to a batch, how long.
-        column: for masked language modelling, the column that has the text.
-        text: for masked language modelling, where the text is read; not part of the key, which has its digest.
+        settings: how many rows, the batch size, the lengths.
+        column: the column with the text, for masked language modelling.
+        text: where the text is read, for masked language modelling; not part of the key, which has its digest.
     """
 
     task: str
@@ -233,9 +233,9 @@ class TrainPhase(WeightsPhase):
     Attributes:
         rows: the task whose training rows are used, often ``task`` itself.
         settings: budget and optimisation.
-        seed: of initial weights, row order and dropout.
-        init: key of the phase whose weights and head are trained further.
-        start: key of the phase whose adapter is trained further, with a new head.
+        seed: seed of initial weights, row order and dropout.
+        init: key of the phase whose weights and head are the start.
+        start: key of the phase whose adapter is the start, with a new head.
         fuse: keys of the phases over whose adapters a fusion is trained, instead of an adapter.
         streams: what the steps are divided among; empty for the rows of ``rows`` alone.
         mixture: how the tasks among the streams share the steps.
@@ -299,7 +299,7 @@ class TrainPhase(WeightsPhase):
 
 @dataclass(frozen=True, kw_only=True)
 class MergePhase(WeightsPhase):
-    """Compute a weighted sum of what training phases left; nothing is trained.
+    """Compute a weighted sum of what training phases produced; nothing is trained.
 
     Attributes:
         of: keys of the phases; if the last is of a target, its head is kept.

@@ -30,7 +30,7 @@ class SpecField:
 
     Attributes:
         name: what the spec calls it; empty for the field's own name.
-        same_as: another field; the value is left out where it equals that field's.
+        same_as: another field; the value is left out if it equals that field's.
     """
 
     name: str = ""
@@ -129,7 +129,7 @@ def _plain(value: Any) -> Any:
 
 
 def _read_value(hint: Any, value: Any, name: str) -> Any:
-    """Return a plain value as the type of its field has it."""
+    """Convert a plain value to the type of its field."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         (hint,) = (argument for argument in arguments if argument is not type(None))
@@ -156,7 +156,7 @@ def _read_value(hint: Any, value: Any, name: str) -> Any:
 
 
 def _read_scalar(hint: type, value: Any, name: str) -> Any:
-    """Return a string, a number or a truth value; JSON writes a whole float as an integer in some places."""
+    """Return a string, a number or a truth value; a whole float may have been written as an integer."""
     if hint is float and type(value) is int:
         return float(value)
     _check(type(value) is hint, f"a value of type {hint.__name__}", value, name)

@@ -1,4 +1,4 @@
-"""What targets are trained on: intermediate adapters under their own, beside it, continued, fused or merged."""
+"""What targets are trained on: intermediate adapters that are stacked, continued, fused or merged."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ BASE_MODEL = Foundation("none")
 
 @dataclass
 class Foundations:
-    """The foundations that the intermediates of a study are, by the name that tables give them.
+    """The intermediates of a study as foundations, by the name that tables give them.
 
     Attributes:
-        is_complete: whether all of them are here; others cannot be planned, which is reported already.
+        is_complete: whether all of them are here; the missing ones cannot be planned, which is already reported.
     """
 
     by_name: dict[str, Foundation] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Foundations:
         """Return one foundation.
 
         Args:
-            name: of the intermediate.
+            name: name of the intermediate.
             place: where a study names it.
 
         Raises:
@@ -80,7 +80,7 @@ class Foundations:
         """Return the intermediates that a composition uses, without ``none``.
 
         Args:
-            composition: of these intermediates.
+            composition: composition of these intermediates.
             place: where the study has the composition.
 
         Raises:
@@ -97,12 +97,12 @@ class Foundations:
 
 
 def foundation_on(name: str, arm: Arm, key: str) -> Foundation:
-    """Return the foundation that one phase gives: its adapter, or the encoder that it left.
+    """Return one phase as a foundation: its adapter, or the encoder that it trained.
 
     Args:
         name: what tables call it.
         arm: the method of the phase.
-        key: of the phase.
+        key: key of the phase.
     """
     if arm.method.trains_encoder:
         return Foundation(name, base=key)
@@ -110,11 +110,11 @@ def foundation_on(name: str, arm: Arm, key: str) -> Foundation:
 
 
 def composition_label(names: str, composition: Composition) -> str:
-    """Return what tables call intermediates that are composed in some way.
+    """Return the name of composed intermediates in tables.
 
     Args:
-        names: of the intermediates.
-        composition: the way.
+        names: names of the intermediates.
+        composition: how they are composed.
     """
     if not composition.weights:
         return f"{names} ({composition.kind})"
@@ -167,8 +167,8 @@ def single_phase(foundation: Foundation, name: str, place: Place) -> str:
 
     Args:
         foundation: the intermediate.
-        name: of what it is to be part of, for messages.
-        place: where the study says so.
+        name: name of the merge or fusion that needs it, for messages.
+        place: where the study names it.
 
     Raises:
         StudyError: it consists of none, or of several.
@@ -176,7 +176,7 @@ def single_phase(foundation: Foundation, name: str, place: Place) -> str:
     if foundation.base:
         return foundation.base
     if len(foundation.stack) != 1:
-        raise StudyError(place, f"{name}: {foundation.name} is not one adapter; it cannot be merged or fused")
+        raise StudyError(place, f"{name}: {foundation.name} is not a single adapter, so it cannot be merged or fused")
     return foundation.stack[0]
 
 
@@ -186,7 +186,7 @@ def merge_weights(weights: Sequence[float] | None, count: int, name: str, place:
     Args:
         weights: as the study has them.
         count: number of adapters.
-        name: of the merge, for messages.
+        name: name of the merge, for messages.
         place: where the study has it.
 
     Raises:

@@ -55,7 +55,7 @@ def swap(
     """Plan the evaluation of trained targets over other intermediate adapters.
 
     Args:
-        study: with the targets; its training phases must be in the store.
+        study: study with the targets; its training phases must be in the store.
         workspace: store and data.
         target: only this target task.
         method: only this method, by kind or label.
@@ -85,7 +85,7 @@ class _Swapping:
     Args:
         full: every swap among the study's own intermediates, and what was trained.
         workspace: store and data.
-        over: what is swapped in, as :func:`swap` takes it.
+        over: what is swapped in; see :func:`swap`.
     """
 
     def __init__(self, full: Plan, workspace: Workspace, over: Sequence[str]) -> None:
@@ -110,12 +110,14 @@ class _Swapping:
                 self.plan.add(imported)
 
     def check(self) -> None:
-        """Raise if nothing is to be evaluated, or something that is needed is not there."""
+        """Raise if there is nothing to evaluate, or if something that is needed is missing."""
         if not self.plan.cells:
             raise ConfigError("no target of this study fits; see --target, --method and --trained-on")
         for phase in self.imports:
             if phase.key not in self.plan.phases:
-                raise ConfigError(f"--over {phase.place}: {phase.method.label} fits no target; none is of that kind")
+                raise ConfigError(
+                    f"--over {phase.place}: {phase.method.label} fits no target, because none is of that kind"
+                )
         self._check_trained()
 
     def _add_over(self, cell: Cell, adapter: WeightsPhase) -> bool:
@@ -144,7 +146,7 @@ class _Swapping:
 
 
 def _sorted_out(study: Study, over: Sequence[str]) -> tuple[set[str], list[Path], list[str]]:
-    """Return intermediates of the study, folders of entries, and addresses of somebody else's adapters."""
+    """Sort names into intermediates of the study, folders of entries, and addresses of somebody else's adapters."""
     known = {part.label for part in study.intermediates}
     folders = [Path(name) for name in over if (Path(name) / MANIFEST).is_file()]
     addresses = [name for name in over if name not in known and Path(name) not in folders]

@@ -20,7 +20,7 @@ class RowTargets:
     Args:
         plan: that grows.
         trainings: adds training phases to it.
-        finder: finds the rows that are evaluated on.
+        finder: finds the rows for evaluation.
     """
 
     def __init__(self, plan: Plan, trainings: Trainings, finder: RowFinder) -> None:
@@ -35,7 +35,7 @@ class RowTargets:
             arm: its method.
             foundation: what it is trained on.
             chain: keys of the phases that trained it on English rows.
-            seed: of the phases; the draws do not depend on it.
+            seed: seed of the phases; the draws do not depend on it.
 
         Raises:
             StudyError: the rows cannot be trained on.
@@ -43,7 +43,7 @@ class RowTargets:
         rows = part.rows
         assert rows is not None  # noqa: S101
         if arm.language_adapters:
-            message = f"method {arm.label}: rows of other languages are not trained on over language adapters"
+            message = f"method {arm.label}: cannot be trained on rows of other languages over language adapters"
             raise StudyError(part.place.at("rows"), message)
         if tasks.get(part.task).train_languages is None:
             raise StudyError(part.place.at("rows"), f"{part.task} has training rows in English only")
@@ -56,7 +56,7 @@ class RowTargets:
                         self._add_one(part, arm, foundation, chain, seed, Shots(code, k, draw), after)
 
     def _check(self, part: Part, rows: TargetRows, number: int, code: str) -> None:
-        """Raise unless there are enough rows, which are not those that are evaluated on."""
+        """Raise unless there are enough rows, other than those used for evaluation."""
         task, place = tasks.get(part.task), part.place.at("rows", "languages", number)
         if code not in (*task.languages, *task.more_languages):
             raise StudyError(place, f"{task.name} has no test rows in {rows.languages[number]}")
@@ -64,7 +64,9 @@ class RowTargets:
         split = evaluate_settings(self.trainings.study, part).split
         tested = task.reads(split, languages.resolve(code)).values()
         if source in tested:
-            raise StudyError(part.place.at("rows"), f"{task.name}: trains on its {split} rows, so evaluate others")
+            raise StudyError(
+                part.place.at("rows"), f"{task.name}: it is trained on its {split} rows, so evaluate on other rows"
+            )
         count = self._count(source)
         if count is not None and max(rows.k) > count:
             key = rows.k.index(max(rows.k))

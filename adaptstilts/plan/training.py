@@ -1,4 +1,4 @@
-"""The training phases of a study, on one task or several, and merges of what they left."""
+"""The training phases of a study, on one task or several, and merges of their results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Merging:
 
     Attributes:
         name: what tables call it.
-        keys: of the phases.
+        keys: keys of the phases.
         weights: one for each phase.
         place: where the study has it.
         left_out: layers whose part is dropped.
@@ -80,7 +80,7 @@ class Trainings:
             part: the task in the study.
             arm: the method.
             foundation: what it is trained on.
-            seed: of the phases.
+            seed: seed of the phases.
 
         Returns:
             The keys of the phases, in the order in which they run.
@@ -132,7 +132,7 @@ class Trainings:
             part: the target, with ``rows``.
             arm: the method.
             foundation: what it is trained on.
-            seed: of the phase.
+            seed: seed of the phase.
             shots: the rows.
             init: key of the phase that is trained further; None to train on these rows alone.
         """
@@ -170,7 +170,7 @@ class Trainings:
         Args:
             part: the intermediate.
             arm: its method.
-            seed: of the phase.
+            seed: seed of the phase.
         """
         names = part.mixture.tasks if part.mixture else (part.task,)
         rows = _Rows()
@@ -188,7 +188,7 @@ class Trainings:
 
         Args:
             arm: the method.
-            seed: of the phases.
+            seed: seed of the phases.
 
         Returns:
             Language -> key; nothing if the method does not use them.
@@ -208,7 +208,7 @@ class Trainings:
         """Add a phase for a weighted sum.
 
         Args:
-            arm: the method of what is merged.
+            arm: the method of the merged adapters.
             merging: what is merged.
 
         Raises:
@@ -243,7 +243,7 @@ class Trainings:
         Args:
             arm: the method.
             foundation: what is under it.
-            seed: of the phases.
+            seed: seed of the phases.
         """
         methods = [*self.methods_of((*self._floor(arm, seed), *foundation.stack)), arm.method]
         stack = [method for method in methods if method.attaches]
@@ -255,7 +255,7 @@ class Trainings:
                 return reason
         start = self.methods_of((foundation.start,)) if foundation.start else []
         if start and start[0] != arm.method:
-            return f"it can only continue an adapter of its own settings, and that one is {start[0].label}"
+            return f"it can only continue an adapter with the same settings, and that one is {start[0].label}"
         return fusion.why_not_together(self.methods_of(foundation.fuse))
 
     def _settings(self, arm: Arm, part: Part, task: str | None) -> Train:
@@ -286,8 +286,8 @@ class Trainings:
             place = _settings_place((part, arm, self.study), "cache") or arm.place
             self.problems.add(
                 place,
-                f"method {arm.label}: train.cache keeps what the layers below the lowest adapter give, and the lowest"
-                f" layer has an adapter; leave out the lower layers (leave_out=[0, 1, ...]; for full fine-tuning"
+                f"method {arm.label}: train.cache stores the output of the layers below the lowest adapter, but"
+                f" the lowest layer has an adapter; leave out lower layers (leave_out=[0, 1, ...]; for full fine-tuning"
                 f" freeze_embeddings=true and freeze_layers), or give cache=false",
             )
         return self.plan.add(phase)
@@ -309,7 +309,7 @@ class Trainings:
         return self._train_rows(f"language-{code}", arm, part, rows, (), seed)
 
     def _add_text(self, rows: _Rows, text: Masked, settings: Train, part: Part) -> None:
-        """Add masked text to what a phase reads."""
+        """Add masked text to the rows of a phase."""
         task = masked_text.of(text)
         rows.data[f"{task.name}.train"] = self._digest(task.train, task, part)
         settings = settings.model_copy(update={"examples": text.examples})
@@ -344,7 +344,7 @@ class Trainings:
 
 
 def _settings_place(owners: Sequence[Part | Arm | Study], key: str) -> Place | None:
-    """Return where a study has a training setting that applies; None for a default."""
+    """Return where a study gives the training setting that applies; None for a default."""
     for owner in owners:
         if key in owner.train:
             return owner.place.at("train", key)
@@ -352,14 +352,14 @@ def _settings_place(owners: Sequence[Part | Arm | Study], key: str) -> Place | N
 
 
 def _why_not_mergeable(method: Method, methods: Sequence[Method]) -> str | None:
-    """Return why adapters have no weighted sum of a method's form; None if they have one."""
+    """Return why the weighted sum of some adapters is not an adapter of this method; None if it is one."""
     for one in (method, *methods):
         reason = one.why_not_mergeable()
         if reason:
             return reason
     for one in methods:
         if one.merge_settings != methods[0].merge_settings:
-            return f"{one.label} has another form than {methods[0].label}"
+            return f"{one.label} does not have the form of {methods[0].label}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Combinations of a study's values that are wrong although each value is right."""
+"""Checks of combinations: a study's values may be right one by one and wrong together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RETENTION = "retention"  # the one question for which intermediate tasks are sco
 
 @dataclass
 class Findings:
-    """What the checks of a study found beside its problems, so that later checks do not repeat them.
+    """What the checks of a study found besides its problems, so that later checks do not repeat them.
 
     Attributes:
         problems: where mistakes are noted.
@@ -33,7 +33,7 @@ class Findings:
     unusable: set[str] = field(default_factory=set)
 
     def is_complete(self, *sections: str) -> bool:
-        """Return whether everything below some top-level keys could be read."""
+        """Return whether everything under some top-level keys could be read."""
         return not self.incomplete & set(sections)
 
 
@@ -94,7 +94,7 @@ def check_length(tokens: int, model: Model, place: Place, problems: Problems, so
         model: the base model.
         place: where the study says so.
         problems: where it is noted.
-        source: for a value that the study does not have, whose default it is.
+        source: whose default it is, for a value that the study does not give.
     """
     limit = model.max_tokens
     if tokens <= limit:
@@ -180,8 +180,8 @@ def _check_methods(study: Study, findings: Findings) -> None:
             message = f"method {arm.label}: cannot be trained over language adapters: {reason}"
         elif has_intermediates and not arm.method.below.changes_encoder:
             message = (
-                f"method {arm.method.label}: an intermediate task would change nothing, because nothing of the encoder"
-                f" is trained; say what is trained with it (over: bottleneck), or give intermediates=[none]"
+                f"method {arm.method.label}: an intermediate task would change nothing, because the encoder is not"
+                f" trained; name a method for it (over: bottleneck), or give intermediates=[none]"
             )
         else:
             continue
@@ -194,7 +194,7 @@ def _check_compositions(study: Study, findings: Findings) -> None:
     for composition, place in compositions_with_places(study):
         kind = composition.kind
         if composition.weights is not None and kind not in ("merge", "merge_then_stack"):
-            findings.problems.add(place.at("weights"), f"{kind} has no weights; merge and merge_then_stack have")
+            findings.problems.add(place.at("weights"), f"{kind} takes no weights; only merge and merge_then_stack do")
         if composition.of and kind == "none":
             findings.problems.add(place.at("of"), "none uses no intermediate; leave out of=[...]")
 
@@ -219,9 +219,9 @@ def _check_language_adapters(study: Study, findings: Findings) -> None:
     place = adapters.place if adapters.place.keys else study.place.at("language_adapters")
     count = len(problems)
     if ENGLISH not in adapters.text:
-        problems.add(place.at("text"), f"no {ENGLISH}, over whose adapter tasks are trained")
+        problems.add(place.at("text"), f"{ENGLISH} is missing, over whose adapter tasks are trained")
     if not any(arm.language_adapters for arm in study.methods) and findings.is_complete("methods"):
-        problems.add(place, "no method uses them; give one language_adapters: true")
+        problems.add(place, "no method uses them; set language_adapters: true for one")
     for name in adapters.text:
         with problems.collecting(place.at("text", name)):
             code = languages.resolve(name).code

@@ -100,7 +100,7 @@ class _CorpusReader:
         """Return a split whose content is the one that the phase's key depends on.
 
         Args:
-            source: of the split.
+            source: source of the split.
             name: form of its name in the phase's data.
 
         Raises:
@@ -201,7 +201,7 @@ def _columns(split: Split, text: TextCollection, left_out: frozenset[Any]) -> It
     """Yield the two columns of a collection, without the rows to leave out.
 
     Args:
-        split: of one language.
+        split: split of one language.
         text: names the columns.
         left_out: values of the column by which rows are left out.
 

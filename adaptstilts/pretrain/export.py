@@ -24,7 +24,7 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
 
     Args:
         plan: whose phases are in the store.
-        store: of the entries.
+        store: store with the entries.
         folder: gets one folder for each encoder.
 
     Raises:

@@ -28,7 +28,7 @@ def layer_accuracy(
         corpus: held-out groups; the first sentence of a group is English.
         codes: languages in the order of their numbers in the corpus, English first.
         max_length: tokens of a sentence, special ones included.
-        device: of the model.
+        device: device of the model.
 
     Returns:
         language -> share for every hidden state, the embeddings first; languages without sentences are left out.

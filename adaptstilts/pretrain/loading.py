@@ -18,7 +18,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a pretraining file and apply ``key.path=value`` overrides.
 
     Args:
-        path: of the file.
+        path: path of the file.
         overrides: applied in order.
 
     Raises:
@@ -42,8 +42,8 @@ def _validate(data: dict[str, Any], place: Place, problems: Problems) -> Recipe 
     """Return the recipe that a file describes; None if its values are wrong.
 
     Args:
-        data: of the file.
-        place: of the data.
+        data: data of the file.
+        place: where the data are written.
         problems: collects wrong values and wrong combinations.
     """
     for keys, message in contradictions(data):

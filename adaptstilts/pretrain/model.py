@@ -78,7 +78,7 @@ def load_weights(model: Any, path: Path) -> None:
 
     Args:
         model: as :func:`new_model` returns it.
-        path: of the weights.
+        path: path of the weights.
 
     Raises:
         ArtifactError: they are those of another shape.
@@ -109,7 +109,7 @@ def make_optimizer(parameters: dict[str, nn.Parameter], shape: Shape) -> torch.o
     """Return a fused AdamW: the word embeddings have a rate of their own, one-dimensional weights no decay.
 
     Args:
-        parameters: of the model, by name.
+        parameters: parameters of the model, by name.
         shape: learning rates and weight decay.
     """
     words, matrices, vectors = [], [], []

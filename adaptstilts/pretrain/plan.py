@@ -52,7 +52,7 @@ class PretrainPhase(Phase):
     """Train one encoder on a corpus.
 
     Attributes:
-        name: of the encoder; not part of the key.
+        name: name of the encoder; not part of the key.
         corpus: key of the corpus phase.
         shape: what is trained, and how; without ``start``.
         positions: longest input in tokens.
@@ -113,7 +113,7 @@ def expand(recipe: Recipe, workspace: Workspace, names: Iterable[str] = ()) -> P
     Args:
         recipe: from a pretraining file.
         workspace: reads the text.
-        names: of the encoders that are planned; all if empty.
+        names: names of the encoders that are planned; all if empty.
 
     Raises:
         ConfigError: the recipe has no encoder of that name.

@@ -40,10 +40,10 @@ class TextCollection(StrictModel):
         split: the same for every language.
         layout: ``pairs`` has a sentence and its English translation in a row; ``aligned`` has one sentence a row,
             and rows of different languages with the same key are translations of each other.
-        columns: of the sentence and its translation (``pairs``), or of the key and the sentence (``aligned``).
+        columns: names of the sentence and its translation (``pairs``), or of the key and the sentence (``aligned``).
         configs: language -> config of the repository.
         without: rows to leave out, because an evaluation set has them.
-        licence: of the text, for the cards of the encoders; not part of content keys.
+        licence: licence of the text, for the cards of the encoders; not part of content keys.
         source: whose it is and where it is from, for the cards; not part of content keys.
     """
 
@@ -110,16 +110,16 @@ class Shape(StrictModel):
         lr: peak learning rate.
         embedding_lr: learning rate of the word embeddings, as a share of ``lr``.
         warmup: share of the steps over which the rate rises linearly; it falls linearly to zero afterwards.
-        weight_decay: of matrices.
+        weight_decay: decay of matrices.
         clip: largest norm of the gradient.
         mask: share of the tokens that MLM and TLM mask.
-        temperature: of the ranking loss.
+        temperature: temperature of the ranking loss.
         ranking_layer: hidden state that the ranking loss pools; None for the one at two thirds of the depth.
         max_length: tokens of a sentence in TLM and ranking; MLM reads runs of up to ``positions`` tokens.
         start: another encoder of the file, of the same shape, whose weights are the start; None for new ones.
         svd: start new embeddings from the text's singular vectors; if false, at random.
         precision: ``auto`` uses bf16 autocast if the hardware supports it.
-        seed: of weights, batches and masks.
+        seed: seed of weights, batches and masks.
     """
 
     hidden: int = Field(ge=8)
@@ -162,7 +162,7 @@ class CorpusRecipe(StrictModel):
         exclude: tasks none of whose evaluation sentences may be in the text.
         held_out: groups of ``pairs`` text per language that are set aside, to choose a layer; at most a tenth of them.
         positions: longest input of the encoders, in tokens.
-        vocabulary: of the tokenizer.
+        vocabulary: settings of the tokenizer.
     """
 
     languages: tuple[str, ...] = Field(min_length=2)
@@ -195,7 +195,7 @@ class Recipe(CorpusRecipe):
     """A family of encoders with one corpus and one tokenizer.
 
     Attributes:
-        name: of the family.
+        name: name of the family.
         encoders: name -> shape.
     """
 
@@ -232,8 +232,8 @@ def _shape_contradictions(
     """Yield the wrong combinations of one encoder, as key and message.
 
     Args:
-        shape: of the encoder, as plain values.
-        positions: of the recipe.
+        shape: shape of the encoder, as plain values.
+        positions: positions of the recipe.
         earlier: the encoders above it in the file.
     """
     hidden, heads, layers = shape.get("hidden"), shape.get("heads"), shape.get("layers")

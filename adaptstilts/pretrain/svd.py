@@ -38,7 +38,7 @@ def token_vectors(corpus: TokenizedCorpus, vocabulary: int, size: int, seed: int
         corpus: tokenized groups.
         vocabulary: rows of the result.
         size: columns of the result.
-        seed: of the random start.
+        seed: seed of the random start.
 
     Returns:
         (vocabulary, size) float32; zero for tokens that never occur, mean length of the other rows 1.

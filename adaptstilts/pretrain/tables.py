@@ -22,7 +22,7 @@ def cells(path: Path, table: Any, columns: Sequence[str]) -> Iterator[tuple[Any,
     """Return the values of some columns, row by row.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file, for messages.
         table: its rows.
         columns: names.
 

@@ -18,7 +18,7 @@ def answer(
     """Return the answer to the question of a study, and what it was answered from.
 
     Args:
-        question: of the study.
+        question: question of the study.
         plans: one for each model.
         workspace: the store with their entries, and the data.
         margin: differences up to this many points do not matter.

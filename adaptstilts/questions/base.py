@@ -52,8 +52,8 @@ class Outcome:
         task: what it is scored on.
         language: code of the test language.
         arm: how it was trained.
-        seed: of the training.
-        draw: of the rows of the test language; 0 without them.
+        seed: seed of the training.
+        draw: draw of the rows of the test language; 0 without them.
         values: the influence value of every test item, in points (see ``metrics.intervals``); their mean is the score.
         items: the number of every test item; those of several languages with one number are translations.
         chance: score of guessing, in points; 0 if unknown.
@@ -200,15 +200,15 @@ class Question(Protocol):
         """Return the main number that such a study is expected to find in 80 of 100 repetitions; infinite for none.
 
         Args:
-            design: of the study.
-            noise: of its results.
+            design: design of the study.
+            noise: noise of its results.
         """
 
     def scenarios(self, design: Design, noise: Noise) -> Sequence[Scenario]:
         """Return the truths to rehearse a study with; the first one has no effect.
 
         Args:
-            design: of the study.
+            design: design of the study.
             noise: that the study is expected to have.
         """
 
@@ -216,8 +216,8 @@ class Question(Protocol):
         """Return the outcomes of one simulated study.
 
         Args:
-            design: of the study.
-            noise: of its results.
+            design: design of the study.
+            noise: noise of its results.
             scenario: what is true in it.
-            seed: of the simulation.
+            seed: seed of the simulation.
         """

@@ -24,7 +24,7 @@ def collect(plans: Sequence[Plan], workspace: Workspace) -> list[Outcome]:
     """Return the outcome of every computed result of a study, swaps aside.
 
     Args:
-        plans: of the study, one for each model.
+        plans: plans of the study, one for each model.
         workspace: the store with their entries, and the data, from whose rows operations are estimated.
     """
     outcomes: list[Outcome] = []

@@ -29,10 +29,10 @@ def page(
     """Return the page, however much of the study is computed.
 
     Args:
-        question: of the study.
+        question: question of the study.
         findings: its answer.
         outcomes: that it was answered from.
-        results: of the study, one for each model.
+        results: results of the study, one for each model.
         file: it comes from.
     """
     return Page(

@@ -73,8 +73,8 @@ def rehearse(
     """Simulate a study under every scenario of its question, and answer each simulated study as if it were real.
 
     Args:
-        question: of the study.
-        design: of the study.
+        question: question of the study.
+        design: design of the study.
         noise: that its results are expected to have.
         runs: simulated studies of each scenario.
         margin: as in the analysis of the study.
@@ -96,7 +96,7 @@ def design_of(plans: Sequence[Plan], items: int) -> Design:
     """Return the grid of a study.
 
     Args:
-        plans: of the study, one for each model.
+        plans: plans of the study, one for each model.
         items: test items of a language, which plans do not know.
     """
     cells = [*plans[0].cells, *plans[0].row_cells]
@@ -120,8 +120,8 @@ def document(name: str, question: Question, rehearsals: Sequence[Rehearsal], des
     """Return what a rehearsal says, for the table formats.
 
     Args:
-        name: of the study.
-        question: of the study.
+        name: name of the study.
+        question: question of the study.
         rehearsals: from :func:`rehearse`.
         design: that was simulated.
         noise: that was assumed.

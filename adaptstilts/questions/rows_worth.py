@@ -50,7 +50,7 @@ def rows_worth(outcomes: Sequence[Outcome], arm: Arm) -> RowsWorth | None:
     with its own curve and level.
 
     Args:
-        outcomes: of the arm, and of training on rows alone with the arm's method.
+        outcomes: outcomes of the arm, and of training on rows alone with the arm's method.
         arm: without rows.
 
     Returns:

@@ -42,7 +42,7 @@ class _Gain:
         model: name of the model.
         size: its parameters without embeddings.
         difference: the gain outside English.
-        seeds: of every seed.
+        seeds: the value of every seed.
         before: score of the target alone.
         after: score with the intermediate task first.
     """

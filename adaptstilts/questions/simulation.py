@@ -21,8 +21,8 @@ def simulate(design: Design, noise: Noise, truth: Truth, generator: np.random.Ge
     than of others, and every seed gives another score.
 
     Args:
-        design: of the study.
-        noise: of its results.
+        design: design of the study.
+        noise: noise of its results.
         truth: the true scores.
         generator: source of chance.
     """

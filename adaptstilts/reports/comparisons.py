@@ -108,7 +108,7 @@ def read(entry: Entry, task: Task) -> Scored:
     """Return what comparisons read of an evaluate or retrieve phase.
 
     Args:
-        entry: of the phase.
+        entry: entry of the phase.
         task: that it scored.
     """
     stats: LanguageStats = entries.STATS.read(entry)

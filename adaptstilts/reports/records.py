@@ -149,8 +149,8 @@ def records(plan: Plan, store: Store, languages_as: LanguagesAs = "fixed") -> li
     Targets trained on rows of a test language are in :func:`row_records`.
 
     Args:
-        plan: of the study.
-        store: with its entries.
+        plan: plan of the study.
+        store: store with its entries.
         languages_as: whether intervals speak of these languages (``fixed``) or of languages like these (``sample``).
     """
     groups = _groups(plan.cells)
@@ -177,8 +177,8 @@ def row_records(plan: Plan, store: Store, languages_as: LanguagesAs = "fixed") -
     Differences are between records of the same language, number of rows and ``after``, paired over draws and seeds.
 
     Args:
-        plan: of the study.
-        store: with its entries.
+        plan: plan of the study.
+        store: store with its entries.
         languages_as: as in :func:`records`.
     """
     families: dict[tuple[str, int, str], list[Cell]] = {}

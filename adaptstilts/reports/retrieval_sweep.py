@@ -39,14 +39,14 @@ class SweepResult:
 
     Attributes:
         adapter: its name; :data:`BASE` for the model alone.
-        method: of the adapter; None for none.
+        method: method of the adapter; None without one.
         layer: the layer of ``record``: the requested one, or two thirds of the depth.
         record: scores, and the difference to the base model.
         unsupported: requested languages that the task does not have.
         languages: language -> metric -> value, at that layer.
         layers: the same at every layer that was requested in addition.
         cost: seconds of encoding, sentences a second; empty if the vectors were in the cache.
-        seconds: of the whole phase.
+        seconds: wall time of the whole phase.
     """
 
     adapter: str
@@ -246,7 +246,7 @@ def _fit_to_model(study: Study, model: Model) -> Study:
     """Limit the default maximum length to what the model takes.
 
     Args:
-        study: of retrieval tasks.
+        study: study of retrieval tasks.
         model: its base model.
 
     Raises:

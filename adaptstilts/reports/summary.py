@@ -147,7 +147,7 @@ def _seeds_command(records: Sequence[Record], config: str) -> str:
     """Return the command that adds seeds to a study; what is computed stays.
 
     Args:
-        records: of the study.
+        records: records of the study.
         config: its file.
     """
     seeds = [*dict.fromkeys(chain.from_iterable(record.seeds for record in records))]

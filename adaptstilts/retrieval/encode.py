@@ -37,7 +37,7 @@ def encode(
     The states of a layer are pooled as soon as they are computed.
 
     Args:
-        encoder: with the active adapters.
+        encoder: encoder with its active adapters.
         features: one sequence each. Sort them by length, so that batches need little padding.
         layers: hidden states: 0 the embeddings, n the output of layer n.
         pool: turns the states of a sentence into one vector.

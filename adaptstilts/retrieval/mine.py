@@ -60,8 +60,8 @@ class MiningSettings:
         model: built-in name, folder or hub id.
         adapter: folder of an entry of any store, or the beginning of a key; None for the model alone.
         layer: hidden state; None for two thirds of the depth.
-        pooling: of the tokens of a sentence.
-        precision: of the encoder.
+        pooling: pooling of the tokens of a sentence.
+        precision: precision of the encoder.
         max_length: tokens of a sentence; None for 256, or what the model takes if that is less.
         margin: see :mod:`adaptstilts.search.margin`.
         retrieval: see :func:`adaptstilts.search.margin.best_pairs`.
@@ -94,14 +94,14 @@ class MiningResult:
     Attributes:
         pairs: written.
         candidates: one-to-one pairs that score above zero; with a threshold of zero or less, whatever they score.
-        lines: of the foreign and the English file.
+        lines: number of lines in the foreign and in the English file.
         empty: lines without a sentence, of both files.
         repeated: lines whose sentence is on an earlier line, of both files.
         truncated: sentences cut to the maximum length, of both files.
         layer: hidden state that was used.
         max_length: tokens of a sentence.
-        precision: of the encoder.
-        recall: of an approximate index.
+        precision: precision of the encoder.
+        recall: recall of an approximate index.
         seconds: that it took.
     """
 

@@ -26,7 +26,7 @@ def select(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, dev
 
     Args:
         name: ``mean``, ``cls``, ``max`` or ``idf``.
-        features: of the whole collection, one sequence each; only ``idf`` looks at them.
+        features: features of the whole collection, one sequence each; only ``idf`` looks at them.
         tokenizer: says which tokens are special.
         device: where the hidden states are.
     """
@@ -60,7 +60,7 @@ def idf(features: Sequence[Feature], tokenizer: Tokenizer) -> Tensor:
 
     Args:
         features: one sequence for each distinct text of the collection, as the encoder sees it.
-        tokenizer: of the encoder.
+        tokenizer: tokenizer of the encoder.
     """
     texts_with: Counter[int] = Counter()
     for feature in features:

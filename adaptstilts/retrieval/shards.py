@@ -58,7 +58,7 @@ class ShardJob:
     """One shard to encode, as values that can be sent to another process.
 
     Attributes:
-        sentences: of the shard.
+        sentences: sentences of the shard.
         vectors: file of the vectors, without the hash that its name gets.
         title: begins the progress lines.
         recipe: how to encode, with one layer.

@@ -24,7 +24,7 @@ class SentenceFile:
 
     Attributes:
         path: the file.
-        sha256: of its content.
+        sha256: sha256 of its content.
         numbers: (n,) line number of each sentence, from 1.
         offsets: (n,) position of the first byte of that line.
         stamp: size and modification time of the file when it was read.

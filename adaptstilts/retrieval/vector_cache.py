@@ -49,7 +49,7 @@ class EncodingRecipe:
         layers: hidden states, ascending; 0 the embeddings.
         pooling: see :mod:`adaptstilts.retrieval.pooling`.
         max_length: tokens of a sentence, special tokens included.
-        precision: of the encoder.
+        precision: precision of the encoder.
         batch_tokens: padded tokens of a batch; None for the best on the device.
         base: key of a full fine-tuning phase whose encoder replaces the base model's.
         stack: keys of the active adapters, the lowest first.
@@ -166,7 +166,7 @@ def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool =
 
     Args:
         folder: removed if it fails verification.
-        recipe: of its vectors.
+        recipe: recipe of its vectors.
         runtime: is told of a removal.
         hashes: whether to hash the files again.
 
@@ -195,7 +195,7 @@ def _build(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title
         recipe: how.
         runtime: what phases work with.
         title: for messages.
-        folder: of the vectors.
+        folder: folder of the vectors.
     """
     part = folder.with_name(f"{folder.name}.part")
     try:

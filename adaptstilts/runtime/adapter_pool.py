@@ -81,8 +81,8 @@ class AdapterPool:
 
         Args:
             encoder: that it is for.
-            key: of the phase.
-            task: of the phase.
+            key: key of the phase.
+            task: task of the phase.
         """
         if (key, task.name) not in self._heads:
             self._heads[key, task.name] = heads.load(encoder, task, self.store.entry(key).folder / files.HEAD)

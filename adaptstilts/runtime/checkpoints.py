@@ -28,7 +28,7 @@ class Checkpoints:
     """The checkpoints of one phase, in ``work/<key>/step-<n>``.
 
     Args:
-        folder: of the phase; need not exist.
+        folder: folder of the phase; need not exist.
 
     Attributes:
         warnings: what :meth:`load` found damaged.
@@ -124,7 +124,7 @@ def fits(tensors: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) 
     """Return whether a checkpoint has the weights of all these parameters, in their shapes.
 
     Args:
-        tensors: of the checkpoint.
+        tensors: tensors of the checkpoint.
         parameters: by name.
     """
     for key, value in parameters.items():
@@ -142,7 +142,7 @@ def restore(
     A parameter counts its own steps, because some steps may not concern it.
 
     Args:
-        tensors: of the checkpoint.
+        tensors: tensors of the checkpoint.
         parameters: by name; set in place.
         optimizer: over these.
     """

@@ -93,7 +93,7 @@ class Runtime:
 
         Args:
             task: whose rows it has.
-            source: of the split.
+            source: source of the split.
             expected: identity of the content, as the phase's key has it.
 
         Raises:
@@ -139,11 +139,11 @@ class Runtime:
 
         Args:
             task: whose rows they are.
-            source: of the split.
+            source: source of the split.
             expected: as of :meth:`split`.
             max_length: most tokens of a sequence.
             limit: most examples, drawn at random; None for all.
-            seed: of that draw.
+            seed: seed of that draw.
             shots: a draw of a few rows of one language instead.
 
         Raises:

@@ -32,9 +32,9 @@ def predict(
     """Return what :meth:`Trainable.decode` needs, one item per feature in their order.
 
     Args:
-        encoder: with the adapters that act.
-        head: of the task.
-        kind: of the task.
+        encoder: encoder with the right adapters active.
+        head: head of the task.
+        kind: kind of the task.
         features: in any order; they are batched by length.
         pad: id of the padding token.
         bf16: autocast.

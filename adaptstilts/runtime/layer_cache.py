@@ -42,7 +42,7 @@ class StateLayout:
     Attributes:
         first: number of the first sequence of each feature, and one more at the end.
         start: first token of each sequence, and one more at the end.
-        digest: of all token ids and of how they are divided.
+        digest: digest of all token ids and of how they are divided.
     """
 
     first: NDArray[np.int64]
@@ -89,7 +89,7 @@ class FrozenLayers:
     """The lower part of an encoder in which nothing acts and nothing is trained.
 
     Args:
-        cache: of the states.
+        cache: cache of the states.
         encoder: as it is composed now.
         weights: what the weights of the part are known by, see :func:`identity`.
         block: whose input the states are, counted as in :meth:`Encoder.first_active_block`.
@@ -174,7 +174,7 @@ class LowerStates:
 
     Args:
         layers: that compute them.
-        layout: of the features.
+        layout: layout of the features.
 
     Attributes:
         cached: the flat file that states are read from; None while they are computed.
@@ -206,7 +206,7 @@ class LowerStates:
 
         Args:
             rows: numbers of the features.
-            batch: of these features.
+            batch: batch of these features.
         """
         if self.cached is not None:
             return self.layers.block, self._read(self.cached, rows, batch)

@@ -82,7 +82,7 @@ class Trainee(Protocol):
         """Return what is logged of a step.
 
         Args:
-            loss: of the step.
+            loss: loss of the step.
             rate: learning rate.
             norm: norm of the gradient before clipping.
         """

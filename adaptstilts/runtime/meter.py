@@ -37,7 +37,7 @@ class Meter:
     torch's allocator tells it. On the CPU every allocation is recorded, but only during the heaviest work so far.
 
     Args:
-        device: of the phase.
+        device: device of the phase.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Write the files of the sample suite, the same every time: ``python -m adaptstilts.sample.generate FOLDER``.
+"""Write the files of the sample suite: ``python -m adaptstilts.sample.generate FOLDER``. They are always the same.
 
 Items are drawn once, without a language (``items``), and then put into words in each language (``lexicon``), so row
 ``i`` of a test split is the same item everywhere.
@@ -18,7 +18,7 @@ from adaptstilts.sample.grammar import Clause, Lexicon, Sentence, ask, state, ta
 
 REPO = "adaptstilts/sample"
 SIZES = {"train": 1500, "validation": 200, "test": 180}
-CHOICE_SIZES = {"train": 1536, "validation": 256, "test": 256}  # whole rounds over the pairs
+CHOICE_SIZES = {"train": 1536, "validation": 256, "test": 256}  # full rounds over the pairs
 RETRIEVED = 104  # statements, in addition to the sentences of the causal pairs
 GOLD, ALONE = 70, 110  # sentences per side of a mining split, with and without a translation
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def check(lexicons: Sequence[Lexicon]) -> None:
 
 
 def nli(language: Lexicon, drawn: Sequence[items.NliItem], split: str) -> SampleRows:
-    """Return inference rows: premise, hypothesis and label.
+    """Write inference items as rows: premise, hypothesis and label.
 
     Args:
         language: the lexicon to write in.
@@ -71,7 +71,7 @@ def nli(language: Lexicon, drawn: Sequence[items.NliItem], split: str) -> Sample
 
 
 def qa(language: Lexicon, drawn: Sequence[items.QaItem], split: str) -> SampleRows:
-    """Return question answering rows: question, context, and the answer with its place in the context.
+    """Write questions as rows: question, context, and the answer with its place in the context.
 
     Args:
         language: the lexicon to write in.
@@ -91,7 +91,7 @@ def qa(language: Lexicon, drawn: Sequence[items.QaItem], split: str) -> SampleRo
 
 
 def choice(language: Lexicon, drawn: Sequence[items.ChoiceItem], split: str) -> SampleRows:
-    """Return multiple choice rows: a sentence with the question for its cause or effect, two choices, and the label.
+    """Write choices as rows: a sentence, the question for its cause or effect, two choices, and the label.
 
     Args:
         language: the lexicon to write in.
@@ -110,7 +110,7 @@ def choice(language: Lexicon, drawn: Sequence[items.ChoiceItem], split: str) -> 
 
 
 def tagging(language: Lexicon, drawn: Sequence[tuple[Clause, ...]], split: str) -> SampleRows:
-    """Return tagging rows: words and their universal part-of-speech tags, by name.
+    """Write clauses as tagging rows: words and the names of their universal part-of-speech tags.
 
     Args:
         language: the lexicon to write in.
@@ -159,7 +159,7 @@ def _tagged(generator: random.Random, seen: items.Seen, count: int) -> list[tupl
 
 
 def _mixed(drawn: Sequence[T], split: str) -> list[T]:
-    """Return items in an order that says nothing about labels and is the same for every language."""
+    """Shuffle items, so that their order does not depend on labels; it is the same for every language."""
     return random.Random(f"order {split}").sample(list(drawn), len(drawn))
 
 
@@ -173,7 +173,7 @@ def retrieval(lexicons: Sequence[Lexicon]) -> Files:
 
 
 def mining(lexicons: Sequence[Lexicon]) -> Files:
-    """Yield two lists of sentences, some of which are translations of each other, and the pairs of their ids."""
+    """Yield two lists of sentences, of which some are translations of each other, and the id pairs of these."""
     splits = ("train", "test")
     clauses = items.statements(random.Random("mining"), set(), len(splits) * (GOLD + 2 * ALONE))
     english = state_all(lexicons[0], clauses)
@@ -194,7 +194,7 @@ def mining(lexicons: Sequence[Lexicon]) -> Files:
 
 
 def state_all(language: Lexicon, clauses: Sequence[Clause]) -> list[Sentence]:
-    """Return every clause as a sentence of its own."""
+    """Write every clause as its own sentence."""
     return [state(language, clause) for clause in clauses]
 
 

@@ -107,7 +107,7 @@ def table(text: str) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def phrase(text: str, closed: str = "", feminine: bool = False) -> Phrase:
-    """Return the words and tags of a phrase.
+    """Read the words and tags of a phrase.
 
     Args:
         text: the phrase as a lexicon writes it.
@@ -136,7 +136,7 @@ def parts(lexicon: Lexicon, clause: Clause, person: bool = True) -> Parts:
     Args:
         lexicon: the language.
         clause: the clause.
-        person: False for the masculine, in which most languages ask who did something.
+        person: False for masculine forms, which most languages use to ask who did something.
     """
     feminine = person and clause.person not in _MASCULINE
 
@@ -155,7 +155,7 @@ def parts(lexicon: Lexicon, clause: Clause, person: bool = True) -> Parts:
 
 
 def state(lexicon: Lexicon, *clauses: Clause) -> Sentence:
-    """Return one sentence of one or two clauses; its spans are those of the first clause."""
+    """Write one or two clauses as one sentence; its spans are those of the first clause."""
     segments: Segments = []
     for i, clause in enumerate(clauses):
         added = lexicon.clause(parts(lexicon, clause))
@@ -167,7 +167,7 @@ def state(lexicon: Lexicon, *clauses: Clause) -> Sentence:
 
 
 def ask(lexicon: Lexicon, what: str, clause: Clause) -> Sentence:
-    """Return the question for one part of a clause: who, what, where or when."""
+    """Write the question for one part of a clause: who, what, where or when."""
     words = lexicon.question(what, parts(lexicon, clause, person=what != "who"))
     return _written(lexicon, [("", words)])
 

@@ -1,7 +1,7 @@
-"""Draw the items of the sample suite, without a language: who did what, where and when, and what is asked about it.
+"""Draw the items of the sample suite, independent of language: who did what, where and when, and the question about it.
 
 Every function draws from a generator that its caller seeds, and records what it has drawn in ``seen``, which the splits
-of a task share. So no item is in two splits, and none is twice in one.
+of a task share. So no item occurs twice, neither in one split nor in two.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class QaItem:
 
 @dataclass(frozen=True)
 class ChoiceItem:
-    """A question for the cause or effect (``asks``) in the pair ``of``, with a wrong answer from the pair ``other``."""
+    """A question about the cause or effect (``asks``) in the pair ``of``; the wrong answer is from ``other``."""
 
     of: str
     other: str
@@ -118,7 +118,7 @@ def draw(count: int, seen: Seen, one: Callable[[int], tuple[Hashable, Item] | No
     Args:
         count: number of items.
         seen: keys drawn before; new ones are added.
-        one: returns the key and the item for a number, by which it may balance; None if it fails.
+        one: returns the key and the item for a running number, which it may use to balance items; None if it fails.
     """
     drawn: list[Item] = []
     while len(drawn) < count:
@@ -143,7 +143,7 @@ def any_clause(generator: random.Random, negative: bool = False) -> Clause:
 
 
 def nli(generator: random.Random, seen: Seen, count: int) -> list[NliItem]:
-    """Draw inference items, balanced in labels.
+    """Draw inference items with balanced labels.
 
     Polarity, parts and length of the hypothesis do not depend on the label.
     """
@@ -182,7 +182,7 @@ def judge(premise: tuple[Clause, ...], hypothesis: Clause) -> str:
 
 
 def _within(less: Clause, more: Clause) -> bool:
-    """Return whether one clause has every part of the other, smaller one."""
+    """Return whether the clause ``more`` has every part of the clause ``less``."""
     return all(not getattr(less, part) or getattr(less, part) == getattr(more, part) for part in ("place", "time"))
 
 
@@ -209,7 +209,9 @@ def _pair(generator: random.Random, label: str, negative: bool, shape: int) -> N
             fact = replace(fact, place=full.place, time=full.time)
         elif truth and generator.random() < 0.5:
             fact = replace(fact, place="", time="", front=False)
-        two = two or replace(fact, front=False) == replace(said, front=False)  # not just the hypothesis
+        two = two or replace(fact, front=False) == replace(
+            said, front=False
+        )  # the premise must not be the hypothesis alone
     clauses = [fact, other][: 1 + two]
     if two:
         clauses = [replace(c, front=False) for c in clauses]
@@ -220,11 +222,11 @@ def _pair(generator: random.Random, label: str, negative: bool, shape: int) -> N
 def _unrelated(
     generator: random.Random, said: Clause, full: Clause, other: Clause, two: bool
 ) -> tuple[Clause, Clause, bool]:
-    """Draw facts that leave a statement open: a part is new, or person and event belong to different clauses."""
+    """Draw facts that leave a statement open: a part is new, or person and event are in separate clauses."""
     true = generator.random() < 0.5
     if (said.place or said.time) and generator.random() < 0.5:
         bare = replace(said, negative=False, place="", time="", front=False)
-        if not two or generator.random() < 0.5:  # with the other part, so that the premise is no shorter
+        if not two or generator.random() < 0.5:  # add the other part, so that the premise is not shorter
             bare = replace(bare, time=full.time) if said.place else replace(bare, place=full.place)
         return bare, other, two
     way = generator.randrange(3)
@@ -244,7 +246,7 @@ def _unrelated(
 
 
 def _stranger(generator: random.Random, said: Clause, fact: Clause, other: Clause) -> Clause:
-    """Return the second clause with a person and an event that say nothing about the hypothesis."""
+    """Give the second clause a person and an event that have nothing to do with the hypothesis."""
     people = [p for p in PEOPLE if p not in (said.person, fact.person)]
     events = [e for e in EVENTS if e not in (said.event, fact.event) and (not other.place or other.place in EVENTS[e])]
     return replace(other, person=generator.choice(people), event=generator.choice(events))
@@ -275,7 +277,7 @@ def qa(generator: random.Random, seen: Seen, count: int) -> list[QaItem]:
 
 
 def choice(generator: random.Random, seen: Seen, pairs: tuple[str, ...], count: int) -> list[ChoiceItem]:
-    """Draw choices; every pair is asked about, and is the wrong answer, equally often in both directions and positions.
+    """Draw choices; every pair is the right and the wrong answer equally often, in both directions and positions.
 
     Args:
         generator: source of randomness.
@@ -294,12 +296,14 @@ def choice(generator: random.Random, seen: Seen, pairs: tuple[str, ...], count: 
 
 
 def _round(generator: random.Random, seen: Seen, pairs: tuple[str, ...], asks: str, label: int) -> list[ChoiceItem]:
-    """Return each pair once with another one, every one of which is used once."""
+    """Match every pair with another one as its wrong answer, each used once."""
     while True:
         order = list(pairs)
         others = list(pairs)
         generator.shuffle(order)
-        for i in range(len(order) - 1, -1, -1):  # repair a random order place by place, as few combinations are refused
+        for i in range(
+            len(order) - 1, -1, -1
+        ):  # repair a random order place by place; only few combinations are not allowed
             fits = [j for j in range(i + 1) if _fits(order[i], others[j], asks, seen)]
             if not fits:
                 break

@@ -113,7 +113,7 @@ def quality(pairs: Pairs, gold: RowNumbers, threshold: float) -> Quality:
     Args:
         pairs: one-to-one, of the evaluated sentences.
         gold: (g, 2) foreign and English rows.
-        threshold: of :func:`best_threshold` on dev.
+        threshold: what :func:`best_threshold` found on dev.
     """
     extracted = pairs.at(pairs.scores >= threshold)
     correct = int(is_correct(extracted, gold).sum())

@@ -28,7 +28,7 @@ class Faiss(Backend):
     """Exact search with a flat FAISS index.
 
     Args:
-        name: of the backend.
+        name: name of the backend.
         half: keep the index in float16: half the memory, and more proposals, because products are good to about 1e-3.
     """
 

@@ -39,7 +39,7 @@ def ratio(cosines: Scores, means: Scores) -> Scores:
     """Compute the ratio margin a / b (equation 2 of the paper, with its margin function ``ratio``).
 
     Args:
-        cosines: of pairs, any shape.
+        cosines: cosines of pairs, any shape.
         means: mean of the two neighbourhoods' mean cosines, same shape. Where it is not positive a ratio says nothing
             (two negative numbers would give a large one), and the score is 0.
     """

@@ -28,7 +28,7 @@ class StateCache:
     Args:
         folder: created by the first write.
         gib: limit of all sets together, in GiB; the sets that were unused longest are dropped first.
-        environment: what the bits of a result depend on besides the spec.
+        environment: everything but the spec that the bits of a result depend on.
     """
 
     def __init__(self, folder: Path, gib: float, environment: Mapping[str, object]) -> None:
@@ -42,7 +42,7 @@ class StateCache:
         Args:
             key: what the states depend on.
             size: bytes that the file must have.
-            remark: called with what is wrong with a damaged set, which is dropped.
+            remark: called with the problem of a damaged set, which is dropped.
         """
         folder = self.folder / key
         if not folder.is_dir():
@@ -82,7 +82,7 @@ class StateCache:
 
     def _make_room(self, size: int, spare_recent: bool) -> bool:
         """Drop sets until another one fits; False, with nothing dropped, if it cannot fit."""
-        if 2 * size > shutil.disk_usage(self.folder).free:  # what is computed needs room as well
+        if 2 * size > shutil.disk_usage(self.folder).free:  # the results of the phase need room as well
             return False
         usages = sorted(_usage(path) for path in self.folder.iterdir() if path.is_dir())
         excess = sum(usage.size for usage in usages) + size - self.limit
@@ -100,7 +100,7 @@ class StateCache:
     def _drop(self, folder: Path) -> None:
         """Remove a set; a process that reads it keeps its open file."""
         self._verified.discard(folder.name)
-        with contextlib.suppress(OSError):  # it stays, and is verified again before it is used
+        with contextlib.suppress(OSError):  # the set stays, and is verified again before it is used
             folders.remove(folder)
 
 
@@ -138,7 +138,7 @@ class StateWriter:
             content = content[self._file.write(content) :]
 
     def commit(self, fields: Mapping[str, Any]) -> bool:
-        """Make the set visible if it is complete; return whether it is.
+        """Commit the set if it is complete; return whether it is.
 
         Args:
             fields: what the manifest says about it.
@@ -151,6 +151,6 @@ class StateWriter:
         return True
 
     def close(self) -> None:
-        """Remove everything that was not made visible."""
+        """Remove everything that was not committed."""
         self._file.close()
         self._resources.close()

@@ -131,8 +131,8 @@ class TrainResult(TypedDict):
         head: trained parameters of the heads.
         streams: stream -> its steps and counts of rows.
         dropped: reason -> rows left out.
-        handled: what was done -> rows that were changed, such as moved answers.
-        language: of the training rows, if they are a few of a test language.
+        handled: what was done -> number of rows that were changed, such as moved answers.
+        language: language of the training rows, if they are a few rows of a test language.
         rows: the numbers of these rows in their split.
     """
 
@@ -161,7 +161,7 @@ class MergeResult(TypedDict):
 
 
 class ImportResult(TypedDict):
-    """What an import phase reports of somebody else's adapter.
+    """What an import phase reports about somebody else's adapter.
 
     Attributes:
         format: ``adapterhub``, ``peft`` or ``own``.
@@ -193,7 +193,7 @@ class CorpusResult(TypedDict):
         tokens: ``train`` or ``held-out`` -> tokens.
         removed: evaluation set (or ``total``) -> sentences removed because it contains them.
         dropped: reason -> rows left out.
-        not_looked_at: evaluation sets that were not in the data.
+        not_looked_at: evaluation sets that could not be checked, because the data lack them.
     """
 
     languages: list[str]
@@ -212,9 +212,9 @@ class PretrainResult(TypedDict):
 
     Attributes:
         tokens: objective -> tokens read.
-        parameters: of the encoder, without its language-model head.
+        parameters: number of parameters of the encoder, without its language-model head.
         removed: as in :class:`CorpusResult`.
-        start: the result of the phase whose weights were the start; None for random weights.
+        start: the result of the phase that provided the initial weights; None for random weights.
         held_out: scores on sentences that were set aside: ``retrieval``, ``mean``, ``layer``, ``masked_loss``.
     """
 
@@ -232,7 +232,7 @@ class PretrainResult(TypedDict):
 
 
 class MeasuredCost(TypedDict):
-    """What a phase took, and for training also speed, peak memory and precision.
+    """Time that a phase took, and for training also speed, peak memory and precision.
 
     Attributes:
         seconds: wall time.
@@ -251,7 +251,7 @@ class MeasuredCost(TypedDict):
 
 
 class EncodingCost(TypedDict):
-    """What encoding the sentences of a retrieve phase took; no speed if all vectors were cached."""
+    """Time to encode the sentences of a retrieve phase; no speed if all vectors were cached."""
 
     encoding_seconds: float
     encoded_sentences: int
@@ -259,7 +259,7 @@ class EncodingCost(TypedDict):
 
 
 class LanguageScores(TypedDict):
-    """Scores of one language, with what must be said beside them.
+    """Scores of one language, with the facts that belong beside them.
 
     Attributes:
         values: metric -> points.
@@ -267,13 +267,13 @@ class LanguageScores(TypedDict):
         rows: examples in the split.
         truncated: examples that lost tokens to the maximum length.
         dropped: reason -> rows left out.
-        handled: what was done -> rows that were changed.
+        handled: what was done -> number of rows that were changed.
         in_training: examples whose input is that of a training row, where these are of the same language.
         sentences: sentences encoded (mining).
         layer: hidden state that sentences were searched by (retrieval).
         threshold: score threshold chosen on dev (mining).
         oracle_threshold: score threshold chosen on the scored rows themselves (mining).
-        dev_f1: F1 on dev at the threshold (mining).
+        dev_f1: F1 on dev at that threshold (mining).
         pool: counts of the candidates (ranking).
     """
 
@@ -347,7 +347,7 @@ class JsonFile(Generic[T]):
         write_json(path, value, self.indent, ascii_only=self.ascii_only, allow_nan=self.allow_nan)
 
 
-RESULT: JsonFile[dict[str, Any]] = JsonFile("result.json")  # of any kind of phase, to be read only
+RESULT: JsonFile[dict[str, Any]] = JsonFile("result.json")  # of any kind of phase; read only
 TRAIN_RESULT: JsonFile[TrainResult] = JsonFile("result.json", indent=1)
 MERGE_RESULT: JsonFile[MergeResult] = JsonFile("result.json", ascii_only=True)
 IMPORT_RESULT: JsonFile[ImportResult] = JsonFile("result.json", indent=1)

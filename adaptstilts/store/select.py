@@ -49,13 +49,13 @@ def select(name: str, store: Store) -> Entry:
 
 
 def match(prefix: str, store: Store, option: str = "", alternative: str = "") -> str:
-    """Return the one key in a store that begins in a certain way.
+    """Return the one key in a store that begins with a prefix.
 
     Args:
         prefix: beginning of the key.
-        store: with the entries.
-        option: what the user gave it to, with a space, for messages.
-        alternative: what could be given in place of a key, for messages.
+        store: store with the entries.
+        option: the option that the prefix was given to, with a space, for messages.
+        alternative: what may be given in place of a key, for messages.
 
     Raises:
         ConfigError: no key begins like this, or several do.

@@ -1,8 +1,8 @@
 """The store: a content-addressed folder of entries. An entry is complete and verified, or it is not there.
 
-Commit: files are written to ``staging``, synced and hashed, the manifest comes last, then one rename makes the entry
-visible. Correctness never depends on a lock: if two processes write the same key, the first rename wins, and the other
-process verifies that entry and drops its own. Leases only keep two runs from doing the same work.
+To commit an entry, files are written to ``staging``, synced and hashed, the manifest comes last, and one rename makes
+it visible. Correctness never depends on a lock: if two processes write the same key, the first rename wins, and the
+other process verifies that entry and drops its own. Leases only keep two runs from doing the same work.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Store:
         return self._verified[key]
 
     def verify(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, str | None]]:
-        """Check entries; yield the key of each with None, or with what is wrong. Damaged ones are moved to quarantine.
+        """Check entries; yield each key with None or with the problem. Damaged entries are moved to quarantine.
 
         Args:
             keys: only these, and the entries of this store that they were computed from; None for all.
@@ -230,7 +230,7 @@ class Store:
 
     @property
     def pins(self) -> Path:
-        """Folder that records what every data set was when it was first loaded."""
+        """Folder that records the digests of every data set when it was first loaded."""
         return self.folder / "pins"
 
     @contextlib.contextmanager
@@ -249,13 +249,13 @@ class Store:
         return leases.holder(self._lease_file(key))
 
     def garbage(self) -> list[Path]:
-        """List what nobody needs: leftovers of dead processes and finished phases, and caches that are not in use."""
+        """List what is no longer needed: leftovers of dead processes and finished phases, and caches not in use."""
         orphans = [path for path in self.folder.glob("staging/*") if self._is_orphan(path)]
         finished = [path for path in self.folder.glob("work/*") if self.has(path.name)]
         stale = [path for path in self.folder.glob("leases/*") if not self.holder(path.name)]
         vectors = [path for path in self.vectors.glob("*") if not self.holder(_vectors_lease(path))]
         is_running = any(self.holder(path.name) for path in self.folder.glob("leases/*"))
-        states = [] if is_running else self.states.glob("*")  # a running phase may write or read any of them
+        states = [] if is_running else self.states.glob("*")  # a running phase may be using them
         return sorted([*orphans, *finished, *stale, *vectors, *states])
 
     def _lease_file(self, key: str) -> Path:
@@ -273,7 +273,7 @@ class Store:
             replace_text(self._mark, FORMAT + "\n")
 
     def _quarantine(self, key: str) -> str:
-        """Move a damaged entry away; return what an error message says about that."""
+        """Move a damaged entry away; return how an error message ends about that."""
         folder = self.entry_folder(key)
         if not folder.is_dir():
             return ""

@@ -290,7 +290,7 @@ def _without(data: Mapping[str, Any], wrong: Sequence[Keys], origin: Origin) -> 
     """Return the data of a study file without wrong values, and without members that are nothing without them.
 
     Args:
-        data: of the file.
+        data: data of the file.
         wrong: paths of the values.
         origin: is told which members of lists are left.
     """

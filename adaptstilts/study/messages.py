@@ -44,7 +44,7 @@ def explain(error: ValidationError, cls: type[BaseModel], place: Place, problems
     Args:
         error: what it raised.
         cls: the model that was to be made.
-        place: of the values that it was to be made from.
+        place: place of the values that it should be built from.
         problems: where mistakes are noted.
 
     Returns:

@@ -21,7 +21,7 @@ def check_parts(data: Mapping[str, Any], note: Note, explain: Explain) -> None:
     """Note unknown tasks, tasks in the wrong role, and wrong training and evaluation settings.
 
     Args:
-        data: of the study file.
+        data: data of the study file.
         note: called with the path of a wrong value and what is wrong with it.
         explain: called with what pydantic found wrong in the settings at a path.
     """
@@ -147,7 +147,7 @@ def _check_role(section: str, name: str, is_composed: bool) -> None:
 
     Args:
         section: ``targets`` or ``intermediates``.
-        name: of the task.
+        name: name of the task.
         is_composed: whether it is one of several tasks of an intermediate.
     """
     if name == "none":

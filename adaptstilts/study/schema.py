@@ -307,7 +307,7 @@ def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Trai
     """Return the settings of one training phase: the task's defaults, then study, method and part; the last one wins.
 
     Args:
-        study: with settings for every phase.
+        study: study with settings for every phase.
         arm: the method, with settings of its own.
         part: the task in the study, with settings of its own.
         task: name of the task that is trained on; None for masked text.
@@ -348,7 +348,7 @@ def evaluate_settings(study: Study, part: Part) -> Evaluate:
     """Return the settings of the evaluation of a target: those of the study, then its own.
 
     Args:
-        study: with settings for every evaluation.
+        study: study with settings for every evaluation.
         part: the target.
     """
     return Evaluate.model_validate({**study.evaluate.model_dump(), **part.evaluate})

@@ -57,12 +57,12 @@ def test_settings_that_only_some_phases_use_are_right(tmp_path: Path) -> None:
         (
             "sample_retrieval]",
             "{task: sample_retrieval, evaluate: {examples: 5}}]",
-            "4: targets.1.evaluate: sample_retrieval is searched, which the settings under retrieve are for",
+            "4: targets.1.evaluate: sample_retrieval is only searched; its settings are those under retrieve",
         ),
         (
             "sample_nli]\ntargets: [sample_choice, sample_retrieval]",
             "{task: sample_nli, swap_only: true}]\ntargets: [sample_choice]",
-            "3: intermediates.1.swap_only: sample_nli: without swap: all nothing uses it",
+            "3: intermediates.1.swap_only: sample_nli: nothing uses it without swap: all",
         ),
         (
             "[stack]",
@@ -93,7 +93,7 @@ def test_settings_that_only_some_phases_use_are_right(tmp_path: Path) -> None:
         (
             "builtin:nano\n",
             "builtin:nano\nrevision: main\n",
-            "3: revision: builtin:nano is no model on the hub, so it has no revisions",
+            "3: revision: builtin:nano is not a model on the hub, so it has no revisions",
         ),
         ("train:", "languages: []\ntrain:", "6: languages: names no language; leave it out for those of XTREME"),
     ],

@@ -93,7 +93,7 @@ def test_every_verb_takes_them(
     assert [title.endswith(f", {name})") for title, name in zip(titles, models, strict=True)] == [True, True]
     code, _, err = call(capsys, "export-predictions", several, *where, "--out", tmp_path / "p")
     assert code == 2
-    assert "this is done for one model at a time; add model=..." in err
+    assert "this command works on one model at a time; add model=..." in err
     code, out, _ = call(capsys, "run", several, f"model={json.dumps(models[1])}", *where)
     assert "0 phases done now" in out
 

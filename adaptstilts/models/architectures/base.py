@@ -65,10 +65,10 @@ class LanguageModelLayout:
 
     Attributes:
         module: its name in a masked language model of ``transformers``.
-        prefix: of its keys in a weights file.
+        prefix: prefix of its keys in a weights file.
         keys: parameter of our head -> key after the prefix.
         tied: keys of a weights file that repeat other weights.
-        epsilon: of the normalisation.
+        epsilon: epsilon of the normalisation.
     """
 
     module: str
@@ -141,8 +141,8 @@ class Architecture(ABC):
         """Return which size of a config its weights do not have; None if they have all.
 
         Args:
-            config: of the model, without objections by :meth:`why_not`.
-            shapes: of the tensors in its weights file, by key.
+            config: config of the model, without objections by :meth:`why_not`.
+            shapes: shapes of the tensors in its weights file, by key.
         """
         for name, size in self._sizes_of(shapes).items():
             if name in config and (type(config[name]) is not int or config[name] != size):
@@ -168,7 +168,7 @@ class Architecture(ABC):
         """Return what a config says beyond sizes and weights, as far as it is not what published models have.
 
         Args:
-            config: of a model, without objections by :meth:`why_not`.
+            config: config of a model, without objections by :meth:`why_not`.
 
         Returns:
             Field -> value: those that change what is computed, and those that nobody knows.

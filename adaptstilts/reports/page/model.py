@@ -46,7 +46,7 @@ class Answer:
     Attributes:
         question: what was asked.
         sentence: what a reader should take away.
-        verdict: of the study's first comparison.
+        verdict: verdict of the study's first comparison.
         reason: how the verdict follows from the numbers.
         numbers: the main numbers, at most four.
         limits: what the results do not say.

@@ -22,9 +22,9 @@ class StudyFile:
     """The file of a study, as its user named it.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         text: its content.
-        overrides: of its keys.
+        overrides: overrides of its keys.
         store: the folder that commands of the page name; None for the default one.
     """
 
@@ -38,7 +38,7 @@ def page(results: Results, file: StudyFile) -> Page:
     """Return the page of a study, however much of it is computed.
 
     Args:
-        results: of the study.
+        results: results of the study.
         file: it comes from.
     """
     averages = contrasts(results)

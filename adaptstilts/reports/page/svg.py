@@ -35,7 +35,7 @@ def for_page(text: str, name: str) -> str:
 
     Args:
         text: the SVG file that matplotlib wrote.
-        name: of the figure; ids begin with it, and elements of the page whose ids are ``<name>-title`` and
+        name: name of the figure; ids begin with it, and elements of the page whose ids are ``<name>-title`` and
             ``<name>-text`` describe it.
     """
     text = text[text.index("<svg") :]

@@ -19,8 +19,8 @@ def table(task: str, records: Sequence[Record], english: Sequence[Record]) -> Ta
 
     Args:
         task: the target task.
-        records: of targets trained on rows of a test language.
-        english: of targets trained on English rows alone, whose scores in the same language stand beside.
+        records: records of targets trained on rows of a test language.
+        english: records of targets trained on English rows alone; their scores in the same language stand beside.
     """
     zero_shot = {}
     for one in english:

@@ -214,7 +214,7 @@ def _centre(
         rows: (n, d).
         centre: (d,) of this side.
         other_centre: (d,) of the other side.
-        rotation: of both sides.
+        rotation: rotation of both sides.
         map_blocks: see :func:`quantize_sides`.
     """
     width = rows.shape[1]

@@ -38,7 +38,7 @@ def panels(count: int, height: float, across: int = 1, **options: Any) -> tuple[
 
     Args:
         count: number of panels, at least one.
-        height: of one row of panels, in inches.
+        height: height of one row of panels, in inches.
         across: panels beside each other.
         options: as ``Figure.subplots`` takes them.
     """
@@ -56,9 +56,9 @@ def legend(drawing: Figure, handles: Sequence[Any], labels: Sequence[str] | None
     """Put one legend above all panels.
 
     Args:
-        drawing: with the panels.
+        drawing: drawing with the panels.
         handles: signs, each an artist or a tuple of artists that are drawn on top of each other.
-        labels: of the handles; None if they have labels of their own.
+        labels: labels of the handles; None if they have labels of their own.
     """
     if handles:
         names = [handle.get_label() for handle in handles] if labels is None else list(labels)

@@ -54,7 +54,7 @@ def answer(results: Results, averages: Sequence[AverageChange], config: str) -> 
     """Return the card.
 
     Args:
-        results: of the study.
+        results: results of the study.
         averages: from :func:`contrasts`.
         config: the study file, for commands.
     """

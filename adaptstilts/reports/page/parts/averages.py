@@ -24,7 +24,7 @@ def average(results: Results, pairs: Sequence[Pair]) -> Difference | None:
     It is the only one of its kind in a page, so its p-value is corrected for one comparison.
 
     Args:
-        results: of the study.
+        results: results of the study.
         pairs: what is compared, and what is subtracted.
 
     Returns:
@@ -82,7 +82,7 @@ class _TaskMean:
     """The mean over the comparisons of one task, for every seed, language and example.
 
     Args:
-        results: of the study.
+        results: results of the study.
         task: name of the task.
         pairs: its comparisons.
     """

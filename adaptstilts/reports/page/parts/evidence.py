@@ -56,7 +56,7 @@ def _reading(records: Sequence[Record], chart: Forest) -> str:
 
     Args:
         records: that the differences are of.
-        chart: of the figure.
+        chart: chart of the figure.
     """
     targets = " and targets" if len(records) > MOST_LINES else ""
     if not any(line.is_firm for line in chart.contrasts):
@@ -68,7 +68,7 @@ def _forest(results: Results, records: Sequence[Record], field: Field, axis: str
     """Return a chart of differences, or of their averages over targets if they are very many; None if there are none.
 
     Args:
-        results: of the study.
+        results: results of the study.
         records: that have the difference.
         field: which of their differences.
         axis: what the chart shows.
@@ -178,7 +178,7 @@ def _line(
     """Return one line of a chart of differences.
 
     Args:
-        results: of the study.
+        results: results of the study.
         place: group, label and series of the line.
         difference: what it shows.
         seeds: the difference of every seed.

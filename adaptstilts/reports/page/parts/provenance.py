@@ -24,9 +24,9 @@ def provenance(results: Results, text: str, overrides: Sequence[str], store: Pat
     """Return everything that a reader needs to compute the numbers again, and to check that nobody changed them.
 
     Args:
-        results: of the study.
-        text: of the study file.
-        overrides: of its keys on the command line.
+        results: results of the study.
+        text: text of the study file.
+        overrides: overrides of its keys on the command line.
         store: the folder that commands name; None for the default one.
     """
     command = "adaptstilts verify"
@@ -54,8 +54,8 @@ def environments(store: Store, keys: Sequence[str]) -> dict[tuple[tuple[str, str
     """Return what entries were computed with, and how many of them with each: versions, Python, device.
 
     Args:
-        store: with the entries.
-        keys: of the entries.
+        store: store with the entries.
+        keys: keys of the entries.
     """
     counts: dict[tuple[tuple[str, str], ...], int] = {}
     for key in keys:

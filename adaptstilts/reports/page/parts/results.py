@@ -23,8 +23,8 @@ class Results:
     """What a study has so far.
 
     Attributes:
-        plan: of the study.
-        store: with its entries.
+        plan: plan of the study.
+        store: store with its entries.
         records: from :func:`adaptstilts.reports.records.records`.
         margin: points; a difference that is surely smaller does not matter.
         in_language: from :func:`adaptstilts.reports.records.row_records`.
@@ -119,7 +119,7 @@ def judge(difference: Difference, margin: float) -> Verdict:
     number of comparisons of its family.
 
     Args:
-        difference: with its interval.
+        difference: difference with its interval.
         margin: points.
     """
     if difference.seeds < 2:
