@@ -42,7 +42,7 @@ class _SinglePhasePlan:
 
 @dataclass(frozen=True)
 class AdapterFilter:
-    """Which adapter of a study to export; a field that is None does not restrict.
+    """Selects the adapter of a study to export; a field that is None does not restrict.
 
     Attributes:
         task: a target task.
@@ -156,7 +156,7 @@ def _find_intermediate(plan: Plan, wanted: AdapterFilter) -> WeightsPhase:
 
 
 def _intermediate_phases(plan: Plan) -> Iterator[WeightsPhase]:
-    """Yield the phases that others depend on and that were trained on no adapter."""
+    """Yield the phases that others depend on and that were not trained over an adapter."""
     used = set(chain.from_iterable(phase.parents for phase in plan.phases.values()))
     for phase in plan.phases.values():
         if not isinstance(phase, WeightsPhase) or phase.key not in used:
@@ -166,7 +166,7 @@ def _intermediate_phases(plan: Plan) -> Iterator[WeightsPhase]:
 
 
 def _fits_intermediate(phase: WeightsPhase, wanted: AdapterFilter) -> bool:
-    """Return whether an intermediate phase fits; an imported or merged one has no seed and fits any."""
+    """Return whether an intermediate phase fits; an imported or merged one has no seed and fits every seed."""
     if isinstance(phase, TrainPhase) and wanted.seed not in (None, phase.seed):
         return False
     return phase.task == wanted.intermediate and wanted.accepts_method(phase, phase.method.label)

@@ -45,13 +45,13 @@ class CardFacts:
 
     Attributes:
         key: key of the entry.
-        phase: that trained, merged or imported the adapter.
+        phase: the phase that trained, merged or imported the adapter.
         format_name: name of the format of the folder.
         model: name of the base model.
         result: the entry's ``result.json``.
         scores: by language; empty for an intermediate, or if it was not evaluated.
         over: the intermediate that the scores were measured over.
-        below: folders of the adapters that it acts over, the lowest first.
+        below: folders of the adapters below it, the lowest first.
         has_head: whether our own head is beside it.
         sources: where its training rows come from.
     """
@@ -122,7 +122,7 @@ def front_matter(facts: CardFacts) -> dict[str, Any]:
 
 
 def _about(facts: CardFacts) -> list[str]:
-    """Return sentences about what the folder has."""
+    """Return sentences about the content of the folder."""
     parameters = facts.result.get("trainable")
     size = f" {parameters:,} parameters." if isinstance(parameters, int) else ""
     licences = sorted({f"{task.name}: {task.licence}" for task in _tasks(facts.phase) if task.licence})
@@ -136,9 +136,9 @@ def _about(facts: CardFacts) -> list[str]:
             f"It was trained over other adapters, which are in {_cell(', '.join(facts.below))}, and needs them."
         )
     if facts.has_head:
-        lines.append("The task's head is in `head/`, as safetensors of adaptstilts; the library does not load it.")
+        lines.append("The task's head is in `head/`, in adaptstilts' own format; the library does not load it.")
     else:
-        lines.append("There is no head in it.")
+        lines.append("It comes without a head.")
     return lines
 
 
@@ -209,15 +209,17 @@ def _settings(phase: TrainPhase) -> list[tuple[str, object]]:
 
 
 def _scores(facts: CardFacts) -> list[str]:
-    """Return a table of the scores, a language a row."""
+    """Return a table of the scores with one row per language."""
     if not facts.scores:
-        return ["None were measured of this adapter itself: it is an intermediate, or was not evaluated."]
+        return ["This adapter has no scores of its own: it is an intermediate, or was not evaluated."]
     names = list(facts.scores[0].values)
     rows = []
     for score in facts.scores:
         values = [f"{score.values[name]:.2f}" for name in names]
         rows.append((_language(score.language), *values, score.n))
-    over = f"As measured by adaptstilts, zero-shot but for English, over the intermediate {_cell(facts.over)}."
+    over = (
+        f"Measured by adaptstilts, zero-shot in all languages but English, over the intermediate {_cell(facts.over)}."
+    )
     return [over, "", *_table(("language", *names, "n"), rows)]
 
 
@@ -259,7 +261,7 @@ def _line(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    """Return a value as text without markup, which cannot end a line, a table's cell or a code span."""
+    """Return a value as text without markup that could end a line, a table's cell or a code span."""
     text = _line(value)
     for character in _MARKUP:
         text = text.replace(character, f"\\{character}")

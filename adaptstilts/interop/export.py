@@ -81,7 +81,7 @@ class _Exporter:
 
 
 def formats(method: Method) -> list[str]:
-    """Return the formats for adapters of a method: its library's if it has one, and always ours."""
+    """Return the formats for adapters of a method: that of its library if it has one, and our own."""
     if not isinstance(method, AdapterMethod):
         return []
     names = [_FORMAT_OF_BACKEND[method.backend]] if method.backend in _FORMAT_OF_BACKEND else []
@@ -99,16 +99,16 @@ def write(
     scores: Sequence[LanguageScore] = (),
     over: str = "none",
 ) -> list[Path]:
-    """Write the adapter of an entry to a new folder, with those it acts over.
+    """Write the adapter of an entry to a new folder, with the adapters below it.
 
     Args:
         entry: has the adapter.
-        store: has those below it.
+        store: has the entries of the adapters below it.
         model: the base model.
         format_name: ``adapterhub``, ``peft`` or ``own``.
         out: the folder.
         scores: for the card.
-        over: the intermediate that they were evaluated over.
+        over: the intermediate that the scores were measured over.
 
     Returns:
         The files.
@@ -124,7 +124,7 @@ def write(
         _check(part, format_name)
     if below and format_name == "adapterhub" and adapterhub.lora_config(phase.method):
         raise ConfigError(
-            f"{phase.task}: stands on another adapter, and the adapters library does not add up stacked LoRA;"
+            f"{phase.task}: depends on another adapter, and the adapters library does not sum stacked LoRA adapters;"
             f" give --format peft"
         )
     exporter = _Exporter(model, format_name)
@@ -151,7 +151,7 @@ def write(
 
 
 def _write_below(exporter: _Exporter, below: Sequence[Entry], top: Entry, staging: Path) -> list[str]:
-    """Write the adapters under another one, each with a name of its own; return their folders, the lowest first."""
+    """Write the adapters below another one, each under its own name; return their folders, the lowest first."""
     names = [_name(entry) for entry in (*below, top)]
     folders = []
     for i, entry in enumerate(below):
@@ -173,7 +173,7 @@ def _check(entry: Entry, format_name: str) -> None:
     elif isinstance(phase, TrainPhase) and phase.fuse:
         reason = "is a fusion of several adapters"
     if reason:
-        raise ConfigError(f"{what}: {reason}, which no format supports; export what it consists of")
+        raise ConfigError(f"{what}: {reason}, which no format supports; export its parts instead")
     supported = formats(phase.method)
     if not supported:
         content = "a whole encoder" if phase.method.trains_encoder else "a task's head alone"
@@ -183,7 +183,7 @@ def _check(entry: Entry, format_name: str) -> None:
 
 
 def _name(entry: Entry) -> str:
-    """Return what an adapter is called in its files; the libraries name modules after it, so without dots."""
+    """Return the name of an adapter in its files, without dots because the libraries name modules after it."""
     return phase_of(entry, WeightsPhase).task.replace(".", "_")
 
 

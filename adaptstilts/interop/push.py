@@ -30,7 +30,7 @@ def push(folder: Path, repo: str, private: bool = False, offline: bool = False) 
         Address of the commit.
 
     Raises:
-        ConfigError: not such a folder, or not a hub id.
+        ConfigError: the folder is not such a folder, or the repository is not a hub id.
         ResourceError: offline, no token, a token that may not write there, or a hub that cannot be reached.
     """
     if not re.fullmatch(REPO, repo):

@@ -23,8 +23,8 @@ def new(encoder: Encoder, task: Task, *seed: object) -> nn.Module:
     """Return a new head.
 
     Args:
-        encoder: that it is for.
-        task: that it is for.
+        encoder: the encoder that it is for.
+        task: the task that it is for.
         seed: parts that its initial weights depend on, and nothing else.
     """
     with generator(*seed):
@@ -33,7 +33,7 @@ def new(encoder: Encoder, task: Task, *seed: object) -> nn.Module:
 
 
 def card(encoder: Encoder, task: Task) -> dict[str, Any]:
-    """Return what must be equal for a head to fit: kind, labels in order, hidden size."""
+    """Return what a head and its task must agree on: kind, labels in order, hidden size."""
     return {"kind": task.kind, "labels": list(task.labels), "hidden": encoder.hidden}
 
 
@@ -42,8 +42,8 @@ def save(head: nn.Module, encoder: Encoder, task: Task, folder: Path) -> None:
 
     Args:
         head: head of the task.
-        encoder: that it was trained on.
-        task: that it is for.
+        encoder: the encoder that it was trained on.
+        task: the task that it is for.
         folder: created if missing.
     """
     from safetensors.torch import save_file
@@ -58,8 +58,8 @@ def load(encoder: Encoder, task: Task, folder: Path) -> nn.Module:
     """Read a head.
 
     Args:
-        encoder: that it is for.
-        task: that it is for.
+        encoder: the encoder that it is for.
+        task: the task that it is for.
         folder: where :func:`save` wrote it.
 
     Raises:

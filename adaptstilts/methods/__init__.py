@@ -17,7 +17,7 @@ def _default_kind(method: type[Method]) -> Any:
 
 
 def _is_method(value: object) -> bool:
-    """Return whether a value is a method class with a kind, and no base class of such."""
+    """Return whether a value is a method class with a kind, not a base class."""
     return isinstance(value, type) and issubclass(value, Method) and isinstance(_default_kind(value), str)
 
 

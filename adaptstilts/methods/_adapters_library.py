@@ -25,7 +25,7 @@ class AdaptersMethod(AdapterMethod):
 
     Attributes:
         noun: what messages call such an adapter.
-        feature: what the library must be able to do in the encoder's architecture, see ``ModuleNames.adapters``.
+        feature: what the library must support in the encoder's architecture; see ``ModuleNames.adapters``.
     """
 
     backend: ClassVar[str] = "adapters"
@@ -33,7 +33,7 @@ class AdaptersMethod(AdapterMethod):
     feature: ClassVar[str]
 
     def why_not_for(self, names: ModuleNames) -> str | None:
-        """Refuse architectures in which the library cannot do this."""
+        """Refuse architectures in which the library does not support this."""
         if self.feature not in names.adapters:
             return "the adapters library does not support this method in encoders of this architecture"
         return super().why_not_for(names)
@@ -47,7 +47,7 @@ class AdaptersMethod(AdapterMethod):
     def from_library(cls, config: Mapping[str, Any]) -> Self:
         """Return the method that a config describes; KeyError, TypeError or ValueError if it describes none.
 
-        What this ignores is compared with :meth:`library_config` afterwards.
+        Fields that this ignores are compared with :meth:`library_config` afterwards.
         """
 
     @property
@@ -56,7 +56,7 @@ class AdaptersMethod(AdapterMethod):
         return self.noun
 
     def prepare(self, host: Host) -> None:
-        """Give every layer the places for adapters; without an adapter the outputs stay equal to the bit."""
+        """Add places for adapters to every layer; without an adapter the outputs stay equal to the bit."""
         import adapters
 
         interface = host.names.interface
@@ -84,7 +84,7 @@ class AdaptersMethod(AdapterMethod):
         host.model.set_active_adapters(Stack(*names) if names else None)
 
     def remove(self, host: Host, name: str) -> None:
-        """Detach an adapter and activate none, because the library mistakes a stack of one less for the old one.
+        """Detach an adapter and deactivate all, because the library mistakes a stack with one less for the old one.
 
         Args:
             host: the encoder.
@@ -94,7 +94,7 @@ class AdaptersMethod(AdapterMethod):
         host.model.delete_adapter(name)
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the members of the active stack, or any other setup as its ``repr``, which is no adapter's name.
+        """Return the members of the active stack; any other setup is returned as its ``repr``, which names no adapter.
 
         Args:
             host: the encoder.
@@ -110,7 +110,7 @@ class AdaptersMethod(AdapterMethod):
         return (repr(setup),)
 
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors``, where the library would not write all tensors.
+        """Write ``adapter_config.json`` and ``adapter.safetensors``; the library itself would leave out some tensors.
 
         Args:
             host: the encoder.
@@ -127,7 +127,7 @@ class AdaptersMethod(AdapterMethod):
 
     @classmethod
     def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
-        """Return the method of a folder; anything that this class would compute otherwise is refused.
+        """Return the method of a folder; refuse anything that this class would compute differently.
 
         Args:
             folder: folder with the adapter's files.
@@ -149,7 +149,7 @@ class AdaptersMethod(AdapterMethod):
         return method
 
     def _check_config(self, config: Mapping[str, Any], path: Path) -> None:
-        """Raise if a file says anything else than this method would write."""
+        """Raise if a config differs from what this method would write."""
         expected = self.library_config().to_dict()
         wrong = sorted(key for key in {*config, *expected} if config.get(key) != expected.get(key))
         if wrong:
@@ -158,7 +158,7 @@ class AdaptersMethod(AdapterMethod):
 
 
 def named_tensors(host: Host, *marks: str) -> dict[str, nn.Parameter]:
-    """Return the parameters with one of ``marks`` in the name that the library gives them in its files."""
+    """Return the parameters whose name in the library's files contains one of ``marks``."""
     return {key: value for key, value in host.model.named_parameters() if any(mark in key for mark in marks)}
 
 

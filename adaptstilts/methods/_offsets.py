@@ -1,7 +1,7 @@
 """Methods that add offsets to weights of the encoder, and the files of such adapters.
 
 A weight ``w`` acts as ``w`` plus the offsets of the active adapters. So stacked adapters are summed, in any order, and
-without an active one the weight itself is used, to the bit. No library has this format: a folder has
+without an active adapter the weight itself is used, to the bit. No library has this format: a folder has
 ``adapter_config.json``, which is the method's identity, and ``adapter_model.safetensors``, the offsets (not the sums)
 by the name of their weight in the encoder.
 """
@@ -108,7 +108,7 @@ class OffsetMethod(AdapterMethod):
         return layers
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return ``names``, or what the first weight uses that has another selection of them.
+        """Return ``names`` if every weight uses them; else the names that the first other weight uses.
 
         Args:
             host: the encoder.
@@ -140,7 +140,7 @@ class OffsetMethod(AdapterMethod):
             names: what the encoder's modules are called.
 
         Raises:
-            ArtifactError: another method did, or the settings are not valid.
+            ArtifactError: another method wrote it, or the settings are not valid.
         """
         path = folder / "adapter_config.json"
         config = read_json(path)

@@ -77,7 +77,7 @@ class PeftMethod(AdapterMethod):
         """Return the method that a config describes; KeyError, TypeError or ValueError if it describes none.
 
         Args:
-            config: a file's settings. What this ignores is compared with :meth:`library_config` afterwards.
+            config: settings in a file. Fields that this ignores are compared with :meth:`library_config` afterwards.
             depth: number of layers of the encoder.
             names: what the encoder's modules are called.
         """
@@ -100,7 +100,7 @@ class PeftMethod(AdapterMethod):
         _TUNED_MODULES.pop(host.model, None)
 
     def activate(self, host: Host, names: Sequence[str]) -> None:
-        """Let ``names`` act wherever they have modules.
+        """Make ``names`` active wherever they have modules.
 
         Args:
             host: the encoder.
@@ -153,7 +153,7 @@ class PeftMethod(AdapterMethod):
         return {layer for layer, count in counts.items() if count == len(self.roles)}
 
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return ``names``, or what acts in the first module that uses another selection of them.
+        """Return ``names`` if they are active everywhere; else what is active in the first module that differs.
 
         Args:
             host: the encoder.
@@ -183,7 +183,7 @@ class PeftMethod(AdapterMethod):
 
     @classmethod
     def read_config(cls, folder: Path, depth: int, names: ModuleNames) -> Self:
-        """Return the method of a folder; anything that this class would compute otherwise is refused.
+        """Return the method of a folder; refuse anything that this class would compute differently.
 
         Args:
             folder: folder with the adapter's files.
@@ -203,7 +203,7 @@ class PeftMethod(AdapterMethod):
         return method
 
     def _check_config(self, config: Mapping[str, Any], expected: Mapping[str, Any], path: Path) -> None:
-        """Raise if a file says anything else than this method would write."""
+        """Raise if a config differs from what this method would write."""
         compared = {key: value for key, value in config.items() if key not in _NOT_COMPARED}
         wrong = sorted(key for key, value in compared.items() if _plain(expected.get(key)) != _plain(value))
         if wrong:
@@ -221,12 +221,12 @@ def _tuned_modules(host: Host) -> list[tuple[int, Any]]:
 
 
 def _adapters(module: Any) -> Any:
-    """Return the first part of every adapter of a peft layer, by adapter."""
+    """Return the first part of every adapter of a peft layer, by the name of the adapter."""
     return getattr(module, module.adapter_layer_names[0])
 
 
 def _plain(value: Any) -> Any:
-    """Return a value so that equal settings are equal: sets and lists sorted, and {} for None."""
+    """Normalize a value so that equal settings compare equal: sets and lists sorted, and {} for None."""
     if isinstance(value, set | tuple | list):
         return sorted(value, key=str)
     return {} if value is None else value

@@ -1,6 +1,6 @@
 """What a method is: settings, what follows from them, and for adapters how they attach to an encoder.
 
-A method says what it is *able to do*, and everything else asks for that, never for a kind by name:
+A method says what it *can do*, and all other code asks for that, never for a kind by name:
 
 * ``trains_encoder``: a training phase changes the encoder's own weights and leaves a new encoder (full fine-tuning);
 * :class:`AdapterMethod`: a training phase leaves the encoder as it is and attaches named modules to it;
@@ -39,10 +39,10 @@ class Method(BaseModel):
 
     Attributes:
         kind: the word for the method in study files and content keys.
-        trains_encoder: whether a phase trains the encoder's own weights, so that what follows starts on a new encoder.
+        trains_encoder: whether a phase trains the encoder's own weights, so that later phases start from a new encoder.
         attaches: whether a phase attaches an adapter; true of every :class:`AdapterMethod`.
-        default_lr: learning rate where a study gives none.
-        decayed: whether weight decay may pull the matrices in the encoder to zero.
+        default_lr: learning rate if a study gives none.
+        decayed: whether weight decay applies to the matrices in the encoder.
         flops_per_weight: floating-point operations of a training step for one weight of the encoder and one token: 2
             for the forward pass, 2 for the gradients of activations, 2 for those of weights.
     """
@@ -57,7 +57,7 @@ class Method(BaseModel):
     flops_per_weight: ClassVar[int] = 4
 
     def identity(self) -> dict[str, Any]:
-        """Return what enters content keys: the kind and the fields that differ from their defaults."""
+        """Return the part of content keys: the kind and the fields that differ from their defaults."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
 
     @property
@@ -96,7 +96,7 @@ class Method(BaseModel):
         return None
 
     def why_not_for(self, names: ModuleNames) -> str | None:
-        """Return why encoders of an architecture cannot be adapted so; None if they can.
+        """Return why the method does not work on encoders of an architecture; None if it does.
 
         Args:
             names: what the architecture's modules are called.
@@ -113,11 +113,11 @@ class Method(BaseModel):
 
     def why_not_mergeable(self) -> str | None:
         """Return why adapters with these settings have no weighted sum of the same form; None if they have one."""
-        return None if self.changes_encoder else "nothing of the encoder is trained"
+        return None if self.changes_encoder else "it does not train the encoder"
 
     def why_not_fusable(self) -> str | None:
         """Return why AdapterFusion cannot combine adapters with these settings; None if it can."""
-        return "attention is over what bottleneck adapters add, and this method adds nothing of that form"
+        return "it attends over the outputs of bottleneck adapters, and this method has none"
 
     @property
     def merge_settings(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Method(BaseModel):
 
     @property
     def spares_attention(self) -> bool:
-        """Return whether the attention block of the lowest changed layer still computes what it did."""
+        """Return whether the attention block of the lowest changed layer is unchanged."""
         return False
 
     def lowest_block(self, depth: int) -> int:
@@ -165,7 +165,7 @@ class Method(BaseModel):
         raise NotImplementedError
 
     def frozen_modules(self, host: Host) -> list[nn.Module]:
-        """Return the modules that stay as they are if the method trains the encoder's own weights."""
+        """Return the modules that stay frozen if the method trains the encoder's own weights."""
         return []
 
 
@@ -194,7 +194,7 @@ class AdapterMethod(Method):
 
     @abstractmethod
     def activate(self, host: Host, names: Sequence[str]) -> None:
-        """Let exactly these adapters act.
+        """Make exactly these adapters active.
 
         Args:
             host: the encoder.
@@ -221,7 +221,7 @@ class AdapterMethod(Method):
 
     @abstractmethod
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the indices of the layers in which the encoder really has all modules of an adapter.
+        """Return the indices of the layers in which the encoder has all modules of an adapter.
 
         Args:
             host: the encoder.
@@ -230,11 +230,11 @@ class AdapterMethod(Method):
 
     @abstractmethod
     def active(self, host: Host, names: Sequence[str]) -> tuple[str, ...]:
-        """Return ``names`` if exactly these act, in order; else the names that act in the first layer that differs.
+        """Return ``names`` if exactly these are active, in order; else those active in the first layer that differs.
 
         Args:
             host: the encoder.
-            names: names of the adapters that should act, the first lowest.
+            names: names of the adapters that should be active, the first lowest.
         """
 
     @abstractmethod

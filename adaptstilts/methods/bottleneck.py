@@ -62,25 +62,27 @@ class Bottleneck(AdaptersMethod):
 
     def why_not_stackable(self) -> str | None:
         """Refuse parallel adapters: the library runs only the top one of a stack."""
-        return "of parallel adapters the library lets only the upper one act" if self.placement == "parallel" else None
+        return (
+            "the library runs only the top one of stacked parallel adapters" if self.placement == "parallel" else None
+        )
 
     def why_not_above(self) -> str | None:
-        """Refuse an invertible part: of a stack the library applies only the lowest adapter's."""
-        return "of a stack only the lowest adapter's invertible part acts" if self.invertible else None
+        """Refuse an invertible part: in a stack, the library applies only that of the lowest adapter."""
+        return "in a stack, only the lowest adapter's invertible part acts" if self.invertible else None
 
     def why_not_fusable(self) -> str | None:
-        """Refuse what the library fuses wrongly or only in part."""
+        """Refuse adapters that the library fuses wrongly or only in part."""
         if self.placement == "parallel":
-            return "of parallel adapters the library fuses what they read, not where they add"
+            return "the library fuses parallel adapters at their input, not where their outputs are added"
         return "the invertible parts of fused adapters would be left out" if self.invertible else None
 
     @property
     def spares_attention(self) -> bool:
-        """Return whether nothing is after the attention block or at the embeddings."""
+        """Return whether there is no module after the attention block or at the embeddings."""
         return self.placement != "double" and not self.invertible
 
     def lowest(self, depth: int) -> int:
-        """Return the first layer for an invertible part, which changes the embeddings; else the lowest adapted one."""
+        """Return the first layer if an invertible part changes the embeddings; else the lowest adapted one."""
         return 0 if self.invertible else super().lowest(depth)
 
     def trainable(self, shape: Mapping[str, int]) -> int:
@@ -105,7 +107,7 @@ class Bottleneck(AdaptersMethod):
         return named_tensors(host, f".adapters.{name}.", f"invertible_adapters.{name}.")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
-        """Return the layers with a module at every place of the placement; none if the invertible part is wrong.
+        """Return the layers with a module at every place of the placement; none if the invertible part does not match.
 
         Args:
             host: the encoder.
@@ -128,7 +130,7 @@ class Bottleneck(AdaptersMethod):
 
     @property
     def variant(self) -> str:
-        """Return where it is placed."""
+        """Return what messages call this placement."""
         return f"a bottleneck adapter of placement {self.placement}"
 
     def library_config(self) -> Any:

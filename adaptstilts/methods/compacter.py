@@ -56,7 +56,7 @@ class Compacter(AdaptersMethod):
 
     @property
     def spares_attention(self) -> bool:
-        """Return whether nothing is after the attention block."""
+        """Return whether there is no module after the attention block."""
         return self.placement == "seq"
 
     def trainable(self, shape: Mapping[str, int]) -> int:
@@ -103,7 +103,7 @@ class Compacter(AdaptersMethod):
 
     @property
     def variant(self) -> str:
-        """Return where it is placed."""
+        """Return what messages call this placement."""
         return f"a compacter of placement {self.placement}"
 
     def library_config(self) -> Any:

@@ -33,24 +33,24 @@ def why_not(kind: CompositionKind, method: Method) -> str | None:
     if kind == "stack":
         return unstackable
     if kind == "continue":
-        return None if method.changes_encoder else "it has no adapter that could be continued"
+        return None if method.changes_encoder else "it has no adapter to continue"
     if kind == "fuse":
         return method.why_not_fusable()
     if kind == "merge":
         return method.why_not_mergeable()
     if kind == "merge_then_stack":
-        # a head without intermediates could stand on those of any method
+        # a head without intermediates can be put on those of any method
         unmergeable = method.below.why_not_mergeable() if method.below.changes_encoder else None
         return unmergeable or unstackable
     return None
 
 
 def supporting(kind: CompositionKind) -> Iterator[str]:
-    """Yield the kinds of methods that support a composition, with the settings of them that do not."""
+    """Yield the kinds of methods that support a composition, with the settings that do not."""
     for name, method_class in sorted(methods.known().items()):
         try:
             method = method_class.model_validate({})
-        except ValidationError:  # of a plug-in, with settings that have no default
+        except ValidationError:  # a plug-in's method, with settings that have no default
             yield f"{name} (depends on its settings)"
             continue
         if why_not(kind, method) is None:
@@ -59,7 +59,7 @@ def supporting(kind: CompositionKind) -> Iterator[str]:
 
 
 def _variants(method: Method) -> Iterator[tuple[str, Method]]:
-    """Yield every other choice of a setting that is a switch or one of a few words, and the method that has it."""
+    """Yield every other choice of a setting that is a switch or one of a few words, and the method with that choice."""
     for name, field in type(method).model_fields.items():
         for value in _choices(field.annotation):
             if name != "kind" and value != field.default:

@@ -1,4 +1,4 @@
-"""Full fine-tuning: the encoder's own weights are trained. Adapters are compared with it."""
+"""Full fine-tuning: the encoder's own weights are trained. It is the reference for adapters."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Full(Method):
         return min(self.freeze_layers, depth) if self.freeze_embeddings else 0
 
     def trainable(self, shape: Mapping[str, int]) -> int:
-        """Return the number of all parameters, those of the embeddings included, without the frozen ones."""
+        """Return the number of parameters that are not frozen, embeddings included."""
         hidden, inner = shape["hidden"], shape["intermediate"]
         # four projections of the attention block, two of the feed-forward block, two normalisations
         layer = 4 * (hidden * hidden + hidden) + 2 * hidden * inner + inner + hidden + 4 * hidden
@@ -61,6 +61,6 @@ class Full(Method):
         return trained_layers + shape["parameters"] - shape["layers"] * layer
 
     def frozen_modules(self, host: Host) -> list[nn.Module]:
-        """Return the embeddings and the lowest layers, as far as they are frozen."""
+        """Return those of the embeddings and the lowest layers that are frozen."""
         frozen: list[nn.Module] = list(host.inputs) if self.freeze_embeddings else []
         return [*frozen, *host.layers[: self.freeze_layers]]

@@ -2,8 +2,8 @@
 
 With ``h`` the output of a layer's feed-forward block before its residual ``x``, ``q = Q LayerNorm(h + x)`` and ``u_i``
 what adapter ``i`` adds, a layer's output is ``h + V sum_i softmax_i(q . K u_i) u_i``, over the adapters that the layer
-has. Of placement ``double`` the same is done after the attention block, and ``q = Q h`` at both. ``Q`` and ``K`` have
-biases, ``V`` has none, starts at the identity and is held near it by ``0.01 |V - 1|^2`` in the loss. Through the
+has. With placement ``double`` the same is done after the attention block, and ``q = Q h`` at both. ``Q`` and ``K`` have
+biases, ``V`` has none, starts at the identity and is kept near it by ``0.01 |V - 1|^2`` in the loss. Through the
 ``adapters`` library.
 
 A fusion is not a method of its own: a target phase trains it over intermediate adapters.
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from adaptstilts.methods.host import Host
 
 CONFIG, WEIGHTS = "adapter_fusion_config.json", "adapter_fusion.safetensors"
-Place = str | tuple[str, ...]  # in a stack: an adapter's name, or the names of those that are fused there
+Place = (
+    str | tuple[str, ...]
+)  # a place in a stack: an adapter's name, or the names of the adapters that are fused there
 
 
 def why_not_together(methods: Sequence[Method]) -> str | None:
@@ -80,7 +82,7 @@ def activate(host: Host, places: Sequence[Place]) -> None:
 
 
 def active(host: Host) -> tuple[Place, ...]:
-    """Return the members of the active stack, or any other setup as its ``repr``."""
+    """Return the members of the active stack; any other setup is returned as its ``repr``."""
     from adapters.composition import Fuse, Stack
 
     setup = host.model.adapters_config.active_setup
@@ -90,7 +92,7 @@ def active(host: Host) -> tuple[Place, ...]:
 
 
 def remove(host: Host, members: tuple[str, ...]) -> None:
-    """Detach a fusion and activate nothing.
+    """Detach a fusion and deactivate all adapters.
 
     Args:
         host: the encoder.
@@ -146,7 +148,7 @@ def check(folder: Path, members: int) -> None:
     """Raise if a folder is not that of a fusion.
 
     Args:
-        folder: as :func:`save` wrote it.
+        folder: a folder that :func:`save` wrote.
         members: number of adapters that it must be over.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Head only, the linear probe: nothing of the encoder is trained.
+"""Head only, the linear probe: the encoder is not trained.
 
 A head on the bare encoder is the weakest baseline. A head on an intermediate phase shows what the encoder knows then,
 without further training (as the probing tasks of Pruksachatkun et al. 2020, arXiv 2005.00628).
@@ -15,7 +15,7 @@ from adaptstilts.methods.base import Method
 
 
 def _read_method(value: Any) -> Any:
-    """Return the method that a study file writes as its kind, or as a mapping with the kind.
+    """Read a method that a study file gives as its kind, or as a mapping with the kind.
 
     Raises:
         ValueError: a setting is not valid.
@@ -35,7 +35,7 @@ def _read_method(value: Any) -> Any:
 class Head(Method):
     """The task's head alone, on the encoder as it is or as an intermediate phase left it.
 
-    It can stand on an intermediate adapter or a fine-tuned encoder, changes neither, and can be swapped.
+    It can be trained on top of an intermediate adapter or a fine-tuned encoder, changes neither, and can be swapped.
 
     Attributes:
         over: the method of the intermediate phases, a kind or a mapping; required if a study has such phases.

@@ -38,7 +38,7 @@ class Ia3(PeftMethod):
 
     @property
     def variant(self) -> str:
-        """Return which scales it has."""
+        """Return what messages call this adapter."""
         return "an (IA)3 adapter of keys, values and inner activations, named layer by layer,"
 
     @property

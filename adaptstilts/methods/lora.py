@@ -70,7 +70,7 @@ class Lora(PeftMethod):
 
     def why_not_stackable(self) -> str | None:
         """Refuse DoRA: peft normalises by the base model's weights, whatever acts below."""
-        return "DoRA scales whole weights, so two of them have no sum of deltas" if self.dora else None
+        return "DoRA rescales whole weights, so the deltas of two adapters do not add up" if self.dora else None
 
     def why_not_mergeable(self) -> str | None:
         """Refuse DoRA: its magnitudes belong to its own directions."""
@@ -78,7 +78,7 @@ class Lora(PeftMethod):
 
     @property
     def merge_settings(self) -> dict[str, Any]:
-        """Return the targets alone: updates of any ranks and scales have a sum."""
+        """Return the targets alone: updates can be summed whatever their ranks and scales."""
         return {"kind": self.kind, "targets": self.targets}
 
     @classmethod
@@ -107,7 +107,7 @@ class Lora(PeftMethod):
     ) -> dict[str, Tensor]:
         """Return the exact sum of the scaled updates, ``[B_1 .. B_n] [w_1 s_1 A_1; .. ; w_n s_n A_n]``.
 
-        Averaging ``A`` and ``B`` one by one would be something else.
+        Averaging ``A`` and ``B`` separately would give another sum.
 
         Args:
             parts: method and tensors of each adapter.
@@ -134,7 +134,7 @@ class Lora(PeftMethod):
 
     @property
     def variant(self) -> str:
-        """Return which linear layers it updates."""
+        """Return what messages call a LoRA on these layers."""
         return "a LoRA on these linear layers"
 
     @property
@@ -214,7 +214,7 @@ def _blocks(updates: Sequence[tuple[Lora, Mapping[str, Tensor]]], weights: Seque
 
 
 def _sides(target: Linear, shape: Mapping[str, int]) -> tuple[int, int]:
-    """Return how many inputs and outputs a target has.
+    """Return the number of inputs and of outputs of a target.
 
     Args:
         target: a linear layer.
@@ -227,7 +227,7 @@ def _sides(target: Linear, shape: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _targets(modules: Any, excluded: Any, names: ModuleNames) -> tuple[Linear, ...]:
-    """Return our names of peft's target modules, as far as it has any.
+    """Return our names for peft's target modules; modules of other kinds are left out.
 
     Args:
         modules: ``target_modules`` of a config.

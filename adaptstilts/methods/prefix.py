@@ -46,7 +46,7 @@ class Prefix(AdaptersMethod):
 
     def why_not_mergeable(self) -> str | None:
         """Refuse: a weighted sum of networks does not produce the weighted sum of the prefixes."""
-        return "a prefix is what a network makes, and averaged networks do not make averaged prefixes"
+        return "a network computes the prefix, and averaging networks does not average their prefixes"
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return ``length h + (h + 1) inner + (inner + 1) 2 h layers``: embeddings and both layers of the network."""

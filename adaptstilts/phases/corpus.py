@@ -1,4 +1,4 @@
-"""A corpus phase: text in; a tokenizer, the tokenized text and the counts of what was left out."""
+"""A corpus phase: text in; a tokenizer, the tokenized text and counts of omitted text out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def corpus(phase: CorpusPhase, runtime: Runtime, staging: Path) -> None:
 
     Raises:
         DataError: see :func:`adaptstilts.pretrain.corpus.read` and :func:`adaptstilts.pretrain.vocabulary.train`.
-        Interrupted: the runtime asked to stop, which is noticed between two steps; the next run starts over.
+        Interrupted: the runtime asked to stop, which is checked between two steps; the next run starts over.
     """
     recipe = phase.recipe
     _begin_step(phase, runtime, "reading")
@@ -71,9 +71,9 @@ def _begin_step(phase: CorpusPhase, runtime: Runtime, doing: str) -> None:
     """Report a step, unless the runtime asks to stop.
 
     Args:
-        phase: that has the step.
-        runtime: to report to.
-        doing: what the step does; its first word names it.
+        phase: the phase that has the step.
+        runtime: receives the report.
+        doing: description of the step; its first word names it.
 
     Raises:
         Interrupted: the runtime asked to stop.

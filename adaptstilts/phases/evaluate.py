@@ -144,13 +144,13 @@ class _Evaluation:
         return target_encoder(self.phase, self.target, self.runtime.adapter_pool, code)
 
     def _frozen_layers(self) -> FrozenLayers | None:
-        """Return the layers that other phases share, whose exact states are kept for those; None if there are none."""
+        """Return the frozen layers whose exact states are kept for other phases; None if there are none."""
         store, model = self.runtime.workspace.store, self.runtime.model
         target = phase_of(self.target, WeightsPhase)
         block, base = self.encoder.first_active_block(), target.base
         if target.method.trains_encoder:
             block, base = target.method.lowest_block(self.encoder.depth), self.phase.target
-        if block < 2:  # not even one layer: not worth the disk
+        if block < 2:  # less than one layer is not worth the disk space
             return None
         trunk = identity(store, model, base, block)
         return FrozenLayers(self.runtime.state_cache, self.encoder, trunk, block, self.bf16, exact=True, remark=None)
@@ -160,7 +160,7 @@ def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code:
     """Return the encoder for one language: the target's adapter on the requested stack.
 
     Args:
-        phase: says what is under the target's adapter.
+        phase: names the adapters below the target's adapter.
         target: entry of the target phase.
         pool: loads adapters.
         code: code of the language; matters if there are language adapters.
@@ -173,7 +173,7 @@ def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code:
 
 
 def _train_settings(store: Store, target: Entry) -> Train:
-    """Return the settings that a target was trained with; for a weighted sum those of its last part."""
+    """Return the training settings of a target; for a weighted sum those of its last part."""
     phase = phase_of(target, WeightsPhase)
     while isinstance(phase, MergePhase):
         phase = phase_of(store.entry(phase.of[-1]), WeightsPhase)

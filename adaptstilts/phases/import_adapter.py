@@ -28,11 +28,11 @@ def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     runtime.adapter_pool.drop()
     adapter = recognize.read(phase.place, runtime.model, runtime.workspace.offline)
     if adapter.digest != phase.data["adapter"]:
-        raise ArtifactError(f"adapter {phase.place}: it changed since the plan was made; run the command again")
+        raise ArtifactError(f"adapter {phase.place}: changed since the plan was made; run the command again")
     encoder = Encoder(runtime.model.checked_folder(), phase.method.backend, runtime.device, runtime.model.name)
     scratch = staging / "clean"
     notes = [*adapter.notes, *recognize.clean(adapter, scratch)]
-    name = phase.task.replace(".", "_")  # the libraries keep adapters in modules, whose names have no dot
+    name = phase.task.replace(".", "_")  # the libraries keep adapters in modules, whose names cannot contain a dot
     try:
         encoder.load(name, phase.method, scratch)
     except (ArtifactError, ConfigError) as error:

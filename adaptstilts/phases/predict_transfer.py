@@ -1,4 +1,4 @@
-"""A phase of predictors: how well an intermediate will transfer, from representations alone. Nothing is trained.
+"""A phase of predictors: predict from representations alone how well an intermediate will transfer.
 
 ``logme`` is computed from the target's training rows in the encoder with the intermediate adapter; a row is represented
 by the vectors that the target's head would read. ``embedding`` compares the texts of both tasks: the cosine of their
@@ -57,7 +57,7 @@ def predict_transfer(phase: PredictTransferPhase, runtime: Runtime, staging: Pat
 
 
 def labelled_vectors(encoder: Encoder, features: Features, task: Task, pad: int) -> tuple[Doubles, Doubles]:
-    """Return the vectors that the task's head would read, and what they stand for.
+    """Return the vectors that the task's head would read, and their targets.
 
     Args:
         encoder: encoder with the right adapters active.
@@ -90,7 +90,7 @@ def labelled_vectors(encoder: Encoder, features: Features, task: Task, pad: int)
 
 
 def mean_vector(encoder: Encoder, features: Features, pad: int) -> Doubles:
-    """Return (hidden,) the mean over sequences of the mean over tokens of the last hidden states.
+    """Compute the mean over sequences of the mean over tokens of the last hidden states: (hidden,).
 
     Args:
         encoder: encoder with the right adapters active.
@@ -103,13 +103,13 @@ def mean_vector(encoder: Encoder, features: Features, pad: int) -> Doubles:
 
 
 def cosine(a: Doubles, b: Doubles) -> float:
-    """Return the cosine of two vectors, neither of them zero, at most 1 in spite of rounding."""
+    """Compute the cosine of two vectors other than zero; it is at most 1 in spite of rounding."""
     value = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
     return min(1.0, max(-1.0, value))
 
 
 def _features(phase: PredictTransferPhase, runtime: Runtime, task: Task) -> Features:
-    """Return as many training rows of a task as the phase looks at."""
+    """Return the training rows of a task that the phase reads."""
     assert task.train is not None  # noqa: S101
     limit, length = phase.settings.rows, phase.settings.max_length
     return runtime.rows(task, task.fill(task.train), phase.data[task.name], length, limit)[1]

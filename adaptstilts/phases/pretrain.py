@@ -31,7 +31,7 @@ from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
 from adaptstilts.store.entries import MeasuredCost, PretrainResult
 
-HELD_OUT_BATCHES = 8  # of masked text
+HELD_OUT_BATCHES = 8  # share of masked text
 
 
 def pretrain(phase: PretrainPhase, runtime: Runtime, staging: Path) -> None:
@@ -57,7 +57,7 @@ class Pretrainer:
         tokenizer: folder of its tokenizer.
         corpus: the tokenized text.
         vocabulary: number of tokens.
-        tokens: how many tokens each objective has read.
+        tokens: number of tokens that each objective has read.
     """
 
     def __init__(self, phase: PretrainPhase, runtime: Runtime) -> None:
@@ -79,7 +79,7 @@ class Pretrainer:
         self.tokens: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Set the weights to those of another phase, or the embeddings and the bias to what the text says."""
+        """Take the weights of another phase, or set the embeddings and the bias from the text."""
         if self.phase.start:
             start = self.runtime.workspace.store.entry(self.phase.start)
             models.load_weights(self.model, start.folder / entries.ENCODER / WEIGHTS)
@@ -121,7 +121,7 @@ class Pretrainer:
         yield from optimizer_tensors(self.optimizer)
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
-        """Return what is logged of a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
+        """Return the values to log for a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
         return {loss.objective: round(loss.value, 4), "norm": round(norm, 3)}
 
     def evaluate(self, steps: int) -> None:
@@ -132,7 +132,7 @@ class Pretrainer:
         return False
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return how many tokens were read, for a checkpoint."""
+        """Return the number of tokens that were read, for a checkpoint."""
         return {}, {"tokens": dict(self.tokens)}
 
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ def rank(
         runtime: data, tokenizer, and whether to stop.
         encoder: encoder with the right adapters active.
         head: head of the target phase.
-        length: most tokens of a candidate, and of a query unless the task has a limit of its own.
+        length: largest number of tokens of a candidate, and of a query unless the task has its own limit.
 
     Raises:
         DataError: rows are unusable, alone or together.
@@ -114,10 +114,10 @@ class _Encoding:
 
 
 def _pool_counts(phase: EvaluatePhase, rows: RankingRows, cut: int) -> dict[str, int]:
-    """Return what is reported of the pool.
+    """Return the reported facts about the pool.
 
     Args:
-        phase: that ranks it.
+        phase: the phase that ranks the pool.
         rows: the candidates.
         cut: number of candidates that lost tokens.
     """

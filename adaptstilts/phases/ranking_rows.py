@@ -20,12 +20,12 @@ from adaptstilts.tasks.base import POOL
 
 @dataclass(frozen=True)
 class RankingRows:
-    """What a phase ranks.
+    """The queries and candidates of a ranking phase.
 
     Attributes:
         queries: queries of every language.
-        targets: the ids of the gold candidates of each of them.
-        pool: id -> candidate, in the order in which equally near ones are ranked.
+        targets: ids of the gold candidates of each query.
+        pool: id -> candidate; equally near candidates are ranked in this order.
         is_shared: True if the pool is a table of its own.
     """
 
@@ -35,7 +35,7 @@ class RankingRows:
     is_shared: bool
 
     def sample(self, code: str, limit: int | None) -> tuple[Examples, list[list[str]]]:
-        """Return the queries of a language that are asked, and their gold candidates.
+        """Return the queries of a language that are ranked, and their gold candidates.
 
         Args:
             code: code of the language.
@@ -119,7 +119,7 @@ def _add_candidates(examples: Examples, pool: dict[str, Example], split: Split) 
 
 
 def _check_queries(examples: Examples, pool: Mapping[str, Example], split: Split) -> None:
-    """Raise unless the queries of a language have unique ids, and candidates that are in the pool.
+    """Raise unless the queries of a language have unique ids and gold candidates in the pool.
 
     Args:
         examples: the queries.

@@ -1,8 +1,8 @@
-"""A retrieve phase: sentences encoded with the encoder as it is after an intermediate phase, and searched.
+"""A retrieve phase: encode sentences with the encoder that an intermediate phase left, and search them.
 
 Nothing is trained. By default vectors are computed as in XTREME: mean-pooled hidden states of one middle layer, unit
-length. What is searched for and scored is up to the kind: the nearest sentence (Tatoeba), or pairs above a threshold
-(mining). Other layers that are asked for are scored from the same pass; they never change which one is reported.
+length. The kind decides what is searched and scored: the nearest sentence (Tatoeba), or pairs above a threshold
+(mining). Other requested layers are scored from the same pass; they never change which layer is reported.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from adaptstilts.search.products import normalize
 from adaptstilts.store import entries
 from adaptstilts.store.entries import EncodingCost
 
-SideName = tuple[str, str]  # language, and what the kind calls the side
+SideName = tuple[str, str]  # language, and the kind's name for the side
 
 
 def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
@@ -75,7 +75,7 @@ class _EncodedSide:
 
     Attributes:
         encoded: vectors of distinct texts.
-        places: (sentences,) which text each sentence is.
+        places: (sentences,) number of each sentence's text.
     """
 
     encoded: CachedVectors
@@ -100,7 +100,7 @@ class _Retrieval:
     """The rows of a phase and the vectors of their sentences.
 
     Attributes:
-        layer: hidden state that is reported.
+        layer: hidden state whose scores are reported.
         layers: hidden states that are computed, ascending.
     """
 
@@ -129,7 +129,7 @@ class _Retrieval:
         return rows
 
     def encode(self) -> EncodingCost:
-        """Encode the sentences of every side, and return what it took.
+        """Encode the sentences of every side, and return the cost.
 
         Each distinct text is encoded once; with ``idf`` once for each side, because its texts determine the weights.
         """
@@ -152,7 +152,7 @@ class _Retrieval:
 
         Args:
             sides: the sentences of each.
-            title: what progress lines say.
+            title: text of the progress lines.
         """
         settings = self.phase.settings
         recipe = EncodingRecipe(
@@ -199,7 +199,7 @@ class _Retrieval:
 
 
 def _compared_values(result: LanguageResult) -> dict[str, float]:
-    """Return what layers are compared by: their metrics and, for mining, F1 on dev."""
+    """Return the values that compare layers: their metrics and, for mining, F1 on dev."""
     scores = result["scores"]
     values = dict(scores["values"])
     if "dev_f1" in scores:

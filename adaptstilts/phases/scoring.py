@@ -1,4 +1,4 @@
-"""What evaluate and retrieve phases write of each language: scores, statistics for intervals, predictions."""
+"""What evaluate and retrieve phases write for each language: scores, statistics for intervals, predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from adaptstilts.store import entries
 from adaptstilts.store.entries import LanguageScores, Predictions
 from adaptstilts.tasks import Task
 
-ITEM_DIGITS = 16  # of the sha256 of what names an item
+ITEM_DIGITS = 16  # hexadecimal digits of the sha256 of an item's name
 
 
 class LanguageResult(TypedDict):
-    """What one language adds to the files of an entry."""
+    """The part of one language in the files of an entry."""
 
     scores: LanguageScores
     stats: dict[str, StoredMetric]
@@ -42,11 +42,11 @@ def score_language(
         task: names the metrics.
         language: its code.
         predictions: one for each example, as JSON values.
-        gold: the answers that they are compared with.
+        gold: the gold answers.
         ids: row numbers of the examples in the split.
         total: number of examples in the split.
-        counts: what is reported beside the scores.
-        more: metrics that predictions and gold answers alone do not give.
+        counts: facts reported beside the scores.
+        more: metrics that need more than predictions and gold answers.
         items: names of the items that the examples are of, from :func:`item_names`.
     """
     metrics = {**kinds.get(task.kind).score(predictions, gold, task, language), **(more or {})}
@@ -65,7 +65,7 @@ def score_language(
 
 
 def item_names(task: Task, rows: Sequence[Example]) -> list[str] | None:
-    """Return a short digest of what names the item of each example; None if the task declares no such field.
+    """Return a short digest of the name of each example's item; None if the task declares no such field.
 
     Args:
         task: the task.

@@ -12,7 +12,7 @@ class Selection:
     """The evaluation whose weights are kept so far, and the weights at that moment.
 
     Attributes:
-        step: number of steps after which it was made.
+        step: number of steps before it.
         scores: every metric; empty before the first evaluation.
         waited: number of evaluations since then.
         weights: a copy of the trained parameters.

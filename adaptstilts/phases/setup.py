@@ -1,4 +1,4 @@
-"""What a training phase starts from: the encoder with exactly its parameters trainable, heads, optimizer."""
+"""The start of a training phase: the encoder with exactly its parameters trainable, heads, optimizer."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def build_encoder(phase: TrainPhase, runtime: Runtime, streams: Sequence[BatchSt
     """Return the encoder with exactly the phase's parameters trainable, and give every stream its head.
 
     Args:
-        phase: says what is trained, over what, and from which weights.
+        phase: says what is trained, over which adapters, and from which weights.
         runtime: the base model and the store of the parents.
-        streams: get heads, new ones or the one that the phase continues.
+        streams: receive heads: new ones, or the one that the phase continues.
     """
     store = runtime.workspace.store
     continued = store.entry(phase.init) if phase.init else None
@@ -80,11 +80,13 @@ def adapter_place(phase: TrainPhase) -> Place:
     """Return the name under which the phase's adapter is attached, or the names of the adapters that it fuses."""
     if phase.fuse:
         return tuple(map(adapter_name, phase.fuse))
-    return re.sub(r"[^A-Za-z0-9_-]", "_", phase.task)  # the libraries keep adapters in modules
+    return re.sub(
+        r"[^A-Za-z0-9_-]", "_", phase.task
+    )  # the libraries keep adapters in modules, whose names cannot contain a dot
 
 
 def _attach(encoder: Encoder, place: Place, method: AdapterMethod, phase: TrainPhase, start: Entry | None) -> None:
-    """Attach what is to be trained: a new adapter or fusion, or that of the entry ``start``."""
+    """Attach the module to train: a new adapter or fusion, or that of the entry ``start``."""
     if isinstance(place, tuple) and start:
         encoder.load_fusion(place, start.folder / entries.FUSION)
     elif isinstance(place, tuple):
@@ -112,7 +114,7 @@ def trained_parameters(encoder: Encoder, streams: Sequence[BatchStream]) -> dict
 
 
 def make_optimizer(parameters: dict[str, nn.Parameter], settings: Train, method: Method) -> torch.optim.Optimizer:
-    """Return a fused AdamW that decays matrices only: no biases, LayerNorm weights or scales such as those of IA3.
+    """Return a fused AdamW that decays only matrices, not biases, LayerNorm weights or scales such as those of IA3.
 
     Args:
         parameters: as :func:`trained_parameters` names them.

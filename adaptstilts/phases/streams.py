@@ -1,4 +1,4 @@
-"""What the steps of a training phase are divided over: the rows of one task, of several, or masked text beside them."""
+"""The batches of a training phase: from one task, from several, or with masked text beside them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class BatchStream:
 
     Attributes:
         name: name of the task.
-        task, kind: what is trained.
+        task, kind: the task and its kind.
         settings: rows, batch size and lengths.
         is_text: True for masked text.
         is_only_text: True if masked text is all that the phase trains on.
-        examples, features: to train on.
-        dev_examples, dev_features: to select on; None for masked text.
+        examples, features: the training rows.
+        dev_examples, dev_features: the dev rows, for selection; None for masked text.
         per_epoch: number of batches.
         head: set once there is an encoder.
         frozen: the layers whose states are read instead of computed; None if all are computed.
@@ -93,11 +93,11 @@ class BatchStream:
 
     @property
     def prefix(self) -> str:
-        """How the names of the head's parameters begin."""
+        """The beginning of the names of the head's parameters."""
         return "head." if self.alone else f"head.{self.name}."
 
     def label(self, metric: str) -> str:
-        """Return what the log calls one of its metrics."""
+        """Return the name of one of its metrics in the log."""
         return metric if self.alone else f"{self.name}.{metric}"
 
     def add_new_head(self, encoder: Encoder) -> None:
@@ -109,7 +109,7 @@ class BatchStream:
         """Return what the head reads: last hidden states, with invertible adapters undone for masked text.
 
         Args:
-            encoder: that computed them.
+            encoder: the encoder that computed them.
             states: (sequences, tokens, hidden).
         """
         return encoder.inverted(states) if self.is_text else states
@@ -149,13 +149,13 @@ class BatchStream:
         return {name: metric.value for name, metric in metrics.items()}
 
     def calibrate(self, encoder: Encoder, bf16: bool) -> None:
-        """Set what a head has that is not trained, from the dev rows; see :meth:`outputs` for the arguments."""
+        """Set the parts of a head that are not trained, from the dev rows; see :meth:`outputs` for the arguments."""
         if self.kind.calibrates(self.task):
             examples, features = self._dev()
             self.kind.calibrate(self.head, self.outputs(encoder, bf16), features, examples.rows, self.task)
 
     def losses(self) -> str:
-        """Say how many training rows lose something, or are not what they should be; empty if hardly any."""
+        """Say how many training rows are truncated or have unusable answers; empty if hardly any are."""
         rows, cut = len(self.examples.rows), self.features.truncated
         parts = [f"{reason}: {count:,}" for reason, count in self.features.counts.items()]
         if cut > MUCH_TRUNCATED * rows:
@@ -184,14 +184,14 @@ def open_streams(phase: TrainPhase, runtime: Runtime) -> list[BatchStream]:
 
 
 def turns(streams: Sequence[BatchStream], phase: TrainPhase) -> list[tuple[int, int]]:
-    """Return for every step the number of its stream, and how many batches that stream had before.
+    """Return for every step the number of its stream, and the number of earlier batches of that stream.
 
-    A mixture has as many steps as its tasks have batches in so many epochs, each task's rows counted up to the cap;
+    A mixture has as many steps as its tasks have batches in its epochs, with each task's rows counted up to the cap;
     masked text adds steps of its own.
 
     Args:
         streams: streams of the phase.
-        phase: epochs, largest number of steps, mixture, share of masked text.
+        phase: gives epochs, largest number of steps, mixture, and share of masked text.
     """
     limit = phase.settings.max_steps
     if len(streams) == 1:
@@ -217,7 +217,7 @@ def _capped_sizes(streams: Sequence[BatchStream], mixture: Mixture | None) -> li
 
 
 def _drawn_turns(chances: Sequence[float], total: int, seed: int) -> list[tuple[int, int]]:
-    """Draw the stream of every step, and count its batches before."""
+    """Draw the stream of every step, and count the earlier batches of that stream."""
     before: Counter[int] = Counter()
     order = []
     for number in random.Random(f"turns-{seed}").choices(range(len(chances)), chances, k=total):

@@ -69,8 +69,8 @@ class Trainer:
     """The encoder, heads and rows of a training phase; a :class:`~adaptstilts.runtime.loop.Trainee`.
 
     Attributes:
-        streams: what the steps are divided over.
-        scored: those of them that have dev rows.
+        streams: the sources of the batches.
+        scored: the streams that have dev rows.
         selection: the best weights so far.
     """
 
@@ -121,11 +121,11 @@ class Trainer:
         return StepLoss(loss, batch=f"rows {ids} of {stream.name}", labels=labels)
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
-        """Return what is logged of a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
+        """Return the values to log for a step; see :class:`~adaptstilts.runtime.loop.Trainee`."""
         return {"loss": loss.value, "lr": rate, "norm": norm, **loss.labels}
 
     def batch(self, step: int) -> tuple[BatchStream, list[int]]:
-        """Return the stream whose step it is, and the numbers of its features."""
+        """Return the stream of a step, and the numbers of its features."""
         number, turn = self.turns[step]
         return self.streams[number], self.streams[number].rows(turn)
 
@@ -133,7 +133,7 @@ class Trainer:
         """Compute the gradients of the mean loss of a batch, in runs under the token budget.
 
         Args:
-            stream: whose features they are.
+            stream: the stream of the features.
             rows: numbers of the features.
 
         Returns:
@@ -162,11 +162,11 @@ class Trainer:
         return by_tokens(rows, sizes, lengths, stream.settings.micro_tokens)
 
     def _width(self, stream: BatchStream) -> int | None:
-        """Return the length to which every batch is padded, or None for that of its longest row."""
+        """Return the length to which every batch is padded; None for the length of its longest row."""
         return stream.settings.max_length if stream.settings.padding == "fixed" else None
 
     def _run_loss(self, stream: BatchStream, run: list[int]) -> tuple[Tensor, Tensor]:
-        """Return the summed loss of one forward pass, and how many terms were summed."""
+        """Return the summed loss of one forward pass, and the number of its terms."""
         features = [stream.features.items[row] for row in run]
         batch = collate(features, self.runtime.tokenizer.pad, self.encoder.device, self._width(stream))
         lower = self.lower_states(stream)
@@ -176,7 +176,7 @@ class Trainer:
             return stream.kind.loss(stream.head, states, batch)
 
     def work(self, step: int) -> Work:
-        """Return whose step it is, and the most tokens, and squares of lengths, that go through the encoder at once."""
+        """Return the stream of a step, and the largest sums of lengths and of squared lengths of a forward pass."""
         stream, rows = self.batch(step)
         items, tokens, squares = stream.features.items, [], []
         for run in self._runs(stream, rows):
@@ -200,7 +200,7 @@ class Trainer:
                 parameter.grad.mul_(factor)
 
     def _frozen_layers(self) -> FrozenLayers:
-        """Return the layers below the lowest that is trained or active, whose states are computed once."""
+        """Return the layers below the lowest trained or active one, whose states are computed once."""
         phase, report, block = self.phase, self.runtime.report, self.encoder.first_active_block()
         base = phase.init if phase.init and phase.method.trains_encoder else phase.base
         frozen = FrozenLayers(
@@ -249,7 +249,7 @@ class Trainer:
         return sum(values) / len(values)
 
     def is_exhausted(self) -> bool:
-        """Return True if as many evaluations as ``patience`` brought no gain."""
+        """Return True if the last ``patience`` evaluations brought no gain."""
         return self.settings.patience is not None and self.selection.waited >= self.settings.patience
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -303,7 +303,7 @@ class Trainer:
         return cast(TrainResult, result)
 
     def _count(self, prefix: str) -> int:
-        """Return how many numbers are trained in the parameters whose names begin so."""
+        """Return the number of trained values in the parameters whose names begin with a prefix."""
         return sum(value.numel() for key, value in self.parameters.items() if key.startswith(prefix))
 
     def _cost(self, steps: int) -> MeasuredCost:

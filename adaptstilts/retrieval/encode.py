@@ -1,4 +1,4 @@
-"""Encode sentences: no layer above the highest that is asked for is computed, and all layers come from one pass."""
+"""Encode sentences: all requested layers come from one pass, which ends at the highest of them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def encode(
         features: one sequence each. Sort them by length, so that batches need little padding.
         layers: hidden states: 0 the embeddings, n the output of layer n.
         pool: turns the states of a sentence into one vector.
-        pad: token that fills a batch up.
+        pad: id of the padding token.
         bf16: use autocast to bfloat16.
-        tokens: padded tokens of a batch; None for the best on the device.
+        tokens: padded tokens per batch; None for the best value on the device.
         stop: called before every batch; True stops.
         report: called with the number of sentences after every batch.
 
@@ -92,7 +92,7 @@ def _encode_batch(encoder: Encoder, batch: Batch, layers: Sequence[int], pool: P
 
 @contextlib.contextmanager
 def _hook_layers(encoder: Encoder, layers: Sequence[int], take: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Pass hidden states on while the block runs.
+    """Pass on hidden states while the block runs.
 
     Args:
         encoder: its trunk gets the hooks.

@@ -47,9 +47,11 @@ from adaptstilts.workspace import Workspace
 
 VERSION = 2
 SHARD = 2**17  # sentences that are encoded, stored and searched at a time
-MAX_LENGTH = 256  # tokens, or what the model takes
-_BLOCK_PAIRS = 4096  # whose texts are read at once
-_BREAKS = re.compile("[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]")  # other programs may end a field or line there
+MAX_LENGTH = 256  # tokens, or less if the model takes less
+_BLOCK_PAIRS = 4096  # pairs whose texts are read at once
+_BREAKS = re.compile(
+    "[\\t\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]"
+)  # characters at which other programs may end a field or line
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,14 @@ class MiningSettings:
 
     Attributes:
         model: built-in name, folder or hub id.
-        adapter: folder of an entry of any store, or the beginning of a key; None for the model alone.
+        adapter: folder of an entry in any store, or the beginning of a key; None for the model alone.
         layer: hidden state; None for two thirds of the depth.
         pooling: pooling of the tokens of a sentence.
         precision: precision of the encoder.
-        max_length: tokens of a sentence; None for 256, or what the model takes if that is less.
+        max_length: tokens per sentence; None for 256, or less if the model takes less.
         margin: see :mod:`adaptstilts.search.margin`.
         retrieval: see :func:`adaptstilts.search.margin.best_pairs`.
-        k: neighbours of a sentence that its margin is over.
+        k: neighbours of a sentence that its margin averages over.
         threshold: minimum score of a pair; None for all that score above zero.
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, stored and searched at a time.
@@ -89,11 +91,11 @@ class MiningSettings:
 
 @dataclass(frozen=True)
 class MiningResult:
-    """What was mined, and from what.
+    """The result of mining, and facts about its input.
 
     Attributes:
-        pairs: written.
-        candidates: one-to-one pairs that score above zero; with a threshold of zero or less, whatever they score.
+        pairs: number of pairs that were written.
+        candidates: one-to-one pairs that score above zero; with a threshold of zero or less, all of them.
         lines: number of lines in the foreign and in the English file.
         empty: lines without a sentence, of both files.
         repeated: lines whose sentence is on an earlier line, of both files.
@@ -102,7 +104,7 @@ class MiningResult:
         max_length: tokens of a sentence.
         precision: precision of the encoder.
         recall: recall of an approximate index.
-        seconds: that it took.
+        seconds: wall time.
     """
 
     pairs: int
@@ -207,7 +209,7 @@ class _Job:
     """Encodes and searches with settings that were checked against the model and the store.
 
     Raises:
-        ConfigError: no such layer, adapter, index or backend, or a length that the model does not take.
+        ConfigError: no such layer, adapter, index or backend, or a length that is too long for the model.
         ResourceError: the search backend does not work here.
     """
 
@@ -250,7 +252,7 @@ class _Job:
         return length
 
     def identity(self) -> dict[str, Any]:
-        """Return what vectors depend on, for a key; neighbours are in folders named by what they depend on."""
+        """Return everything that vectors depend on, for a key; the names of neighbours' folders hold the rest."""
         return {**recipe_identity(self.recipe, self.runtime), "shard": self.settings.shard}
 
     def encode(self, side: str, file: SentenceFile, folder: Path) -> EncodedFile:
@@ -294,7 +296,7 @@ def _remove_neighbours(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked_folder(store: Store, key: str) -> Iterator[Path]:
-    """Yield the folder of a key, which nobody else changes or removes while the block runs.
+    """Yield the folder of a key, locked against other processes while the block runs.
 
     Raises:
         ResourceError: another process works in it.

@@ -22,7 +22,7 @@ PoolingFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def select(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, device: torch.device) -> PoolingFunction:
-    """Return the pooling function of a name.
+    """Return the pooling function with a name.
 
     Args:
         name: ``mean``, ``cls``, ``max`` or ``idf``.
@@ -73,7 +73,7 @@ def idf(features: Sequence[Feature], tokenizer: Tokenizer) -> Tensor:
 
 
 def _weighted_mean(token_weights: Tensor) -> PoolingFunction:
-    """Return the mean over tokens by weight, ``sum w h / sum w``; the plain mean if no token of a text has any."""
+    """Compute the mean over tokens by weight, ``sum w h / sum w``; the plain mean if no token of a text has weight."""
 
     def pool(states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         weights = token_weights[ids] * mask
@@ -86,7 +86,7 @@ def _weighted_mean(token_weights: Tensor) -> PoolingFunction:
 
 
 def subtract_mean(vectors: Vectors, counts: NDArray[np.int64]) -> Vectors:
-    """Subtract the mean of a collection, which is what all sentences of a language have in common.
+    """Subtract the mean of a collection, the part that all sentences of a language share.
 
     Libovický, Rosa and Fraser 2020 (arXiv 2004.05160, section 4); vectors are centred as they are pooled, before they
     are scaled to length one.

@@ -30,7 +30,7 @@ def ignore_progress(line: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """Where a process finds a model and works with it, as values that can be sent to another process.
+    """Where a process finds a model and runs it, as values that can be sent to another process.
 
     Attributes:
         model: built-in name, folder or hub id.
@@ -59,7 +59,7 @@ class ShardJob:
 
     Attributes:
         sentences: sentences of the shard.
-        vectors: file of the vectors, without the hash that its name gets.
+        vectors: file of the vectors, without the hash in its final name.
         title: begins the progress lines.
         recipe: how to encode, with one layer.
         place: the model.
@@ -105,7 +105,7 @@ def split_file(file: SentenceFile, size: int, out: Path, recipe: EncodingRecipe,
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """Files of the vectors of a text file, in the order of its sentences, and how many of these were truncated."""
+    """Files of the vectors of a text file, in the order of its sentences, and how many sentences were truncated."""
 
     shards: list[Path]
     truncated: int
@@ -120,7 +120,7 @@ def encode_shards(
         jobs: all shards, at least one.
         prepare: called before the first shard is encoded, if any is missing.
         ray: see :func:`adaptstilts.search.workers.map_pieces`.
-        report: called with a line of progress, the finished shards and all.
+        report: called with a line of progress, the number of finished shards, and their total.
 
     Raises:
         ResourceError: a shard is missing or damaged just after it was written.
@@ -148,7 +148,7 @@ def encode_shard(job: ShardJob, report: ReportProgress = ignore_progress) -> Non
 
     Args:
         job: the shard.
-        report: called with a line of progress, the encoded sentences and all.
+        report: called with a line of progress, the number of encoded sentences, and their total.
     """
     runtime = runtime_of(job.place)
     runtime.report = report

@@ -20,7 +20,7 @@ _DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class SentenceFile:
-    """The distinct sentences of a file, in its order: the first of equal ones.
+    """The distinct sentences of a file, in order; of equal ones the first.
 
     Attributes:
         path: the file.

@@ -1,8 +1,8 @@
 """Sentence vectors on disk: computed once, memory-mapped, and keyed by everything that they depend on.
 
 ``store/cache/vectors/<key>/`` has them in shards, sealed and renamed like an entry: complete or absent. Until they are
-complete the shards are in ``<key>.part``, each named by its own sha256, so that those that were finished survive a
-kill. A folder that fails verification is computed again. The folders used last stay within :data:`MAX_BYTES`;
+complete the shards are in ``<key>.part``, each named by its own sha256, so that finished ones survive a
+kill. A folder that fails verification is computed again. The folders used last are kept, up to :data:`MAX_BYTES`;
 ``adaptstilts gc`` removes all.
 """
 
@@ -38,7 +38,7 @@ VERSION = 1
 SHARD = 2048  # sentences
 MAX_BYTES = 2**33
 POLL_SECONDS = 1.0
-REPORT_SECONDS = 10.0  # encoding that took longer is reported in a line of its own
+REPORT_SECONDS = 10.0  # encoding that takes longer is reported in its own line
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class EncodingRecipe:
         pooling: see :mod:`adaptstilts.retrieval.pooling`.
         max_length: tokens of a sentence, special tokens included.
         precision: precision of the encoder.
-        batch_tokens: padded tokens of a batch; None for the best on the device.
+        batch_tokens: padded tokens per batch; None for the best value on the device.
         base: key of a full fine-tuning phase whose encoder replaces the base model's.
         stack: keys of the active adapters, the lowest first.
     """
@@ -66,14 +66,14 @@ class EncodingRecipe:
 
 @dataclass(frozen=True)
 class CachedVectors:
-    """Vectors of distinct texts at one or more layers; they are read from disk when they are used.
+    """Vectors of distinct texts at one or more layers, read from disk when they are used.
 
     Attributes:
         layers: hidden states, ascending.
         cut: (n,) whether a text lost tokens to the maximum length.
         rows: (n,) row of each text in the shards, one after the other.
         shards: (layers, texts, hidden) float32 each; all but the last are of one size.
-        encoded: texts that were encoded just now and not found in the cache.
+        encoded: number of texts that were not in the cache and were encoded just now.
         seconds: that this took.
     """
 
@@ -132,7 +132,7 @@ def encode_cached(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime
 
 
 def _key(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime) -> str:
-    """Return the digest of everything that vectors depend on; batch sizes change no more than the last bits."""
+    """Return the digest of everything that vectors depend on; batch sizes change only the last bits."""
     hashed = hashlib.sha256()
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")
@@ -141,7 +141,7 @@ def _key(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime) -> str:
 
 
 def recipe_identity(recipe: EncodingRecipe, runtime: Runtime) -> dict[str, Any]:
-    """Return everything that vectors depend on beside the texts, for a key."""
+    """Return everything but the texts that vectors depend on, for a key."""
     return {
         "vectors": VERSION,
         "model": runtime.model.fingerprint.identity(),
@@ -156,7 +156,7 @@ def recipe_identity(recipe: EncodingRecipe, runtime: Runtime) -> dict[str, Any]:
 
 
 def with_precision(recipe: EncodingRecipe, runtime: Runtime) -> EncodingRecipe:
-    """Replace the precision ``auto`` by what it means on this device."""
+    """Replace the precision ``auto`` by its meaning on this device."""
     half = half_precision(recipe.precision, runtime.device)
     return replace(recipe, precision="bf16" if half else "fp32")
 
@@ -167,7 +167,7 @@ def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool =
     Args:
         folder: removed if it fails verification.
         recipe: recipe of its vectors.
-        runtime: is told of a removal.
+        runtime: receives a remark if the folder is removed.
         hashes: whether to hash the files again.
 
     Returns:
@@ -188,11 +188,11 @@ def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool =
 
 
 def _build(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path) -> CachedVectors:
-    """Encode texts; if another process, whose lease was not seen, takes the files away, once more in a private folder.
+    """Encode texts; if another process removes the files meanwhile, encode them again in a private folder.
 
     Args:
-        texts: to be encoded.
-        recipe: how.
+        texts: the texts.
+        recipe: how to encode them.
         runtime: what phases work with.
         title: for messages.
         folder: folder of the vectors.
@@ -217,7 +217,7 @@ class _Build:
         self.recipe, self.runtime, self.title, self.folder, self.part = recipe, runtime, title, folder, part
         self.features: Features = sentence_features(texts, runtime.tokenizer, recipe.max_length)
         lengths = self.features.lengths
-        # longest first, so that a batch has sentences of one length and memory runs out at once or never
+        # longest first, so that a batch has sentences of similar length, and memory runs out at the start or never
         self.order = sorted(range(len(texts)), key=lambda row: (-lengths[row], row))
         self.done = self.before = 0  # sentences encoded by this run, and by an earlier one
         self.start = time.monotonic()
@@ -247,7 +247,7 @@ class _Build:
         """Encode shards and write each when it is complete."""
         recipe, runtime, loading = self.recipe, self.runtime, time.monotonic()
         encoder = runtime.adapter_pool.encoder(recipe.base, recipe.stack)
-        self.start += time.monotonic() - loading  # loading says nothing about how fast sentences are encoded
+        self.start += time.monotonic() - loading  # loading is not part of the encoding speed
         pool = pooling.select(recipe.pooling, self.features.items, runtime.tokenizer, encoder.device)
         bf16 = half_precision(recipe.precision, runtime.device)
         for number, features in shards.items():
@@ -295,7 +295,7 @@ class _Build:
         return set(complete)
 
     def _check_space(self, complete: int) -> None:
-        """Raise before anything is encoded if the disk has no room for the missing shards."""
+        """Raise if the disk has no room for the missing shards, before anything is encoded."""
         rows = max(len(self.order) - complete * SHARD, 0)
         needed = 4 * rows * len(self.recipe.layers) * int(self.runtime.model.shape["hidden"])
         free = shutil.disk_usage(self.part).free
@@ -316,10 +316,10 @@ class _Build:
 
 
 def _evict(newest: Path, store: Store) -> None:
-    """Remove the folders that were not used for longest until the rest fits, but none that is in use.
+    """Remove the least recently used folders until the rest fits, except those in use.
 
     Args:
-        newest: folder that stays.
+        newest: folder to keep.
         store: knows which folders other processes use.
     """
     left = MAX_BYTES - _size(newest)
@@ -333,7 +333,7 @@ def _evict(newest: Path, store: Store) -> None:
 def _last_use(folder: Path) -> float:
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
-    return 0.0  # renamed or removed just now
+    return 0.0  # another process has just renamed or removed it
 
 
 def _size(folder: Path) -> int:

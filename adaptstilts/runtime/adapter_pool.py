@@ -1,4 +1,4 @@
-"""Adapters in memory on one encoder, so that swapping the intermediate under a target loads and trains nothing."""
+"""Adapters in memory on one encoder, so that swapping the intermediate under a target loads nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_ADAPTERS = 64
 
 
 class AdapterPool:
-    """The encoder in use, with every adapter that was asked for so far.
+    """The encoder in use, with every adapter that was needed so far.
 
     Another base, another backend or adapters of another kind need a new encoder, which drops everything; other
     adapters of the same kind do not.
@@ -49,13 +49,13 @@ class AdapterPool:
     def encoder(
         self, base: str | None, stack: Sequence[str], backend: str | None = None, beside: Sequence[str] = ()
     ) -> Encoder:
-        """Return the encoder with the adapters of some entries acting.
+        """Return the encoder with the adapters of some entries active.
 
         Args:
             base: key of a full fine-tuning phase whose encoder is used; None for the base model.
-            stack: keys of adapter phases, the lowest first; one that trained a fusion acts with the fused adapters.
+            stack: keys of adapter phases, the lowest first; one that trained a fusion brings the fused adapters.
             backend: library of the encoder if the stack is empty; None for that of the encoder in use.
-            beside: keys of adapter phases that are attached and do not act.
+            beside: keys of adapter phases that are attached but not active.
 
         Raises:
             ArtifactError: an entry is damaged, or was trained on another base model or another encoder.
@@ -80,7 +80,7 @@ class AdapterPool:
         """Return the head of a target phase.
 
         Args:
-            encoder: that it is for.
+            encoder: the encoder that it is for.
             key: key of the phase.
             task: task of the phase.
         """
@@ -155,7 +155,7 @@ class AdapterPool:
         self.loads += 1
 
     def _place(self, encoder: Encoder, entry: Entry, members: Sequence[Entry]) -> Place:
-        """Return the place of an entry in a composition: its adapter or, with members, its fusion of these."""
+        """Return the place of an entry in a composition: its adapter or, with members, its fusion of them."""
         if not members:
             return adapter_name(entry.key)
         place = tuple(adapter_name(member.key) for member in members)

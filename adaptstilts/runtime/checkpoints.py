@@ -31,7 +31,7 @@ class Checkpoints:
         folder: folder of the phase; need not exist.
 
     Attributes:
-        warnings: what :meth:`load` found damaged.
+        warnings: one line for everything that :meth:`load` found damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -108,7 +108,7 @@ def state_of(parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Opti
 
     Args:
         parameters: by name.
-        optimizer: over these.
+        optimizer: optimizer of the parameters.
     """
     tensors: dict[str, Tensor] = {}
     for key, value in parameters.items():
@@ -121,7 +121,7 @@ def state_of(parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Opti
 
 
 def fits(tensors: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) -> bool:
-    """Return whether a checkpoint has the weights of all these parameters, in their shapes.
+    """Return whether a checkpoint has weights of the right shape for all these parameters.
 
     Args:
         tensors: tensors of the checkpoint.
@@ -139,12 +139,12 @@ def restore(
 ) -> None:
     """Put back what :func:`state_of` returned.
 
-    A parameter counts its own steps, because some steps may not concern it.
+    Every parameter counts its own steps, because some steps may not train it.
 
     Args:
         tensors: tensors of the checkpoint.
         parameters: by name; set in place.
-        optimizer: over these.
+        optimizer: optimizer of the parameters.
     """
     with torch.no_grad():
         for key, value in parameters.items():

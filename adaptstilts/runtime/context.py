@@ -1,4 +1,4 @@
-"""What every phase works with: the workspace, the model, its tokenizer, features read once, and how to report."""
+"""What every phase works with: the workspace, the model, its tokenizer, rows that are read once, and reports."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Runtime:
     Args:
         workspace: store, data and models.
         model: the base model; None if no phase has one.
-        report: called with a line of progress and, while counting, how much of how much is done.
-        stop: asked at every step; True makes a phase write a checkpoint and stop.
+        report: called with a line of progress, the amount that is done, and the total.
+        stop: called at every step; True makes a phase write a checkpoint and stop.
         checkpoint_every: steps between two checkpoints; None for one per ``checkpoint_seconds``.
         checkpoint_seconds: seconds between two checkpoints.
-        device: torch's name; None for the GPU if there is one.
-        cache_gib: most disk space of hidden states that are cached for later phases.
+        device: torch device; None for the GPU if there is one.
+        cache_gib: largest disk space for hidden states that are cached for later phases.
         loggers: receive the curves of training phases, by name or as instances; ``jsonl`` is always on.
     """
 
@@ -89,12 +89,12 @@ class Runtime:
         return StateCache(self.workspace.store.states, self._cache_gib, hardware)
 
     def split(self, task: Task, source: Source, expected: str) -> Split:
-        """Return a split whose content is still that of the plan.
+        """Return a split after checking that its content is still that of the plan.
 
         Args:
-            task: whose rows it has.
+            task: the task whose rows it has.
             source: source of the split.
-            expected: identity of the content, as the phase's key has it.
+            expected: identity of the content in the phase's key.
 
         Raises:
             DataError: the files changed.
@@ -105,7 +105,7 @@ class Runtime:
         return split
 
     def task(self, name: str) -> Task:
-        """Return a task; if its labels are open, with those of its rows in alphabetical order."""
+        """Return a task; open labels are filled in from its rows, in alphabetical order."""
         task = tasks.get(name)
         if not task.open_labels:
             return task
@@ -135,14 +135,14 @@ class Runtime:
         seed: object = "subset",
         shots: Shots | None = None,
     ) -> tuple[Examples, Features]:
-        """Return examples and features of a split; they are kept for the next phase that asks for the same.
+        """Return examples and features of a split; they are kept for the next phase that needs the same ones.
 
         Args:
-            task: whose rows they are.
+            task: the task whose rows they are.
             source: source of the split.
             expected: as of :meth:`split`.
-            max_length: most tokens of a sequence.
-            limit: most examples, drawn at random; None for all.
+            max_length: largest number of tokens per sequence.
+            limit: largest number of examples, drawn at random; None for all.
             seed: seed of that draw.
             shots: a draw of a few rows of one language instead.
 

@@ -1,4 +1,4 @@
-"""The device that phases run on, its precision, and what results may depend on besides their specs."""
+"""The device that phases run on, its precision, and other facts that results may depend on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def environment(device: torch.device) -> dict[str, object]:
-    """Return versions, device and threads: what results may depend on; no names of hosts, users or paths."""
+    """Return versions, device and threads, which results may depend on; no names of hosts, users or paths."""
     return {
         "versions": {name: version(name) for name in _LIBRARIES},
         "python": platform.python_version(),

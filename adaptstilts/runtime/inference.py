@@ -14,7 +14,7 @@ from adaptstilts.kinds.base import Trainable
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 
-TOKENS = 2048  # padded, of a batch
+TOKENS = 2048  # padded tokens per batch
 
 StartOf = Callable[[Sequence[int], Batch], tuple[int, Tensor]]
 
@@ -37,8 +37,8 @@ def predict(
         kind: kind of the task.
         features: in any order; they are batched by length.
         pad: id of the padding token.
-        bf16: autocast.
-        stop: asked before every batch.
+        bf16: use autocast to bfloat16.
+        stop: called before every batch.
         start_of: returns, for the numbers of some features and their batch, the block that the encoder starts from
             and the block's input; None to start from the beginning.
 

@@ -1,9 +1,9 @@
-"""Hidden states of the frozen lower layers of an encoder: computed once, cached on disk, read again.
+"""Hidden states of the frozen lower layers of an encoder: computed once, cached on disk, and reused.
 
-Below the lowest adapter that acts, and below the lowest weight that is trained, hidden states depend on the encoder
-and on the token ids alone. They are computed without dropout, in the batches of an evaluation whoever asks first, so
-what is cached is the same in every run. A set belongs to all sequences of some features and is one flat file without
-padding, beside a manifest: whole or absent, hashed on first use, computed anew if it is damaged.
+Below the lowest active adapter, and below the lowest trained weight, hidden states depend on the encoder and on the
+token ids alone. They are computed without dropout and in the batches of an evaluation, whichever phase needs them
+first, so what is cached is the same in every run. A set belongs to all sequences of some features and is one flat file
+without padding, beside a manifest: whole or absent, hashed on first use, computed anew if it is damaged.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from adaptstilts.store.cache import Remark, StateCache, StateWriter
 from adaptstilts.store.store import Store
 
 _VERSION = 1
-_ATTEMPTS = 2  # to write states that somebody removes meanwhile
+_ATTEMPTS = 2  # attempts to write states that another process removes meanwhile
 
 
 @dataclass(frozen=True)
 class StateLayout:
-    """Where the states of some features are in a set.
+    """The places of the states of some features in a set.
 
     Attributes:
         first: number of the first sequence of each feature, and one more at the end.
@@ -77,7 +77,7 @@ class StateLayout:
 
 
 def _second_texts(features: Features) -> NDArray[np.int64]:
-    """Return where the second text of every sequence begins; -1 for none."""
+    """Return where the second text of every sequence begins; -1 if there is none."""
     places: list[int] = []
     for item in features.items:
         for place in item.second or (None,) * len(item.sequences):
@@ -86,16 +86,16 @@ def _second_texts(features: Features) -> NDArray[np.int64]:
 
 
 class FrozenLayers:
-    """The lower part of an encoder in which nothing acts and nothing is trained.
+    """The lower part of an encoder, without an active adapter or a trained weight.
 
     Args:
         cache: cache of the states.
-        encoder: as it is composed now.
-        weights: what the weights of the part are known by, see :func:`identity`.
-        block: whose input the states are, counted as in :meth:`Encoder.first_active_block`.
-        bf16: autocast.
-        exact: cache states in float32; else those of autocast in bfloat16, rounded from the first use on.
-        remark: called with what goes wrong with the cache; None if it does not matter that states are not cached.
+        encoder: the encoder with its present composition.
+        weights: what identifies the weights of this part; see :func:`identity`.
+        block: the block whose input the states are, counted as in :meth:`Encoder.first_active_block`.
+        bf16: use autocast to bfloat16.
+        exact: cache states in float32; otherwise states under autocast are in bfloat16, rounded from the first use on.
+        remark: called with problems of the cache; None if it does not matter whether states are cached.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class FrozenLayers:
 
     @contextlib.contextmanager
     def states_of(self, features: Features) -> Iterator[LowerStates]:
-        """Give the states of some features within the context, read or else computed and written.
+        """Provide the states of some features within the context: read them, or compute and write them.
 
-        A set is complete, and cached, if every feature was asked for within the context.
+        A set becomes complete, and is cached, if every feature is used within the context.
         """
         layout = StateLayout.of(features, self.encoder.architecture.text_format.token_types)
         lower = LowerStates(self, layout)
@@ -133,8 +133,8 @@ class FrozenLayers:
         Args:
             features: in any order; they are batched by length.
             pad: id of the padding token.
-            stop: asked before every batch.
-            report: called with how many features are done, and how many there are.
+            stop: called before every batch.
+            report: called with the number of features that are done, and their total.
 
         Raises:
             Interrupted: ``stop`` returned True.
@@ -148,7 +148,7 @@ class FrozenLayers:
     def _fill(
         self, features: Features, pad: int, stop: Callable[[], bool], report: Callable[[int, int], None]
     ) -> tuple[LowerStates, bool]:
-        """Fill once; return the states, and whether they were written and are gone. Arguments as of :meth:`fill`."""
+        """Fill once; return the states, and whether they were written and then vanished. Arguments as of :meth:`fill`."""
         done = 0
         with self.states_of(features) as lower:
             was_writing = lower.is_writing
@@ -164,7 +164,7 @@ class FrozenLayers:
         return lower, was_writing and lower.cached is None
 
     def compute(self, batch: Batch) -> Tensor:
-        """Compute the states of a batch; those at padding are whatever the encoder makes of it."""
+        """Compute the states of a batch; those at padding are arbitrary."""
         with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bf16):
             return self.encoder.below(batch.ids, batch.mask, self.block, batch.types)
 
@@ -173,7 +173,7 @@ class LowerStates:
     """The states of some features; called with features and their batch, it returns where the encoder starts.
 
     Args:
-        layers: that compute them.
+        layers: the layers that compute them.
         layout: layout of the features.
 
     Attributes:
@@ -279,7 +279,7 @@ class LowerStates:
 
 
 def identity(entries: Store, model: Model, base: str | None, block: int) -> str:
-    """Return what the weights below a block are known by: the base model, or the phase that trained them last.
+    """Return what identifies the weights below a block: the base model, or the phase that trained them last.
 
     Args:
         entries: where the phases are.

@@ -33,7 +33,7 @@ class StepLoss:
     Attributes:
         value: mean over the batch.
         objective: which loss it is, if the phase has several.
-        batch: which rows it is the loss of, for messages; may be empty.
+        batch: the rows of the loss, for messages; may be empty.
         labels: text to log beside the numbers, for example the task of a mixture.
     """
 
@@ -44,15 +44,15 @@ class StepLoss:
 
 
 class Trainee(Protocol):
-    """What a loop trains.
+    """The model that a loop trains.
 
     Attributes:
         runtime: devices, checkpoints, loggers, and whether to stop.
         schedule: number of steps, learning rate, gradient clipping.
-        parameters: what is trained, by the names that checkpoints use.
-        optimizer: over these; a group's learning rate is that of the schedule times its ``share`` (1 if not set).
+        parameters: the trained parameters, by the names that checkpoints use.
+        optimizer: optimizer of the parameters; a group's rate is that of the schedule times its ``share`` (1 if not set).
         meter: measures seconds and memory of the phase.
-        advice: what to change if the loss diverges.
+        advice: what the user can change if the loss diverges.
     """
 
     runtime: Runtime
@@ -73,13 +73,13 @@ class Trainee(Protocol):
         """Compute the gradients of a step, the first one being 0."""
 
     def work(self, step: int) -> Work:
-        """Return what a step's memory depends on."""
+        """Return what the memory of a step depends on."""
 
     def tensors(self) -> Iterable[Tensor]:
         """Return what stays in memory between steps, such as weights and optimizer state."""
 
     def scalars(self, loss: StepLoss, rate: float, norm: float) -> dict[str, Any]:
-        """Return what is logged of a step.
+        """Return the values to log for a step.
 
         Args:
             loss: loss of the step.
@@ -91,7 +91,7 @@ class Trainee(Protocol):
         """Score the dev sets if an evaluation is due after this many steps; else return None."""
 
     def is_exhausted(self) -> bool:
-        """Return True if further steps are not worth while."""
+        """Return True if further steps would be a waste."""
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return tensors and JSON values that a checkpoint needs beside weights, optimizer and log."""
@@ -112,12 +112,12 @@ class Loop:
     """Takes the steps of a phase.
 
     Args:
-        trainee: what is trained.
+        trainee: the model that is trained.
         checkpoint_seconds: time between two checkpoints unless the runtime counts steps; None for the runtime's.
 
     Attributes:
         done: number of steps that were taken.
-        log: what was logged so far.
+        log: the lines that were logged so far.
     """
 
     def __init__(self, trainee: Trainee, checkpoint_seconds: float | None = None) -> None:
@@ -186,7 +186,7 @@ class Loop:
                 )
 
     def _is_due(self, saved: float) -> bool:
-        """Return True if a checkpoint is to be written, the last one being from the moment ``saved``."""
+        """Return True if a checkpoint is due; the last one was written at the time ``saved``."""
         every = self.runtime.checkpoint_every
         if every:
             return self.done % every == 0

@@ -18,11 +18,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Work:
-    """Some work of a phase, as far as its memory goes.
+    """Some work of a phase, described by what its memory depends on.
 
     Attributes:
-        sort: such as the steps of one task.
-        load: sizes that its memory grows with.
+        sort: kind of work, such as the steps of one task.
+        load: sizes with which its memory grows.
     """
 
     sort: str
@@ -33,8 +33,8 @@ class Meter:
     """Wall seconds, CPU seconds and peak memory of one phase.
 
     The peak is that of tensors: weights, optimizer state, gradients and activations. Neither the libraries nor what
-    earlier phases of the process left behind count, so a phase has the same peak wherever it runs in a plan. On a GPU
-    torch's allocator tells it. On the CPU every allocation is recorded, but only during the heaviest work so far.
+    earlier phases of the process left behind count, so a phase has the same peak wherever it runs in a plan. On a GPU,
+    torch's allocator measures it. On the CPU every allocation is recorded, but only during the heaviest work so far.
 
     Args:
         device: device of the phase.
@@ -79,11 +79,11 @@ class Meter:
 
     @contextlib.contextmanager
     def watch(self, work: Work, tensors: Callable[[], Iterable[Tensor]]) -> Iterator[None]:
-        """Measure the memory of some work, unless work of its sort that is at least as heavy was measured.
+        """Measure the memory of some work, unless work of its sort was measured that is at least as heavy.
 
         Args:
-            work: what is done.
-            tensors: returns those that are in memory before and after it, such as weights.
+            work: the work.
+            tensors: returns the tensors that are in memory before and after it, such as weights.
         """
         if self._gpu or torch._C._autograd._profiler_enabled():
             yield
@@ -100,7 +100,7 @@ class Meter:
 
 
 class ProcessMemory:
-    """Peak memory of this process above what it used before, to be read in a process that does nothing else.
+    """Peak memory of this process above what it used at the start; for a process that does nothing else.
 
     Args:
         device: on a GPU its memory is measured, else the resident memory of the process.
@@ -152,7 +152,7 @@ def _recorded() -> Iterator[Callable[[], int]]:
     Yields:
         A function that returns, afterwards, the most bytes that were allocated at a time.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the recorder announces itself on stderr
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # otherwise the recorder announces itself on stderr
     recorder = torch.autograd.profiler.profile(use_cpu=True, profile_memory=True, use_kineto=True)
     with recorder:
         yield lambda: _largest(recorder)
@@ -177,7 +177,7 @@ def _reset_peak() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
         with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
-    except (OSError, AttributeError):  # not Linux
+    except (OSError, AttributeError):  # not on Linux
         return
 
 

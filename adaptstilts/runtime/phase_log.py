@@ -18,7 +18,7 @@ class PhaseLog:
     is switched off for the rest of the phase with one remark, because no training should be lost to its tracking.
 
     Args:
-        loggers: those that were asked for; ``jsonl`` is always on.
+        loggers: loggers that the user chose; ``jsonl`` is always on.
         remark: called with one line when a logger is switched off.
     """
 
@@ -30,7 +30,7 @@ class PhaseLog:
 
     @contextlib.contextmanager
     def open(self, phase: LoggedPhase) -> Iterator[None]:
-        """Start every logger, and tell each at the end how the phase ended."""
+        """Start every logger, and pass on at the end how the phase ended."""
         ending: Ending = "failed"
         self._active = list(self._loggers)
         try:

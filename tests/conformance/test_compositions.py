@@ -26,11 +26,11 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import locate
 
 PRODUCTS = "its weights are products of factors, and a sum of products has no factors of the same size"
-PREFIX = "a prefix is what a network makes, and averaged networks do not make averaged prefixes"
-DORA = "DoRA scales whole weights, so two of them have no sum of deltas"
-PARALLEL = "of parallel adapters the library lets only the upper one act"
-LOWEST = "of a stack only the lowest adapter's invertible part acts"
-NO_FORM = "attention is over what bottleneck adapters add, and this method adds nothing of that form"
+PREFIX = "a network computes the prefix, and averaging networks does not average their prefixes"
+DORA = "DoRA rescales whole weights, so the deltas of two adapters do not add up"
+PARALLEL = "the library runs only the top one of stacked parallel adapters"
+LOWEST = "in a stack, only the lowest adapter's invertible part acts"
+NO_FORM = "it attends over the outputs of bottleneck adapters, and this method has none"
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def unstackable(method: Method) -> str:
 
 
 def unmergeable(method: Method) -> str:
-    known = {"compacter": PRODUCTS, "prefix": PREFIX, "head": "nothing of the encoder is trained"}
+    known = {"compacter": PRODUCTS, "prefix": PREFIX, "head": "it does not train the encoder"}
     return DORA if isinstance(method, Lora) and method.dora else known.get(method.kind, "")
 
 
@@ -54,7 +54,7 @@ def unfusable(method: Method) -> str:
     if not isinstance(method, Bottleneck):
         return NO_FORM
     if method.placement == "parallel":
-        return "of parallel adapters the library fuses what they read, not where they add"
+        return "the library fuses parallel adapters at their input, not where their outputs are added"
     return "the invertible parts of fused adapters would be left out" if method.invertible else ""
 
 
@@ -68,7 +68,7 @@ def refusal(method: Method, column: str) -> str:
         told += " on language adapters"
     if below.kind == "head" and column != "none":
         return (
-            f"{told}: an intermediate task would change nothing, because nothing of the encoder is trained; say what is"
+            f"{told}: an intermediate task would change nothing, because it does not train the encoder; say what is"
             " trained with it (over: bottleneck), or give intermediates=[none]"
         )
     stacked = "" if isinstance(method, Full | Head) else unstackable(method)

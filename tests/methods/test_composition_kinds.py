@@ -40,7 +40,7 @@ def test_reasons_are_those_of_the_methods() -> None:
     assert why_not("stack", Bottleneck(invertible=True)) == Bottleneck(invertible=True).why_not_above()
     assert why_not("merge_then_stack", Head(over=Lora(dora=True))) == Lora(dora=True).why_not_mergeable()
     assert why_not("merge_then_stack", Head(over=Lora())) is None
-    assert why_not("continue", Head(over=Lora())) == "it has no adapter that could be continued"
+    assert why_not("continue", Head(over=Lora())) == "it has no adapter to continue"
 
 
 def test_a_method_from_outside_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,7 +337,7 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
         ({"intermediates": [*BOTH, MERGE], "methods": [LORA], "compositions": ["continue"]}, "that one is lora rank=4"),
         (
             {"intermediates": [chain("stack")], "methods": [{"kind": "bottleneck", "invertible": True}]},
-            "of a stack only the lowest adapter's invertible part acts",
+            "in a stack, only the lowest adapter's invertible part acts",
         ),
         ({"methods": [{**LORA, "dora": True}], "compositions": ["none"], "swap": "all"}, "swap: needs two or more"),
         ({"methods": [ON]}, "this study has no language_adapters"),

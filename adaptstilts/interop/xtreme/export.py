@@ -32,7 +32,7 @@ TestPhase = EvaluatePhase | RetrievePhase
 
 @dataclass(frozen=True)
 class _Filters:
-    """Which results of a study are wanted; None accepts any. See :func:`export`."""
+    """Filters for the results of a study; None accepts any. See :func:`export`."""
 
     method: str | None
     trained_on: str | None
@@ -174,7 +174,7 @@ def _select_cell(task: Task, cells: Sequence[Cell], plan: Plan) -> Cell:
 
 
 def _computed_phase(plan: Plan, cell: Cell, workspace: Workspace) -> TestPhase:
-    """Return the phase of a result, which must be computed, on the test split."""
+    """Return the phase of a result; raise unless it is computed and on the test split."""
     phase = _phase(plan, cell)
     _check_split(tasks.get(cell.task), phase)
     if not workspace.store.has(cell.phase):

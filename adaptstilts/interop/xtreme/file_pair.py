@@ -1,4 +1,4 @@
-"""A prediction file beside its label file, and what comes out of comparing them."""
+"""A prediction file beside its label file, and the result of comparing them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FilePair:
         code: language of both.
         predicted: the prediction file.
         gold: the label file.
-        leniencies: where defects are noted that do not prevent a score.
+        leniencies: where defects that do not prevent a score are noted.
     """
 
     task: TaskFormat

@@ -1,4 +1,4 @@
-"""Text and JSON files that others wrote: errors name file and line, what was expected and what is there."""
+"""Text and JSON files that others wrote: errors name file and line, what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_lines(path: Path, leniencies: Leniencies) -> list[str]:
 
     Args:
         path: the file. Lines end with a newline, with or without a carriage return before it.
-        leniencies: what is accepted besides: a byte-order mark, carriage returns alone, blanks.
+        leniencies: where other input is accepted: a byte-order mark, carriage returns alone, blanks.
     """
     text = read_text(path).replace("\r\n", "\n")
     if text.startswith(_BOM):

@@ -27,7 +27,7 @@ Question = tuple[str, list[str]]  # id and reference answers
 
 
 def score_choices(pair: FilePair) -> FileScore:
-    """Score one JSON object with a label a line (XCOPA)."""
+    """Score JSON objects with a label, one per line (XCOPA)."""
     want, have = _read_choices(pair, pair.gold), _read_choices(pair, pair.predicted)
     if not want:
         raise DataError(f"{pair.gold}: empty; expected one JSON object with a label per line")
@@ -165,7 +165,7 @@ def _accept_unknown(pair: FilePair, have: Iterable[str], want: Mapping[str, obje
 
 
 def _with_zeros(metric: Metric, unanswered: int) -> Metric:
-    """Return a metric that counts every id without a prediction as 0."""
+    """Return the metric with every id without a prediction counted as 0."""
     zeros: ExampleStats = [(0.0, 1.0)] * unanswered
     return Metric(metric.measure, metric.stats + zeros)
 

@@ -1,4 +1,4 @@
-"""What XTREME's ``evaluate.py`` scores although its authors can hardly mean it: noted by default, or refused."""
+"""Input that XTREME's ``evaluate.py`` scores although it is probably a mistake: noted by default, or refused."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Rule:
     """What is done about one kind of defect.
 
     Attributes:
-        noun: what has the defect.
-        consequence: what is done about it, as ``evaluate.py`` does.
+        noun: the thing that has the defect.
+        consequence: how it is handled, as in ``evaluate.py``.
     """
 
     noun: str
@@ -77,7 +77,7 @@ class Leniency:
 
     @property
     def remark(self) -> str:
-        """The same with what was done about it."""
+        """The same, with how it was handled."""
         return f"{self.text}; {RULES[self.kind].consequence}"
 
 
@@ -99,7 +99,7 @@ class Leniencies:
             kind: one of :data:`RULES`.
             path: the file.
             line: the line, where the file is read line by line.
-            problem: what was expected, and what is there.
+            problem: what was expected and what was found.
             count: number of such defects, of which this is the first.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Scores of files with one prediction a line: labels, tags, pairs of sentences and row numbers."""
+"""Scores of files with one prediction per line: labels, tags, pairs of sentences and row numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Pair = tuple[str, ...]
 
 
 def score_labels(pair: FilePair) -> FileScore:
-    """Score one label a line (XNLI, PAWS-X)."""
+    """Score one label per line (XNLI, PAWS-X)."""
     want = read_lines(pair.gold, pair.leniencies)
     _check_labels(pair, pair.gold, want)
     if withheld(want):
@@ -53,10 +53,10 @@ class _TaggedSentence:
 
 
 def score_tags(pair: FilePair) -> FileScore:
-    """Score one tag a line, with blank lines between sentences (UD-POS, PAN-X).
+    """Score one tag per line, with blank lines between sentences (UD-POS, PAN-X).
 
-    As in seqeval 0.0.12, chunks are at places in the whole file: after a sentence of another length, those of all
-    later sentences are at other places than in the labels.
+    As in seqeval 0.0.12, chunks are identified by their place in the whole file: after a sentence of another length,
+    those of all later sentences are at other places than in the labels.
     """
     want = _read_sentences(pair, pair.gold)
     have = _read_sentences(pair, pair.predicted)
@@ -82,7 +82,7 @@ def score_tags(pair: FilePair) -> FileScore:
 
 
 def _joined(sentences: Sequence[_TaggedSentence]) -> list[str]:
-    """Return the tags of all sentences, with one outside of any chunk after each."""
+    """Return the tags of all sentences, with one tag outside of any chunk after each."""
     tags = []
     for sentence in sentences:
         tags += [*sentence.tags, "O"]
@@ -110,7 +110,7 @@ def _read_sentences(pair: FilePair, path: Path) -> list[_TaggedSentence]:
 
 
 def score_pairs(pair: FilePair) -> FileScore:
-    """Score one pair of sentence ids a line (BUCC)."""
+    """Score one pair of sentence ids per line (BUCC)."""
     want, have = _read_pairs(pair.gold, pair.leniencies), _read_pairs(pair.predicted, pair.leniencies)
     if not want:
         problem = "empty; expected a foreign id, a tab and an English id per line"
@@ -127,7 +127,7 @@ def score_pairs(pair: FilePair) -> FileScore:
 
 
 def _read_pairs(path: Path, leniencies: Leniencies) -> list[Pair]:
-    """Return the columns of every line; two, if the file is as it should be."""
+    """Return the columns of every line; a correct line has two."""
     pairs = []
     for number, line in enumerate(read_lines(path, leniencies), start=1):
         columns = tuple(line.split("\t"))
@@ -156,7 +156,7 @@ def _common_start(ids: Sequence[str]) -> str:
 
 
 def score_places(pair: FilePair) -> FileScore:
-    """Score one row number a line, compared as text (Tatoeba)."""
+    """Score one row number per line, compared as text (Tatoeba)."""
     want = read_lines(pair.gold, pair.leniencies)
     have = read_lines(pair.predicted, pair.leniencies)
     if not want:
@@ -170,7 +170,7 @@ def score_places(pair: FilePair) -> FileScore:
 
 
 def _check_row_numbers(path: Path, lines: Sequence[str], leniencies: Leniencies, rows: int | None = None) -> None:
-    """Note lines that are no row numbers.
+    """Note lines that are not row numbers.
 
     Args:
         path: the file.

@@ -4,8 +4,8 @@
 are those of Hu et al. 2020 (arXiv 2003.11080) and Ruder et al. 2021 (arXiv 2104.07412); how they are aggregated is in
 :mod:`adaptstilts.metrics.xtreme`.
 
-What that script scores although it can hardly be meant is scored alike, and listed (:mod:`.leniency`); ``strict``
-refuses it. Links that lead out of a folder, devices and pipes are never read.
+Input that the script scores although it is probably a mistake is scored in the same way and listed (:mod:`.leniency`);
+``strict`` refuses it. Links that lead out of a folder, devices and pipes are never read.
 
 LAReQA has no file in XTREME: here ``lareqa/test-<language>.json`` is question id -> ranked ids, as for Mewsli-X.
 """
@@ -70,7 +70,7 @@ class FolderScore:
         tasks: the tasks that have scores.
         benchmarks: their means.
         notes: remarks.
-        leniencies: defects that ``evaluate.py`` does not mind either.
+        leniencies: defects that ``evaluate.py`` accepts too.
         failed: task -> why it has no score.
     """
 
@@ -88,11 +88,10 @@ class FolderScore:
 def score(folder: str | Path, labels: str | Path, missing: Missing = "error", strict: bool = False) -> FolderScore:
     """Score a folder of predictions.
 
-    Args:
-        folder: predictions, with one folder per task. Tasks that are missing are left out of groups and totals.
-        labels: the labels in the same layout; questions and answers as SQuAD files or as id -> list of answers.
-        missing: what to do about languages that only one side has: ``error``, or ``skip`` them and mark the mean.
-        strict: refuse what ``evaluate.py`` accepts although it can hardly be meant, and stop at the first task that
+    Args: folder: predictions, with one folder per task. Tasks that are missing are left out of groups and totals.
+    labels: the labels in the same layout; questions and answers as SQuAD files or as id -> list of answers. missing:
+    what to do about languages that only one side has: ``error``, or ``skip`` them and mark the mean. strict: refuse
+    input that ``evaluate.py`` accepts although it is probably a mistake, and stop at the first task that
             cannot be scored. Otherwise both are listed, and the other tasks are scored.
 
     Raises:
@@ -131,7 +130,7 @@ def _nothing_to_score(folder: Path, failed: Mapping[str, str], leniencies: Seque
 
     Args:
         folder: the predictions.
-        failed: task -> why it has none.
+        failed: task -> why it has no score.
         leniencies: label folders that are missing, if no task failed.
     """
     reasons = list(failed.values()) or [leniency.text for leniency in leniencies]

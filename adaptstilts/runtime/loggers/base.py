@@ -1,4 +1,4 @@
-"""What a logger is: a class that receives the curves of training phases."""
+"""The interface of loggers: classes that receive the curves of training phases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LoggedPhase:
         settings: everything that the key depends on, as JSON values.
         steps: planned number of optimizer steps.
         first_step: number of the next step: 0, or where an interrupted phase continues.
-        earlier: lines of ``log.jsonl`` up to there, for loggers that keep nothing between two runs.
+        earlier: lines of ``log.jsonl`` before that step, for loggers that keep nothing between two runs.
         folder: where the files of the phase's entry are collected; it is removed if the phase does not finish.
     """
 
