@@ -19,7 +19,7 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Copy a study file that ships with the package, or list them.
+    """Copy a study file from the package, or list them.
 
     The copy is yours to change; the comment at its beginning says how to run it.
     """

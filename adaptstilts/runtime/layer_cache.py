@@ -148,7 +148,7 @@ class FrozenLayers:
     def _fill(
         self, features: Features, pad: int, stop: Callable[[], bool], report: Callable[[int, int], None]
     ) -> tuple[LowerStates, bool]:
-        """Fill once; return the states, and whether they were written and then vanished. Arguments as of :meth:`fill`."""
+        """Fill once; return the states, and whether they were written but vanished. Arguments as of :meth:`fill`."""
         done = 0
         with self.states_of(features) as lower:
             was_writing = lower.is_writing

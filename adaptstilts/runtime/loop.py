@@ -50,7 +50,7 @@ class Trainee(Protocol):
         runtime: devices, checkpoints, loggers, and whether to stop.
         schedule: number of steps, learning rate, gradient clipping.
         parameters: the trained parameters, by the names that checkpoints use.
-        optimizer: optimizer of the parameters; a group's rate is that of the schedule times its ``share`` (1 if not set).
+        optimizer: optimizer of these; a group's rate is that of the schedule times its ``share`` (1 if not set).
         meter: measures seconds and memory of the phase.
         advice: what the user can change if the loss diverges.
     """

@@ -40,7 +40,7 @@ def test_assumptions_are_said(
     assert all("days of training and " in line or "hours of training and " in line for line in todo)
     assert all("of evaluation and retrieval at " in line for line in todo)
     assert "nothing is measured yet: --gflops sets another speed" in printed
-    assert "rows that cannot be counted here: as published, or else 2,000 in each language" in printed
+    assert "rows that cannot be counted here are taken as published, or else as 2,000 per language" in printed
 
 
 def test_a_speed_that_is_given(

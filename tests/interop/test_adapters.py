@@ -336,7 +336,7 @@ def test_an_adapter_of_another_kind(study: Studied, tiny: Path, tmp_path: Path) 
     write(next(case for case in CASES if case.name == "seq head"), tiny, tmp_path / "other")
     part = config.Part(task="my-mnli", adapter=str(tmp_path / "other"))
     compositions = (config.Composition(kind="continue"),)
-    with pytest.raises(ConfigError, match="to be continued or merged, both must have the same settings"):
+    with pytest.raises(ConfigError, match="to continue or merge them, both must have the same settings"):
         expand(held.model_copy(update={"intermediates": (part,), "compositions": compositions}), workspace)
     with pytest.raises(ConfigError, match="is not a name for an adapter"):
         adapters.import_adapter(str(tmp_path / "other"), str(tiny), workspace, "../x")

@@ -52,7 +52,7 @@ def test_settings_that_only_some_phases_use_are_right(tmp_path: Path) -> None:
         (
             "sample_retrieval]",
             "{task: sample_retrieval, train: {epochs: 2}}]",
-            "4: targets.1.train: sample_retrieval is not trained, it is only searched",
+            "4: targets.1.train: sample_retrieval is only searched and never trained",
         ),
         (
             "sample_retrieval]",
@@ -67,13 +67,13 @@ def test_settings_that_only_some_phases_use_are_right(tmp_path: Path) -> None:
         (
             "[stack]",
             "[{kind: stack, of: [sample_nli, sample_nli]}]",
-            "9: compositions.0.of.1: says the same as member 0; keep one",
+            "9: compositions.0.of.1: is the same as member 0; keep one",
         ),
         ("[stack]", "[stack, stack]", "9: compositions.1: says the same as member 0; keep one"),
         (
             "sample_nli]",
             "sample_nli, {task: twice, merge: {of: [sample_nli, sample_nli]}}]",
-            "3: intermediates.2.merge.of.1: says the same as member 0; keep one",
+            "3: intermediates.2.merge.of.1: is the same as member 0; keep one",
         ),
         (
             "sample_nli]",
@@ -104,7 +104,7 @@ def test_a_setting_without_effect_is_one_line(tmp_path: Path, old: str, new: str
 
 def test_an_override_without_effect_is_blamed(tmp_path: Path) -> None:
     override = "targets.sample_retrieval.train.epochs=2"
-    expected = f"override {override!r}: targets.1.train: sample_retrieval is not trained, it is only searched"
+    expected = f"override {override!r}: targets.1.train: sample_retrieval is only searched and never trained"
     assert mistakes(tmp_path, STUDY, [override]) == [expected]
 
 

@@ -131,9 +131,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"targets": [{"task": "xnli", "rows": ROWS, "evaluate": {"split": "dev"}}]},
-        "targets.0.rows: xnli: trains on its dev rows, so evaluate others",
+        "targets.0.rows: xnli: it is trained on its dev rows, so evaluate on other rows",
     ),
-    ({"targets": [{"task": "tatoeba", "rows": ROWS}]}, "targets.0.rows: tatoeba is not trained, it is only searched"),
+    ({"targets": [{"task": "tatoeba", "rows": ROWS}]}, "targets.0.rows: tatoeba is only searched and never trained"),
     ({"targets": [{"task": "xquad", "rows": ROWS}]}, "targets.0.rows: xquad has training rows in English only"),
     ({"intermediates": [{"task": "mnli", "rows": ROWS}]}, "intermediates.0.rows: only a target can have it"),
     ({"targets": [{"task": "xnli", "rows": {**ROWS, "after": "en"}}]}, "targets.0.rows.after.0: "),

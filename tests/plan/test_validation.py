@@ -84,7 +84,7 @@ def test_six_wrong_combinations_and_two_wrong_keys(lines: Callable[..., list[str
         "s.yaml:2: modle: unknown key; did you mean model or models or methods?",
         "s.yaml:4: intermediates.2: mnli is listed twice",
         "s.yaml:7: methods.0: method lora leave_out=[9]: the model has no layer 9, its 2 layers are counted from 0",
-        "s.yaml:10: compositions.0.weights: stack has no weights; merge and merge_then_stack have",
+        "s.yaml:10: compositions.0.weights: stack takes no weights; only merge and merge_then_stack do",
         "s.yaml:11: languages.2: no target of this study has 'eo'",
         "s.yaml:12: seeds.2: 1 is listed twice",
         "s.yaml:14: train.max_length: max_length 500 is more than the 256 positions of the model; give"
