@@ -68,8 +68,8 @@ def refusal(method: Method, column: str) -> str:
         told += " on language adapters"
     if below.kind == "head" and column != "none":
         return (
-            f"{told}: an intermediate task would change nothing, because it does not train the encoder; say what is"
-            " trained with it (over: bottleneck), or give intermediates=[none]"
+            f"{told}: an intermediate task would change nothing, because the encoder is not trained; name a"
+            " method for it (over: bottleneck), or give intermediates=[none]"
         )
     stacked = "" if isinstance(method, Full | Head) else unstackable(method)
     fused, summed = "mnli+squad (fuse)", "mnli+squad (merge_then_stack: 0.5, -1.5)"
@@ -272,7 +272,7 @@ def test_only_the_fusion_trains_and_is_held_at_the_identity(tiny: Path, method: 
     [
         ((Lora(rank=2), Lora(rank=2)), NO_FORM),
         ((SEQ, DOUBLE), "different placements"),
-        ((SEQ, Bottleneck(placement="parallel")), "of parallel adapters the library fuses what they read"),
+        ((SEQ, Bottleneck(placement="parallel")), "the library fuses parallel adapters at their input"),
         ((SEQ, Bottleneck(invertible=True)), "invertible parts of fused adapters"),
     ],
 )

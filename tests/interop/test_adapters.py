@@ -251,7 +251,7 @@ def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_
         found = states(load_plain(tiny, library, [out / "below" / "0-squad", out]))
         assert apart(alone, expected) > 100 * CLOSE
         assert apart(found, expected) <= CLOSE
-    with pytest.raises(ConfigError, match="does not add up stacked LoRA"):
+    with pytest.raises(ConfigError, match="does not sum stacked LoRA"):
         adapters.export_adapter(plan, workspace, adapters.AdapterFilter(task="xquad"), "adapterhub", tmp_path / "x")
 
 

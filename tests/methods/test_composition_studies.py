@@ -324,10 +324,13 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
             {"intermediates": [*BOTH, {"task": "soup", "merge": {"of": ["mnlj"]}}]},
             "merge.of.0: mnlj is not an",
         ),
-        ({"intermediates": ["none", {"task": "s", "merge": {"of": ["none"]}}]}, "s: none is not one adapter"),
+        ({"intermediates": ["none", {"task": "s", "merge": {"of": ["none"]}}]}, "s: none is not a single adapter"),
         ({"intermediates": [*BOTH, {"task": "s", "merge": {"of": BOTH, "weights": [1]}}]}, "s: 1 weight for 2"),
-        ({"intermediates": [chain("stack"), {"task": "s", "merge": {"of": ["two"]}}]}, "two is not one adapter"),
-        ({"intermediates": [chain("stack"), "mnli"], "compositions": ["fuse"]}, "two is not one adapter; it cannot be"),
+        ({"intermediates": [chain("stack"), {"task": "s", "merge": {"of": ["two"]}}]}, "two is not a single adapter"),
+        (
+            {"intermediates": [chain("stack"), "mnli"], "compositions": ["fuse"]},
+            "two is not a single adapter, so it cannot be",
+        ),
         ({"intermediates": [*BOTH, {"task": "s", "merge": {"of": BOTH, "leave_out": [4]}}]}, "layers are 0 to 3"),
         ({"intermediates": [*BOTH, {"task": "s", "merge": {"of": BOTH, "leave_out": [0, 1, 2, 3]}}]}, "must be left"),
         (
@@ -351,7 +354,7 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
         ),
         (
             {"methods": [{**SEQ, "invertible": True, "language_adapters": True}], "language_adapters": LANGUAGES},
-            "cannot be trained over language adapters: of a stack only the lowest",
+            "cannot be trained over language adapters: in a stack, only the lowest",
         ),
         (
             {"methods": [ON], "language_adapters": {**LANGUAGES, "method": {"placement": "parallel"}}},

@@ -39,5 +39,5 @@ def test_the_default_leaves_keys_as_they_were(bench: Bench) -> None:
     ids=str,
 )
 def test_nothing_to_keep_is_refused_before_anything_is_spent(bench: Bench, changed: Any) -> None:
-    with pytest.raises(ConfigError, match=r"train\.cache keeps what the layers below the lowest adapter give"):
+    with pytest.raises(ConfigError, match=r"train\.cache stores the output of the layers below the lowest adapter"):
         bench.plan(**changed)
