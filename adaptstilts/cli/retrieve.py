@@ -35,7 +35,7 @@ def retrieve(
     out: Annotated[Path | None, typer.Option(help="JSON file to write, with all scores.")] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Score retrieval tasks with a model, and with adapters on it.
+    """Score retrieval tasks with a model and its adapters.
 
     Every layer can be scored. Nothing is trained, and nothing is computed twice.
     """
