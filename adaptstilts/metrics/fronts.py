@@ -25,8 +25,8 @@ def draws(scores: Sequence[float], covariance: Array, count: int = DRAWS) -> Arr
     """Draw scores from their joint normal distribution: (draws, configurations).
 
     Args:
-        scores: of the configurations.
-        covariance: of the scores, symmetric and without negative eigenvalues.
+        scores: scores of the configurations.
+        covariance: covariance of the scores, symmetric and without negative eigenvalues.
         count: number of draws.
     """
     values, vectors = np.linalg.eigh(np.asarray(covariance, float))
@@ -42,7 +42,7 @@ def on_front(costs: Sequence[float], scores: Array) -> Mask:
     Configurations of equal cost and score are both on the front.
 
     Args:
-        costs: of the configurations.
+        costs: costs of the configurations.
         scores: (draws, configurations).
     """
     prices = np.asarray(costs, float)
@@ -60,7 +60,7 @@ def best_within(costs: Sequence[float], scores: Array, budgets: Sequence[float])
     """Return the best score that every budget buys: (draws, budgets); it never falls with the budget.
 
     Args:
-        costs: of the configurations.
+        costs: costs of the configurations.
         scores: (draws, configurations).
         budgets: each at least the lowest cost.
     """
@@ -72,8 +72,8 @@ def cheapest(costs: Sequence[float], scores: Sequence[float], margin: float) -> 
     """Return the cheapest configuration within a margin of the best score; the best of several of equal cost.
 
     Args:
-        costs: of the configurations.
-        scores: of the configurations.
+        costs: costs of the configurations.
+        scores: scores of the configurations.
         margin: points.
     """
     limit = max(scores) - margin
@@ -85,7 +85,7 @@ def place(share: float) -> Place:
     """Return whether a configuration is on the front, off it, or neither is sure.
 
     Args:
-        share: of the draws in which it is on the front.
+        share: share of the draws in which it is on the front.
     """
     if share >= ON:
         return "on"

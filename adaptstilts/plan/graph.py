@@ -66,7 +66,7 @@ class StageCell:
         target: the target of the chain.
         stage: what the encoder was trained on last: nothing (``base``), the intermediate or the target.
         scorer: the ``head`` that the intermediate phase trained, or a ``probe``: a new head on the frozen encoder.
-        seed: of the phases.
+        seed: seed of the phases.
         phase: key of the evaluate phase.
     """
 
@@ -84,9 +84,9 @@ class Plan:
     """A graph of phases by key, with the cells that a study's results are made of.
 
     Attributes:
-        cells: of targets trained on English rows.
-        row_cells: of targets trained on a few rows of a test language, which are evaluated in that language.
-        stage_cells: of intermediate tasks, which are scored again after a target.
+        cells: cells of targets trained on English rows.
+        row_cells: cells of targets trained on a few rows of a test language, which are evaluated in that language.
+        stage_cells: stage cells of intermediate tasks, which are scored again after a target.
     """
 
     def __init__(self, study: Study, model: Model) -> None:

@@ -68,7 +68,7 @@ class Foundations:
         """Return intermediates by their names.
 
         Args:
-            names: of the intermediates.
+            names: names of the intermediates.
             place: where a study has the list of them.
 
         Raises:

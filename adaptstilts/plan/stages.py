@@ -38,9 +38,9 @@ class Stages:
             arm: its method.
             foundation: what the target was trained on; nothing is added where that is no intermediate.
             composition: how it was.
-            key: of the phase that trained the target.
+            key: key of the phase that trained the target.
             known: what the intermediate phases left, by name.
-            seed: of the phases.
+            seed: seed of the phases.
 
         Raises:
             StudyError: the stages of such a chain cannot be scored.

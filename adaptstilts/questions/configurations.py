@@ -111,7 +111,7 @@ class Group:
     """The configurations of a group of tasks, with draws of their scores.
 
     Attributes:
-        name: of the group.
+        name: name of the group.
         members: the smallest encoder first.
     """
 

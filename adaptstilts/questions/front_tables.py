@@ -41,7 +41,7 @@ def cheapest_member(group: Group, cost: Cost, margin: float) -> Configuration:
     """Return the cheapest member within a margin of the best; by encoder size if the cost is not known of all.
 
     Args:
-        group: with the members.
+        group: group with the members.
         cost: what counts.
         margin: points.
     """

@@ -65,7 +65,7 @@ def headline(values: Mapping[str, float], names: Sequence[str]) -> float:
 
     Args:
         values: by metric.
-        names: of the headline metrics.
+        names: names of the headline metrics.
 
     Raises:
         ConfigError: a kind from outside did not compute one of them.

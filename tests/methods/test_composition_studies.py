@@ -344,7 +344,10 @@ MERGE = {"task": "soup", "merge": {"of": BOTH}}
         ),
         ({"methods": [{**LORA, "dora": True}], "compositions": ["none"], "swap": "all"}, "swap: needs two or more"),
         ({"methods": [ON]}, "this study has no language_adapters"),
-        ({"methods": [ON], "language_adapters": {"text": {"de": TEXT["de"]}}}, r"language_adapters.text: en is missing,"),
+        (
+            {"methods": [ON], "language_adapters": {"text": {"de": TEXT["de"]}}},
+            r"language_adapters.text: en is missing,",
+        ),
         ({"methods": [ON], "language_adapters": {"text": {}}}, "language_adapters.text"),
         ({"methods": [ON], "language_adapters": {"text": {**TEXT, "German": TEXT["de"]}}}, "write German as de"),
         ({"methods": [ON], "language_adapters": {"text": {**TEXT, "xq": TEXT["de"]}}}, "unknown language 'xq'"),

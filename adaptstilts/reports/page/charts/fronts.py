@@ -67,7 +67,7 @@ class Fronts:
 
     Attributes:
         points: at least one.
-        steps: of every panel by rising budget.
+        steps: steps of every panel by rising budget.
         across: what the horizontal axis shows; it is logarithmic.
         axis: what the vertical axis shows.
         series: every series, in the order of their colours.
