@@ -68,14 +68,26 @@ def plan(
             help="Plan from published sizes, without data or weights; nothing is fetched.",
         ),
     ] = False,
+    settings: Annotated[
+        bool,
+        typer.Option(
+            "--settings", help="Show the training settings instead, beside those of a benchmark; reads no data."
+        ),
+    ] = False,
 ) -> None:
     """Show the phases of a study and what they would cost."""
     from adaptstilts.cli.plan_text import plan_lines, question_lines
+    from adaptstilts.cli.settings_text import difference_lines, settings_lines
+    from adaptstilts.plan.outline import Outline
 
+    if settings:
+        for line in settings_lines(study.load(Outline(study.store))):
+            typer.echo(line)
+        return
     workspace, plans = study.plans("outline" if outline else "preview")
     for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
         typer.echo(line)
-    for line in question_lines(plans):
+    for line in (*difference_lines(plans[0].study), *question_lines(plans)):
         typer.echo(line)
 
 

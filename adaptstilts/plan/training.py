@@ -94,13 +94,8 @@ class Trainings:
         if reason:
             message = f"method {arm.label}: cannot be trained over {foundation.name}: {reason}"
             raise StudyError(arm.place, message, cause=reason)
-        names = task.train_from or (task.name,)
-        is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
         keys: tuple[str, ...] = ()
-        for number, name in enumerate(names):
-            rows_of = tasks.get(name)
-            is_last = number == len(names) - 1
-            trained = task if is_last and not is_shared else rows_of
+        for trained, rows_of in training_steps(task):
             over = f" over {foundation.name}" if foundation.name != "none" else ""
             phase = TrainPhase(
                 task=trained.name,
@@ -341,6 +336,13 @@ class Trainings:
         if source is None:
             raise StudyError(part.place, f"{task.name} has no training or dev rows; it cannot be trained")
         return self.workspace.sources.get(task.fill(source)).identity(task.version)
+
+
+def training_steps(task: Task) -> list[tuple[Task, Task]]:
+    """Return the training phases of a task: the task that is trained, and the one whose rows are used."""
+    givers = [tasks.get(name) for name in task.train_from or (task.name,)]
+    is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
+    return [*((giver, giver) for giver in givers[:-1]), (givers[-1] if is_shared else task, givers[-1])]
 
 
 def _settings_place(owners: Sequence[Part | Arm | Study], key: str) -> Place | None:

@@ -18,6 +18,7 @@ from adaptstilts.study.schema import (
     TargetRows,
     TextSource,
     evaluate_settings,
+    recipe_of,
     train_settings,
 )
 from adaptstilts.study.settings import (
@@ -74,6 +75,7 @@ __all__ = [
     "override_key",
     "parse",
     "read_text",
+    "recipe_of",
     "split_override",
     "train_settings",
 ]

@@ -13,10 +13,11 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.composition_kinds import CompositionKind
-from adaptstilts.study.messages import explain
+from adaptstilts.study.messages import explain, near
 from adaptstilts.study.places import Place, Problems
 from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train, merge_train
 from adaptstilts.tasks.base import NAME, REPO
+from adaptstilts.tasks.recipe import Recipe
 
 
 class Mixture(StrictModel):
@@ -252,6 +253,8 @@ class Study(StrictModel):
         languages: test languages, as codes or names; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
         missing: what to do if the data lack a language: stop, or leave it out and say so.
         swap: ``all`` also evaluates every target adapter over every other intermediate adapter.
+        recipe: ``xtreme`` or ``x-stilts``: train each task as that benchmark's own scripts do, unless the study says
+            otherwise; ``plan`` says where it does.
         train: settings for every training phase; those of a method and of a task take precedence.
         evaluate: settings for every evaluation; those of a target take precedence.
         retrieve: how sentences are encoded and searched.
@@ -272,11 +275,20 @@ class Study(StrictModel):
     languages: tuple[str, ...] | Literal["xtreme", "xtreme-r"] | None = None
     missing: Literal["error", "skip"] = "error"
     swap: Literal["off", "all"] = "off"
+    recipe: str | None = Field(None, min_length=1)
     train: dict[str, Any] = Field(default_factory=dict)
     evaluate: Evaluate = Evaluate()
     retrieve: Retrieve = Retrieve()
     question: str | None = Field(None, min_length=1)
     retention: Retention | None = None
+
+    @field_validator("recipe")
+    @classmethod
+    def _check_recipe(cls, value: str | None) -> str | None:
+        known = {name for task in tasks.known().values() for name in task.recipes}
+        if value is not None and value not in known:
+            raise ValueError(f"unknown recipe {value!r}{near(value, known)}")
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -304,7 +316,10 @@ class Study(StrictModel):
 
 
 def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Train:
-    """Return the settings of one training phase: the task's defaults, then study, method and part; the last one wins.
+    """Return the settings of one training phase.
+
+    They are the task's defaults, then those of the recipe, study, method and part; the last one wins. The learning rate
+    of a recipe is for full fine-tuning.
 
     Args:
         study: study with settings for every phase.
@@ -317,11 +332,38 @@ def train_settings(study: Study, arm: Arm, part: Part, task: str | None) -> Trai
             contradict each other.
     """
     defaults = _task_defaults(task) if task else {}
-    merged = merge_train(defaults, study.train, arm.train, part.train)
+    recipe = recipe_of(study.recipe, part, task)
+    published = dict(recipe.settings) if recipe else {}
+    if not arm.method.trains_encoder:
+        published.pop("lr", None)
+    merged = merge_train(defaults, published, study.train, arm.train, part.train)
     settings = _validated(merged, f"training settings of {task or part.label} ({arm.label}) together: ")
     if settings.lr is None:
         return settings.model_copy(update={"lr": arm.method.default_lr})
     return settings
+
+
+def recipe_of(name: str | None, part: Part, task: str | None) -> Recipe | None:
+    """Return the published settings of one training phase; None if there are none.
+
+    A target's own go before those of the task whose rows it is trained on. A mixture has those that all its tasks
+    share.
+
+    Args:
+        name: of the recipe.
+        part: the task in the study.
+        task: name of the task that is trained on; None for a mixture, or for text beside a task.
+    """
+    if name is None:
+        return None
+    if task is None and part.mixture:
+        recipes = [recipe_of(name, part, member) for member in part.mixture.tasks]
+        return recipes[0] if all(recipe == recipes[0] for recipe in recipes) else None
+    for candidate in (part.task, task):
+        known = tasks.known().get(candidate or "")
+        if known and name in known.recipes:
+            return known.recipes[name]
+    return None
 
 
 def _task_defaults(name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from adaptstilts import languages
 from adaptstilts.errors import ConfigError
 from adaptstilts.languages import Language
 from adaptstilts.tasks import kind_specs
+from adaptstilts.tasks.recipe import Recipe
 
 Row = Mapping[str, Any]
 Columns = Mapping[str, Any]
@@ -134,6 +135,8 @@ class Task:
         item: field of an example that names its item, where the order of rows does not: examples of several languages
             with an equal value are one item. Goes before ``parallel``.
         defaults: training settings that differ from the package's defaults.
+        recipes: training settings of benchmarks, by the name that ``recipe`` of a study has for them. A target's own go
+            before those of the tasks in ``train_from``.
         licence: terms of the data; built-in tasks must state them.
         citation: what to cite.
         hint: how to obtain the data; added to the error if the data has no rows of the task.
@@ -168,6 +171,7 @@ class Task:
     parallel: bool = False
     item: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
     licence: str = NOT_STATED
     citation: str = ""
     hint: str = ""

@@ -7,6 +7,7 @@ sentence: its words with spaces between them, a tab, and as many tags with space
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.recipe import STILTS_INTERMEDIATE, X_STILTS
 from adaptstilts.tasks.row_values import text
 
 _REPO = "ccgbank/supertags"
@@ -29,6 +30,7 @@ ccg = Task(
     metrics=("token_accuracy",),
     intermediate=True,
     train_rows=38_015,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="LDC User Agreement; bring your own copy",
     citation="Hockenmaier and Steedman 2007, CCGbank",
 )

@@ -7,8 +7,10 @@ The first segment and the choices are built as in jiant, the code of Phang et al
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.recipe import STILTS_INTERMEDIATE, X_STILTS, XTREME, xtreme
 from adaptstilts.tasks.row_values import UnfitRow, one_of, text, texts, whole
 
+_XTREME = xtreme("train_xcopa.sh", lr=3e-5, epochs=5, batch_size=32, max_length=128, keep="last")
 _CHOICE = {"context": "context", "choices": "choices", "label": "label"}
 _COPA_QUESTION = {"cause": "What was the cause?", "effect": "What happened as a result?"}
 
@@ -64,6 +66,7 @@ hellaswag = Task(
     test=Source("Rowan/hellaswag", "default", "validation"),
     intermediate=True,
     train_rows=39_905,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="MIT",
     citation="Zellers et al. 2019, arXiv 1905.07830",
 )
@@ -81,6 +84,7 @@ cosmos_qa = Task(
     test=Source("allenai/cosmos_qa", "default", "validation", revision="refs/convert/parquet"),
     intermediate=True,
     train_rows=25_262,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="CC BY 4.0",
     citation="Huang et al. 2019, arXiv 1909.00277",
 )
@@ -100,6 +104,7 @@ social_i_qa = Task(
     ),
     intermediate=True,
     train_rows=33_410,
+    recipes={XTREME: _XTREME},
     licence="CC BY 4.0",
     citation="Sap et al. 2019, arXiv 1904.09728",
 )
@@ -116,6 +121,7 @@ commonsense_qa = Task(
     test=Source("tau/commonsense_qa", "default", "validation"),
     intermediate=True,
     train_rows=9_741,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="MIT",
     citation="Talmor et al. 2019, arXiv 1811.00937",
 )
@@ -131,6 +137,7 @@ copa = Task(
     test=Source("aps/super_glue", "copa", "validation"),
     intermediate=True,
     train_rows=400,
+    recipes={XTREME: _XTREME},
     licence="BSD 2-clause",
     citation="Roemmele, Bejan and Gordon 2011",
 )
@@ -146,6 +153,7 @@ xcopa = Task(
     dev=Source("aps/super_glue", "copa", "validation"),
     test=Source("cambridgeltl/xcopa", "{code}", "test"),
     parallel=True,
+    recipes={XTREME: _XTREME},
     licence="CC BY 4.0",
     citation="Ponti et al. 2020, arXiv 2005.00333",
 )

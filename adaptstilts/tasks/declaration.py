@@ -12,6 +12,7 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.tasks import kind_specs
 from adaptstilts.tasks.base import NAME, REPO, Answers, Format, Source, Task
 from adaptstilts.tasks.kind_specs import KindSpec
+from adaptstilts.tasks.recipe import Recipe
 
 PLACEHOLDERS = ("code", "iso3", "name", "lower", "set")
 SPLITS = ("train", "train_languages", "dev", "test", "pool")
@@ -51,6 +52,8 @@ def _shape_problems(task: Task) -> Iterator[str]:
             yield f"{name}: expected a mapping of text to text, found {value!r}"
     if not _is_mapping(task.defaults, object):
         yield f"defaults: expected training settings by name, found {task.defaults!r}"
+    if not _is_mapping(task.recipes, Recipe):
+        yield f"recipes: expected a Recipe for each name, found {task.recipes!r}"
     for name in SPLITS:
         source = getattr(task, name)
         if source is not None and not isinstance(source, Source):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from adaptstilts.tasks._sentences import Span, index_at, sentences
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
+from adaptstilts.tasks.recipe import XTREME, xtreme
 from adaptstilts.tasks.row_values import UnfitRow, objects, pairs, text, texts, whole, wholes
 
 AdaptedRows = list[dict[str, Any] | LeftOut]
@@ -81,6 +82,18 @@ lareqa = Task(
     # XTREME-R accumulates four batches of 4 and takes negatives from the 4; here they come from all 16.
     defaults={"max_length": 256, "epochs": 3, "batch_size": 16},
     train_rows=87_599,
+    # The length of 352 in the script is that of a query, 96, and an answer with its paragraph, 256.
+    recipes={
+        XTREME: xtreme(
+            "train_lareqa.sh, scripts/run_eval_lareqa.sh",
+            lr=2e-5,
+            epochs=3,
+            batch_size=16,
+            max_length=256,
+            keep="best",
+            eval_every=1000,
+        )
+    },
     licence="CC BY-SA 4.0",
     citation="Roy et al. 2020, arXiv 2004.05484; Ruder et al. 2021, arXiv 2104.07412",
 )

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from adaptstilts.tasks.base import LeftOut, Row, Source, Task
+from adaptstilts.tasks.recipe import XTREME, xtreme
 from adaptstilts.tasks.row_values import UnfitRow, fields, objects, text, whole
 
 AdaptedRows = list[dict[str, Any] | LeftOut]
@@ -79,8 +80,9 @@ mewsli_x = Task(
     dev=Source(_REPO, _FOLDER, "wikipedia_pairs-dev", format="jsonl"),
     test=Source(_REPO, _FOLDER, "wikinews_mentions-test", where=("context.language", "{code}"), format="jsonl"),
     pool=Source(_REPO, _FOLDER, "candidate_set_entities", format="jsonl"),
-    # XTREME-R accumulates four batches of 64, which share no negatives either.
+    # XTREME-R accumulates four batches of 64 (multilingual BERT) or 8 (XLM-R large), which share no negatives either.
     defaults={"max_length": 64, "epochs": 2, "batch_size": 64},
+    recipes={XTREME: xtreme("train_mewslix.sh", lr=1e-5, epochs=2, batch_size=32, max_length=64, keep="last")},
     licence="CC BY-SA (text of Wikipedia and Wikinews)",
     citation="Botha, Shan and Gillick 2020, arXiv 2011.02690; Ruder et al. 2021, arXiv 2104.07412",
 )

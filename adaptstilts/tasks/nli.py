@@ -6,10 +6,13 @@ XNLI is trained on MNLI, as in XTREME. ANLI+ is the union of Phang et al. (2020)
 from dataclasses import replace
 
 from adaptstilts.tasks.base import Source, Task
+from adaptstilts.tasks.recipe import STILTS_INTERMEDIATE, X_STILTS, XTREME, stilts_target, xtreme
 
 _LABELS = ("entailment", "neutral", "contradiction")
 _PAIR = {"text_a": "premise", "text_b": "hypothesis", "label": "label"}
 _BINARY = ("entailment", "not_entailment")
+
+_XNLI = xtreme("train_xnli.sh", lr=3e-5, epochs=5, batch_size=32, max_length=128, keep="best", eval_every=100)
 
 _ANLI = Source("facebook/anli", "plain_text", "{}")
 _SNLI = Source("stanfordnlp/snli", "plain_text", "{}")
@@ -38,6 +41,7 @@ mnli = Task(
     test=Source("nyu-mll/glue", "mnli", "validation_mismatched"),
     intermediate=True,
     train_rows=392_702,
+    recipes={XTREME: _XNLI, X_STILTS: STILTS_INTERMEDIATE},
     licence="OANC and others, see the data card",
     citation="Williams, Nangia and Bowman 2018, arXiv 1704.05426",
 )
@@ -85,6 +89,7 @@ anli_plus = Task(
     test=_union(*_rounds("test"), (_MNLI, "validation_mismatched"), (_SNLI, "test")),
     intermediate=True,
     train_rows=1_104_934,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="CC BY-NC 4.0 and those of its parts",
     citation="Nie et al. 2020; Williams, Nangia and Bowman 2018; Bowman et al. 2015",
 )
@@ -132,6 +137,7 @@ xnli = Task(
     dev=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),
     test=Source("google/xtreme", "XNLI", "test", where=("language", "{code}")),
     parallel=True,
+    recipes={XTREME: _XNLI, X_STILTS: stilts_target(epochs=2)},
     licence="CC BY-NC 4.0",
     citation="Conneau et al. 2018, arXiv 1809.05053",
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from adaptstilts.tasks.base import Row, Source, Task
+from adaptstilts.tasks.recipe import STILTS_INTERMEDIATE, X_STILTS, XTREME, stilts_target, xtreme
 
 _SENTENCES = {"text_a": "sentence1", "text_b": "sentence2", "label": "label"}
 _PAWS_X = "google-research-datasets/paws-x"
@@ -27,6 +28,7 @@ qqp = Task(
     test=Source("nyu-mll/glue", "qqp", "validation"),
     intermediate=True,
     train_rows=363_846,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="Quora's terms of service",
     citation="Iyer, Dandekar and Csernai 2017; Wang et al. 2019, arXiv 1804.07461",
 )
@@ -81,6 +83,10 @@ paws_x = Task(
     parallel=True,
     defaults={"epochs": 5},
     train_rows=49_401,
+    recipes={
+        XTREME: xtreme("train_pawsx.sh", lr=2e-5, epochs=5, batch_size=32, max_length=128, keep="best", eval_every=200),
+        X_STILTS: stilts_target(epochs=5),
+    },
     licence="free use with acknowledgement",
     citation="Yang et al. 2019, arXiv 1908.11828",
 )

@@ -6,9 +6,21 @@ those on which XTREME tests, so selection uses SQuAD's.
 """
 
 from adaptstilts.tasks.base import Source, Task
+from adaptstilts.tasks.recipe import STILTS_INTERMEDIATE, X_STILTS, XTREME, stilts_target, xtreme
 
 _COLUMNS = {"id": "id", "question": "question", "context": "context", "answers": "answers"}
 _DEFAULTS = {"max_length": 384, "epochs": 2, "batch_size": 16}
+_XTREME = xtreme(
+    "train_qa.sh",
+    lr=3e-5,
+    epochs=3,
+    batch_size=32,
+    max_length=384,
+    warmup_steps=500,
+    weight_decay=1e-4,
+    keep="last",
+)
+_STILTS = stilts_target(epochs=2, batch_size=16, max_length=384)
 _SQUAD_DEV = Source("rajpurkar/squad", "plain_text", "validation")
 
 squad = Task(
@@ -22,6 +34,7 @@ squad = Task(
     intermediate=True,
     defaults=_DEFAULTS,
     train_rows=87_599,
+    recipes={XTREME: _XTREME, X_STILTS: STILTS_INTERMEDIATE},
     licence="CC BY-SA 4.0",
     citation="Rajpurkar et al. 2016, arXiv 1606.05250",
 )
@@ -38,6 +51,7 @@ squad_v2 = Task(
     intermediate=True,
     defaults=_DEFAULTS,
     train_rows=130_319,
+    recipes={X_STILTS: STILTS_INTERMEDIATE},
     licence="CC BY-SA 4.0",
     citation="Rajpurkar, Jia and Liang 2018, arXiv 1806.03822",
 )
@@ -56,6 +70,7 @@ xquad = Task(
         mirrors=(Source("google/xquad", "xquad.{code}", "validation"),),
     ),
     parallel=True,
+    recipes={XTREME: _XTREME, X_STILTS: _STILTS},
     licence="CC BY-SA 4.0",
     citation="Artetxe, Ruder and Yogatama 2020, arXiv 1910.11856",
 )
@@ -81,6 +96,7 @@ mlqa = Task(
     shared_training=True,
     answers="mlqa",
     item="id",
+    recipes={XTREME: _XTREME, X_STILTS: _STILTS},
     licence="CC BY-SA 3.0",
     citation="Lewis et al. 2020, arXiv 1910.07475",
 )
@@ -114,6 +130,7 @@ tydiqa = Task(
     ),
     defaults=_DEFAULTS,
     train_rows=3_696,
+    recipes={XTREME: _XTREME, X_STILTS: _STILTS},
     licence="Apache-2.0",
     citation="Clark et al. 2020, arXiv 2003.05002",
 )

@@ -1,6 +1,7 @@
 """Sequence labelling: universal part-of-speech tags (33 languages) and WikiANN named entities (40 languages)."""
 
 from adaptstilts.tasks.base import Source, Task
+from adaptstilts.tasks.recipe import X_STILTS, XTREME, stilts_target, xtreme
 
 _UDPOS = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
 _PANX = (
@@ -25,6 +26,12 @@ udpos = Task(
     licence="one per treebank, see the data card",
     citation="Nivre et al. 2018, Universal Dependencies 2.5",
     defaults={"epochs": 10},
+    recipes={
+        XTREME: xtreme(
+            "train_udpos.sh", lr=2e-5, epochs=10, batch_size=32, max_length=128, keep="best", eval_every=500
+        ),
+        X_STILTS: stilts_target(epochs=10),
+    },
 )
 
 panx = Task(
@@ -42,4 +49,10 @@ panx = Task(
     licence="derived from Wikipedia, CC BY-SA",
     citation="Pan et al. 2017; Rahimi, Li and Cohn 2019",
     defaults={"epochs": 10},
+    recipes={
+        XTREME: xtreme(
+            "train_panx.sh", lr=2e-5, epochs=10, batch_size=32, max_length=128, keep="best", eval_every=1000
+        ),
+        X_STILTS: stilts_target(epochs=10),
+    },
 )

@@ -82,6 +82,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"version": "1"}, "version: expected a whole number from 1, found '1'"),
     ({"train_rows": -1}, "train_rows: expected a whole number from 0, found -1"),
     ({"defaults": ["epochs"]}, "defaults: expected training settings by name"),
+    ({"recipes": {"xtreme": {"epochs": 3}}}, "recipes: expected a Recipe for each name"),
     ({"licence": None}, "licence: expected text, found None"),
     (at(repo="moods"), "test: repo: expected owner/name, found 'moods'"),
     (at(repo="../moods"), "test: repo: expected owner/name, found '../moods'"),
