@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods import Method
+from adaptstilts.methods._adapters_library import name_in
 from adaptstilts.methods.lora import Lora
 from adaptstilts.models.locate import Model
 
@@ -29,9 +30,6 @@ _OLD_NAMES = {
     "layer_text_lang_adapters": "adapters",
     "invertible_lang_adapters": "invertible_adapters",
 }
-_WITH_NAME = re.compile(
-    r"(?:^|\.)(?:adapters|invertible_adapters|prefix_tunings|loras|shared_parameters|prefix_gates)\.([^.]+)\."
-)
 _VALID_NAME = re.compile(r"[^./\\\x00-\x1f]{1,200}")
 # the output does not depend on these: how weights were initialized, and what is random in training only
 _WITHOUT_EFFECT = (
@@ -183,13 +181,11 @@ def normalize_names(tensors: Mapping[str, Tensor], name: object, prefix: str, pa
     """
     renamed: dict[str, Tensor] = {}
     for key, value in tensors.items():
-        for old, new in _OLD_NAMES.items():
-            key = key.replace(f"{old}.", f"{new}.")
-        key = key.removeprefix(f"{prefix}.")
+        key = _present_key(key.removeprefix(f"{prefix}."))
         if key in renamed:
             raise ArtifactError(f"{path}: has {key[:200]} twice")
         renamed[key] = value
-    names = {match.group(1) for match in map(_WITH_NAME.search, renamed) if match}
+    names = {parts[index] for parts, index in filter(None, map(name_in, renamed))}
     if len(names) != 1:
         listed = ", ".join(sorted(names)[:_LISTED]) or "none"
         raise ArtifactError(f"{path}: expected the tensors of one adapter, found those of {listed}")
@@ -198,18 +194,30 @@ def normalize_names(tensors: Mapping[str, Tensor], name: object, prefix: str, pa
     return _without_copies(renamed, path)
 
 
-def rename(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return the tensors of an adapter under another name of the adapter.
+def _present_key(key: str) -> str:
+    """Return a key with the library's present name of a dictionary of adapters, the first one in it."""
+    parts = key.split(".")
+    for index, part in enumerate(parts):
+        if part in _OLD_NAMES or part in _OLD_NAMES.values():
+            return ".".join([*parts[:index], _OLD_NAMES.get(part, part), *parts[index + 1 :]])
+    return key
+
+
+def library_name(task: str) -> str:
+    """Return what an adapter is called in the library's files, where not every name of a task can be read.
+
+    The library keeps adapters as attributes of a module, so a name has no dot and is not that of a method, and it reads
+    its old names of dictionaries anywhere in a key.
 
     Args:
-        tensors: as the library names them.
-        name: the new name.
+        task: of the adapter.
     """
-    renamed = {}
-    for key, value in tensors.items():
-        match = _WITH_NAME.search(key)
-        renamed[f"{key[: match.start(1)]}{name}{key[match.end(1) :]}" if match else key] = value
-    return renamed
+    from torch import nn
+
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", task)
+    for old in _OLD_NAMES:
+        name = name.replace(old, old.replace("_", "-"))
+    return f"{name}_adapter" if any(hasattr(made(), name) for made in (nn.ModuleDict, nn.ParameterDict)) else name
 
 
 def check_name(name: object, path: str) -> None:
@@ -230,14 +238,15 @@ def _without_copies(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tenso
     kept: dict[str, Tensor] = {}
     first: dict[str, str] = {}
     for key in sorted(tensors, key=_by_layer):
-        _, mark, tail = key.partition("prefix_tunings.")
-        if mark and tail in first:
-            if not torch.equal(tensors[first[tail]], tensors[key]):
-                raise ArtifactError(f"{path}: {key} is not the same as {first[tail]}, which shares it")
+        parts, index = name_in(key) or ([], 1)
+        if parts[index - 1 : index] != ["prefix_tunings"]:
+            kept[key] = tensors[key]
             continue
-        if mark:
-            first[tail] = key
-        kept[key] = tensors[key]
+        tail = ".".join(parts[index:])
+        if not torch.equal(tensors[first.setdefault(tail, key)], tensors[key]):
+            raise ArtifactError(f"{path}: {key} is not the same as {first[tail]}, which shares it")
+        if first[tail] == key:
+            kept[key] = tensors[key]
     return kept
 
 
@@ -297,7 +306,10 @@ def lora_to_peft(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a LoRA's tensors under peft's names."""
     renamed = {}
     for key, value in tensors.items():
-        renamed[_PEFT_PREFIX + re.sub(r"\.loras\.[^.]+\.(lora_[AB])$", r".\1.weight", key)] = value
+        parts, index = name_in(key) or ([key], 1)
+        is_matrix = parts[index - 1 : index] == ["loras"] and parts[index + 1 :] in (["lora_A"], ["lora_B"])
+        own = ".".join([*parts[: index - 1], parts[-1], "weight"]) if is_matrix else key
+        renamed[_PEFT_PREFIX + own] = value
     return renamed
 
 
@@ -310,8 +322,8 @@ def lora_from_peft(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor
     """
     renamed = {}
     for key, value in tensors.items():
-        plain = key.removeprefix(_PEFT_PREFIX)
-        renamed[re.sub(r"\.(lora_[AB])\.weight$", rf".loras.{name}.\1", plain)] = value
+        module, part, _ = key.removeprefix(_PEFT_PREFIX).rsplit(".", 2)
+        renamed[f"{module}.loras.{name}.{part}"] = value
     return renamed
 
 

@@ -52,6 +52,7 @@ class CardFacts:
         scores: by language; empty for an intermediate, or if it was not evaluated.
         over: the intermediate that the scores were measured over.
         below: folders of the adapters below it, the lowest first.
+        interface: what the ``adapters`` library must be told of the base model; None if it knows the architecture.
         has_head: whether our own head is beside it.
         sources: where its training rows come from.
     """
@@ -64,6 +65,7 @@ class CardFacts:
     scores: Sequence[LanguageScore] = ()
     over: str = "none"
     below: Sequence[str] = ()
+    interface: Mapping[str, Any] | None = None
     has_head: bool = False
     sources: Sequence[Source] = ()
 
@@ -147,21 +149,29 @@ def _loading(facts: CardFacts) -> list[str]:
     if facts.format_name == "own":
         return ["```", f"adaptstilts import-adapter FOLDER --model {shlex.quote(_line(facts.model))}", "```"]
     paths = [*(json.dumps(f"FOLDER/{name}") for name in facts.below), '"FOLDER"']
-    load = _load_with_adapters if facts.format_name == "adapterhub" else _load_with_peft
-    return ["```python", "from transformers import AutoModel", *load(json.dumps(facts.model), paths), "```"]
+    base = json.dumps(facts.model)
+    if facts.format_name == "adapterhub":
+        load = _load_with_adapters(base, paths, facts.interface)
+    else:
+        load = _load_with_peft(base, paths)
+    return ["```python", "from transformers import AutoModel", *load, "```"]
 
 
-def _load_with_adapters(base: str, paths: Sequence[str]) -> list[str]:
+def _load_with_adapters(base: str, paths: Sequence[str], interface: Mapping[str, Any] | None) -> list[str]:
     """Return Python code that stacks adapters with the ``adapters`` library.
 
     Args:
         base: the base model, as a string literal.
         paths: folders of the adapters as literals, the lowest first.
+        interface: see :class:`CardFacts`.
     """
+    told = ""
+    if interface:
+        told = f", interface=adapters.AdapterModelInterface(**{dict(interface)!r})"
     return [
         "import adapters",
         f"model = AutoModel.from_pretrained({base})",
-        "adapters.init(model)",
+        f"adapters.init(model{told})",
         f"names = [model.load_adapter(path, use_safetensors=True) for path in [{', '.join(paths)}]]",
         "model.set_active_adapters(adapters.Stack(*names))",
     ]

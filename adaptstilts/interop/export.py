@@ -16,6 +16,7 @@ from adaptstilts.interop.cards import CardFacts, LanguageScore
 from adaptstilts.io.folders import publishing
 from adaptstilts.io.json import read_object, write_json
 from adaptstilts.methods import AdapterMethod, Method
+from adaptstilts.methods._adapters_library import with_name
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.imported import plain_name
 from adaptstilts.plan.phases import TrainPhase, WeightsPhase, phase_of
@@ -48,7 +49,7 @@ class _Exporter:
             self._write_lora(entry, translated, folder, name)
         else:
             shutil.copytree(entry.folder / entries.ADAPTER, folder, dirs_exist_ok=True)
-            if self.format_name == "adapterhub" and name != _name(entry):
+            if self.format_name == "adapterhub":
                 _rename(folder, name)
         record = {
             "format": 1,
@@ -115,6 +116,7 @@ def write(
 
     Raises:
         ConfigError: the folder exists and is not empty, or the format does not support the adapter.
+        ArtifactError: the plain library computes something else from the files; the folder is not written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: exists and is not empty; give a new folder")
@@ -129,8 +131,9 @@ def write(
         )
     exporter = _Exporter(model, format_name)
     with publishing(out) as staging:
-        folders = _write_below(exporter, below, entry, staging)
-        exporter.write(entry, staging, _name(entry))
+        names = _names(below, entry)
+        folders = _write_below(exporter, below, names[:-1], staging)
+        exporter.write(entry, staging, names[-1])
         has_head = entry.has_folder(entries.HEAD)
         if has_head:
             shutil.copytree(entry.folder / entries.HEAD, staging / entries.HEAD)
@@ -143,21 +146,24 @@ def write(
             scores=scores,
             over=over,
             below=folders,
+            interface=model.architecture.names.interface,
             has_head=has_head,
             sources=cards.sources(phase),
         )
         (staging / CARD).write_text(cards.card(facts), encoding="utf-8")
+        if format_name != "own":
+            from adaptstilts.interop import verification  # needs torch
+
+            adapters = [*(staging / folder for folder in folders), staging]
+            verification.check(entry, store, model, format_name, adapters, out)
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
-def _write_below(exporter: _Exporter, below: Sequence[Entry], top: Entry, staging: Path) -> list[str]:
-    """Write the adapters below another one, each under its own name; return their folders, the lowest first."""
-    names = [_name(entry) for entry in (*below, top)]
+def _write_below(exporter: _Exporter, below: Sequence[Entry], names: Sequence[str], staging: Path) -> list[str]:
+    """Write the adapters under another one; return their folders, the lowest first."""
     folders = []
-    for i, entry in enumerate(below):
+    for i, (entry, name) in enumerate(zip(below, names, strict=True)):
         folder = f"below/{i}-{plain_name(phase_of(entry, WeightsPhase).task)}"
-        # the library would replace an adapter by a later one of the same name
-        name = f"{names[i]}_{i}" if names.count(names[i]) > 1 else names[i]
         exporter.write(entry, staging / folder, name)
         folders.append(folder)
     return folders
@@ -182,16 +188,20 @@ def _check(entry: Entry, format_name: str) -> None:
         raise ConfigError(f"{what}: not supported by the format {format_name}; formats for it: {', '.join(supported)}")
 
 
-def _name(entry: Entry) -> str:
-    """Return the name of an adapter in its files, without dots because the libraries name modules after it."""
-    return phase_of(entry, WeightsPhase).task.replace(".", "_")
+def _names(below: Sequence[Entry], top: Entry) -> list[str]:
+    """Return a name for each adapter; the library would replace an adapter by a later one of the same name."""
+    names = [adapterhub.library_name(phase_of(entry, WeightsPhase).task) for entry in (top, *below)]
+    for i in range(1, len(names)):
+        while names[i] in names[:i]:
+            names[i] = f"{names[i]}_{i - 1}"
+    return [*names[1:], names[0]]
 
 
 def _rename(folder: Path, name: str) -> None:
-    """Give an adapter of the ``adapters`` library another name, in its config and in its tensors' names."""
+    """Give an adapter of the ``adapters`` library a name, in its config and in its tensors' keys."""
     path = folder / "adapter.safetensors"
     config = read_object(folder / locate.CONFIG, "adapter config")
-    tensorfile.write(adapterhub.rename(tensorfile.read(path), name), path)
+    tensorfile.write({with_name(key, name): value for key, value in tensorfile.read(path).items()}, path)
     _write_json(folder / locate.CONFIG, {**config, "name": name})
 
 

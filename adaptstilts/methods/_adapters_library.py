@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods.base import AdapterMethod, read_json, write_adapter
+from adaptstilts.methods.base import NAME_IN_KEYS, AdapterMethod, read_json, write_adapter
 
 if TYPE_CHECKING:
     from torch import nn
 
     from adaptstilts.methods.host import Host, ModuleNames
 
+# module dictionaries of the library, by adapter: the part of a key after one of these is an adapter's name
+_BY_ADAPTER = ("adapters", "invertible_adapters", "prefix_tunings", "shared_parameters", "loras", "prefix_gates")
 _LIBRARY_MODULES: WeakKeyDictionary[Any, dict[type, list[tuple[int, Any]]]] = WeakKeyDictionary()
 
 
@@ -109,8 +111,17 @@ class AdaptersMethod(AdapterMethod):
             return tuple(setup.children)
         return (repr(setup),)
 
+    def present_keys(self, stored: Collection[str], expected: Collection[str]) -> dict[str, str]:
+        """Return each key with ``NAME_IN_KEYS`` in the place of the adapter's name.
+
+        Args:
+            stored: keys of the file, as of the encoder alone.
+            expected: keys of :meth:`tensors`.
+        """
+        return {key: with_name(key, NAME_IN_KEYS) for key in stored}
+
     def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors``; the library itself would leave out some tensors.
+        """Write ``adapter_config.json`` and ``adapter.safetensors`` as the library would, but always all tensors.
 
         Args:
             host: the encoder.
@@ -120,7 +131,11 @@ class AdaptersMethod(AdapterMethod):
         from adapters.configuration import build_full_config
 
         config = build_full_config(
-            host.model.adapters_config.get(name), host.model.config, model_name=host.model.model_name, name=name
+            host.model.adapters_config.get(name),
+            host.model.config,
+            model_name=host.model.model_name,
+            name=NAME_IN_KEYS,
+            model_class=type(host.model).__name__,
         )
         text = json.dumps(config, indent=2, sort_keys=True)
         write_adapter(folder, text, self.tensors(host, name), "adapter.safetensors")
@@ -157,9 +172,62 @@ class AdaptersMethod(AdapterMethod):
             raise ArtifactError(f"{path}: {settings} is not what {self.variant} has; other variants are not read")
 
 
-def named_tensors(host: Host, *marks: str) -> dict[str, nn.Parameter]:
-    """Return the parameters whose name in the library's files contains one of ``marks``."""
-    return {key: value for key, value in host.model.named_parameters() if any(mark in key for mark in marks)}
+def named_tensors(host: Host, name: str, *dictionaries: str) -> dict[str, nn.Parameter]:
+    """Return an adapter's parameters by the keys of the library's files, the name being ``NAME_IN_KEYS``.
+
+    Args:
+        host: the encoder.
+        name: of the adapter.
+        dictionaries: attributes of the library's modules that have such adapters by name.
+    """
+    tensors: dict[str, nn.Parameter] = {}
+    for attribute in dictionaries:
+        for path, key, value in parameters_of(host, name, attribute):
+            tensors[f"{path}.{NAME_IN_KEYS}.{key}"] = value
+    return tensors
+
+
+def parameters_of(host: Host, name: str, attribute: str) -> Iterator[tuple[str, str, nn.Parameter]]:
+    """Yield (path of the dictionary, key, parameter) of what has a name in the dictionaries of one attribute.
+
+    Args:
+        host: the encoder.
+        name: of an adapter or a fusion.
+        attribute: of the library's modules.
+    """
+    from torch import nn
+
+    for path, module in host.model.named_modules():
+        by_name = getattr(module, attribute, None)
+        if isinstance(by_name, nn.ModuleDict) and name in by_name:
+            for key, value in by_name[name].named_parameters():
+                yield f"{path}.{attribute}" if path else attribute, key, value
+
+
+def name_in(key: str) -> tuple[list[str], int] | None:
+    """Return a key's parts and the index of the adapter's name among them; None if it has none.
+
+    The name follows the first dictionary of adapters, because no module of an encoder is called like one.
+    """
+    parts = key.split(".")
+    for index, part in enumerate(parts[:-2]):
+        if part in _BY_ADAPTER:
+            return parts, index + 1
+    return None
+
+
+def with_name(key: str, name: str) -> str:
+    """Return a key of the library's files with another adapter's name.
+
+    Args:
+        key: with any adapter's name or none.
+        name: the new name.
+    """
+    place = name_in(key)
+    if place is None:
+        return key
+    parts, index = place
+    return ".".join([*parts[:index], name, *parts[index + 1 :]])
 
 
 def layers_with_bottleneck(host: Host, name: str, placement: str) -> set[int]:

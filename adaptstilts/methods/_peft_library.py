@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from weakref import WeakKeyDictionary
@@ -124,21 +125,38 @@ class PeftMethod(AdapterMethod):
                 module.delete_adapter(name)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that a saved ``PeftModel`` gives them.
+        """Return the parameters by the keys that a saved ``PeftModel`` gives them, which have no name.
 
         Args:
             host: the encoder.
             name: name of the adapter.
         """
-        marks = {f".{part}.{name}.": f".{part}." for part in self.parts}
-        tensors = {}
-        for key, value in host.model.named_parameters():
-            for mark, replacement in marks.items():
-                if mark in f"{key}.":
-                    stored = f"{key}.".replace(mark, replacement).removesuffix(".")
-                    # peft writes magnitudes without .weight
-                    tensors[_PREFIX + stored.replace("_vector.weight", "_vector")] = value
+        tensors: dict[str, nn.Parameter] = {}
+        for path, module in host.model.named_modules():
+            for part in self.parts:
+                adapters = getattr(module, part, {}) if isinstance(module, _tuner_layer()) else {}
+                if name in adapters:
+                    tensors |= _part_tensors(f"{_PREFIX}{path}.{part}", adapters[name])
         return tensors
+
+    def present_keys(self, stored: Collection[str], expected: Collection[str]) -> dict[str, str]:
+        """Return each key as it is, or as it was meant if version 0.1.0 left parts of it out.
+
+        That version removed the adapter's name from whole keys, and so every module of the same name.
+
+        Args:
+            stored: keys of the file, as of the encoder alone.
+            expected: keys of :meth:`tensors`.
+        """
+        present = {key: key for key in stored}
+        if present.keys() == set(expected):
+            return present
+        modules = set(chain.from_iterable(key.split(".") for key in expected)) - {*self.parts, "weight"}
+        for name in sorted(modules):
+            damaged = {_without_part(key, name): key for key in expected}
+            if damaged.keys() == present.keys():
+                return damaged
+        return present
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers in which every adapted module has all parts of this name.
@@ -214,10 +232,35 @@ class PeftMethod(AdapterMethod):
 def _tuned_modules(host: Host) -> list[tuple[int, Any]]:
     """Return (layer, module) of every module of peft's; cached, because swapping would pay for the walk."""
     if host.model not in _TUNED_MODULES:
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        _TUNED_MODULES[host.model] = host.layer_modules(BaseTunerLayer)
+        _TUNED_MODULES[host.model] = host.layer_modules(_tuner_layer())
     return _TUNED_MODULES[host.model]
+
+
+def _tuner_layer() -> type[Any]:
+    """Return the class of peft's layers."""
+    from peft.tuners import tuners_utils
+
+    layer: type[Any] = tuners_utils.BaseTunerLayer
+    return layer
+
+
+def _part_tensors(key: str, part: Any) -> dict[str, nn.Parameter]:
+    """Return the parameters of one part of an adapter: a module, or a parameter itself.
+
+    Args:
+        key: of the part.
+        part: of one adapter.
+    """
+    from torch import nn
+
+    if isinstance(part, nn.Parameter) or key.endswith("_vector"):  # peft writes magnitudes without .weight
+        return {key: getattr(part, "weight", part)}
+    return {f"{key}.{inner}": value for inner, value in part.named_parameters()}
+
+
+def _without_part(key: str, name: str) -> str:
+    """Return a key as version 0.1.0 wrote it for an adapter of some name, see :meth:`PeftMethod.present_keys`."""
+    return _PREFIX + key.removeprefix(_PREFIX).replace(f".{name}.", ".")
 
 
 def _adapters(module: Any) -> Any:

@@ -10,7 +10,7 @@ A method says what it *can do*, and all other code asks for that, never for a ki
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -29,6 +29,7 @@ def ascending(indices: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(indices)))
 
 
+NAME_IN_KEYS = "adapter"  # what an adapter is called in the keys of its own tensors, whatever it is called elsewhere
 LayerIndices = Annotated[tuple[int, ...], Field(strict=False), AfterValidator(ascending)]
 
 
@@ -216,8 +217,17 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: name of the adapter.
+            name: of the adapter on this encoder; in keys it is ``NAME_IN_KEYS``, whatever it is here.
         """
+
+    def present_keys(self, stored: Collection[str], expected: Collection[str]) -> dict[str, str]:
+        """Return the key that :meth:`tensors` has today for every key of a file; one that fits nothing stays as it is.
+
+        Args:
+            stored: keys of the file, as of the encoder alone.
+            expected: keys of :meth:`tensors`.
+        """
+        return {key: key for key in stored}
 
     @abstractmethod
     def attached_layers(self, host: Host, name: str) -> set[int]:
@@ -268,7 +278,7 @@ class AdapterMethod(Method):
         """Return the tensors of a weighted sum of adapters; a tensor that an adapter lacks counts as zeros.
 
         Args:
-            parts: method and tensors of each adapter, by keys without the adapter's name.
+            parts: method and tensors of each adapter, by the keys of :meth:`tensors`.
             weights: one for each; they need not sum to one and may be negative.
         """
         total: dict[str, Tensor] = {}

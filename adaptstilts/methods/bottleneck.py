@@ -13,7 +13,6 @@ An invertible part (MAD-X: Pfeiffer et al. 2020, arXiv 2005.00052) changes the e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -98,13 +97,13 @@ class Bottleneck(AdaptersMethod):
         return modules * one_module + (_invertible_size(hidden) if self.invertible else 0)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that the library gives them in its files.
+        """Return the parameters by their keys in the library's files.
 
         Args:
             host: the encoder.
             name: name of the adapter.
         """
-        return named_tensors(host, f".adapters.{name}.", f"invertible_adapters.{name}.")
+        return named_tensors(host, name, "adapters", "invertible_adapters")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers with a module at every place of the placement; none if the invertible part does not match.
@@ -116,17 +115,6 @@ class Bottleneck(AdaptersMethod):
         if (name in getattr(host.model, "invertible_adapters", ())) != self.invertible:
             return set()
         return layers_with_bottleneck(host, name, self.placement)
-
-    def save(self, host: Host, name: str, folder: Path) -> None:
-        """Write ``adapter_config.json`` and ``adapter.safetensors`` by the library itself.
-
-        Args:
-            host: the encoder.
-            name: name of the adapter.
-            folder: where the files go; created if missing.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        host.model.save_adapter(str(folder), name, with_head=False, use_safetensors=True)
 
     @property
     def variant(self) -> str:

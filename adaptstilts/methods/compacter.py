@@ -81,14 +81,13 @@ class Compacter(AdaptersMethod):
         super().add(host, name)
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the names that the library gives them in its files, the shared ones last.
+        """Return the parameters by their keys in the library's files, the shared ones last.
 
         Args:
             host: the encoder.
             name: name of the adapter.
         """
-        modules = named_tensors(host, f".adapters.{name}.")
-        return modules | named_tensors(host, f"shared_parameters.{name}.")
+        return named_tensors(host, name, "adapters", "shared_parameters")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers with a module at every place of the placement; none without the shared matrices.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods._adapters_library import bottleneck_slots
+from adaptstilts.methods._adapters_library import bottleneck_slots, parameters_of
 from adaptstilts.methods.base import Method, read_json, write_adapter
 
 if TYPE_CHECKING:
@@ -103,18 +103,14 @@ def remove(host: Host, members: tuple[str, ...]) -> None:
 
 
 def tensors(host: Host, members: tuple[str, ...]) -> dict[str, nn.Parameter]:
-    """Return the parameters by the names that the library gives them, without the members'.
+    """Return the parameters by the keys that the library gives them, without the members' names.
 
     Args:
         host: the encoder.
         members: names of the fused adapters.
     """
-    mark = f".adapter_fusion_layer.{_name(members)}."
-    return {
-        key.replace(mark, ".adapter_fusion_layer."): value
-        for key, value in host.model.named_parameters()
-        if mark in key
-    }
+    places = parameters_of(host, _name(members), "adapter_fusion_layer")
+    return {f"{path}.{key}": value for path, key, value in places}
 
 
 def penalty(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -55,13 +55,13 @@ class Prefix(AdaptersMethod):
         return self.length * hidden + (hidden + 1) * self.inner + (self.inner + 1) * outputs
 
     def tensors(self, host: Host, name: str) -> dict[str, nn.Parameter]:
-        """Return the parameters by the first of their names in the library's files, which has one for each layer.
+        """Return the parameters by the first of their keys in the library's files, which have one for each layer.
 
         Args:
             host: the encoder.
             name: name of the adapter.
         """
-        return named_tensors(host, f".prefix_tunings.{name}.")
+        return named_tensors(host, name, "prefix_tunings")
 
     def attached_layers(self, host: Host, name: str) -> set[int]:
         """Return the layers that see this prefix, if its network is there.

@@ -28,11 +28,11 @@ from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
 from adaptstilts.models.seeds import generator, seeded
 from adaptstilts.models.weights import (
     adapter_weights,
+    by_present_keys,
     fill,
     quiet,
     read_language_model_head,
     read_tensors,
-    renamed,
 )
 
 
@@ -155,7 +155,8 @@ class Encoder:
         self.add(name, method, "load")
         parameters = method.tensors(self.host, name)
         try:
-            fill(self._renamed(tensors, name, parameters, folder), parameters, folder)
+            prefix = self.host.names.prefix
+            fill(by_present_keys(tensors, method, parameters.keys(), prefix, folder), parameters, folder)
         except ArtifactError:
             self.remove(name)
             raise
@@ -262,7 +263,7 @@ class Encoder:
         return [(methods[cls], groups[cls]) for cls in methods]
 
     def delta(self, place: Place) -> dict[str, nn.Parameter]:
-        """Return the parameters of an adapter or fusion, by their keys in its library's files."""
+        """Return the parameters of an adapter or fusion, by their keys in its library's files and without its name."""
         if isinstance(place, tuple):
             return fusion.tensors(self.host, place)
         return self.methods[place].tensors(self.host, place)
@@ -272,10 +273,9 @@ class Encoder:
 
         Args:
             name: name of the adapter.
-            tensors: by keys that have another name in the place of this one.
+            tensors: by the keys of :meth:`delta`.
         """
-        parameters = self.delta(name)
-        fill(self._renamed(tensors, name, parameters, self.folder), parameters, self.folder)
+        fill(tensors, self.delta(name), self.folder)
 
     def inverted(self, states: Tensor) -> Tensor:
         """Return last hidden states through the inverse of what the lowest adapter does to the embeddings.
@@ -369,11 +369,6 @@ class Encoder:
         """Let nothing act or train after modules came or went, and list the parameters anew."""
         self.listed_parameters = list(self.trunk.parameters())
         self.compose(())
-
-    def _renamed(
-        self, tensors: Mapping[str, Tensor], name: str, parameters: Mapping[str, nn.Parameter], path: Path
-    ) -> dict[str, Tensor]:
-        return renamed(tensors, name, parameters, self.host.names.prefix, path)
 
     def _first_trained_layer(self) -> int:
         """Return the lowest layer that has a trainable weight or follows one; the number of layers if none is."""

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io.wording import counted
+from adaptstilts.methods import AdapterMethod
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.locate import WEIGHTS
 
 _LIBRARIES = ("transformers", "adapters", "peft")
-_NAMED_AFTER = ("invertible_adapters.", ".adapters.", ".prefix_tunings.", "shared_parameters.")
+_WRAPPERS = ("base_model.model.", "")  # what keys begin with: in peft's files, and in others
 
 
 def read_language_model_head(folder: Path, architecture: Architecture) -> dict[str, Tensor]:
@@ -120,33 +121,44 @@ def adapter_weights(folder: Path) -> Path:
     raise ArtifactError(f"{folder}: no adapter.safetensors or adapter_model.safetensors; pickles are not accepted")
 
 
-def renamed(
-    tensors: Mapping[str, Tensor], name: str, expected: Mapping[str, Any], prefix: str, path: Path
+def by_present_keys(
+    tensors: Mapping[str, Tensor], method: AdapterMethod, expected: Collection[str], prefix: str, path: Path
 ) -> dict[str, Tensor]:
-    """Return an adapter's tensors by the keys of this encoder.
+    """Return an adapter's tensors by the keys that its method has today.
 
     Args:
-        tensors: by keys that may begin with the encoder's name in a model with a head, and have another adapter's name.
-        name: name of the adapter on this encoder.
-        expected: keys of the adapter's parameters on this encoder.
+        tensors: by keys that may have the encoder's name in a model with a head, another adapter's name, or be of an
+            earlier version.
+        method: of the adapter.
+        expected: keys of the adapter's parameters on an encoder.
         prefix: the encoder's name in a model with a head.
         path: the file that messages name.
 
     Raises:
         ArtifactError: two tensors would have one key.
     """
+    alone = {key: _without_prefix(key, prefix) for key in tensors}
+    present = method.present_keys(alone.values(), expected)
     by_key: dict[str, Tensor] = {}
-    for key, value in tensors.items():
-        for part in ("encoder.", "shared_parameters."):
-            key = key.replace(f"{prefix}.{part}", part)
-        for mark in _NAMED_AFTER:
-            if mark in key and key not in expected:
-                head, _, tail = key.partition(mark)
-                key = f"{head}{mark}{name}.{tail.partition('.')[2]}"
+    for stored, value in tensors.items():
+        key = present[alone[stored]]
         if key in by_key:
             raise ArtifactError(f"{path}: has {key} twice; expected the tensors of one adapter")
         by_key[key] = value
     return by_key
+
+
+def _without_prefix(key: str, prefix: str) -> str:
+    """Return a key of a model with a head as the encoder alone has it.
+
+    Args:
+        key: of a tensor.
+        prefix: the encoder's name in the model with a head.
+    """
+    for wrapper in _WRAPPERS:
+        if key.startswith(f"{wrapper}{prefix}."):
+            return wrapper + key.removeprefix(f"{wrapper}{prefix}.")
+    return key
 
 
 @contextlib.contextmanager

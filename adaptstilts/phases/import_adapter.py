@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.formats import recognize
+from adaptstilts.methods.base import NAME_IN_KEYS
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import ImportPhase
 from adaptstilts.runtime.context import Runtime
@@ -32,15 +33,14 @@ def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:
     encoder = Encoder(runtime.model.checked_folder(), phase.method.backend, runtime.device, runtime.model.name)
     scratch = staging / "clean"
     notes = [*adapter.notes, *recognize.clean(adapter, scratch)]
-    name = phase.task.replace(".", "_")  # the libraries keep adapters in modules, whose names cannot contain a dot
     try:
-        encoder.load(name, phase.method, scratch)
+        encoder.load(NAME_IN_KEYS, phase.method, scratch)
     except (ArtifactError, ConfigError) as error:
         message = str(error).replace(f"{scratch}:", f"{adapter.weights}:")
         raise ArtifactError(message.replace(str(scratch), str(adapter.source.folder))) from None
-    encoder.save(name, staging / entries.ADAPTER)
+    encoder.save(NAME_IN_KEYS, staging / entries.ADAPTER)
     shutil.rmtree(scratch)
-    delta = encoder.delta(name)
+    delta = encoder.delta(NAME_IN_KEYS)
     result: ImportResult = {
         "format": adapter.format_name,
         "name": adapter.name,

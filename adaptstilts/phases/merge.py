@@ -90,12 +90,12 @@ def _add_merged_adapter(
         name, part_method = f"part{i}", phase_of(entry, WeightsPhase).method
         assert isinstance(part_method, AdapterMethod)  # noqa: S101
         encoder.load(name, part_method, entry.folder / entries.ADAPTER)
-        adapters.append((part_method, _unnamed(encoder, name)))
+        adapters.append((part_method, _values(encoder, name)))
     total = method.merged_tensors(adapters, weights)
     encoder.add(MERGED, method, "merge")
-    encoder.fill(MERGED, {key: total[key] for key in _unnamed(encoder, MERGED)})
+    encoder.fill(MERGED, {key: total[key] for key in encoder.delta(MERGED)})
 
 
-def _unnamed(encoder: Encoder, name: str) -> dict[str, Tensor]:
-    """Return the tensors of an attached adapter, by keys in which its name is replaced by ``x``."""
-    return {key.replace(f".{name}.", ".x."): value.detach() for key, value in encoder.delta(name).items()}
+def _values(encoder: Encoder, name: str) -> dict[str, Tensor]:
+    """Return the tensors of an attached adapter by key."""
+    return {key: value.detach() for key, value in encoder.delta(name).items()}

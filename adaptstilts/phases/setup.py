@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 
 from adaptstilts.kinds import heads
 from adaptstilts.methods import AdapterMethod, Method
+from adaptstilts.methods.base import NAME_IN_KEYS
 from adaptstilts.methods.fusion import Place
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.building import model_class
@@ -80,9 +80,7 @@ def adapter_place(phase: TrainPhase) -> Place:
     """Return the name under which the phase's adapter is attached, or the names of the adapters that it fuses."""
     if phase.fuse:
         return tuple(map(adapter_name, phase.fuse))
-    return re.sub(
-        r"[^A-Za-z0-9_-]", "_", phase.task
-    )  # the libraries keep adapters in modules, whose names cannot contain a dot
+    return NAME_IN_KEYS  # and not the task's name, which may be what the libraries call a module or a method
 
 
 def _attach(encoder: Encoder, place: Place, method: AdapterMethod, phase: TrainPhase, start: Entry | None) -> None:

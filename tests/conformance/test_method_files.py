@@ -57,7 +57,7 @@ def integers(tensors: dict[str, Tensor]) -> None:
 def second_name(tensors: dict[str, Tensor]) -> None:
     """The same tensors once more, as a second adapter (or another prefix) in one file."""
     for key in list(tensors):
-        named = key.replace("adapters.a.", "adapters.z.").replace("prefix_tunings.a.", "prefix_tunings.z.")
+        named = key.replace(".adapter.", ".z.")
         tensors[named if named != key else key.replace("encoder.", "roberta.encoder.", 1)] = tensors[key] + 1
 
 

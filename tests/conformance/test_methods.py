@@ -57,7 +57,7 @@ def test_save_and_load_is_the_identity_to_the_bit(tiny: Path, tmp_path: Path, me
     second.save("b", tmp_path / "b")
     again = load_file(weights(tmp_path / "b"))
     original = load_file(weights(tmp_path / "a"))
-    assert {key.replace(".b.", ".a.") for key in again} == set(original)
+    assert set(again) == set(original)
 
 
 @pytest.mark.parametrize("case", ["seq", "compacter", "lora-six", "dora-six", "ia3", "bitfit", "prefix"])

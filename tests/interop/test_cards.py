@@ -136,7 +136,7 @@ def test_the_command_line(
     )
     text = (tmp_path / "i" / "README.md").read_text()
     assert "It was imported from" in text
-    assert "None were measured" in text
+    assert "This adapter has no scores of its own" in text
     assert call("swap", path, "--trained-on", "none", "--over", path.parent / "theirs", *options) == 0
     told = capsys.readouterr().out
     assert "0 training phases, 1 evaluate phase done now, 1 done before, 1 adapter imported" in told
