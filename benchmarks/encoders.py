@@ -1,9 +1,9 @@
-"""What the built-in encoders can do on real data: retrieval by size, transfer against an untrained encoder, retention.
+"""Measure the built-in encoders on real data: retrieval by size, transfer against an untrained encoder, retention.
 
     python benchmarks/encoders.py --data-root FOLDER [--part tatoeba|transfer|retention|sample]
 
-Unlike the other benchmarks this one needs data: a folder laid out like the hub, or the hub itself. With --cards the
-Tatoeba scores of the last result go into the encoders' cards.
+Unlike the other benchmarks, this one needs data: a folder laid out like the hub, or the hub itself. ``--cards`` writes
+the Tatoeba scores of the last result into the encoders' cards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import RESULTS, arguments, machine, write
+from common import RESULTS, arguments, heading, output_file, write
+from encoder_results import show, write_cards
 from torch.nn import functional
 
 from adaptstilts import languages
@@ -37,17 +38,19 @@ from adaptstilts.pretrain.recipe import Shape
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.search import neighbours
+from adaptstilts.search.base import Vectors
 from adaptstilts.search.products import normalize
 from adaptstilts.study import parse
 from adaptstilts.tasks import Task, get
 from adaptstilts.workspace import Workspace
 
+DEFAULT = RESULTS / "encoders.json"
 PARTS = ("tatoeba", "transfer", "retention", "sample")
 LARGEST = "small"
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "pretrain" / "builtin.yaml"
 # training budgets for two cores; every encoder and both methods get the same
 TRANSFER: dict[str, Any] = {"examples": 4000, "epochs": 2, "max_length": 128, "dev_examples": 300}
-ROWS = {"udpos": 500, "panx": 500, "xnli": 2000}  # per language; of XNLI the same ones in all, hence more
+ROWS = {"udpos": 500, "panx": 500, "xnli": 2000}  # per language; more of XNLI, because its languages share their rows
 INTERMEDIATE: dict[str, Any] = {"examples": 1500, "epochs": 1, "max_length": 128, "dev_examples": 100}
 SAMPLE: dict[str, Any] = {"epochs": 4, "batch_size": 16}
 METHODS: list[Any] = [
@@ -56,47 +59,68 @@ METHODS: list[Any] = [
 ]
 
 
-class Told(Listener):
-    """Prints one line a phase."""
+class PhaseLines(Listener):
+    """Prints one line per phase."""
 
     def end(self, phase: Any, seconds: float) -> None:
-        """A phase was committed."""
+        """Print the seconds of a phase."""
         print(f"  {phase.title}: {seconds:.1f} s", flush=True)
 
 
 def run(workspace: Workspace, device: str, **study: Any) -> tuple[Plan, list[Record]]:
-    """Run a study; returns its plan and records."""
+    """Run a study, and return its plan and records.
+
+    Args:
+        workspace: store and data.
+        device: torch device.
+        **study: the keys of the study.
+    """
     plan = expand(parse(json.dumps({"name": "encoders", "missing": "skip", **study})), workspace)
-    run_plan(plan, workspace, Told(), device=device)
+    run_plan(plan, workspace, PhaseLines(), device=device)
     return plan, records(plan, workspace.store)
 
 
-def history(name: str) -> dict[str, Any]:
-    """What was recorded when a built-in encoder was made."""
-    found: dict[str, Any] = json.loads((locate(name).folder / export.RECORD).read_text(encoding="utf-8"))
-    return found
+def training_record(name: str) -> dict[str, Any]:
+    """Return what was recorded when a built-in encoder was trained."""
+    record: dict[str, Any] = json.loads((locate(name).folder / export.RECORD).read_text(encoding="utf-8"))
+    return record
+
+
+# Tatoeba
 
 
 def tatoeba(workspace: Workspace, names: Sequence[str], device: str) -> dict[str, Any]:
-    """Accuracy per language at the layer chosen on held-out translations, for every size, and of the start alone."""
-    found: dict[str, Any] = {}
+    """Score every size on Tatoeba at the layer chosen on held-out translations, and the singular vectors alone.
+
+    Args:
+        workspace: store and data.
+        names: built-in encoders.
+        device: torch device.
+    """
+    rows: dict[str, Any] = {}
     for name in names:
-        made = history(name)
-        layer = made["held_out"]["layer"]
+        trained = training_record(name)
+        layer = trained["held_out"]["layer"]
         _, (record,) = run(
             workspace, device, model=name, targets=["tatoeba"], methods=["full"], retrieve={"layer": layer}
         )
-        found[name] = {"parameters": made["parameters"], "layer": layer, **means(record.languages, made["languages"])}
+        scores = means(record.languages, trained["languages"])
+        rows[name] = {"parameters": trained["parameters"], "layer": layer, **scores}
     try:
-        found["singular vectors alone"] = singular(workspace, history(names[-1])["languages"])
+        rows["singular vectors alone"] = singular(workspace, training_record(names[-1])["languages"])
     except AdaptstiltsError as error:
         print(f"  no baseline of singular vectors: {error}")
-    return found
+    return rows
 
 
-def means(values: dict[str, float], own: Iterable[str]) -> dict[str, Any]:
-    """Scores with their means over an encoder's own languages and over all."""
-    known = [values[code] for code in own if code in values]
+def means(values: dict[str, float], trained_on: Iterable[str]) -> dict[str, Any]:
+    """Return scores with their means over the languages that an encoder was trained on, and over all.
+
+    Args:
+        values: language -> score.
+        trained_on: codes of the encoder's own languages.
+    """
+    known = [values[code] for code in trained_on if code in values]
     return {
         "own": float(np.mean(known)),
         "own_languages": len(known),
@@ -106,11 +130,17 @@ def means(values: dict[str, float], own: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def singular(workspace: Workspace, own: Sequence[str], size: int = 320) -> dict[str, Any]:
-    """The baseline: idf-weighted means of the unit singular vectors of the recipe's own text, centred; no training."""
+def singular(workspace: Workspace, trained_on: Sequence[str], size: int = 320) -> dict[str, Any]:
+    """Score the baseline without training: centred idf-weighted means of the unit singular vectors of the text.
+
+    Args:
+        workspace: store and data.
+        trained_on: codes of the languages of the text.
+        size: entries of a vector.
+    """
     plan = recipes.expand(recipes.load(RECIPE), workspace, [LARGEST])
     plan.encoders = {}
-    run_plan(plan, workspace, Told())
+    run_plan(plan, workspace, PhaseLines())
     folder = workspace.store.entry(plan.corpus.key).folder
     corpus, tokenizer = encoded.load(folder / "train.safetensors"), Tokenizer(folder / "tokenizer")
     vocabulary = plan.recipe.vocabulary.size
@@ -123,22 +153,37 @@ def singular(workspace: Workspace, own: Sequence[str], size: int = 320) -> dict[
         if split is None:
             continue
         rows = read(split, task, kind_of(task.kind).check).rows
-        sides = [_means(vectors, tokenizer.ids([row[side] for row in rows])) for side in ("english", "foreign")]
-        found, _ = neighbours(*(normalize(side - side.mean(0)) for side in sides), 1)
-        values[code] = 100 * float((found.ravel() == np.arange(len(rows))).mean())
-    return {"size": size, **means(values, own)}
+        english = _sentence_vectors(vectors, tokenizer, [row["english"] for row in rows])
+        foreign = _sentence_vectors(vectors, tokenizer, [row["foreign"] for row in rows])
+        nearest, _ = neighbours(english, foreign, 1)
+        values[code] = 100 * float((nearest.ravel() == np.arange(len(rows))).mean())
+    return {"size": size, **means(values, trained_on)}
 
 
-def _means(vectors: torch.Tensor, ids: list[list[int]]) -> np.ndarray:
-    return np.stack([(vectors[own].mean(0) if own else torch.zeros(vectors.shape[1])).numpy() for own in ids])
+def _sentence_vectors(vectors: torch.Tensor, tokenizer: Tokenizer, texts: list[str]) -> Vectors:
+    """Return the centred means over the tokens of each text, at unit length."""
+    empty = torch.zeros(vectors.shape[1])
+    rows = [vectors[ids].mean(0) if ids else empty for ids in tokenizer.ids(texts)]
+    matrix = torch.stack(rows).numpy()
+    return normalize(matrix - matrix.mean(0))
+
+
+# Transfer
 
 
 def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget: dict[str, Any]) -> dict[str, Any]:
-    """Zero-shot from English: an encoder against the same architecture with random weights, per language."""
+    """Compare zero-shot scores of an encoder with those of the same architecture with random weights.
+
+    Args:
+        workspace: store and data.
+        name: a built-in encoder.
+        folder: a folder for the untrained encoder.
+        device: torch device.
+        budget: training settings.
+    """
     untrained = random_twin(name, folder)
-    tasks_ = [("udpos", "test"), ("panx", "dev"), ("xnli", "test")]
-    found: dict[str, Any] = {}
-    for task, split in tasks_:
+    compared: dict[str, Any] = {}
+    for task, split in (("udpos", "test"), ("panx", "dev"), ("xnli", "test")):
         sides = {}
         for label, model in (("trained", name), ("untrained", str(untrained))):
             try:
@@ -157,8 +202,8 @@ def transfer(workspace: Workspace, name: str, folder: Path, device: str, budget:
             stats = workspace.store.peek(plan.cells[0].phase).json("stats.json")
             sides[label] = (record, {code: value for code, value in stats.items() if code != "en"})
         if len(sides) == 2:
-            found[task] = _compared(task, split, sides)
-    return found
+            compared[task] = _compared(task, split, sides)
+    return compared
 
 
 def _compared(task: str, split: str, sides: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +224,12 @@ def _compared(task: str, split: str, sides: dict[str, Any]) -> dict[str, Any]:
 
 
 def random_twin(name: str, folder: Path) -> Path:
-    """The same architecture and tokenizer with random weights."""
+    """Write an encoder with the same architecture and tokenizer, but random weights.
+
+    Args:
+        name: a built-in encoder.
+        folder: where a folder for it is created.
+    """
     model = locate(name)
     trunk = load_encoder(model.folder)
     shape = Shape(
@@ -193,12 +243,22 @@ def random_twin(name: str, folder: Path) -> Path:
     return target
 
 
+# Retention
+
+
 def retention(workspace: Workspace, names: Sequence[str], device: str, budget: dict[str, Any]) -> dict[str, Any]:
-    """Tatoeba before and after intermediate training, full and with adapters; differences paired over sentences."""
-    found: dict[str, Any] = {}
+    """Score Tatoeba before and after intermediate training, full and with adapters; differences are paired.
+
+    Args:
+        workspace: store and data.
+        names: built-in encoders.
+        device: torch device.
+        budget: training settings.
+    """
+    rows: dict[str, Any] = {}
     for name in names:
-        made = history(name)
-        own = [code for code in made["languages"] if code in get("tatoeba").languages]
+        trained = training_record(name)
+        codes = [code for code in trained["languages"] if code in get("tatoeba").languages]
         _, cells = run(
             workspace,
             device,
@@ -207,10 +267,10 @@ def retention(workspace: Workspace, names: Sequence[str], device: str, budget: d
             targets=["tatoeba"],
             methods=METHODS,
             train=budget,
-            languages=own,
-            retrieve={"layer": made["held_out"]["layer"]},
+            languages=codes,
+            retrieve={"layer": trained["held_out"]["layer"]},
         )
-        found[name] = {
+        rows[name] = {
             f"{record.method} after {record.over}": {
                 "own": record.mean,
                 "own_languages": len(record.languages),
@@ -218,24 +278,41 @@ def retention(workspace: Workspace, names: Sequence[str], device: str, budget: d
             }
             for record in cells
         }
-    return found
+    return rows
+
+
+# The sample suite
 
 
 def sample(workspace: Workspace, name: str, device: str, budget: dict[str, Any]) -> dict[str, Any]:
-    """The sample suite: an encoder fine-tuned on English rows beside the majority baseline, per task and language."""
-    found: dict[str, Any] = {}
-    for task in (get(f"sample_{kind}") for kind in ("nli", "choice", "qa", "tagging")):
+    """Compare an encoder fine-tuned on the English rows of the sample suite with the majority baseline.
+
+    Args:
+        workspace: store and data.
+        name: a built-in encoder.
+        device: torch device.
+        budget: training settings.
+    """
+    rows: dict[str, Any] = {}
+    for kind in ("nli", "choice", "qa", "tagging"):
+        task = get(f"sample_{kind}")
         _, (record,) = run(workspace, device, model=name, targets=[task.name], methods=METHODS[:1], train=budget)
         baseline = {code: majority(workspace, task, code) for code in task.languages}
-        found[task.name] = {
+        rows[task.name] = {
             "majority": {**means(baseline, task.languages), "languages": baseline},
             "model": means(record.languages, task.languages),
         }
-    return found
+    return rows
 
 
 def majority(workspace: Workspace, task: Task, code: str) -> float:
-    """Score of the most frequent label or tag of English training, of the first choice, or of the whole context."""
+    """Score the most frequent label or tag of the English training rows, the first choice, or the whole context.
+
+    Args:
+        workspace: store and data.
+        task: a task of the sample suite.
+        code: test language.
+    """
     kind = kind_of(task.kind)
     train = read(workspace.split(task.train), task, kind.check).rows  # type: ignore[arg-type]
     rows = read(workspace.split(task.test, code), task, kind.check).rows  # type: ignore[arg-type]
@@ -243,103 +320,56 @@ def majority(workspace: Workspace, task: Task, code: str) -> float:
         label = Counter(row["label"] for row in train).most_common(1)[0][0]
         guesses: list[Any] = [task.labels[label]] * len(rows)
     elif task.kind == "tagging":
-        tag = Counter(tag for row in train for tag in row["tags"]).most_common(1)[0][0]
+        counts: Counter[int] = Counter()
+        for row in train:
+            counts.update(row["tags"])
+        tag = task.labels[counts.most_common(1)[0][0]]
         guesses = [[tag] * len(row["tags"]) for row in rows]
     else:
         guesses = [row["context"] if task.kind == "span" else 0 for row in rows]
-    if task.kind == "tagging":
-        guesses = [[task.labels[tag] for tag in tags] for tags in guesses]
     values = kind.score(guesses, kind.gold(rows, task), task, "en")
     return float(np.mean([values[metric].value for metric in task.headline]))
 
 
-def write_cards(result: dict[str, Any]) -> None:
-    """Put the Tatoeba scores of every encoder into its card, in place of older ones."""
-    for name, held in result["tatoeba"].items():
-        if not name.startswith(BUILTIN):
-            continue
-        path = locate(name).folder / export.CARD
-        text = path.read_text(encoding="utf-8")
-        head, _, rest = text.partition("## Measured\n")
-        tail = "## Limits" + (rest or head).partition("## Limits")[2]
-        head = head.partition("## Limits")[0]
-        row = " | ".join(f"{held['languages'][code]:.1f}" for code in sorted(held["languages"]))
-        codes = " | ".join(sorted(held["languages"]))
-        section = f"""## Measured
-
-Tatoeba v1 test, accuracy in per cent, English queries against the foreign sentences, mean-pooled hidden state
-{held["layer"]} (chosen on the held-out translations). Mean over its {held["own_languages"]} own languages
-{held["own"]:.1f}, over all {held["all_languages"]} of XTREME {held["all"]:.1f}.
-
-| {codes} |
-|{"---|" * len(held["languages"])}
-| {row} |
-
-"""
-        path.write_text(head + section + tail, encoding="utf-8")
+# Command line
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Run the parts asked for and add them to the result; encoders that were not asked for keep their figures."""
-    parser = arguments("What the built-in encoders can do on real data.", RESULTS / "encoders.json")
-    parser.add_argument("--data-root", type=Path, help="folder laid out like the hub; the hub when not given")
-    parser.add_argument("--store", type=Path, help="folder of phases; a temporary one when not given")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the chosen parts and add them to the result; encoders that are not chosen keep their figures."""
+    parser = arguments("Measure the built-in encoders on real data.", DEFAULT)
+    parser.add_argument("--data-root", type=Path, help="folder laid out like the hub; default: the hub itself")
+    parser.add_argument("--store", type=Path, help="folder of the store; default: a temporary one")
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
     parser.add_argument("--cards", action="store_true", help="write the last result's scores into the cards, and stop")
     parser.add_argument("--encoder", action="append", help="only this built-in encoder; may be repeated")
-    options = parser.parse_args(given)
+    options = parser.parse_args(argv)
     names = [BUILTIN + name for name in options.encoder] if options.encoder else builtin_names()
     few = {"examples": 16, "epochs": 1, "max_length": 64, "dev_examples": 8} if options.quick else {}
-    out = options.out or (None if options.quick else RESULTS / "encoders.json")
+    out = output_file(options, DEFAULT)
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(options.store or Path(scratch) / "store", options.data_root)
         result: dict[str, Any] = json.loads(out.read_text()) if out and out.is_file() else {}
         if options.cards:
             write_cards(result)
             return 0
-        result |= {"benchmark": "encoders", "quick": options.quick, "machine": machine(options.device)}
+        result |= heading("encoders", options)
         for part in options.part or PARTS:
             print(part, flush=True)
             if part == "tatoeba":
                 result[part] = {**result.get(part, {}), **tatoeba(workspace, names, options.device)}
             elif part == "transfer":
                 largest = BUILTIN + LARGEST if BUILTIN + LARGEST in names else names[-1]
-                held = transfer(workspace, largest, Path(scratch), options.device, {**TRANSFER, **few})
-                result[part] = {"encoder": largest, "train": {**TRANSFER, **few}, **held}
+                rows = transfer(workspace, largest, Path(scratch), options.device, {**TRANSFER, **few})
+                result[part] = {"encoder": largest, "train": {**TRANSFER, **few}, **rows}
             elif part == "sample":
-                held = sample(workspace, names[-1], options.device, {**SAMPLE, **few})
-                result[part] = {"encoder": names[-1], "train": {**SAMPLE, **few}, **held}
+                rows = sample(workspace, names[-1], options.device, {**SAMPLE, **few})
+                result[part] = {"encoder": names[-1], "train": {**SAMPLE, **few}, **rows}
             else:
-                held = retention(workspace, names, options.device, {**INTERMEDIATE, **few})
-                result[part] = {**result.get(part, {}), "train": {**INTERMEDIATE, **few}, **held}
-            tell(part, result[part])
+                rows = retention(workspace, names, options.device, {**INTERMEDIATE, **few})
+                result[part] = {**result.get(part, {}), "train": {**INTERMEDIATE, **few}, **rows}
+            show(part, result[part])
             write(result, out)
     return 0
-
-
-def tell(part: str, held: dict[str, Any]) -> None:
-    """Print a part as lines."""
-    for name, row in held.items():
-        if part == "tatoeba":
-            print(f"{name:28} own {row['own']:5.1f} ({row['own_languages']})  all {row['all']:5.1f}")
-        elif part == "transfer" and isinstance(row, dict) and "others" in row:
-            gain = row["others_difference"]
-            told = shown(gain)
-            others = ", ".join(f"{label} {value:.1f}" for label, value in row["others"].items())
-            print(f"{name:8} others: {others}, {told}")
-        elif part == "sample" and isinstance(row, dict) and "majority" in row:
-            print(f"{name:16} majority {row['majority']['own']:.1f}, model {row['model']['own']:.1f}")
-        elif part == "retention" and name != "train":
-            for label, cell in row.items():
-                gain = cell["vs_none"]
-                told = shown(gain) if gain else ""
-                print(f"{name:20} {label:28} own {cell['own']:5.1f}  {told}")
-
-
-def shown(gain: dict[str, Any]) -> str:
-    """Return a difference with its interval, where it has one: with one seed there is none."""
-    interval = f" [{gain['low']:+.1f}, {gain['high']:+.1f}]" if "low" in gain else ""
-    return f"{gain['value']:+.1f}{interval}"
 
 
 if __name__ == "__main__":

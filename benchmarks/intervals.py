@@ -1,8 +1,8 @@
-"""How often the intervals of score differences hold the truth, beside those of two bootstraps.
+"""Measure how often the intervals of score differences contain the truth, compared with two bootstraps.
 
-Simulated studies: right or wrong answers of two systems on n items in five languages, by S seeds each. Every seed has
-an effect of its own (sd in points), items are easier or harder for both systems, and rows are shared by the languages
-(parallel) or not. The share of 95 % intervals that hold the true difference is counted for
+A simulated study has right and wrong answers of two systems on n items in five languages, by S seeds each. Every seed
+has an effect of its own (sd in points), items are easier or harder for both systems, and languages share their rows
+(parallel) or not. The share of 95 % intervals that contain the true difference is counted for
 
 * ``crossed``: ``adaptstilts.metrics.intervals``: seeds and items as crossed random effects,
 * ``items``: a percentile bootstrap over items of the mean over seeds, which this package printed before,
@@ -14,6 +14,7 @@ an effect of its own (sd in points), items are easier or harder for both systems
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ SEEDS = (1, 2, 3, 5, 10)
 SEED_SDS = (0.0, 0.2, 1.0, 1.6, 2.0)
 LANGUAGE_SDS = (1.0, 3.0)
 RESAMPLES = 200
-BOOTSTRAP_SHARE = 5  # one in so many simulated studies is bootstrapped too, which takes far longer
+BOOTSTRAP_SHARE = 5  # every fifth simulated study is bootstrapped too, which takes far longer
 BOUNDS = (93.0, 97.0)
 Array = NDArray[np.float32]
 
@@ -42,9 +43,9 @@ def simulate(
     Args:
         generator: source of chance.
         seeds: pairs of training runs.
-        n: items of a language.
-        seed_sd: standard deviation of a seed's difference, in points.
-        language_sd: the same of a language's difference.
+        n: items per language.
+        seed_sd: standard deviation of the differences between seeds, in points.
+        language_sd: standard deviation of the differences between languages, in points.
         parallel: whether languages share their items.
 
     Returns:
@@ -58,23 +59,33 @@ def simulate(
     gain = (of_language[None, :, None] + of_seed[:, None, None]) / 100
     chance = generator.random(shape, np.float32)  # both systems err on the same rows, mostly
     ours = chance < easiness.astype(np.float32) + gain.astype(np.float32)
-    of_its_own = np.where(generator.random(shape, np.float32) < 0.8, chance, generator.random(shape, np.float32))
-    differences = 100 * (ours.astype(np.float32) - (of_its_own < easiness))
+    other_chance = np.where(generator.random(shape, np.float32) < 0.8, chance, generator.random(shape, np.float32))
+    differences = 100 * (ours.astype(np.float32) - (other_chance < easiness))
     return differences.astype(np.float32), float(of_language.mean()), 2.0
 
 
 def crossed(differences: Array, parallel: bool, languages_as: LanguagesAs = "fixed") -> tuple[float, float]:
-    """Return the interval of the package."""
+    """Return the interval of the package.
+
+    Args:
+        differences: (seeds, languages, items) in points.
+        parallel: whether languages share their items.
+        languages_as: see :func:`adaptstilts.metrics.intervals.paired_difference`.
+    """
     seeds, languages, n = differences.shape
     codes = [str(number) for number in range(languages)]
-    ids = {code: [*range(n)] if parallel else [(code, place) for place in range(n)] for code in codes}
     key = (languages, n, parallel)
     if key not in _NUMBERS:
-        _NUMBERS[key] = number_items(ids)
+        _NUMBERS[key] = number_items({code: _ids(code, n, parallel) for code in codes})
     ours = [dict(zip(codes, of_seed, strict=True)) for of_seed in differences.astype(float)]
     zeros = [dict.fromkeys(codes, np.zeros(n))] * seeds
     interval = paired_difference(ours, zeros, _NUMBERS[key], languages_as)
     return interval.low, interval.high
+
+
+def _ids(code: str, n: int, parallel: bool) -> list[Any]:
+    """Return the ids of a language's items."""
+    return [*range(n)] if parallel else [(code, place) for place in range(n)]
 
 
 _NUMBERS: dict[tuple[int, int, bool], Any] = {}
@@ -84,9 +95,9 @@ class Bootstraps:
     """Percentile intervals over resampled items, without and with resampled seeds.
 
     Args:
-        generator: source of chance; draws the resamples once, for all studies of a setting.
+        generator: source of chance; it draws the resamples once, for all studies of a setting.
         seeds: pairs of training runs.
-        n: items of a language.
+        n: items per language.
         parallel: draw the same items in every language.
     """
 
@@ -104,10 +115,19 @@ class Bootstraps:
 
 
 def coverage(seeds: int, seed_sd: float, parallel: bool, runs: int, n: int, number: int) -> dict[str, Any]:
-    """Count how often each interval holds the truth in one setting, languages fixed."""
+    """Count how often each interval contains the truth in one setting, with fixed languages.
+
+    Args:
+        seeds: pairs of training runs.
+        seed_sd: standard deviation of the differences between seeds, in points.
+        parallel: whether languages share their items.
+        runs: simulated studies.
+        n: items per language.
+        number: number of the setting, which seeds the simulation.
+    """
     generator = np.random.default_rng([number, seeds])
     bootstraps = Bootstraps(generator, seeds, n, parallel)
-    hits = {name: [] for name in ("crossed", "items", "both")}
+    hits: dict[str, list[bool]] = {"crossed": [], "items": [], "both": []}
     for run in range(runs):
         differences, truth, _ = simulate(generator, seeds, n, seed_sd, 1.0, parallel)
         intervals = {"crossed": crossed(differences, parallel)}
@@ -117,11 +137,20 @@ def coverage(seeds: int, seed_sd: float, parallel: bool, runs: int, n: int, numb
             hits[name].append(low <= truth <= high)
     row: dict[str, Any] = {"seeds": seeds, "seed_sd": seed_sd, "items": "parallel" if parallel else "own"}
     names = {"crossed": "crossed", "items": "bootstrap_items", "both": "bootstrap_both"}
-    return row | {names[name]: round(100 * float(np.mean(held)), 1) for name, held in hits.items()}
+    return row | {names[name]: round(100 * float(np.mean(each)), 1) for name, each in hits.items()}
 
 
 def language_coverage(seeds: int, language_sd: float, parallel: bool, runs: int, n: int, number: int) -> dict[str, Any]:
-    """Count how often intervals hold the truth of languages like these, which are a sample."""
+    """Count how often intervals contain the truth about languages like these, which are a sample.
+
+    Args:
+        seeds: pairs of training runs.
+        language_sd: standard deviation of the differences between languages, in points.
+        parallel: whether languages share their items.
+        runs: simulated studies.
+        n: items per language.
+        number: number of the setting, which seeds the simulation.
+    """
     generator = np.random.default_rng([number, seeds, 1])
     hits = {"fixed": 0, "sample": 0}
     for _ in range(runs):
@@ -136,25 +165,23 @@ def language_coverage(seeds: int, language_sd: float, parallel: bool, runs: int,
 def main() -> None:
     """Simulate every setting, print both tables and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000, help="simulated studies a setting")
-    parser.add_argument("--items", type=int, default=1000, help="items of a language")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated studies per setting")
+    parser.add_argument("--items", type=int, default=1000, help="items per language")
     parser.add_argument("--quick", action="store_true", help="few runs and items: these figures mean nothing")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     runs, n = (20, 40) if arguments.quick else (arguments.runs, arguments.items)
-    settings = [(seeds, sd, parallel) for parallel in (True, False) for sd in SEED_SDS for seeds in SEEDS]
     fixed = []
-    for number, setting in enumerate(settings):
-        fixed.append(coverage(*setting, runs, n, number))
+    for number, (parallel, sd, seeds) in enumerate(itertools.product((True, False), SEED_SDS, SEEDS)):
+        fixed.append(coverage(seeds, sd, parallel, runs, n, number))
         _show(fixed[-1])
-    samples = [(seeds, sd, parallel) for parallel in (True, False) for sd in LANGUAGE_SDS for seeds in SEEDS[2:]]
     sampled = []
-    for number, setting in enumerate(samples):
-        sampled.append(language_coverage(*setting, runs // 2, n, number))
+    for number, (parallel, sd, seeds) in enumerate(itertools.product((True, False), LANGUAGE_SDS, SEEDS[2:])):
+        sampled.append(language_coverage(seeds, sd, parallel, runs // 2, n, number))
         _show(sampled[-1])
     within = all(BOUNDS[0] <= row["crossed"] <= BOUNDS[1] for row in fixed if row["seeds"] >= 3)
     within &= all(BOUNDS[0] <= row["sample"] <= BOUNDS[1] for row in sampled)
-    print(f"three seeds or more: every interval of the package holds between 93 and 97 %: {within}")
+    print(f"with three seeds or more, the package's intervals contain the truth in 93 to 97 %: {within}")
     report = {"runs": runs, "bootstrap_runs": -(-runs // BOOTSTRAP_SHARE), "language_runs": runs // 2, "items": n}
     report |= {"languages": LANGUAGES, "within_93_97": within, "fixed": fixed, "languages_as_sample": sampled}
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -1,19 +1,19 @@
-"""Every method beside full fine-tuning: time of a step, peak memory, and what kept hidden states save.
+"""Compare every method with full fine-tuning: time of a step, peak memory, and what cached hidden states save.
 
-One process times the steps, in groups that fit into memory: in every round of a group each variant does one step after
-the other, full fine-tuning first, and a ratio is that of two steps of one round. All rows have the same length. Peak
-memory needs one process per variant. Then two ways end to end: training with what the package has (rows of like length,
-bf16, the lower half of the layers computed once) against full fine-tuning as it is usually run; and a target adapter
-evaluated over nine intermediate ones with the lower half computed once, against nine separate passes.
+One process times the steps, in groups that fit into memory. In every round of a group, the variants take one step each,
+full fine-tuning first, and a ratio compares two steps of the same round. All rows have the same length. Peak memory is
+measured in one process per variant.
+
+Two comparisons run end to end. Training with everything the package offers (rows of similar length together, bf16, the
+lower half of the layers computed once) is compared with full fine-tuning as it is usually run. Evaluating a target
+adapter over nine intermediate ones, with the lower half of the layers computed once, is compared with nine separate
+passes.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import itertools
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,12 +31,16 @@ from common import (
     Size,
     arguments,
     draw_lengths,
-    machine,
+    heading,
     make_data,
     make_model,
     now,
+    output_file,
+    peak_in_new_process,
+    ratios,
     spread,
     verdict,
+    with_bar,
     write,
 )
 from training import Timed, Variant, by_round, make_trainer
@@ -56,7 +60,7 @@ KEPT = {**FP32, "cache": True}
 
 
 def bottleneck(layers: int = 0, **settings: Any) -> dict[str, Any]:
-    """A bottleneck adapter that leaves out so many of the lowest layers."""
+    """Return the settings of a bottleneck adapter that leaves out a number of the lowest layers."""
     return {"kind": "bottleneck", "leave_out": list(range(layers)), **settings}
 
 
@@ -89,6 +93,7 @@ WHOLE = {
     "kept": Variant(bottleneck(6), {"cache": True}, "bucketed, auto precision, lower 6 layers computed once"),
 }
 EPOCHS = 3
+INCLUDED = "kept, first pass included"
 WHOLE_BAR = 15.0
 INTERMEDIATES = 9
 SHARED_BAR = 0.55
@@ -96,17 +101,16 @@ STEPS = replace(BASE, batch=8, rounds=5, batches=1, memory_steps=2)
 TINY = replace(SMALL, hidden=128, layers=12, batches=1)
 
 
-def bounded(values: Sequence[float], bar: float | None) -> dict[str, Any]:
-    """Median and range, with the bar that the median is not to pass, where there is one."""
-    found: dict[str, Any] = spread(values)
-    return found if bar is None else {**found, "bar": bar, "met": found["median"] <= bar}
-
-
 # Time and memory of a step
 
 
 def step(trainer: Trainer, number: int) -> float:
-    """Seconds of one training step."""
+    """Take one training step and return its seconds.
+
+    Args:
+        trainer: the variant.
+        number: number of the step.
+    """
     loop = Loop(trainer)
     loop.done = number
     start = now(trainer.encoder.device)
@@ -115,29 +119,46 @@ def step(trainer: Trainer, number: int) -> float:
 
 
 def times(size: Size, work: Path, device: str, names: Sequence[str]) -> dict[str, Any]:
-    """Seconds of a step of every variant, and their share of full fine-tuning's in the same round."""
-    found: dict[str, Any] = {}
+    """Time a step of every variant, as seconds and as a share of full fine-tuning's in the same round.
+
+    Args:
+        size: number of rounds and batch size.
+        work: folder with the model and the data.
+        device: torch device.
+        names: variants.
+    """
+    rows: dict[str, Any] = {}
     others = [name for name in names if name != FULL]
     for i in range(0, len(others), GROUP):
-        trainers = {
-            name: make_trainer(VARIANTS[name], size, work, "even", device) for name in (FULL, *others[i : i + GROUP])
-        }
+        group = (FULL, *others[i : i + GROUP])
+        trainers = {name: make_trainer(VARIANTS[name], size, work, "even", device) for name in group}
         seconds: dict[str, list[float]] = {name: [] for name in trainers}
         for number in range(1 + size.rounds):
             for name, trainer in trainers.items():
                 seconds[name].append(step(trainer, number))
-        for name, own in seconds.items():  # the first step of each is the warm-up, and computes what is kept
-            ratios = [a / b for a, b in itertools.islice(zip(own, seconds[FULL], strict=True), 1, None)]
-            trainable = sum(p.numel() for p in trainers[name].parameters.values())
-            held = {"seconds": spread(own[1:]), "of_full": bounded(ratios, BARS.get(name)), "trainable": trainable}
-            found.setdefault(name, {**held, "note": VARIANTS[name].note})
-        del trainers
+        for name, trainer in trainers.items():
+            taken, full = seconds[name][1:], seconds[FULL][1:]  # the first step is the warm-up, and fills caches
+            row = {
+                "seconds": spread(taken),
+                "of_full": with_bar(spread(ratios(taken, full)), "median", "<=", BARS.get(name)),
+                "trainable": sum(p.numel() for p in trainer.parameters.values()),
+                "note": VARIANTS[name].note,
+            }
+            rows.setdefault(name, row)
+        del trainers, trainer
         gc.collect()
-    return found
+    return rows
 
 
 def peak(name: str, size: Size, work: Path, device: str) -> int:
-    """Peak bytes above those before the first step; what is computed once is there before."""
+    """Return the peak bytes above those before the first step; cached hidden states are computed before it.
+
+    Args:
+        name: a variant.
+        size: number of steps and batch size.
+        work: folder with the model and the data.
+        device: torch device.
+    """
     trainer = make_trainer(VARIANTS[name], size, work, "even", device)
     trainer.lower_states(trainer.streams[0])
     memory, loop = ProcessMemory(trainer.encoder.device), Loop(trainer)
@@ -147,47 +168,51 @@ def peak(name: str, size: Size, work: Path, device: str) -> int:
 
 
 def memory(work: Path, device: str, names: Sequence[str], quick: bool) -> dict[str, Any]:
-    """Peak memory of every variant, one process each, and its share of full fine-tuning's."""
-    found = {}
-    for name in names:
-        command = [sys.executable, __file__, "--device", device, "--peak-of", name, "--work", str(work)]
-        run = subprocess.run([*command, "--quick"] if quick else command, check=True, stdout=subprocess.PIPE)
-        found[name] = int(run.stdout.split()[-1])
-    return {name: {"mib": held / 2**20, "of_full": held / max(found[FULL], 1)} for name, held in found.items()}
+    """Measure the peak memory of every variant in one process each, and its share of full fine-tuning's.
+
+    Args:
+        work: folder with the model and the data.
+        device: torch device.
+        names: variants.
+        quick: pass ``--quick`` on.
+    """
+    peaks = {name: peak_in_new_process(__file__, name, work, device, quick) for name in names}
+    full = max(peaks[FULL], 1)
+    return {name: {"mib": size / 2**20, "of_full": size / full} for name, size in peaks.items()}
 
 
 # End to end
 
 
 def whole(size: Size, work: Path, device: str) -> dict[str, Any]:
-    """Examples per second of training, the pass that computes hidden states counted over the default epochs."""
+    """Measure examples per second of training; the pass that computes hidden states is spread over the default epochs.
+
+    Args:
+        size: how much is timed.
+        work: folder with the model and the data.
+        device: torch device.
+    """
     timed = {name: Timed(variant, size, work, device) for name, variant in WHOLE.items()}
     trainer = timed["kept"].trainer
     start = now(trainer.encoder.device)
     trainer.lower_states(trainer.streams[0])
     built = now(trainer.encoder.device) - start
-    for own in timed.values():
-        own.warm()
+    for variant in timed.values():
+        variant.warm()
     for number in range(size.rounds * size.batches):
-        for own in timed.values():
-            own.time(number)
-    rates = {name: by_round(own.seconds, size) for name, own in timed.items()}
-    extra = built / len(trainer.streams[0].features.items) / EPOCHS
-    rates["kept, first pass included"] = [1 / (1 / rate + extra) for rate in rates["kept"]]
-    ratios = {
-        name: spread([a / b for a, b in zip(own, rates["full"], strict=True)])
-        for name, own in rates.items()
-        if name != "full"
-    }
-    bar: dict[str, Any] = ratios["kept, first pass included"]
+        for variant in timed.values():
+            variant.time(number)
+    rates = {name: by_round(variant.seconds, size) for name, variant in timed.items()}
+    examples = len(trainer.streams[0].features.items)
+    extra = built / examples / EPOCHS
+    rates[INCLUDED] = [1 / (1 / rate + extra) for rate in rates["kept"]]
+    of_full = {name: spread(ratios(values, rates["full"])) for name, values in rates.items() if name != "full"}
+    of_full[INCLUDED] = with_bar(of_full[INCLUDED], "median", ">=", WHOLE_BAR)
     return {
-        "variants": {name: own.describe() for name, own in timed.items()},
-        "examples_per_second": {name: spread(own) for name, own in rates.items()},
-        "first_pass": {"seconds": built, "examples": len(trainer.streams[0].features.items), "epochs": EPOCHS},
-        "of_full": {
-            **ratios,
-            "kept, first pass included": {**bar, "bar": WHOLE_BAR, "met": bar["median"] >= WHOLE_BAR},
-        },
+        "variants": {name: variant.describe() for name, variant in timed.items()},
+        "examples_per_second": {name: spread(values) for name, values in rates.items()},
+        "first_pass": {"seconds": built, "examples": examples, "epochs": EPOCHS},
+        "of_full": of_full,
     }
 
 
@@ -195,7 +220,15 @@ def whole(size: Size, work: Path, device: str) -> dict[str, Any]:
 
 
 def make_encoder(work: Path, device: str) -> tuple[Encoder, list[str]]:
-    """An encoder with a target adapter and nine intermediate ones that differ, none in the lower 6 layers."""
+    """Return an encoder with a target adapter and nine different intermediate ones, none in the lower 6 layers.
+
+    Args:
+        work: folder with the model.
+        device: torch device.
+
+    Returns:
+        The encoder, and the names of the intermediate adapters.
+    """
     encoder = Encoder(work / "model", "adapters", device)
     names = [f"intermediate{i}" for i in range(INTERMEDIATES)]
     noise = torch.Generator().manual_seed(4)
@@ -208,13 +241,19 @@ def make_encoder(work: Path, device: str) -> tuple[Encoder, list[str]]:
 
 
 def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
-    """Nine intermediates under one target, every pass alone and beside it one that shares the lower layers."""
+    """Evaluate a target over nine intermediates, each in a separate pass and in one that shares the lower layers.
+
+    Args:
+        size: number of rounds and batch size.
+        work: folder with the model and the data.
+        device: torch device.
+    """
     trainer = make_trainer(WHOLE["kept"], size, work, "data", device)
     stream, pad = trainer.streams[0], trainer.runtime.tokenizer.pad
     features = Features(stream.features.items[: 8 * size.batch])
     encoder, names = make_encoder(work, device)
     del trainer
-    ratios, equal, seconds = [], True, {"separate": 0.0, "shared": 0.0}
+    shares, equal, seconds = [], True, {"separate": 0.0, "shared": 0.0}
     for number in range(1 + (size.rounds > 2)):
         cache = StateCache(work / f"states {number}", 8.0, {})
         took = {"separate": 0.0, "shared": 0.0}
@@ -233,34 +272,34 @@ def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
                         outputs.append(predict(encoder, stream.head, stream.kind, features, pad, False, start_of=below))
                 took[way] += now(encoder.device) - start
             equal &= outputs[0] == outputs[1]
-        ratios.append(took["shared"] / took["separate"])
+        shares.append(took["shared"] / took["separate"])
         seconds = {way: seconds[way] + took[way] for way in took}
     about = {"intermediates": INTERMEDIATES, "examples": len(features.items), "precision": "fp32", "equal": equal}
-    return {**about, "seconds": seconds, "of_separate": bounded(ratios, SHARED_BAR)}
+    return {**about, "seconds": seconds, "of_separate": with_bar(spread(shares), "median", "<=", SHARED_BAR)}
 
 
 # Results
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result for people."""
+    """Format the result for people."""
     lines = [f"{'variant':26} {'of a full step':>14}   {'range':16} {'peak MiB':>9} {'of full':>8}"]
-    for name, held in result["steps"].items():
-        ratio, memory = held["of_full"], result["memory"][name]
-        told = f"{memory['mib']:9.0f} {memory['of_full']:8.2f}"
+    for name, row in result["steps"].items():
+        ratio, memory = row["of_full"], result["memory"][name]
+        sizes = f"{memory['mib']:9.0f} {memory['of_full']:8.2f}"
         reach = f"{ratio['min']:.3f} to {ratio['max']:.3f}"
-        lines.append(f"{name:26} {ratio['median']:14.3f}   {reach}   {told}{verdict(ratio, '<=')}")
+        lines.append(f"{name:26} {ratio['median']:14.3f}   {reach}   {sizes}{verdict(ratio, '<=')}")
     lines.append("")
-    for name, held in result["whole"]["of_full"].items():
-        lines.append(f"{name} / full padded fp32: x{held['median']:.2f}{verdict(held, '>=')}")
-    held = result["shared"]["of_separate"]
-    lines.append(f"nine intermediates, lower 6 layers shared / separate: x{held['median']:.3f}{verdict(held, '<=')}")
+    for name, row in result["whole"]["of_full"].items():
+        lines.append(f"{name} / full padded fp32: x{row['median']:.2f}{verdict(row, '>=')}")
+    row = result["shared"]["of_separate"]
+    lines.append(f"nine intermediates, lower 6 layers shared / separate: x{row['median']:.3f}{verdict(row, '<=')}")
     lines.append(f"outputs of the two: {'equal' if result['shared']['equal'] else 'DIFFERENT'}")
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print a table, write JSON; 1 when outputs differ."""
+    """Measure, print a table and write JSON; return 1 if outputs differ."""
     default = RESULTS / "methods.json"
     parser = arguments("Every method beside full fine-tuning", default)
     parser.add_argument("--peak-of", choices=list(VARIANTS), help=argparse.SUPPRESS)
@@ -270,7 +309,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.peak_of:
         print(peak(options.peak_of, size, options.work, options.device))
         return 0
-    began, about = time.monotonic(), machine(options.device)
+    began = time.monotonic()
+    first_keys = heading("methods", options)
     names = QUICKLY if options.quick else tuple(VARIANTS)
     usual = TINY if options.quick else replace(BASE, rounds=3, batches=4)
     with tempfile.TemporaryDirectory() as folder:
@@ -279,9 +319,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_data(work / "data", size, draw_lengths(size.examples))
         make_data(work / "even", size, [int(LENGTHS["longest"])] * size.batch * (1 + size.rounds))
         result = {
-            "benchmark": "methods",
-            "quick": options.quick,
-            "machine": about,
+            **first_keys,
             "settings": {"steps": asdict(size), "whole": asdict(usual), "lengths": LENGTHS},
             "steps": times(size, work, options.device, names),
             "whole": whole(usual, work, options.device),
@@ -289,8 +327,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             "memory": memory(work, options.device, names, options.quick),
             "seconds": time.monotonic() - began,
         }
-    write(result, options.out or (None if options.quick else default))
-    print(table(result) + (QUICK if options.quick else ""))
+    write(result, output_file(options, default))
+    print(table(result))
+    if options.quick:
+        print(QUICK)
     return 0 if result["shared"]["equal"] else 1
 
 

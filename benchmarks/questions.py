@@ -1,8 +1,9 @@
-"""How often the answer to a question is right, on simulated studies whose truth is known.
+"""Measure how often the answer to a question is right, on simulated studies whose truth is known.
 
-Every scenario of a question is simulated on grids of several sizes and seeds, and analysed as a real study is: how many
-intervals hold the truth, how often an effect is claimed where there is none, how often one of 1.2 times the smallest
-detectable size is found, and how often the question refuses where nothing was learned.
+Every scenario of a question is simulated on grids with several numbers of sizes and seeds, and analysed as a real study
+is. The result says how many intervals contain the truth, how often an effect is claimed although there is none, how
+often an effect of 1.2 times the smallest detectable size is found, and how often the question refuses if nothing was
+learned.
 
     python benchmarks/questions.py [--runs 500] [--quick] [--out FILE]
 """
@@ -10,6 +11,7 @@ detectable size is found, and how often the question refuses where nothing was l
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,16 @@ BOUNDS = (93.0, 97.0)
 
 
 def setting(name: str, sizes: int, seeds: int, model_sd: float, runs: int, items: int) -> list[dict[str, Any]]:
-    """Rehearse a question on one grid; one row for each scenario."""
+    """Rehearse a question on one grid, and return one row per scenario.
+
+    Args:
+        name: name of the question.
+        sizes: number of encoders.
+        seeds: number of seeds.
+        model_sd: standard deviation between models of the effect of an intermediate task, in points.
+        runs: simulated studies per scenario.
+        items: test items per language.
+    """
     arms = (Arm("full", "none"), Arm("full", "squad"))
     design = Design(SIZES[sizes], ["panx"], arms, LANGUAGES, seeds, items=items)
     rows = []
@@ -51,23 +62,21 @@ def _row(result: Rehearsal) -> dict[str, Any]:
 def main() -> None:
     """Simulate every setting, print it and write all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=500, help="simulated studies a scenario")
-    parser.add_argument("--items", type=int, default=400, help="items of a language")
+    parser.add_argument("--runs", type=int, default=500, help="simulated studies per scenario")
+    parser.add_argument("--items", type=int, default=400, help="test items per language")
     parser.add_argument("--quick", action="store_true", help="few runs and items: these figures mean nothing")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     runs, items = (10, 40) if arguments.quick else (arguments.runs, arguments.items)
     rows: list[dict[str, Any]] = []
-    for name in questions.known():
-        for sizes in SIZES:
-            for seeds in SEEDS:
-                for model_sd in MODEL_SDS:
-                    rows += setting(name, sizes, seeds, model_sd, runs, items)
-                    for row in rows[-4:]:
-                        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    for name, sizes, seeds, model_sd in itertools.product(questions.known(), SIZES, SEEDS, MODEL_SDS):
+        measured = setting(name, sizes, seeds, model_sd, runs, items)
+        for row in measured:
+            print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+        rows += measured
     answered = [row["coverage"] for row in rows if "coverage" in row]
     within = sum(BOUNDS[0] <= share <= BOUNDS[1] for share in answered)
-    print(f"{within} of {len(answered)} settings hold the truth in 93 to 97 % of intervals")
+    print(f"in {within} of {len(answered)} settings, 93 to 97 % of the intervals contain the truth")
     report = {"runs": runs, "items": items, "languages": len(LANGUAGES), "within_93_97": within, "rows": rows}
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

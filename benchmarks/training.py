@@ -1,9 +1,9 @@
 """Training speed and peak memory: our default adapter training, full fine-tuning as it is usually run, and a peer.
 
-One process times every variant, a batch of each in turn, so that a slow minute of the machine hits all of them. Our
-variants go through the package: a study is expanded, and the step function of its training phase is called. The peer
-is ``AdapterTrainer`` of the ``adapters`` library with its defaults; its ``train()`` really runs, and after each of
-its steps a callback stops its clock and lets the others do a batch. Peak memory needs one process per variant.
+One process times every variant, one batch of each in turn, so that a slow minute of the machine affects all of them.
+Our variants run through the package: a study is expanded, and the step function of its training phase is called. The
+peer is ``AdapterTrainer`` of the ``adapters`` library with its defaults. Its own ``train()`` runs; after each of its
+steps a callback stops the clock and lets the others do a batch. Peak memory is measured in one process per variant.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import logging
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,6 @@ from typing import Any
 import torch
 from common import (
     BASE,
-    LABELS,
     LENGTHS,
     QUICK,
     RESULTS,
@@ -34,15 +30,19 @@ from common import (
     Size,
     arguments,
     draw_lengths,
-    machine,
+    heading,
     make_data,
     make_model,
     now,
+    output_file,
+    peak_in_new_process,
+    ratios,
     spread,
     verdict,
+    with_bar,
     write,
 )
-from transformers import TrainerCallback, TrainingArguments, XLMRobertaTokenizerFast
+from training_peer import make_peer, random_width
 
 from adaptstilts import study as config
 from adaptstilts.data.batches import epoch_order
@@ -59,9 +59,13 @@ from adaptstilts.workspace import Workspace
 
 @dataclass(frozen=True)
 class Variant:
-    """One of our training variants: a method, and training settings that differ from the defaults.
+    """One of our training variants.
 
-    ``stacked`` puts it over an intermediate adapter of the same method, trained for one step.
+    Attributes:
+        method: the method as in a study file.
+        train: training settings that differ from the defaults.
+        note: remark for the reader of the result.
+        stacked: train it over an intermediate adapter of the same method, which is trained for one step.
     """
 
     method: str | dict[str, Any]
@@ -79,9 +83,10 @@ VARIANTS = {
 }
 BARS = {"full padded fp32": 4.5, PEER: 2.0}
 MEMORY = {
-    f"{method} {precision}": Variant(method, {"padding": "fixed", "precision": precision}, "")
-    for method in ("bottleneck", "full")
-    for precision in ("fp32", "bf16")
+    "bottleneck fp32": Variant("bottleneck", {"padding": "fixed", "precision": "fp32"}, ""),
+    "bottleneck bf16": Variant("bottleneck", {"padding": "fixed", "precision": "bf16"}, ""),
+    "full fp32": Variant("full", {"padding": "fixed", "precision": "fp32"}, ""),
+    "full bf16": Variant("full", {"padding": "fixed", "precision": "bf16"}, ""),
 }
 MEMORY_BAR = 0.75
 MEMORY_RATIOS = {
@@ -92,7 +97,15 @@ MEMORY_RATIOS = {
 
 
 def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: str) -> Trainer:
-    """The trainer of the last training phase of a study with this variant."""
+    """Return the trainer of the last training phase of a study with this variant.
+
+    Args:
+        variant: what is trained.
+        size: gives the batch size.
+        work: folder with the model and the data.
+        data: name of the data folder in it.
+        device: torch device.
+    """
     train = {"batch_size": size.batch, "epochs": 1, **variant.train}
     study = {"name": "benchmark", "model": str(work / "model"), "targets": ["mnli"], "languages": ["en"]}
     if variant.stacked:
@@ -111,10 +124,15 @@ def make_trainer(variant: Variant, size: Size, work: Path, data: str, device: st
 
 
 def sample(widths: Sequence[int], size: Size) -> list[list[int]]:
-    """Which batches of an epoch each round times, none twice.
+    """Draw the batches of an epoch that each round times, none twice.
 
-    Batches ordered by width are cut into as many strata as batches are timed, and one is drawn from each; a round gets
-    one of every run of ``rounds`` strata. So the timed batches are as wide as those of the epoch, in every round.
+    The batches are ordered by width and cut into as many strata as batches are timed. One batch is drawn from each
+    stratum, and every round gets one of each ``rounds`` neighbouring strata. So the timed batches of every round are as
+    wide as those of the epoch.
+
+    Args:
+        widths: padded length of every batch of the epoch.
+        size: number of rounds, and of batches in each.
     """
     generator = random.Random(2)
     order = sorted(range(len(widths)), key=lambda i: widths[i])
@@ -140,12 +158,15 @@ class Timed:
         settings, lengths = self.trainer.settings, self.trainer.streams[0].features.lengths
         bucket = settings.padding == "bucket"
         order = epoch_order(lengths, size.batch, self.trainer.phase.seed, 0, bucket)
-        self.widths = [max(lengths[row] for row in rows) if bucket else settings.max_length for rows in order]
-        self.batches = [i for batches in sample(self.widths, size) for i in batches]
+        self.widths = []
+        for rows in order:
+            longest = max(map(lengths.__getitem__, rows))
+            self.widths.append(longest if bucket else settings.max_length)
+        self.batches = [*itertools.chain.from_iterable(sample(self.widths, size))]
         self.seconds: list[float] = []
 
     def warm(self) -> None:
-        """One step whose time does not count."""
+        """Take one step whose time does not count."""
         self._step(self.batches[0])
 
     def time(self, number: int) -> None:
@@ -159,7 +180,7 @@ class Timed:
         return now(self.trainer.encoder.device) - start
 
     def describe(self) -> dict[str, Any]:
-        """What was run, and how much padding it had."""
+        """Return what was run, and how many tokens its batches had."""
         settings = self.trainer.settings
         return {
             "method": self.variant.method,
@@ -171,99 +192,17 @@ class Timed:
         }
 
 
-# The peer
-
-
-class Turns(TrainerCallback):  # type: ignore[misc]
-    """After each step of the peer: note its seconds, let the others do one batch, start its clock again."""
-
-    def __init__(self, others: Callable[[int], None], device: torch.device) -> None:
-        self.others, self.device = others, device
-        self.seconds: list[float] = []
-        self.steps = 0
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
-        self.start = now(self.device)
-
-    def on_step_end(self, *_: Any, **__: Any) -> None:
-        """The first step is the warm-up."""
-        seconds = now(self.device) - self.start
-        if self.steps:
-            self.seconds.append(seconds)
-            self.others(self.steps - 1)
-        self.steps += 1
-        self.start = now(self.device)
-
-
-@dataclass
-class Peer:
-    """``AdapterTrainer`` with a note of how wide its batches were."""
-
-    trainer: Any
-    widths: list[int]
-
-    def run(self, others: Callable[[int], None]) -> list[float]:
-        """Train; returns the seconds of each step but the first."""
-        turns = Turns(others, self.trainer.args.device)
-        self.trainer.add_callback(turns)
-        self.trainer.train()
-        return turns.seconds
-
-
-def make_peer(size: Size, work: Path, features: Sequence[Any], device: str) -> Peer:
-    """The peer with a fresh adapter and head, on the same token ids as ours."""
-    from adapters import AdapterTrainer, AutoAdapterModel
-    from transformers.trainer_callback import PrinterCallback
-
-    for name in ("transformers", "adapters"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    torch.manual_seed(1)
-    model = AutoAdapterModel.from_pretrained(str(work / "model"))
-    model.add_classification_head("mnli", num_labels=len(LABELS))
-    model.add_adapter("mnli", config="seq_bn")
-    model.train_adapter("mnli")
-    arguments = TrainingArguments(
-        output_dir=str(work / "peer"),
-        per_device_train_batch_size=size.batch,
-        max_steps=1 + size.rounds * size.batches,
-        use_cpu=device == "cpu",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-    )
-    rows = [{"input_ids": f.sequences[0], "labels": f.target} for f in features]
-    rows = [{**row, "attention_mask": [1] * len(row["input_ids"])} for row in rows]
-    tokenizer = XLMRobertaTokenizerFast(tokenizer_file=str(work / "model" / "tokenizer.json"))
-    trainer = AdapterTrainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer)
-    trainer.remove_callback(PrinterCallback)
-    return Peer(trainer, _note_widths(trainer))
-
-
-def _note_widths(trainer: Any) -> list[int]:
-    widths: list[int] = []
-    collate = trainer.data_collator
-
-    def noting(rows: list[Any]) -> Any:
-        batch = collate(rows)
-        widths.append(int(batch["input_ids"].shape[1]))
-        return batch
-
-    trainer.data_collator = noting
-    return widths
-
-
-def random_width(lengths: Sequence[int], batch: int) -> float:
-    """Mean width of batches in random order, over many orders."""
-    generator = random.Random(3)
-    return statistics.mean(max(generator.sample(list(lengths), batch)) for _ in range(4000))
-
-
 # Speed
 
 
 def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
-    """Examples per second of every variant, and the ratios that have a bar."""
+    """Measure the examples per second of every variant, and the ratios that have a bar.
+
+    Args:
+        size: how much is timed.
+        work: folder with the model and the data.
+        device: torch device.
+    """
     ours = {name: Timed(variant, size, work, device) for name, variant in VARIANTS.items()}
     lengths = ours["ours"].trainer.streams[0].features.lengths
     peer = make_peer(size, work, ours["ours"].trainer.streams[0].features.items, device)
@@ -275,8 +214,8 @@ def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
             timed.time(number)
 
     seconds = {PEER: peer.run(others)} | {name: timed.seconds for name, timed in ours.items()}
-    told = {name: {**timed.describe(), "note": timed.variant.note} for name, timed in ours.items()}
-    told[PEER] = {
+    descriptions = {name: {**timed.describe(), "note": timed.variant.note} for name, timed in ours.items()}
+    descriptions[PEER] = {
         "method": "seq_bn",
         "padding": "longest of the batch, random order",
         "precision": "fp32",
@@ -287,34 +226,41 @@ def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
         "note": "AdapterTrainer of the adapters library with its defaults",
     }
     rates = {name: by_round(values, size) for name, values in seconds.items()}
-    return {
-        "variants": {
-            name: {**told[name], "examples_per_second": spread(rates[name]), "seconds_of_batches": seconds[name]}
-            for name in (*VARIANTS, PEER)
-        },
-        "ratios": {
-            f"ours / {name}": versus(rates["ours"], rates[name], BARS.get(name)) for name in rates if name != "ours"
-        },
-    }
+    variants = {}
+    for name in (*VARIANTS, PEER):
+        measured = {"examples_per_second": spread(rates[name]), "seconds_of_batches": seconds[name]}
+        variants[name] = {**descriptions[name], **measured}
+    compared = {}
+    for name in rates:
+        if name != "ours":
+            row = spread(ratios(rates["ours"], rates[name]))
+            compared[f"ours / {name}"] = with_bar(row, "median", ">=", BARS.get(name))
+    return {"variants": variants, "ratios": compared}
 
 
 def by_round(seconds: Sequence[float], size: Size) -> list[float]:
-    """Examples per second of each round."""
+    """Return the examples per second of each round.
+
+    Args:
+        seconds: of every timed batch, round after round.
+        size: rounds, batches of a round, and examples of a batch.
+    """
     n = size.batches
     return [n * size.batch / sum(seconds[i * n : (i + 1) * n]) for i in range(size.rounds)]
-
-
-def versus(rates: Sequence[float], others: Sequence[float], bar: float | None) -> dict[str, Any]:
-    """Ratio round by round, with the bar where there is one."""
-    found: dict[str, Any] = spread([a / b for a, b in zip(rates, others, strict=True)])
-    return found if bar is None else {**found, "bar": bar, "met": found["median"] >= bar}
 
 
 # Memory
 
 
 def peak(name: str, size: Size, work: Path, device: str) -> int:
-    """Peak bytes above those before the first step, over some steps on batches of full length."""
+    """Return the peak bytes above those before the first step, over some steps on batches of full length.
+
+    Args:
+        name: a variant of :data:`MEMORY`.
+        size: number of steps and batch size.
+        work: folder with the model and the data.
+        device: torch device.
+    """
     trainer = make_trainer(MEMORY[name], size, work, "long", device)
     memory, loop = ProcessMemory(trainer.encoder.device), Loop(trainer)
     for _ in range(size.memory_steps):
@@ -323,43 +269,45 @@ def peak(name: str, size: Size, work: Path, device: str) -> int:
 
 
 def memory(size: Size, work: Path, device: str, quick: bool) -> dict[str, Any]:
-    """Peak memory of adapter and full training on the same batches, one process each."""
-    half = half_precision("auto", torch.device(device))
-    found = {}
-    for name in MEMORY:
-        if not name.endswith("bf16") or (half and not quick):
-            command = [sys.executable, __file__, "--device", device, "--peak-of", name, "--work", str(work)]
-            run = subprocess.run([*command, "--quick"] if quick else command, check=True, stdout=subprocess.PIPE)
-            found[name] = int(run.stdout.split()[-1]) / 2**20
-    default = {"bottleneck auto": f"bottleneck {'bf16' if half and not quick else 'fp32'}"}
-    ratios = {}
-    for name, (one, other) in MEMORY_RATIOS.items():
-        one = default.get(one, one)
-        if one in found and other in found:
-            ratio = found[one] / found[other]
-            ratios[name] = {"ratio": ratio, "bar": MEMORY_BAR, "met": ratio <= MEMORY_BAR}
-    return {"peak_mib": found, "ratios": ratios, "batch": f"{size.batch} x {LENGTHS['longest']} tokens"}
+    """Measure the peak memory of adapter and full training on the same batches, in one process each.
+
+    Args:
+        size: batch size.
+        work: folder with the model and the data.
+        device: torch device.
+        quick: leave out bf16, and pass ``--quick`` on.
+    """
+    uses_bf16 = half_precision("auto", torch.device(device)) and not quick
+    names = [name for name in MEMORY if uses_bf16 or not name.endswith("bf16")]
+    peaks = {name: peak_in_new_process(__file__, name, work, device, quick) / 2**20 for name in names}
+    default = {"bottleneck auto": "bottleneck bf16" if uses_bf16 else "bottleneck fp32"}
+    compared = {}
+    for title, pair in MEMORY_RATIOS.items():
+        one, other = default.get(pair[0], pair[0]), pair[1]
+        if one in peaks and other in peaks:
+            compared[title] = with_bar({"ratio": peaks[one] / peaks[other]}, "ratio", "<=", MEMORY_BAR)
+    return {"peak_mib": peaks, "ratios": compared, "batch": f"{size.batch} x {LENGTHS['longest']} tokens"}
 
 
 # Results
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result for people."""
+    """Format the result for people."""
     lines = [f"{'variant':20} {'precision':14} {'tokens':>6} {'examples/s':>10}   range"]
-    for name, held in result["speed"]["variants"].items():
-        rate = held["examples_per_second"]
+    for name, row in result["speed"]["variants"].items():
+        rate = row["examples_per_second"]
         lines.append(
-            f"{name:20} {held['precision']:14} {held['tokens_per_example']:6.1f} {rate['median']:10.2f}"
+            f"{name:20} {row['precision']:14} {row['tokens_per_example']:6.1f} {rate['median']:10.2f}"
             f"   {rate['min']:.2f} to {rate['max']:.2f}"
         )
     lines.append("")
-    for name, held in result["speed"]["ratios"].items():
-        lines.append(f"{name:34} x{held['median']:.2f} ({held['min']:.2f} to {held['max']:.2f}){verdict(held, '>=')}")
+    for name, row in result["speed"]["ratios"].items():
+        lines.append(f"{name:34} x{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f}){verdict(row, '>=')}")
     lines.append("")
     lines += [f"{name:20} {mib:8.0f} MiB" for name, mib in result["memory"]["peak_mib"].items()]
-    for name, held in result["memory"]["ratios"].items():
-        lines.append(f"{name:34} x{held['ratio']:.2f}{verdict(held, '<=')}")
+    for name, row in result["memory"]["ratios"].items():
+        lines.append(f"{name:34} x{row['ratio']:.2f}{verdict(row, '<=')}")
     return "\n".join(lines)
 
 
@@ -374,23 +322,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.peak_of:
         print(peak(options.peak_of, size, options.work, options.device))
         return 0
-    began, about = time.monotonic(), machine(options.device)
+    began = time.monotonic()
+    first_keys = heading("training", options)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         make_model(work / "model", size)
         make_data(work / "data", size, draw_lengths(size.examples))
         make_data(work / "long", size, [int(LENGTHS["longest"])] * size.batch * size.memory_steps)
         result = {
-            "benchmark": "training",
-            "quick": options.quick,
-            "machine": about,
+            **first_keys,
             "settings": {**asdict(size), "lengths": LENGTHS},
             "memory": memory(size, work, options.device, options.quick),
             "speed": speed(size, work, options.device),
             "seconds": time.monotonic() - began,
         }
-    write(result, options.out or (None if options.quick else default))
-    print(table(result) + (QUICK if options.quick else ""))
+    write(result, output_file(options, default))
+    print(table(result))
+    if options.quick:
+        print(QUICK)
     return 0
 
 
