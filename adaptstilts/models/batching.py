@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adaptstilts.models.tokenizer import TokenSequence
 
-IGNORE = -100  # targets that no loss counts
+IGNORE = -100  # targets that losses ignore
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Feature:
         example: index of the example that the row is; a long example gives several features.
         sequences: token ids; one sequence, or one for each choice.
         target: what the loss is computed on: a label, a choice, tag ids per token, or a (start, end) pair.
-        place: what decoding needs to find its way back to the example.
+        place: the information that decoding needs to return to the example.
         second: for each sequence the place of the second text's first token, None without one; empty without pairs.
     """
 
@@ -35,7 +35,7 @@ class Feature:
 
     @classmethod
     def of(cls, example: int, sequences: Sequence[TokenSequence], target: Any, place: Any = None) -> Feature:
-        """Return the feature of some sequences of the tokenizer; other arguments as the attributes."""
+        """Build the feature of some token sequences; the other arguments are as the attributes."""
         ids = tuple(sequence.ids for sequence in sequences)
         second = tuple(sequence.second for sequence in sequences)
         return cls(example, ids, target, place, second)
@@ -76,7 +76,7 @@ class Batch:
     """Padded sequences of some features.
 
     Attributes:
-        features: whose sequences follow each other.
+        features: the features, in the order of their sequences.
         ids: (sequences, tokens).
         mask: (sequences, tokens), 1 for tokens and 0 for padding.
         types: (sequences, tokens), 1 from the second text of a pair on; None if no sequence is a pair.

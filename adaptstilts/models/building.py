@@ -1,7 +1,7 @@
 """An encoder from its two files: built from ``config.json``, filled from ``model.safetensors``, and nothing else.
 
 The loader of ``transformers`` looks around in a folder: an ``adapter_config.json`` beside the weights, for example,
-makes it attach an adapter, from whatever place that file names. So the model is built here, empty, and gets exactly
+makes it attach an adapter, from whatever place that file names. So the model is built empty here, and gets exactly
 the tensors of the file whose digest is in its fingerprint.
 """
 
@@ -22,7 +22,10 @@ from adaptstilts.models.config import CONFIG, read_config
 from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.weights import check_finite, quiet
 
-_OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}  # of the first BERT files
+_OLD_NAMES = {
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+}  # names in the first BERT files
 
 
 def model_class(architecture: Architecture) -> Any:
@@ -56,7 +59,7 @@ def load_encoder(folder: Path) -> Any:
 
 
 def _read(path: Path, architecture: Architecture) -> dict[str, Tensor]:
-    """Return the tensors of the encoder proper, in float32 and by the keys of the encoder alone."""
+    """Return the tensors of the encoder itself, in float32 and by its own keys."""
     prefix = f"{architecture.names.prefix}."
     tensors: dict[str, Tensor] = {}
     try:
@@ -75,7 +78,7 @@ def _read(path: Path, architecture: Architecture) -> dict[str, Tensor]:
 
 
 def _present_name(key: str) -> str:
-    """Return a key as the library has it now."""
+    """Return a key under its present name in the library."""
     for old, new in _OLD_NAMES.items():
         if key.endswith(old):
             return key.removesuffix(old) + new
@@ -113,12 +116,12 @@ def _empty_model(config: Mapping[str, Any], architecture: Architecture, path: Pa
 
 
 def _library_config(config_class: Any, fields: Mapping[str, Any]) -> Any:
-    """Return the library's config; ValueError if a field has the name of something that is no setting."""
+    """Return the library's config; ValueError if a field is not a setting."""
     plain = config_class()
     settings = {*vars(plain), *config_class.attribute_map}
     for name in fields:
         if not name.isidentifier() or (hasattr(plain, name) and name not in settings):
-            raise ValueError(f"{name[:60]!r} is no setting")
+            raise ValueError(f"{name[:60]!r} is not a setting")
     return config_class(**fields, dtype=torch.float32)
 
 

@@ -1,7 +1,7 @@
-"""The encoder: one model, one backend, and named adapters on it, with a guard after every change.
+"""The encoder: one model, one backend, and named adapters on it, checked after every change.
 
 The libraries underneath skip things silently, such as weights that are not in the file. Hence every load is strict, and
-after every composition :mod:`adaptstilts.models.guard` compares what the model has become with what was asked for.
+after every composition :mod:`adaptstilts.models.guard` compares the model with the request.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Encoder:
         host: the model as methods see it.
         methods: method of every attached adapter, by name.
         fusions: members of every attached fusion.
-        acting: names of the adapters that act, fused ones included, the lowest first.
+        acting: names of the active adapters, fused ones included, the lowest first.
         listed_parameters: parameters of the trunk when modules were last added or removed.
     """
 
@@ -115,11 +115,11 @@ class Encoder:
         return read_language_model_head(self.folder, self.architecture)
 
     def add(self, name: str, method: AdapterMethod, *seed: object) -> None:
-        """Attach a new adapter; none acts afterwards.
+        """Attach a new adapter; no adapter is active afterwards.
 
         Args:
             name: name of the adapter.
-            method: what it is.
+            method: its method.
             seed: parts that its initial weights depend on, and nothing else.
 
         Raises:
@@ -142,7 +142,7 @@ class Encoder:
 
         Args:
             name: name of the adapter on this encoder.
-            method: what it must be.
+            method: the method that it must have.
             folder: in the format of the method's library.
 
         Raises:
@@ -162,7 +162,7 @@ class Encoder:
             raise
 
     def fuse(self, members: tuple[str, ...], *seed: object) -> None:
-        """Attach a new fusion of attached adapters; none acts afterwards.
+        """Attach a new fusion of attached adapters; no adapter is active afterwards.
 
         Args:
             members: names of the adapters.
@@ -203,7 +203,7 @@ class Encoder:
                 self.methods[place].save(self.host, place, folder)
 
     def remove(self, place: Place) -> None:
-        """Detach an adapter, with the fusions that it is a member of, or a fusion; none acts afterwards."""
+        """Detach an adapter and the fusions that contain it, or a fusion; no adapter is active afterwards."""
         self.compose(())
         if isinstance(place, str):
             for members in [members for members in self.fusions if place in members]:
@@ -217,15 +217,15 @@ class Encoder:
         self._reset()
 
     def compose(self, places: Sequence[Place], train: Place | None = None) -> None:
-        """Let adapters and fusions act, and make one of them trainable.
+        """Activate adapters and fusions, and make one of them trainable.
 
         Args:
-            places: what acts, the lowest first; empty for the bare encoder.
+            places: the active adapters and fusions, the lowest first; empty for the bare encoder.
             train: one of ``places``, whose weights are trained; None for none.
 
         Raises:
             ConfigError: an unknown name, the same name twice, or methods that cannot be stacked.
-            ArtifactError: the model is not what was asked for; never expected, always checked.
+            ArtifactError: the model is not as requested; this is always checked and should never happen.
         """
         guard.check_composition(self, places)
         names = guard.adapter_names(places)
@@ -251,11 +251,11 @@ class Encoder:
             part.requires_grad_(False)
 
     def check(self, places: Sequence[Place], train: Place | None) -> None:
-        """Check what acts and trains; arguments and errors as of :func:`adaptstilts.models.guard.check_model`."""
+        """Check what is active and trainable; see :func:`adaptstilts.models.guard.check_model`."""
         guard.check_model(self, places, train)
 
     def by_method_class(self, names: Sequence[str]) -> list[tuple[AdapterMethod, list[str]]]:
-        """Return one method for each class of the attached adapters, with those of the names that are of this class."""
+        """Return one method for each class of the attached adapters, and the given names of that class."""
         methods = {type(method): method for method in self.methods.values()}
         groups: dict[type[AdapterMethod], list[str]] = {cls: [] for cls in methods}
         for name in names:
@@ -278,7 +278,7 @@ class Encoder:
         fill(tensors, self.delta(name), self.folder)
 
     def inverted(self, states: Tensor) -> Tensor:
-        """Return last hidden states through the inverse of what the lowest adapter does to the embeddings.
+        """Undo in last hidden states what the lowest adapter does to the embeddings.
 
         A language-model head needs it, because its output weights are the embeddings (Pfeiffer et al. 2020, arXiv
         2005.00052). If no adapter has an invertible part, the states are returned as they are.
@@ -293,10 +293,10 @@ class Encoder:
         return {key: value for key, value in self.trunk.named_parameters() if value.requires_grad}
 
     def first_active_block(self) -> int:
-        """Return the lowest block that an acting adapter or a trainable weight changes.
+        """Return the lowest block that an active adapter or a trainable weight changes.
 
         Block ``2 i`` is the attention of layer ``i``, block ``2 i + 1`` its feed-forward; twice the number of layers if
-        nothing changes. If layers cannot be divided, it is the block that the layer begins with.
+        nothing changes. If layers cannot be divided, it is the first block of the layer.
         """
         if self.methods:
             lowest = [self.methods[name].lowest_block(self.depth) for name in self.acting]
@@ -344,11 +344,11 @@ class Encoder:
         return states
 
     def truncated(self, layers: int) -> contextlib.AbstractContextManager[None]:
-        """Let the encoder end after ``layers`` layers within the context; higher ones are not computed."""
+        """Cut the encoder off after ``layers`` layers within the context; higher layers are not computed."""
         return truncated(self.host, layers)
 
     def save_trunk(self, folder: Path) -> None:
-        """Write config and weights of the encoder itself, such that this package and transformers load them.
+        """Write config and weights of the encoder itself, in the layout that this package and transformers load.
 
         Raises:
             ConfigError: adapters are attached.
@@ -366,12 +366,12 @@ class Encoder:
         save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt"})
 
     def _reset(self) -> None:
-        """Let nothing act or train after modules came or went, and list the parameters anew."""
+        """Deactivate and freeze everything after modules were added or removed, and list the parameters anew."""
         self.listed_parameters = list(self.trunk.parameters())
         self.compose(())
 
     def _first_trained_layer(self) -> int:
-        """Return the lowest layer that has a trainable weight or follows one; the number of layers if none is."""
+        """Return the lowest layer that has a trainable weight or follows one; the number of layers if there is none."""
         if any(_is_trained(part) for part in self.host.inputs):
             return 0
         for index, layer in enumerate(self.host.layers):

@@ -1,4 +1,4 @@
-"""What a reader takes for one character (a grapheme cluster of UAX 29), and what a reader does not see at all."""
+"""Characters as readers see them (grapheme clusters of UAX 29), and invisible characters."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import regex
 Span = tuple[int, int]
 
 _CLUSTER = regex.compile(r"\X")
-# What joins others to a cluster: combining marks, joiners, jamo, halves of flags. Texts without are their characters.
+# Parts of clusters: combining marks, joiners, jamo, halves of flags. Other code points are characters of their own.
 _JOINING = regex.compile(r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LF}]")
-# Drawn as nothing and without width: zero-width spaces, byte order marks, directions of text.
+# Invisible and without width: zero-width spaces, byte order marks, text directions.
 _ZERO_WIDTH = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _INVISIBLE = regex.compile(r"[\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
 _VISIBLE = regex.compile(r"[^\s\p{Cc}\p{Default_Ignorable_Code_Point}]")
@@ -23,7 +23,7 @@ def has_visible(text: str) -> bool:
 
 
 def visible(text: str, begin: int, end: int) -> Span:
-    """Return [begin, end) without the invisible characters at both of its edges; an empty span if there are no others.
+    """Return [begin, end) without invisible characters at its edges; an empty span if there are no others.
 
     Args:
         text: the span is in it.
@@ -38,9 +38,9 @@ def visible(text: str, begin: int, end: int) -> Span:
 
 
 def whole(text: str, spans: Sequence[Span]) -> list[Span]:
-    """Return the whole characters, as a reader takes them, that spans have a part of; without blanks around them.
+    """Extend spans to whole characters, as a reader sees them, without blanks around them.
 
-    Zero-width characters belong to what is before them, as they do where texts are split at blanks.
+    Zero-width characters belong to the character before them, as when texts are split at blanks.
 
     Args:
         text: the spans are in it.

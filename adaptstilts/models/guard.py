@@ -1,7 +1,7 @@
-"""The guard of an encoder: what it refuses to attach or compose, and whether the model has become what was asked for.
+"""The guard of an encoder: refuse wrong adapters and compositions, and check that the model is as requested.
 
 The libraries underneath change or skip things silently: a name that does not exist, a frozen adapter that is unfrozen
-by activating another one, a module that was attached behind the toolkit's back. Hence :func:`check_model` looks at the
+by activating another one, a module that was attached behind the toolkit's back. Hence :func:`check_model` inspects the
 model itself.
 """
 
@@ -49,7 +49,9 @@ def check_new_adapter(encoder: Encoder, name: str, method: AdapterMethod) -> Non
             f" encoder has one backend, because the libraries undo each other's changes"
         )
     if encoder.kind not in (None, method.kind):
-        raise ConfigError(f"{method.label} cannot be beside {encoder.kind}: one encoder has adapters of one kind")
+        raise ConfigError(
+            f"{method.label} cannot be attached beside {encoder.kind}: one encoder has adapters of one kind"
+        )
 
 
 def check_new_fusion(encoder: Encoder, members: tuple[str, ...]) -> None:
@@ -72,11 +74,11 @@ def check_new_fusion(encoder: Encoder, members: tuple[str, ...]) -> None:
 
 
 def check_composition(encoder: Encoder, places: Sequence[Place]) -> None:
-    """Raise if adapters and fusions cannot act together.
+    """Raise if adapters and fusions cannot be active together.
 
     Args:
         encoder: as it is.
-        places: what is to act, the lowest first.
+        places: the adapters and fusions to activate, the lowest first.
 
     Raises:
         ConfigError: a name that is not attached, the same name twice, or methods that cannot be stacked.
@@ -96,12 +98,12 @@ def check_composition(encoder: Encoder, places: Sequence[Place]) -> None:
 
 
 def check_model(encoder: Encoder, places: Sequence[Place], train: Place | None) -> None:
-    """Compare what acts, in which layers, and what trains with what was asked for.
+    """Compare the active adapters, their layers and the trainable weights with the request.
 
     Args:
-        encoder: whose model is looked at.
-        places: what was to act, the lowest first.
-        train: what was to be trained; None for nothing.
+        encoder: the encoder to check.
+        places: the requested adapters and fusions, the lowest first.
+        train: the adapter or fusion to train; None for none.
 
     Raises:
         ArtifactError: names the difference.
@@ -132,7 +134,7 @@ def _check_layers(encoder: Encoder, name: str) -> None:
 
 
 def _check_acting(encoder: Encoder, places: Sequence[Place]) -> None:
-    """Raise if the model does not let exactly these places act, in this order."""
+    """Raise unless exactly these places are active, in this order."""
     names = adapter_names(places)
     if len(names) != len(places):
         fused = fusion.active(encoder.host)
@@ -146,7 +148,7 @@ def _check_acting(encoder: Encoder, places: Sequence[Place]) -> None:
 
 
 def _check_trainable(encoder: Encoder, train: Place | None) -> None:
-    """Raise if other weights are trainable than those of one place."""
+    """Raise if weights other than those of one place are trainable."""
     expected: set[int] = set()
     parameters: Iterable[nn.Parameter] = encoder.listed_parameters
     if train is not None:

@@ -40,7 +40,7 @@ class Fingerprint:
         shape: sizes of the encoder, as JSON.
         tokenizer: sha256 of the tokenizer's files.
         weights: sha256 of the weights file.
-        settings: what the config says beyond sizes, as far as published models differ from it, as JSON; else empty.
+        settings: fields of the config beyond sizes in which it differs from published models, as JSON; empty if none.
     """
 
     architecture: str
@@ -55,12 +55,12 @@ class Fingerprint:
 
 
 def check_same(expected: dict[str, str], actual: dict[str, str], what: str) -> None:
-    """Refuse an artifact that was made for another base model.
+    """Refuse an artifact that belongs to another base model.
 
     Args:
         expected: identity of the base model's fingerprint.
-        actual: the identity that the artifact names.
-        what: what messages call the artifact.
+        actual: the identity in the artifact.
+        what: name of the artifact, for messages.
 
     Raises:
         ArtifactError: names every part of the fingerprint that differs.
@@ -71,7 +71,7 @@ def check_same(expected: dict[str, str], actual: dict[str, str], what: str) -> N
             differences.append(f"{key} {_short(expected.get(key))} expected, {_short(actual.get(key))} found")
     if differences:
         raise ArtifactError(
-            f"{what} belongs to another base model: {'; '.join(differences)}; use it with the model it was made for"
+            f"{what} belongs to another base model: {'; '.join(differences)}; use it with the model it was trained on"
         )
 
 
@@ -98,11 +98,11 @@ class Model:
 
     @property
     def max_tokens(self) -> int:
-        """Return the most tokens of a sequence, special tokens included."""
+        """Return the largest number of tokens per sequence, special tokens included."""
         return self.architecture.max_tokens(self.shape["positions"])
 
     def checked_folder(self) -> Path:
-        """Return the folder, whose files must still be those that were hashed.
+        """Return the folder after checking that its files are still those that were hashed.
 
         Raises:
             ArtifactError: a file was replaced or written to.
@@ -121,7 +121,7 @@ def locate(
     Args:
         name: as study files give it.
         revision: commit, branch or tag on the hub.
-        offline: whether the hub must not be asked.
+        offline: do not contact the hub.
         memory: digests of files that were hashed before.
 
     Raises:
@@ -172,7 +172,7 @@ def _shipped(name: str) -> Path:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """Return what tells that a file was replaced or written to; empty if it cannot be looked at."""
+    """Return size, time and inode, which show whether a file was replaced or written to; empty if it cannot be read."""
     try:
         facts = path.stat()
     except OSError:

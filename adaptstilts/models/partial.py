@@ -26,14 +26,14 @@ def lowest_parts(host: Host, block: int) -> list[nn.Module]:
 
 @contextlib.contextmanager
 def truncated(host: Host, layers: int) -> Iterator[None]:
-    """Let the encoder end after ``layers`` layers within the context; higher ones are not computed."""
+    """Cut the encoder off after ``layers`` layers within the context; higher layers are not computed."""
     with _replaced(host.model, host.names.layers, nn.ModuleList(host.layers[:layers])):
         yield
 
 
 @contextlib.contextmanager
 def ended(host: Host, block: int) -> Iterator[None]:
-    """Let the encoder end before ``block`` within the context."""
+    """Cut the encoder off before ``block`` within the context."""
     layers: list[nn.Module] = [*host.layers[: block // 2]]
     if block % 2:
         layers.append(_AttentionOnly(_attention(host, block)))
@@ -43,10 +43,10 @@ def ended(host: Host, block: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def resumed(host: Host, block: int, states: Tensor) -> Iterator[None]:
-    """Let the encoder begin at ``block`` within the context; nothing below it is computed.
+    """Start the encoder at ``block`` within the context; nothing below it is computed.
 
     Args:
-        host: the encoder, with or without adapters; none of them may act below the block.
+        host: the encoder, with or without adapters; none may be active below the block.
         block: 0 for the attention block of the lowest layer.
         states: (sequences, tokens, hidden), the input of the block; at padding they may be any finite numbers.
     """
@@ -70,7 +70,7 @@ def _attention(host: Host, block: int) -> nn.Module:
 
 @contextlib.contextmanager
 def _replaced(owner: Any, path: str, module: nn.Module | Sequence[nn.Module]) -> Iterator[None]:
-    """Put a module in the place that a dotted name leads to, and the former one back at the end."""
+    """Replace the module that a dotted name leads to, and put the original one back at the end."""
     parent, _, name = path.rpartition(".")
     holder = module_at(owner, parent) if parent else owner
     former = getattr(holder, name)

@@ -1,4 +1,4 @@
-"""The tokenizer of an encoder: text to token ids and offsets, and sequences with special tokens."""
+"""The tokenizer of an encoder: turn text into token ids and offsets, and into sequences with special tokens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tokenizer:
             those of the encoders that are pretrained here.
 
     Raises:
-        ArtifactError: the file is no tokenizer, or has not the special tokens of the format.
+        ArtifactError: the file is not a tokenizer, or lacks special tokens of the format.
     """
 
     def __init__(self, folder: Path, text_format: TextFormat | None = None) -> None:
@@ -76,8 +76,8 @@ class Tokenizer:
     def spans(self, texts: Sequence[str]) -> list[tuple[Ids, list[tuple[int, int]]]]:
         """Return the token ids of each text, and the [begin, end) characters of every token.
 
-        They are without blanks around the token, and never a part of what a reader takes for one character, so that
-        two tokens may share such a one. A token of nothing visible has an empty span.
+        Spans exclude blanks around the token, and never split what a reader sees as one character, so that
+        two tokens may share a character. A token without a visible character has an empty span.
         """
         encodings = self._inner.encode_batch(list(texts), add_special_tokens=False)
         results = []
@@ -123,7 +123,7 @@ class Tokenizer:
         Args:
             a: tokens of the first text.
             b: tokens of the second text.
-            max_length: most tokens of the sequence, special ones included.
+            max_length: largest number of tokens in the sequence, special ones included.
             front: cut texts at their beginning instead of their end.
         """
         room = max_length - self.special_count(pair=True)

@@ -1,4 +1,4 @@
-"""Whether a ``tokenizer.json`` is one of an encoder: its pieces have embeddings, and its special tokens are there."""
+"""Check that a ``tokenizer.json`` fits an encoder: its pieces have embeddings, and its special tokens exist."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str,
 
 
 def _token_ids(path: Path) -> dict[str, int]:
-    """Return the number of every token, those that were added to the vocabulary included."""
+    """Return the number of every token, including tokens added to the vocabulary."""
     content = read_object(path, "tokenizer", max_bytes=_LARGEST)
     try:
         vocabulary = content["model"]["vocab"]

@@ -1,4 +1,4 @@
-"""Weights from files: strict about keys, shapes and values, and from safetensors only."""
+"""Read weights from files, safetensors only, with strict checks of keys, shapes and values."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file.
 
-    Raises:
-        ArtifactError: it is missing, truncated, no safetensors file (a pickle, say), or has values that are not finite.
+    Raises: ArtifactError: it is missing, truncated, not a safetensors file (a pickle, say), or has values that are not
+    finite.
     """
     try:
         tensors: dict[str, Tensor] = load_file(str(path))
@@ -72,7 +72,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     """
     for key, value in tensors.items():
         if not value.is_floating_point() or math.isfinite(value.sum()):
-            continue  # a sum is finite only if its terms are, and it is cheaper than looking at each
+            continue  # a sum is finite only if its terms are, and it is cheaper than checking each of them
         if not bool(torch.isfinite(value).all()):
             raise ArtifactError(f"{path}: {key} has values that are not finite")
 

@@ -31,9 +31,9 @@ def page(
     Args:
         question: question of the study.
         findings: its answer.
-        outcomes: that it was answered from.
+        outcomes: the outcomes behind the answer.
         results: results of the study, one for each model.
-        file: it comes from.
+        file: the study file.
     """
     return Page(
         title=results[0].plan.study.name,
@@ -82,7 +82,7 @@ def _facts(
 
 
 def _power(question: Question, findings: Findings) -> Fact:
-    label = "Smallest effect it could have seen"
+    label = "Smallest detectable effect"
     if findings.main is None or math.isinf(findings.main.detectable):
         return Fact(label, "unknown", "There is no interval that counts training noise.", is_warning=True)
     note = "Of the main number, in 80 of 100 such studies."

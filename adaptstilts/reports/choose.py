@@ -130,7 +130,7 @@ def prepare(study: Study, workspace: Workspace, target: str, method: str | None 
     part = _target(study, target)
     arms = _arms(study, method)
     if len(study.intermediates) < 2:
-        raise ConfigError("there is nothing to choose from: the study has one intermediate")
+        raise ConfigError("there is nothing to choose from: the study has only one intermediate")
     plan = ChoicePlan(expand(study, workspace), target)
     builder = _CandidateBuilder(plan, workspace, part, rows)
     for arm in arms:
@@ -142,7 +142,7 @@ def prepare(study: Study, workspace: Workspace, target: str, method: str | None 
 
 
 def rankings(plan: ChoicePlan, store: Store) -> list[Ranking]:
-    """Return how every predictor ranks the candidates of a finished plan, and how right it was.
+    """Return how every predictor ranks the candidates of a finished plan, and how well.
 
     Args:
         plan: a plan from :func:`prepare`, all of whose phases are done.

@@ -24,7 +24,7 @@ from adaptstilts.tasks import Task
 
 
 class Combination(NamedTuple):
-    """What a record is about. The cells of one combination differ in their seeds only."""
+    """The subject of a record. The cells of one combination differ only in their seeds."""
 
     task: str
     method: str
@@ -41,7 +41,7 @@ Groups = Mapping[Combination, Sequence[Cell]]
 
 
 class Scored(NamedTuple):
-    """What comparisons read of one phase.
+    """The data that comparisons read from one phase.
 
     Attributes:
         values: language -> the influence value of every example.
@@ -62,7 +62,7 @@ class Comparisons:
     Args:
         groups: the cells of every combination.
         store: where the phases are.
-        languages_as: whether intervals speak of these languages (``fixed``) or of languages like these (``sample``).
+        languages_as: whether intervals are about these languages (``fixed``) or languages like these (``sample``).
     """
 
     def __init__(self, groups: Groups, store: Store, languages_as: LanguagesAs) -> None:
@@ -109,7 +109,7 @@ def read(entry: Entry, task: Task) -> Scored:
 
     Args:
         entry: entry of the phase.
-        task: that it scored.
+        task: the task that it scored.
     """
     stats: LanguageStats = entries.STATS.read(entry)
     scores = entries.SCORES.read(entry)
@@ -118,7 +118,7 @@ def read(entry: Entry, task: Task) -> Scored:
     ids = {code: of_language["ids"] for code, of_language in predicted.items()}
     names, is_joined = _item_ids(task, predicted, scores)
     for code, of_language in values.items():
-        if len(names[code]) != len(of_language):  # scores of another unit than rows
+        if len(names[code]) != len(of_language):  # scores whose unit is not the row
             names[code] = [(code, place) for place in range(len(of_language))]
     return Scored(values, ids, number_items(names), is_joined)
 
@@ -148,7 +148,7 @@ def _item_ids(
 
 
 def _run(cell: Cell) -> tuple[int, int]:
-    """Return what cells of one combination differ in: the seed, and the draw of the training rows."""
+    """Return the seed and the draw of the training rows, in which the cells of one combination differ."""
     return cell.seed, cell.shots.draw if cell.shots else 0
 
 

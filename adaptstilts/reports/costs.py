@@ -1,4 +1,4 @@
-"""What the targets of one combination cost to train and to store."""
+"""The cost of training and storing the targets of one combination."""
 
 from __future__ import annotations
 

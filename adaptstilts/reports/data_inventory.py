@@ -1,4 +1,4 @@
-"""What the available data has of every task: usable rows, languages, and what is missing."""
+"""The usable rows and languages of every task in the available data, and what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Inventory:
-    """What the data has of one task.
+    """The rows and languages of one task in the data.
 
     Attributes:
         task: the declaration.
@@ -42,7 +42,7 @@ class _Count:
 
 
 def inventories(workspace: Workspace, names: Iterable[str] = ()) -> Iterator[Inventory]:
-    """Yield what the data has of every task.
+    """Yield the inventory of every task.
 
     Args:
         workspace: where the data is.

@@ -74,7 +74,7 @@ def _metric_means(every: Sequence[LanguageScores]) -> dict[str, float]:
 
 
 def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
-    """Return how many examples were scored, and what happened to the others."""
+    """Return the number of scored examples, and the fate of the others."""
     counts = [score["n"] for score in every]
     encoded = sum(score.get("sentences", score["n"]) for score in every)
     truncated = sum(score.get("truncated", 0) for score in every)

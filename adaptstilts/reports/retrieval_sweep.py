@@ -201,7 +201,7 @@ def _check_tasks(names: Sequence[str]) -> list[Task]:
     """Return the tasks.
 
     Raises:
-        ConfigError: none, an unknown one, one that is not of retrieval, or one twice.
+        ConfigError: there is no task, or one is unknown, not a retrieval task, or given twice.
     """
     known = ", ".join(sorted(task.name for task in tasks.known().values() if task.retrieval))
     if not names:
@@ -243,14 +243,14 @@ def _languages_of(task: Task) -> tuple[str, ...]:
 
 
 def _fit_to_model(study: Study, model: Model) -> Study:
-    """Limit the default maximum length to what the model takes.
+    """Limit the default maximum length to that of the model.
 
     Args:
         study: study of retrieval tasks.
         model: its base model.
 
     Raises:
-        ConfigError: the model does not have a layer, or does not take the length.
+        ConfigError: the model does not have a layer, or the length is too long for it.
     """
     settings, depth = study.retrieve, model.shape["layers"]
     if settings.layer is not None and settings.layer > depth:

@@ -17,9 +17,9 @@ MORE_SEEDS = 5  # seeds that a study should have
 def sentence(records: Sequence[Record], config: str = "CONFIG") -> str:
     """Return one sentence for the reader of the tables; empty if nothing that it reports is computed yet.
 
-    It says what methods score outside English, as a mean over the trained targets without an intermediate task, and
+    It gives the methods' scores outside English, averaged over the trained targets without an intermediate task, and
     counts the scores that an intermediate task and a swap change: those that survive Holm's correction for the number
-    of comparisons, which it names. Of differences of one seed it claims nothing.
+    of comparisons, which it names. It claims nothing about differences of one seed.
 
     Args:
         records: the results of the study.
@@ -110,7 +110,7 @@ def _changes(differences: Sequence[Difference], noun: str) -> str:
 
 
 def _correction(differences: Sequence[Difference]) -> str:
-    """Say that 5 % hold for all comparisons of a family together."""
+    """Say that the 5 % level holds for all comparisons of a family together."""
     size = max(difference.family for difference in differences)
     return f"at 5 % over {counted(size, 'comparison')} together, Holm"
 

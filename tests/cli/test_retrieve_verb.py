@@ -215,7 +215,7 @@ def test_tatoeba_of_xtreme_r_needs_no_training_here(
 ) -> None:
     assert trained.retrieve(tmp_path / "s", "--task", "tatoeba_r", "--languages", "xtreme-r") == 0
     told = capsys.readouterr().out
-    assert "tatoeba_r: its benchmark encodes with a model trained on squad" in told
+    assert "tatoeba_r: its benchmark uses an encoder trained on squad" in told
     assert [Store(tmp_path / "s").entry(key).spec["kind"] for key in Store(tmp_path / "s").keys()] == ["retrieve"]  # noqa: SIM118
 
 

@@ -61,7 +61,7 @@ def test_stacking_is_as_the_method_says(tiny: Path, method: Method) -> None:
 
 def test_kinds_are_not_mixed(tiny: Path) -> None:
     encoder = make(tiny, Lora(rank=2), "a")
-    with pytest.raises(ConfigError, match="ia3 cannot be beside lora"):
+    with pytest.raises(ConfigError, match="ia3 cannot be attached beside lora"):
         encoder.add("b", Ia3(), 1)
     encoder.remove("a")
     encoder.add("b", Ia3(), 1)

@@ -1,6 +1,6 @@
-"""What the toolkit must know of an architecture: one description each, and none needs torch to be imported.
+"""Descriptions of architectures: everything that the toolkit must know about one, without importing torch.
 
-Everything else asks the description: loading, tokenizing, position limits, hidden states by layer, methods, language
+All other code asks the description: loading, tokenizing, position limits, hidden states by layer, methods, language
 modelling, pretraining, imports and exports of adapters. So an architecture is one file with a subclass of
 :class:`Architecture` and one instance of it, in this folder, in a plug-in (entry points of the group
 ``adaptstilts.architectures``) or given to :func:`adaptstilts.models.architectures.add`.
@@ -81,17 +81,13 @@ class LanguageModelLayout:
 class Architecture(ABC):
     """An architecture; the defaults are those of most encoders of the BERT family.
 
-    Attributes:
-        name: ``model_type`` in a model's ``config.json``.
-        model_class: the class of the encoder without a head, in ``transformers``.
-        masked_model_class: the class with a masked-language-model head.
-        load_options: arguments with which a model is built: what is left out, and how attention is computed.
-        names: what its modules are called.
-        text_format: special tokens of its tokenizers, and how they stand around texts.
-        sizes: size -> its field in the config.
-        embeddings: field of the config -> end of the key of the weights whose first dimension it is.
-        settings: other fields of the config that change what is computed.
-        ignored: fields of the config that do not, and why; the library never gets them. Any other field is part of a
+    Attributes: name: ``model_type`` in a model's ``config.json``. model_class: the class of the encoder without a head,
+    in ``transformers``. masked_model_class: the class with a masked-language-model head. load_options: arguments with
+    which a model is built: what is left out, and how attention is computed. names: names of its modules. text_format:
+    special tokens of its tokenizers, and how they stand around texts. sizes: size -> its field in the config.
+    embeddings: field of the config -> end of the key of the tensor whose first dimension it gives. settings: other
+    fields of the config that change what is computed. ignored: fields of the config that change nothing, and why; the
+    library never gets them. Any other field is part of a
             model's identity, as it stands.
         pads_positions: whether positions are counted over tokens that are not ``pad_token_id``.
         dropout: the field of the config with the dropout probability of hidden states.
@@ -128,7 +124,7 @@ class Architecture(ABC):
         return self._why_not_settings(config)
 
     def _why_not_settings(self, config: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with the fields that are no sizes; None if they are right."""
+        """Return the problem with fields other than sizes; None if there is none."""
         for name, field in self.settings.items():
             if name in config and not field.is_valid(config[name]):
                 return f"{name} is {str(config[name])[:60]!r}, expected {field.expected}"
@@ -138,7 +134,7 @@ class Architecture(ABC):
         return None
 
     def why_not_weights(self, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-        """Return which size of a config its weights do not have; None if they have all.
+        """Return the size in which a config and its weights differ; None if they agree.
 
         Args:
             config: config of the model, without objections by :meth:`why_not`.
@@ -150,7 +146,7 @@ class Architecture(ABC):
         return None
 
     def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        """Return the sizes that weights have, by the names of a config, as far as tensors of the usual names tell."""
+        """Return the sizes of the weights by the names of a config, if tensors with the usual names show them."""
         in_layer = re.compile(rf"(?:{re.escape(self.names.prefix)}\.)?{re.escape(self.names.layers)}\.(\d+)\.(.*)")
         output = f"{self.names.linear.get('output')}.weight"
         sizes: dict[str, int] = {}
@@ -165,13 +161,13 @@ class Architecture(ABC):
         return {**sizes, self.sizes["layers"]: len(layers)}
 
     def identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a config says beyond sizes and weights, as far as it is not what published models have.
+        """Return the fields of a config beyond sizes in which it differs from published models.
 
         Args:
             config: config of a model, without objections by :meth:`why_not`.
 
         Returns:
-            Field -> value: those that change what is computed, and those that nobody knows.
+            Field -> value: fields that change what is computed, and unknown fields.
         """
         values = {name: config.get(name, field.absent) for name, field in self.settings.items()}
         special = {name: value for name, value in values.items() if value != self.settings[name].usual}
@@ -187,11 +183,11 @@ class Architecture(ABC):
         return {size: int(config[name]) for size, name in self.sizes.items()}
 
     def max_tokens(self, positions: int) -> int:
-        """Return the most tokens of a sequence, special tokens included, with so many position embeddings."""
+        """Return the largest number of tokens per sequence, special ones included, for so many position embeddings."""
         return positions
 
     def is_unused(self, key: str) -> bool:
-        """Return whether a tensor of a weights file is not part of the encoder: a pooler or a language-model head."""
+        """Return whether a tensor in a weights file belongs to a pooler or language-model head, not to the encoder."""
         head = self.language_model is not None and self.language_model.prefix in key
         return head or "pooler." in key or key.endswith("position_ids")
 
@@ -211,7 +207,7 @@ class Architecture(ABC):
         return Host(model, self.names, int(getattr(model.config, self.sizes["hidden"])))
 
     def tap(self, model: Any, layer: int) -> tuple[nn.Module, bool]:
-        """Return the module at which a hidden state can be read, and whether as its output (else as its first input).
+        """Return the module at which a hidden state can be read, and whether it is its output or its first input.
 
         Args:
             model: the encoder.

@@ -1,4 +1,4 @@
-"""Fields of a model's ``config.json``: which change what is computed, what is expected of them, and which do nothing.
+"""Fields of a model's ``config.json``: those that change a number, their valid values, and those without effect.
 
 A field that the library gets is part of a model's identity; a field that is not is never passed to the library. So
 nothing that changes a number can be left out of a content key.
@@ -107,13 +107,13 @@ SETTINGS: Mapping[str, ConfigField] = {
     "pruned_heads": ConfigField.of({}, _is_pruning, "the numbers of heads by the number of a layer"),
 }
 
-_HEADS = "of a head that is not part of the encoder"
-_OUTPUT = "what else the library returns; the toolkit reads hidden states alone"
-_GENERATION = "of text generation, which encoders do not do"
-_TOKENIZER = "of the tokenizer, whose only file is tokenizer.json"
+_HEADS = "concerns a head that is not part of the encoder"
+_OUTPUT = "selects further outputs; the toolkit reads only hidden states"
+_GENERATION = "concerns text generation, which encoders do not do"
+_TOKENIZER = "concerns the tokenizer, whose only file is tokenizer.json"
 _NOTE = "a note"
-_ADAPTERS = "of adapters in the folder, which are never read; a study says what is attached"
-_STORAGE = "how weights are stored; they are computed with in float32"
+_ADAPTERS = "concerns adapters in the folder, which are never read; a study says what is attached"
+_STORAGE = "says how weights are stored; computation is in float32"
 
 IGNORED: Mapping[str, str] = {
     "_name_or_path": _NOTE,
@@ -121,7 +121,7 @@ IGNORED: Mapping[str, str] = {
     "_commit_hash": _NOTE,
     "transformers_version": _NOTE,
     "adapters_version": _NOTE,
-    "architectures": "the class that wrote the file; only the encoder is built",
+    "architectures": "names the class that wrote the file; only the encoder is built",
     "finetuning_task": _NOTE,
     "task_specific_params": _NOTE,
     "problem_type": _HEADS,
@@ -131,8 +131,8 @@ IGNORED: Mapping[str, str] = {
     "classifier_dropout": _HEADS,
     "summary_type": _HEADS,
     "tie_word_embeddings": _HEADS,
-    "initializer_range": "of new weights; every weight of the encoder comes from the file",
-    "initializer_factor": "of new weights; every weight of the encoder comes from the file",
+    "initializer_range": "concerns new weights; every weight of the encoder comes from the file",
+    "initializer_factor": "concerns new weights; every weight of the encoder comes from the file",
     "dtype": _STORAGE,
     "torch_dtype": _STORAGE,
     "use_bfloat16": _STORAGE,
@@ -147,9 +147,9 @@ IGNORED: Mapping[str, str] = {
     "return_dict": _OUTPUT,
     "torchscript": _OUTPUT,
     "tf_legacy_loss": "of another framework",
-    "is_encoder_decoder": "of a model with a decoder beside the encoder",
-    "tie_encoder_decoder": "of a model with a decoder beside the encoder",
-    "cross_attention_hidden_size": "of a model with a decoder beside the encoder",
+    "is_encoder_decoder": "concerns a model with a decoder beside the encoder",
+    "tie_encoder_decoder": "concerns a model with a decoder beside the encoder",
+    "cross_attention_hidden_size": "concerns a model with a decoder beside the encoder",
     "decoder_start_token_id": _GENERATION,
     "bos_token_id": _TOKENIZER,
     "eos_token_id": _TOKENIZER,

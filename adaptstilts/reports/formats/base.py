@@ -1,4 +1,4 @@
-"""What a table format is, and what it renders."""
+"""Table formats, and the documents that they render."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that one command reports. A format takes of it what suits it.
+    """Everything that one command reports; a format renders the parts that suit it.
 
     Attributes:
         tables: rounded values, as people read them.
@@ -60,7 +60,7 @@ class TableFormat(Protocol):
 
     @property
     def name(self) -> str:
-        """Return what ``--format`` calls it."""
+        """Return its name for ``--format``."""
 
     @property
     def endings(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a page has room for.
+    """The parts for which a page has room.
 
     Attributes:
         drawings: figure -> its SVG; empty if it is left out.
@@ -44,9 +44,8 @@ class _Parts:
 def render(page: Page, limit: int = LIMIT) -> str:
     """Return the HTML of a page.
 
-    Args:
-        page: what it says.
-        limit: bytes that it may have. What is too much is left out, and the page says so in its place: first the data
+    Args: page: what it says. limit: bytes that it may have. If there is too much, parts are left out, and the page says
+    so in their places: first the data
             of figures, then tables and figures from the last one, but never the first figure or the evidence.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a report page says, in the order in which it is read.
+"""The content of a report page, in reading order.
 
 Whoever has results fills a :class:`Page` with texts, tables (:class:`adaptstilts.reports.formats.Table`) and figures;
 how they look is the business of ``html``, ``drawing`` and the templates. Everything is plain text: it is escaped when
@@ -126,7 +126,7 @@ class Evidence:
 
     Attributes:
         result: what people call the result.
-        command: what checks entries and everything that they were computed from; the keys follow it.
+        command: command that checks entries and everything that they were computed from; the keys follow it.
         keys: beginnings of the keys of the entries that have its scores; empty for all of the store.
     """
 
@@ -143,7 +143,7 @@ class Provenance:
         study: text of the study file.
         overrides: changes of its keys on the command line.
         evidence: the entries behind every result.
-        tables: versions, licences and whatever else is to be known.
+        tables: versions, licences and other facts.
     """
 
     study: str = ""
@@ -165,8 +165,8 @@ class Page:
         evidence: the numbers behind the answer.
         languages: results by language.
         further: more sections, each with a title of its own.
-        costs: what it took.
-        checks: what was tried to prove the answer wrong.
+        costs: the cost of the results.
+        checks: attempts to prove the answer wrong.
         provenance: study file, entries, versions, licences.
     """
 

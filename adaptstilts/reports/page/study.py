@@ -39,7 +39,7 @@ def page(results: Results, file: StudyFile) -> Page:
 
     Args:
         results: results of the study.
-        file: it comes from.
+        file: the study file.
     """
     averages = contrasts(results)
     return Page(
@@ -77,7 +77,7 @@ def _subtitle(results: Results) -> str:
 
 
 def _evidence(results: Results) -> Section:
-    """Return the table of all results, with those of benchmarks that the study has most of."""
+    """Return the table of all results, and those of benchmarks that the study mostly covers."""
     section = evidence.section(results)
     shown = [benchmarks.table(benchmark, results.plain) for benchmark in xtreme.BENCHMARKS]
     tables = [*section.tables, *(table for table in shown if table is not None)]

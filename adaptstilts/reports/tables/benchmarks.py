@@ -40,7 +40,7 @@ def table(benchmark: xtreme.Benchmark, records: Sequence[Record]) -> Table | Non
 
 
 def _folders(benchmark: xtreme.Benchmark, records: Sequence[Record]) -> dict[str, str]:
-    """Return for each task of the study that belongs to the benchmark the benchmark's name of it."""
+    """Return the benchmark's name of every task of the study that belongs to it."""
     folders: dict[str, str] = {}
     for record in records:
         folder = xtreme.FOLDERS.get(record.task)

@@ -14,7 +14,7 @@ NOTES = (
     "seconds: the target's own training by the clock, CPU s: of the processor, whatever else it did; peak: weights,"
     " optimizer state, gradients and activations",
 )
-EARLIER = "without CPU s: trained by an earlier version, whose peak also depended on what had run before"
+EARLIER = "without CPU s: trained by an earlier version, whose peak also depended on what ran before"
 
 
 def table(records: Sequence[Record]) -> Table:

@@ -1,4 +1,4 @@
-"""What tables of differences say below them: what the intervals hold, and what they do not."""
+"""Remarks below tables of differences: what the intervals include, and what they do not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def notes(records: Sequence[Record], differences: Iterable[Difference | None]) -
     """Return the remarks on some differences; none if there are none.
 
     Args:
-        records: that the differences are of.
+        records: records that have these differences.
         differences: those of one family of comparisons, or of several.
     """
     shown = [difference for difference in differences if difference is not None]
@@ -24,7 +24,7 @@ def notes(records: Sequence[Record], differences: Iterable[Difference | None]) -
         texts += [_intervals(records[0]), *_tests(shown)]
     if not all(record.is_joined for record in records):
         texts.append(
-            "these scores were stored before items were: rows that languages share count as several, so intervals are"
+            "these scores were stored without items: rows that languages share count several times, so intervals are"
             " too narrow"
         )
     return texts
@@ -33,8 +33,8 @@ def notes(records: Sequence[Record], differences: Iterable[Difference | None]) -
 def _one_seed(records: Sequence[Record]) -> str:
     names = "languages and rows" if records[0].languages_as == "sample" else "rows"
     return (
-        f"one seed: training noise is not in these differences; ± is what other {names} alone would change; nothing is"
-        " claimed"
+        f"one seed: training noise is not in these differences; ± is how much other {names} alone would change;"
+        " nothing is claimed"
     )
 
 

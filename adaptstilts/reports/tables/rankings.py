@@ -11,7 +11,7 @@ from adaptstilts.reports.formats import Document, Table
 from adaptstilts.reports.tables.cells import NOTHING
 
 SHOWN_REGRETS = (1, 2, 3)
-PREDICTORS = "probe: dev score of a head on few rows; logme: evidence of those rows; embedding: likeness of texts"
+PREDICTORS = "probe: dev score of a head on few rows; logme: evidence of those rows; embedding: similarity of texts"
 REGRET = "regret@k: what trying only the first k would lose of the best score; correlation: Spearman's"
 COLUMNS = ("method", "predictor", "intermediate", "value", "score", "model")
 
@@ -28,7 +28,7 @@ def document(rankings: Sequence[Ranking], target: str) -> Document:
 
 
 def tables(rankings: Sequence[Ranking], target: str) -> list[Table]:
-    """Return what predictors say of the intermediates for a target, one table for each method and base model."""
+    """Return the predictors' rankings of the intermediates for a target, one table per method and base model."""
     groups: dict[tuple[str, str], list[Ranking]] = {}
     for ranking in rankings:
         groups.setdefault((ranking.model, ranking.method), []).append(ranking)

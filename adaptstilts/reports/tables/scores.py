@@ -122,7 +122,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _pool(done: Sequence[Record]) -> list[str]:
-    """Say what queries were ranked against."""
+    """Describe the candidates that queries were ranked against."""
     if not done or not done[0].pool:
         return []
     pool: Mapping[str, int] = done[0].pool

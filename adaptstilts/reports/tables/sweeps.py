@@ -59,7 +59,7 @@ def _notes(results: Sequence[SweepResult]) -> tuple[str, ...]:
     if any("xsim" in result.record.metrics for result in results):
         notes.append("xsim is an error rate: lower is better")
     if any(result.cost.get("sentences_per_second") for result in results):
-        notes.append("sentences/s: when they were encoded, once for all phases that share them")
+        notes.append("sentences/s: measured when the sentences were encoded, once for all phases that share them")
     return tuple(notes)
 
 
@@ -73,5 +73,5 @@ def _task_notes(result: SweepResult) -> list[str]:
     if record.truncated > MUCH_TRUNCATED:
         notes.append(f"{100 * record.truncated:.1f} % of the sentences were cut to the maximum length")
     if task.train_from:
-        notes.append(f"its benchmark encodes with a model trained on {' and '.join(task.train_from)}")
+        notes.append(f"its benchmark uses an encoder trained on {' and '.join(task.train_from)}")
     return notes

@@ -90,7 +90,7 @@ def _complete(pairs: Sequence[tuple[Record, Record | None]]) -> list[Pair]:
 
 
 def _question(results: Results) -> str:
-    """Return what the study asks, as its file says it."""
+    """Return the question of the study, as its file puts it."""
     targets = joined(results.tasks)
     names = [name for name in results.intermediates if name != NO_INTERMEDIATE]
     if names and NO_INTERMEDIATE in results.intermediates:
@@ -112,7 +112,7 @@ def _reason(results: Results, first: AverageChange | None) -> str:
         return f"{_capitalised(numbers)}, and its 95 % interval leaves out zero."
     if verdict == "no effect":
         return f"{_capitalised(numbers)}, all of it within ±{results.margin:g}."
-    seen = f"this study sees average differences of {difference.detectable:.1f} points or more"
+    seen = f"this study detects average differences of {difference.detectable:.1f} points or more"
     return f"{_capitalised(numbers)}, which rules out neither zero nor more than ±{results.margin:g}; {seen}."
 
 
@@ -137,9 +137,9 @@ def signed(value: float) -> str:
 
 
 def _limits(results: Results, averages: Sequence[AverageChange]) -> list[str]:
-    """Return what a reader must not take from the results."""
+    """Return what a reader must not conclude from the results."""
     study = results.plan.study
-    limits = [f"It is about one encoder, {study.model}: larger or other encoders may behave differently."]
+    limits = [f"This is about one encoder, {study.model}; larger or other encoders may behave differently."]
     if any(contrast.count > 1 for contrast in averages):
         limits.append("An average can hide opposite effects: see the evidence for single targets.")
     chance = not_above_chance(results)
@@ -148,7 +148,7 @@ def _limits(results: Results, averages: Sequence[AverageChange]) -> list[str]:
             f"Nothing can be concluded from what was not learned: English is not above chance in {joined(chance)}."
         )
     if any(map(_is_sample, results.tasks)):
-        limits.append("The sample suite is generated from a grammar and is no benchmark.")
+        limits.append("The sample suite is generated from a grammar and is not a benchmark.")
     if any(record.languages_as == "fixed" for record in results.done):
         limits.append("Intervals speak of these languages, not of languages in general.")
     missing = sum(not record.complete for record in results.records)

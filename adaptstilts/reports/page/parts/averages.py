@@ -21,7 +21,7 @@ Pair = tuple[Record, Record]
 def average(results: Results, pairs: Sequence[Pair]) -> Difference | None:
     """Return the average difference of pairs of complete records; every task counts the same.
 
-    It is the only one of its kind in a page, so its p-value is corrected for one comparison.
+    A page has only one average of each kind, so its p-value is not corrected.
 
     Args:
         results: results of the study.

@@ -1,4 +1,4 @@
-"""What was tried to prove the answer wrong."""
+"""Attempts to prove the answer wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _chance(results: Results) -> str:
 
 
 def _margins(results: Results) -> Table | None:
-    """Count the verdicts with smaller and larger margins."""
+    """Count the verdicts at smaller and larger margins."""
     rows = []
     for field, name in _FAMILIES.items():
         shown = [getattr(record, field) for record in results.records]
@@ -46,7 +46,7 @@ def _margins(results: Results) -> Table | None:
     if not rows:
         return None
     header = ("comparison", "margin", "effect", "no effect", "not resolved")
-    note = "an answer that depends on the margin is no firm one"
+    note = "an answer that depends on the margin is not firm"
     return Table("verdicts by the size of differences that do not matter", header, tuple(rows), (note,))
 
 

@@ -1,4 +1,4 @@
-"""What the results took to train and to keep."""
+"""The cost of training and storing the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def section(results: Results) -> Section:
             points.append(Point(record.task, record.trained_on, record.method, record.trainable, value))
     figures = []
     if len({point.x for point in points}) > 1:
-        text = "Mean score outside English against the parameters that are trained in the encoder."
+        text = "Mean score outside English against the number of trained parameters in the encoder."
         chart = Scatter(points, "trained parameters", "points", results.intermediates, results.methods)
         figures.append(Figure("sizes", "Scores and sizes", text, chart))
     return Section(figures=figures, tables=[costs.table(records)])

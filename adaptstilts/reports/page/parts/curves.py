@@ -42,7 +42,7 @@ def section(results: Results) -> Section:
         text = f"Loss of about {POINTS} equal parts of every training phase, mean over seeds; one panel for each task."
         figures.append(Figure("loss", "Training loss", text, Curves(losses, "loss", series, styles)))
     if scores:
-        text = "Score on the English dev rows, mean over seeds. In every phase the weights of its best score are kept."
+        text = "Score on the English dev rows, mean over seeds. Every phase keeps the weights with its best score."
         figures.append(Figure("dev", "English dev score", text, Curves(scores, "points", series, styles)))
     return Section(title="Learning curves", figures=figures) if figures else Section()
 

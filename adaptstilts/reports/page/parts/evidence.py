@@ -32,7 +32,7 @@ def main_figure(results: Results) -> Section:
 
 
 def changes_figure(results: Results) -> Figure | None:
-    """Return the differences to the same method without an intermediate task; None if there are none."""
+    """Return a figure of the differences to the same method without an intermediate task; None without any."""
     records = [record for record in results.done if record.vs_none is not None]
     chart = _forest(results, records, "vs_none", "difference in points")
     if chart is None:
@@ -42,7 +42,7 @@ def changes_figure(results: Results) -> Figure | None:
 
 
 def reference_figure(results: Results) -> Figure | None:
-    """Return the differences to the reference method; None if there are none."""
+    """Return a figure of the differences to the reference method; None without any."""
     records = [record for record in results.done if record.vs_reference is not None and record.trainable is not None]
     chart = _forest(results, records, "vs_reference", f"difference to {results.reference} in points")
     if chart is None:
@@ -55,12 +55,14 @@ def _reading(records: Sequence[Record], chart: Forest) -> str:
     """Say how to read a figure of differences.
 
     Args:
-        records: that the differences are of.
+        records: records that have these differences.
         chart: chart of the figure.
     """
     targets = " and targets" if len(records) > MOST_LINES else ""
     if not any(line.is_firm for line in chart.contrasts):
-        return f"{targets}. Lines show what other examples alone would change, not training noise: nothing is claimed."
+        return (
+            f"{targets}. Lines show only how much other examples would change, not training noise: nothing is claimed."
+        )
     return f"{targets}, with its 95\u00a0% interval. Small dots are single seeds; right of zero is better."
 
 
@@ -69,7 +71,7 @@ def _forest(results: Results, records: Sequence[Record], field: Field, axis: str
 
     Args:
         results: results of the study.
-        records: that have the difference.
+        records: records that have the difference.
         field: which of their differences.
         axis: what the chart shows.
     """

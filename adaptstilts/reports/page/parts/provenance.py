@@ -21,7 +21,7 @@ MOST_SWAPS = 100  # that are listed one by one
 
 
 def provenance(results: Results, text: str, overrides: Sequence[str], store: Path | None = None) -> Provenance:
-    """Return everything that a reader needs to compute the numbers again, and to check that nobody changed them.
+    """Return everything that a reader needs to reproduce the numbers and to check that nobody changed them.
 
     Args:
         results: results of the study.
@@ -51,7 +51,7 @@ def entries_in(results: Results) -> list[str]:
 
 
 def environments(store: Store, keys: Sequence[str]) -> dict[tuple[tuple[str, str], ...], int]:
-    """Return what entries were computed with, and how many of them with each: versions, Python, device.
+    """Return the versions, Python and device that entries were computed with, and the number of entries for each.
 
     Args:
         store: store with the entries.
@@ -81,7 +81,7 @@ def _entries(record: Record, command: str) -> Evidence:
 
 
 def name_of(record: Record) -> str:
-    """Return what a result is called: ``xnli, full, on mnli``."""
+    """Return the name of a result: ``xnli, full, on mnli``."""
     swap = "" if record.over == record.trained_on else f", over {record.over}"
     rows = ""
     if record.k is not None:

@@ -1,4 +1,4 @@
-"""The results that a page is made of, and what several parts ask of them."""
+"""The results behind a page, and questions that several parts ask about them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARGIN = 1.0  # points
 
 @dataclass(frozen=True)
 class Results:
-    """What a study has so far.
+    """The results of a study so far.
 
     Attributes:
         plan: plan of the study.
@@ -55,7 +55,7 @@ class Results:
 
     @cached_property
     def intermediates(self) -> list[str]:
-        """What targets are trained on, none first: the series of figures, in the order of their colours."""
+        """The intermediates of the targets, ``none`` first: the series of figures, in the order of their colours."""
         names = unique(record.trained_on for record in self.plain)
         return sorted(names, key=lambda name: name != NO_INTERMEDIATE)
 

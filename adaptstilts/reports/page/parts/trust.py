@@ -36,14 +36,14 @@ def facts(results: Results, averages: Sequence[AverageChange]) -> list[Fact]:
 
 
 def seeds_fact(seeds: Sequence[int]) -> Fact:
-    """Return how many seeds there are, and what that means."""
+    """Return the fact about the number of seeds, and what it means."""
     names = ", ".join(map(str, seeds))
     if len(seeds) == 1:
         note = f"Seed {names}. Training noise is unknown: no difference can be claimed."
     elif len(seeds) < ENOUGH_SEEDS:
-        note = f"Seeds {names}. Intervals count them, and are wide with so few; {ENOUGH_SEEDS} are better."
+        note = f"Seeds {names}. Intervals account for them, and are wide with so few; {ENOUGH_SEEDS} are better."
     else:
-        note = f"Seeds {names}. Intervals count them."
+        note = f"Seeds {names}. Intervals account for them."
     return Fact("Seeds", str(len(seeds)), note, is_warning=len(seeds) < ENOUGH_SEEDS)
 
 
@@ -67,7 +67,7 @@ def _items(results: Results) -> Fact | None:
     notes = []
     subsets = unique(record.task for record in results.done if record.subset)
     if subsets:
-        notes.append(f"Only a part of the rows of {joined(subsets)} was read.")
+        notes.append(f"Only some of the rows of {joined(subsets)} were read.")
     splits = unique(f"{record.task} ({record.split})" for record in results.done if record.split != "test")
     if splits:
         notes.append(f"Not the test rows: {joined(splits)}.")
@@ -75,7 +75,7 @@ def _items(results: Results) -> Fact | None:
 
 
 def phases_fact(plans: Sequence[Plan], store: Store) -> Fact:
-    """Return how many phases are done, and which are missing."""
+    """Return the fact about the phases that are done, and those that are missing."""
     missing = [phase for plan in plans for phase in plan.missing(store)]
     total = sum(len(plan.phases) for plan in plans)
     note = ""
@@ -105,13 +105,13 @@ def _power(averages: Sequence[AverageChange]) -> Fact | None:
     value = smallest(averages)
     if math.isinf(value):
         return Fact(
-            "Smallest effect it could have seen",
+            "Smallest detectable effect",
             "unknown",
             "With one seed no effect can be told from training noise.",
             is_warning=True,
         )
     note = "Of the first number above, in 80 of 100 such studies. For single comparisons see the column sees."
-    return Fact("Smallest effect it could have seen", f"{value:.1f} points", note)
+    return Fact("Smallest detectable effect", f"{value:.1f} points", note)
 
 
 def _losses(records: Sequence[Record]) -> list[Fact]:
