@@ -12,7 +12,6 @@ from support.attaching import (
     IDS,
     MASK,
     bare,
-    held,
     make,
     method_cases,
     perturb,
@@ -20,6 +19,7 @@ from support.attaching import (
     some,
     stacked_cases,
     states,
+    tensors_of,
     weights,
 )
 from torch import Tensor
@@ -52,7 +52,7 @@ def test_save_and_load_is_the_identity_to_the_bit(tiny: Path, tmp_path: Path, me
     second.load("b", method, tmp_path / "a")
     second.compose(["b"])
     assert torch.equal(states(second), expected)
-    mine, theirs = held(first, "a").values(), held(second, "b").values()
+    mine, theirs = tensors_of(first, "a").values(), tensors_of(second, "b").values()
     assert all(torch.equal(x, y) for x, y in zip(mine, theirs, strict=True))
     second.save("b", tmp_path / "b")
     again = load_file(weights(tmp_path / "b"))
@@ -174,7 +174,7 @@ def test_training_the_target_changes_nothing_else(tiny: Path, method: Method) ->
     encoder.compose(some(method, "under", "target"), train="target")
     ids = {id(value) for value in encoder.delta("target").values()}
     rest = {k: v.detach().clone() for k, v in encoder.trunk.named_parameters() if id(v) not in ids}
-    target = held(encoder, "target")
+    target = tensors_of(encoder, "target")
     optimizer = torch.optim.AdamW(encoder.parameters().values(), lr=0.1)
     encoder.trunk.train()
     for _ in range(3):
@@ -248,7 +248,7 @@ def test_initial_weights_depend_on_the_seed_alone(tiny: Path, method: Method) ->
         encoder = Encoder(tiny, method.backend)
         for name in order:
             encoder.add(name, method, name, seed)
-        return held(encoder, "a")
+        return tensors_of(encoder, "a")
 
     alone, later, other = first("a"), first("c", "b", "a"), first("a", seed=2)
     assert all(torch.equal(later[key], value) for key, value in alone.items())
@@ -260,7 +260,7 @@ def test_initial_weights_depend_on_the_seed_alone(tiny: Path, method: Method) ->
 def test_layers_do_not_share_initial_weights(tiny: Path, method: Method) -> None:
     encoder = Encoder(tiny, method.backend)
     encoder.add("a", method, 1)
-    random = [value for value in held(encoder, "a").values() if varied(value)]
+    random = [value for value in tensors_of(encoder, "a").values() if varied(value)]
     assert all(not torch.equal(x, y) for i, x in enumerate(random) for y in random[:i] if x.shape == y.shape)
 
 

@@ -41,7 +41,7 @@ SCALES = [Ia3(), Ia3(leave_out=(1,))]
 
 
 def plain(folder: Path) -> nn.Module:
-    """The encoder as plain transformers loads it."""
+    """Load the encoder with plain transformers."""
     from transformers import XLMRobertaModel
 
     return XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()

@@ -1,4 +1,4 @@
-"""A toy world of aligned text: English sentences, and two made languages that are ciphers of English."""
+"""A toy world of aligned text: English sentences, and two invented languages that are ciphers of English."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECIPE: dict[str, Any] = {
 
 
 def cipher(text: str, code: str) -> str:
-    """The same sentence in a made language: every word has one translation."""
+    """Translate a sentence into an invented language, word by word."""
     if code == "en":
         return text
     return " ".join(
@@ -64,8 +64,8 @@ def make_text(root: Path, seed: int = 3) -> Path:
         # the first five English sides and the next five other sides of the text are evaluated
         tests = [{"source_sentence": "nothing here", "target_sentence": f"{text.upper()} !\n"} for text in english[:5]]
         tests += [{"source_sentence": cipher(text, code), "target_sentence": "other words"} for text in english[5:10]]
-        held = [{**row, "source_lang": iso3, "target_lang": "eng"} for row in tests]
-        write_split(root, "google/xtreme", f"tatoeba.{iso3}", "validation", held)
+        rows = [{**row, "source_lang": iso3, "target_lang": "eng"} for row in tests]
+        write_split(root, "google/xtreme", f"tatoeba.{iso3}", "validation", rows)
     texts = [said() for _ in range(40)]
     for code in ("en", "de"):
         rows = [{"key": i, "doc": f"d{i // 10}", "text": cipher(text, code)} for i, text in enumerate(texts)]
@@ -75,7 +75,7 @@ def make_text(root: Path, seed: int = 3) -> Path:
 
 
 def write_recipe(folder: Path, **changed: Any) -> Path:
-    """The toy recipe as a file (JSON, which is YAML)."""
+    """Write the toy recipe as a file (JSON, which is also YAML)."""
     path = folder / f"recipe{len(list(folder.glob('recipe*')))}.yaml"
     path.write_text(json.dumps({**RECIPE, **changed}, indent=1), encoding="utf-8")
     return path

@@ -88,7 +88,7 @@ stacked_cases = pytest.mark.parametrize("method", STACKED.values(), ids=STACKED.
 
 
 def some(method: Method, *names: str) -> list[str]:
-    """The names as a stack, or only the last one where the method cannot be stacked."""
+    """Return the names as a stack, or only the last one if the method cannot be stacked."""
     return list(names) if method in STACKED.values() else [names[-1]]
 
 
@@ -110,7 +110,7 @@ def bare(folder: Path) -> Tensor:
     return states(Encoder(folder))
 
 
-def held(encoder: Encoder, name: str) -> dict[str, Tensor]:
+def tensors_of(encoder: Encoder, name: str) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in encoder.delta(name).items()}
 
 
@@ -120,7 +120,7 @@ def weights(folder: Path) -> Path:
 
 
 def make(folder: Path, method: AdapterMethod, *names: str) -> Encoder:
-    """An encoder with perturbed deltas of one method under the given names."""
+    """Return an encoder with perturbed deltas of one method under the given names."""
     encoder = Encoder(folder, method.backend)
     for i, name in enumerate(names):
         encoder.add(name, method, name)
@@ -129,7 +129,7 @@ def make(folder: Path, method: AdapterMethod, *names: str) -> Encoder:
 
 
 def saved(folder: Path, tmp_path: Path, method: AdapterMethod) -> Path:
-    """A folder with a perturbed delta of a method."""
+    """Write a folder with a perturbed delta of a method."""
     make(folder, method, "a").save("a", tmp_path / "saved")
     return tmp_path / "saved"
 
@@ -148,11 +148,11 @@ class Plain:
             added = [self.weight[offsets + name] for name in names if offsets + name in self.weight]
             self.get[f"{owner}.{weight}"] = sum(added, self.weight[key])
 
-    def own(self, kind: type[Method], key: str) -> list[tuple[str, Method]]:
-        """The acting adapters of a kind that have a module in the layer of this key, the lowest first."""
+    def acting(self, kind: type[Method], key: str) -> list[tuple[str, Method]]:
+        """Return the acting adapters of a kind that have a module in the layer of this key, the lowest first."""
         layer = int(key.split(".")[2])
-        found = [(name, self.encoder.methods[name]) for name in self.names]
-        return [(n, m) for n, m in found if isinstance(m, kind) and layer in m.layers(self.encoder.depth)]
+        methods = [(name, self.encoder.methods[name]) for name in self.names]
+        return [(n, m) for n, m in methods if isinstance(m, kind) and layer in m.layers(self.encoder.depth)]
 
     def affine(self, key: str, x: Tensor) -> Tensor:
         return x @ self.get[f"{key}.weight"].T + self.get[f"{key}.bias"]
@@ -162,13 +162,13 @@ class Plain:
         return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, self.encoder.trunk.config.layer_norm_eps)
 
     def linear(self, key: str, x: Tensor) -> Tensor:
-        """A linear layer of the trunk with what adapts it."""
+        """Compute a linear layer of the trunk with its adapters."""
         scale = torch.ones(())
-        for name, _ in self.own(Ia3, key):
+        for name, _ in self.acting(Ia3, key):
             scale = scale * self.weight.get(f"{key}.ia3_l.{name}", torch.ones(1, 1)).flatten()
         inner = key.endswith(".output.dense")
         y = self.affine(key, x * scale if inner else x)
-        for name, method in self.own(Lora, key):
+        for name, method in self.acting(Lora, key):
             if f"{key}.lora_A.{name}.weight" in self.weight:
                 y = self.low_rank(key, name, method, x, y)
         return y if inner else y * scale
@@ -183,14 +183,14 @@ class Plain:
         return x @ (magnitude[:, None] * whole / whole.norm(dim=1, keepdim=True)).T + self.get[f"{key}.bias"]
 
     def residual(self, key: str, h: Tensor, x: Tensor) -> Tensor:
-        """The end of a block: bottlenecks one after the other, residual, normalisation."""
-        here = dict(self.own(Bottleneck, key))
+        """Compute the end of a block: bottlenecks one after the other, residual, normalisation."""
+        here = dict(self.acting(Bottleneck, key))
         for place in self.places:
             if isinstance(place, tuple):
                 h = self.fused(key, place, {name: here[name] for name in place if name in here}, h, x)
             elif place in here:
                 h = h + self.added(key, place, here[place], h, x)
-        for name, method in self.own(Compacter, key):
+        for name, method in self.acting(Compacter, key):
             if ".attention." in key and method.placement != "double":
                 continue
             at, seen = f"{key}.adapters.{name}", self.norm(f"{key}.LayerNorm", h + x)
@@ -200,7 +200,7 @@ class Plain:
         return self.norm(f"{key}.LayerNorm", h + x)
 
     def added(self, key: str, name: str, method: Bottleneck, h: Tensor, x: Tensor) -> Tensor:
-        """What a bottleneck adds to the output ``h`` of a block with the residual ``x``."""
+        """Compute what a bottleneck adds to the output ``h`` of a block with the residual ``x``."""
         at = f"{key}.adapters.{name}"
         if ".attention." in key and method.placement != "double":
             return torch.zeros(())
@@ -211,14 +211,14 @@ class Plain:
             down = torch.relu(self.affine(f"{at}.adapter_down.0", seen))
         return (4.0 if method.placement == "parallel" else 1.0) * self.affine(f"{at}.adapter_up", down)
 
-    def fused(self, key: str, place: tuple[str, ...], held: dict[str, Bottleneck], h: Tensor, x: Tensor) -> Tensor:
+    def fused(self, key: str, place: tuple[str, ...], members: dict[str, Bottleneck], h: Tensor, x: Tensor) -> Tensor:
         """Attention of what the block gives over what its adapters would add."""
-        double = all(method.placement == "double" for method in held.values())
-        if not held or (".attention." in key and not double):
+        double = all(method.placement == "double" for method in members.values())
+        if not members or (".attention." in key and not double):
             return h
         at = f"{key}.adapter_fusion_layer.{','.join(place)}"
         query = self.affine(f"{at}.query", h if double else self.norm(f"{key}.LayerNorm", h + x))
-        ups = [self.added(key, name, method, h, x) for name, method in held.items()]
+        ups = [self.added(key, name, method, h, x) for name, method in members.items()]
         scores = torch.stack([(query * self.affine(f"{at}.key", up)).sum(-1) for up in ups])
         mixed = sum(share[..., None] * up for share, up in zip(scores.softmax(0), ups, strict=True))
         return h + mixed @ self.get[f"{at}.value.weight"].T
@@ -237,10 +237,10 @@ class Plain:
         return torch.cat([low, high], -1)
 
     def kronecker(self, name: str, key: str, x: Tensor) -> Tensor:
-        """A linear layer whose weight is a sum of Kronecker products."""
+        """Compute a linear layer whose weight is a sum of Kronecker products."""
         shared = self.weight[f"shared_parameters.{name}.phm_rule"]
-        own = self.weight[f"{key}.W_left"] @ self.weight[f"{key}.W_right"]
-        return x @ sum(torch.kron(a, b) for a, b in zip(shared, own, strict=True)) + self.weight[f"{key}.b"]
+        factors = self.weight[f"{key}.W_left"] @ self.weight[f"{key}.W_right"]
+        return x @ sum(torch.kron(a, b) for a, b in zip(shared, factors, strict=True)) + self.weight[f"{key}.b"]
 
     def attention(self, key: str, x: Tensor) -> Tensor:
         heads = self.encoder.trunk.config.num_attention_heads
@@ -249,7 +249,7 @@ class Plain:
             for part in ("query", "key", "value")
         )
         mask = MASK
-        for name, method in self.own(Prefix, key):
+        for name, method in self.acting(Prefix, key):
             keys, values = self.prefix(name, method, int(key.split(".")[2]), heads)
             k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
             mask = torch.cat([torch.ones(len(MASK), method.length).long(), mask], 1)
@@ -257,12 +257,12 @@ class Plain:
         return (scores.softmax(-1) @ v).transpose(1, 2).reshape(x.shape)
 
     def prefix(self, name: str, method: Prefix, layer: int, heads: int) -> Tensor:
-        """Keys and values of one layer: (2, sequences, heads, length, size of a head)."""
+        """Compute the keys and values of one layer: (2, sequences, heads, length, size of a head)."""
         first = f"encoder.layer.0.attention.self.prefix_tuning.pool.prefix_tunings.{name}.self_prefix"
         inner = torch.tanh(self.affine(f"{first}.control_trans.0", self.weight[f"{first}.wte.weight"]))
         layers = method.layers(self.encoder.depth)
-        made = self.affine(f"{first}.control_trans.2", inner).view(method.length, len(layers), 2, heads, -1)
-        return made[:, layers.index(layer)].permute(1, 2, 0, 3)[:, None].expand(-1, len(MASK), -1, -1, -1)
+        prefixes = self.affine(f"{first}.control_trans.2", inner).view(method.length, len(layers), 2, heads, -1)
+        return prefixes[:, layers.index(layer)].permute(1, 2, 0, 3)[:, None].expand(-1, len(MASK), -1, -1, -1)
 
     def __call__(self) -> Tensor:
         get, position = self.get, (torch.cumsum(MASK, 1) * MASK) + 1

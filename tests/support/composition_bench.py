@@ -1,6 +1,6 @@
-"""Every method with every composition: one cell each, that its numbers are right or that it is refused, and no third.
+"""Every method with every composition: each cell has the right numbers or is refused.
 
-A cell is a study that is really planned. Every training phase's entry gets weights made here; merges are really run,
+A cell is a study that is really planned. Every training phase's entry gets weights from here; merges are really run,
 and the encoder of the evaluate phase is compared with formulas of the same weights. ``python
 tests/support/composition_bench.py`` prints the matrix.
 """
@@ -68,13 +68,13 @@ METHODS: dict[str, Method] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of one method under one composition.
+    """The result of one method under one composition.
 
     Attributes:
-        difference: largest, of a hidden state to the formula; None where the study is refused.
+        difference: largest difference between hidden states and the formula; None if the study is refused.
         exact: whether the states have the bits of an encoder with the same adapters put on it by hand.
-        start: largest difference of the encoder that the target's training starts with to the formula.
-        refused: the line that says why.
+        start: largest difference between the formula and the encoder with which the target's training starts.
+        refused: the reason, if the study is refused.
     """
 
     difference: float | None = None
@@ -87,7 +87,7 @@ class Cell:
 
 
 class Bench:
-    """A base model, data, and studies of one target, whose training phases get weights instead of being run."""
+    """A base model, data, and studies of one target, whose training phases get weights instead of running."""
 
     def __init__(self, tiny: Path, data: Path, folder: Path) -> None:
         self.tiny, self.data, self.folder = tiny, data, folder
@@ -96,24 +96,24 @@ class Bench:
             write_split(data, "local/lines", code, "train", [{"text": "the old dog sees a red bird"}] * 4)
 
     def cell(self, method: Method, column: str) -> Cell:
-        """One cell of the matrix."""
+        """Compute one cell of the matrix."""
         kind, _, language = column.partition(" on ")
         study = self.study(method, COMPOSITIONS[kind], bool(language))
         workspace = Workspace(self.folder / f"store{next(self.count)}", self.data)
         try:
-            made = expand.expand(study, workspace)
+            plan = expand.expand(study, workspace)
         except ConfigError as refused:
             message = str(refused)
             return Cell(refused=message[message.index("method ") :])  # without its place in the file
-        return Filled(self.tiny, made, workspace).cell(kind, "de" if language else "")
+        return Filled(self.tiny, plan, workspace).cell(kind, "de" if language else "")
 
     def study(self, method: Method, composition: dict[str, Any], language: bool) -> config.Study:
-        """The study of one cell."""
+        """Return the study of one cell."""
         arm = {"kind": method.kind, **method.model_dump(mode="json", exclude_defaults=True)}
         if isinstance(method, Head) and method.over:
             arm["over"] = method.over.identity()
         alone = composition["kind"] == "none" and method.below.kind == "head"
-        held: dict[str, Any] = {
+        content: dict[str, Any] = {
             "name": "cell",
             "model": str(self.tiny),
             "intermediates": ["none"] if alone else [FIRST, SECOND],
@@ -125,28 +125,28 @@ class Bench:
         }
         if language:
             text = {code: [{"repo": "local/lines", "config": code}] for code in ("en", "de")}
-            held["language_adapters"] = {"text": text, "method": LANGUAGE.identity()}
-        return config.parse(json.dumps(held))
+            content["language_adapters"] = {"text": text, "method": LANGUAGE.identity()}
+        return config.parse(json.dumps(content))
 
 
 class Filled:
-    """A plan whose training phases have entries with perturbed weights, and the same weights on encoders of its own."""
+    """A plan whose training phases have entries with perturbed weights, and encoders with the same weights."""
 
-    def __init__(self, tiny: Path, made: Plan, workspace: Workspace) -> None:
-        self.tiny, self.made, self.store = tiny, made, workspace.store
-        self.runtime = Runtime(workspace, made.model, device="cpu")
-        self.resident = AdapterPool(self.store, made.model, self.runtime.device)
+    def __init__(self, tiny: Path, plan: Plan, workspace: Workspace) -> None:
+        self.tiny, self.plan, self.store = tiny, plan, workspace.store
+        self.runtime = Runtime(workspace, plan.model, device="cpu")
+        self.resident = AdapterPool(self.store, plan.model, self.runtime.device)
         self.full: dict[str, Encoder] = {}  # by task, of full fine-tuning
-        self.own: Encoder | None = None  # with every adapter under its task's name
+        self.encoder: Encoder | None = None  # with every adapter under its task's name
         self.starts: dict[str, Encoder] = {}
-        for phase in made.order():
+        for phase in plan.order():
             if isinstance(phase, TrainPhase):
                 self.fill(phase)
             elif isinstance(phase, MergePhase):
                 perform(phase, self.runtime)
 
     def fill(self, phase: TrainPhase) -> None:
-        """An entry for a training phase, of weights that nothing has but it."""
+        """Write an entry for a training phase, with weights that no other has."""
         self.starts[phase.task] = build_encoder(phase, self.runtime, [])
         with self.store.stage(phase.key) as staging:
             if isinstance(phase.method, Full):
@@ -161,62 +161,62 @@ class Filled:
 
     def adapter(self, phase: TrainPhase, method: AdapterMethod, staging: Path) -> None:
         place = self.place(phase)
-        if self.own is None:
-            self.own = Encoder(self.tiny, method.backend)
+        if self.encoder is None:
+            self.encoder = Encoder(self.tiny, method.backend)
         if isinstance(place, tuple):
-            self.own.fuse(place, 1)
+            self.encoder.fuse(place, 1)
         else:
-            self.own.add(place, method, place)
-        perturb(self.own, place, seed=len(self.own.methods) + 10 * len(self.own.fusions))
-        self.own.save(place, staging / ("fusion" if phase.fuse else "adapter"))
+            self.encoder.add(place, method, place)
+        perturb(self.encoder, place, seed=len(self.encoder.methods) + 10 * len(self.encoder.fusions))
+        self.encoder.save(place, staging / ("fusion" if phase.fuse else "adapter"))
 
     def place(self, phase: TrainPhase) -> Place:
-        tasks = {key: other.task for key, other in self.made.phases.items() if isinstance(other, TrainPhase)}
+        tasks = {key: other.task for key, other in self.plan.phases.items() if isinstance(other, TrainPhase)}
         return tuple(tasks[key] for key in phase.fuse) or phase.task
 
     def cell(self, kind: str, language: str) -> Cell:
-        """The encoder that is evaluated, against the formula."""
+        """Compare the encoder that is evaluated with the formula."""
         code = language or "en"
-        (result,) = [phase for phase in self.made.order() if isinstance(phase, EvaluatePhase)][:1]
+        (result,) = [phase for phase in self.plan.order() if isinstance(phase, EvaluatePhase)][:1]
         target = self.store.entry(result.target)
-        found = states(target_encoder(result, target, self.resident, code))
+        actual = states(target_encoder(result, target, self.resident, code))
         floor: list[Place] = [f"language-{code}"] if language else []
         expected, by_hand = self.expected(kind, result.method, floor)
         return Cell(
-            difference=float((found - expected).abs().max()),
-            exact=by_hand is not None and torch.equal(found, by_hand),
+            difference=float((actual - expected).abs().max()),
+            exact=by_hand is not None and torch.equal(actual, by_hand),
             start=self.start(kind, ["language-en"] if language else []),
         )
 
     def start(self, kind: str, floor: list[Place]) -> float:
-        """How far the target's training starts from where its composition says."""
+        """Measure how far the target's training starts from the formula of its composition."""
         if kind not in ("stack", "continue", "merge_then_stack"):
             return 0.0
-        found = states(self.starts[TARGET])
+        actual = states(self.starts[TARGET])
         if self.full:
             parts = {FIRST: TRIPLE[0], SECOND: TRIPLE[1]} if kind == "merge_then_stack" else {FIRST: 1.0}
-            return float((found - reference(moved(self.tiny, self.full, parts), [])).abs().max())
-        assert self.own is not None
+            return float((actual - reference(moved(self.tiny, self.full, parts), [])).abs().max())
+        assert self.encoder is not None
         if kind == "merge_then_stack":  # as what is evaluated
             return 0.0
         started = self.starts[TARGET]
-        if TARGET not in self.own.methods:  # a head
-            return float((found - reference(self.own, [*floor, FIRST])).abs().max())
-        with torch.no_grad():  # what it adds to what it stands on, if it is drawn at random, is its own to start with
+        if TARGET not in self.encoder.methods:  # a head
+            return float((actual - reference(self.encoder, [*floor, FIRST])).abs().max())
+        with torch.no_grad():  # what it adds at random at the start belongs to it
             fresh = {key: value.clone() for key, value in started.delta(TARGET).items()}
             if kind == "continue":
-                pairs = zip(fresh.values(), self.own.delta(FIRST).values(), strict=True)
+                pairs = zip(fresh.values(), self.encoder.delta(FIRST).values(), strict=True)
                 return max(float((x - y).abs().max()) for x, y in pairs)
-            kept = {key: value.clone() for key, value in self.own.delta(TARGET).items()}
-            for key, value in self.own.delta(TARGET).items():
+            kept = {key: value.clone() for key, value in self.encoder.delta(TARGET).items()}
+            for key, value in self.encoder.delta(TARGET).items():
                 value.copy_(fresh[key])
-            expected = reference(self.own, [*floor, FIRST, TARGET])
-            for key, value in self.own.delta(TARGET).items():
+            expected = reference(self.encoder, [*floor, FIRST, TARGET])
+            for key, value in self.encoder.delta(TARGET).items():
                 value.copy_(kept[key])
-        return float((found - expected).abs().max())
+        return float((actual - expected).abs().max())
 
     def expected(self, kind: str, method: Method, floor: list[Place]) -> tuple[Tensor, Tensor | None]:
-        """States by the formula, and those of an encoder that was composed by hand, where nothing is re-ordered."""
+        """Return states by the formula, and those of an encoder that was composed by hand if nothing is reordered."""
         parts = {"merge": {FIRST: PAIR[0], TARGET: PAIR[1]}, "merge_then_stack": {FIRST: TRIPLE[0], SECOND: TRIPLE[1]}}
         over: list[Place] = [(FIRST, SECOND)] if kind == "fuse" else [FIRST, TARGET] if kind == "stack" else [TARGET]
         if isinstance(method, Full):
@@ -227,42 +227,42 @@ class Filled:
             trunk = {"none": Encoder(self.tiny), "stack": self.full[FIRST]}.get(kind)
             trunk = trunk or moved(self.tiny, self.full, parts[kind])
             return reference(trunk, []), states(trunk) if kind in ("none", "stack") else None
-        self.own = self.own or Encoder(self.tiny)  # a head on the bare encoder
+        self.encoder = self.encoder or Encoder(self.tiny)  # a head on the bare encoder
         if kind in parts:
             over = [*self.summed(parts[kind]), *([TARGET] if kind == "merge_then_stack" else [])]
-        over = [place for place in over if place != TARGET or TARGET in self.own.methods]
+        over = [place for place in over if place != TARGET or TARGET in self.encoder.methods]
         if kind in parts:
-            return reference(self.own, [*floor, *over]), None
-        self.own.compose([*floor, *over])
-        return reference(self.own, [*floor, *over]), states(self.own)
+            return reference(self.encoder, [*floor, *over]), None
+        self.encoder.compose([*floor, *over])
+        return reference(self.encoder, [*floor, *over]), states(self.encoder)
 
     def summed(self, parts: dict[str, float]) -> list[str]:
-        """Names that act as the weighted sum, by each method's own formula."""
-        assert self.own is not None
-        kind = self.own.methods[FIRST].kind
+        """Return the adapters that act as the weighted sum, by each method's own formula."""
+        assert self.encoder is not None
+        kind = self.encoder.methods[FIRST].kind
         with torch.no_grad():
             if kind in ("lora", "bitfit", "layernorm"):  # what is summed is what a stack of them sums
                 for name, weight in parts.items():
-                    for key, value in self.own.delta(name).items():
+                    for key, value in self.encoder.delta(name).items():
                         value.mul_(1.0 if "lora_A" in key else weight)
                 return list(parts)
-            self.own.add("sum", self.own.methods[FIRST], "sum")
+            self.encoder.add("sum", self.encoder.methods[FIRST], "sum")
             rest = 1.0 if kind == Ia3().kind else 0.0
-            held = [(list(self.own.delta(name).values()), weight) for name, weight in parts.items()]
-            for i, value in enumerate(self.own.delta("sum").values()):
-                value.copy_(rest + sum(weight * (tensors[i] - rest) for tensors, weight in held))
+            weighted = [(list(self.encoder.delta(name).values()), weight) for name, weight in parts.items()]
+            for i, value in enumerate(self.encoder.delta("sum").values()):
+                value.copy_(rest + sum(weight * (tensors[i] - rest) for tensors, weight in weighted))
         return ["sum"]
 
 
 def moved(tiny: Path, full: dict[str, Encoder], parts: dict[str, float]) -> Encoder:
-    """``base + sum of w (encoder - base)``."""
-    made = Encoder(tiny)
-    base = {key: value.clone() for key, value in made.trunk.named_parameters()}
+    """Compute ``base + sum of w (encoder - base)``."""
+    encoder = Encoder(tiny)
+    base = {key: value.clone() for key, value in encoder.trunk.named_parameters()}
     with torch.no_grad():
-        for key, value in made.trunk.named_parameters():
+        for key, value in encoder.trunk.named_parameters():
             tensors = {name: dict(full[name].trunk.named_parameters())[key] for name in parts}
             value.copy_(base[key] + sum(weight * (tensors[name] - base[key]) for name, weight in parts.items()))
-    return made
+    return encoder
 
 
 def noise(values: list[nn.Parameter], seed: int) -> None:
@@ -273,25 +273,25 @@ def noise(values: list[nn.Parameter], seed: int) -> None:
 
 
 def matrix(bench: Bench) -> dict[str, dict[str, Cell]]:
-    """Method -> composition -> cell."""
+    """Compute every cell: method -> composition -> cell."""
     return {name: {column: bench.cell(method, column) for column in COLUMNS} for name, method in METHODS.items()}
 
 
-def markdown(found: dict[str, dict[str, Cell]]) -> str:
-    """The matrix as a table; the reasons of refusals are numbered below it."""
+def markdown(results: dict[str, dict[str, Cell]]) -> str:
+    """Format the matrix as a table; the reasons of refusals are numbered below it."""
     reasons: dict[str, int] = {}
     lines = [f"| method | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for name, cells in found.items():
-        told = []
+    for name, cells in results.items():
+        texts = []
         for cell in cells.values():
             why = cell.refused.rpartition(": ")[2]
-            told.append(f"refused [{reasons.setdefault(why, len(reasons) + 1)}]" if why else str(cell))
-        lines.append(f"| {name} | {' | '.join(told)} |")
+            texts.append(f"refused [{reasons.setdefault(why, len(reasons) + 1)}]" if why else str(cell))
+        lines.append(f"| {name} | {' | '.join(texts)} |")
     return "\n".join([*lines, "", *(f"{number}. {why}" for why, number in reasons.items())])
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as held:
-        place = Path(held)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
         print(markdown(matrix(Bench(make_encoder(place / "tiny", 1), make_data(place / "data"), place))))

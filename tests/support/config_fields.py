@@ -54,7 +54,7 @@ class Outcome:
 
 
 def fields(folder: Path) -> list[str]:
-    """Names of all fields that the toolkit or the library knows, those in the file, and one that nobody knows."""
+    """Return the names of all known fields (by the toolkit or the library), those in the file, and an unknown one."""
     import transformers
 
     config = json.loads((folder / "config.json").read_text())

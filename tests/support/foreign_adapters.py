@@ -162,7 +162,7 @@ def states(model: nn.Module) -> Tensor:
 
 
 def plain(folder: Path) -> nn.Module:
-    """The encoder as plain transformers loads it."""
+    """Load the encoder with plain transformers."""
     from transformers import XLMRobertaModel
 
     return XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()
@@ -191,8 +191,8 @@ def _adapters(case: Case, tiny: Path, folder: Path, form: str, seed: int) -> Ten
         model = plain(tiny)
         adapters.init(model)
     model.add_adapter("theirs", config=getattr(adapters, case.config)(**case.settings))
-    own = {id(p): p for key, p in model.named_parameters() if any(mark in key for mark in MARKS)}
-    perturb(own.values(), seed)
+    added = {id(p): p for key, p in model.named_parameters() if any(mark in key for mark in MARKS)}
+    perturb(added.values(), seed)
     model.set_active_adapters("theirs")
     model.save_adapter(str(folder), "theirs", with_head=case.head, use_safetensors=form == "safetensors")
     return states(model.roberta if case.head else model)
@@ -211,7 +211,7 @@ def _peft(case: Case, tiny: Path, folder: Path, form: str, seed: int) -> Tensor:
 
 
 def load_plain(tiny: Path, library: str, folders: list[Path]) -> nn.Module:
-    """A plain encoder with adapters of the plain library acting one over the other, the lowest first."""
+    """Load a plain encoder with adapters of the plain library acting one over the other, the lowest first."""
     model = plain(tiny)
     if library == "peft":
         from peft import PeftModel

@@ -60,7 +60,7 @@ def make_encoder(folder: Path, seed: int, hidden: int = 32, layers: int = 4) -> 
 
 
 def sentence(generator: random.Random, words: int = 5) -> str:
-    """A few random words."""
+    """Return a few random words."""
     return " ".join(generator.choice(WORDS) for _ in range(generator.randint(2, words)))
 
 
@@ -73,7 +73,7 @@ def write_split(root: Path, repo: str, config: str, split: str, rows: list[dict[
 
 
 def make_data(root: Path, seed: int = 1) -> Path:
-    """A data root with MNLI, XNLI, UD-POS, SQuAD, XQuAD, Social IQa, COPA, XCOPA and Tatoeba in their schemas."""
+    """Write a data root with MNLI, XNLI, UD-POS, SQuAD, XQuAD, Social IQa, COPA, XCOPA and Tatoeba in their schemas."""
     generator = random.Random(seed)
     labels = ["entailment", "neutral", "contradiction"]
 
@@ -88,13 +88,13 @@ def make_data(root: Path, seed: int = 1) -> Path:
         rows = []
         for code in ("en", "de", "zh"):
             for i in range(18):
-                made = pair(labels[i % 3])
+                row = pair(labels[i % 3])
                 rows.append(
                     {
                         "language": code,
-                        "sentence1": made["premise"],
-                        "sentence2": made["hypothesis"],
-                        "gold_label": made["label"],
+                        "sentence1": row["premise"],
+                        "sentence2": row["hypothesis"],
+                        "gold_label": row["label"],
                     }
                 )
         write_split(root, "google/xtreme", "XNLI", split, rows)

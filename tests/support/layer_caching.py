@@ -45,9 +45,9 @@ class Bench:
         self.lines: list[str] = []
 
     def plan(self, train: dict[str, Any] | None = None, **changed: Any) -> Plan:
-        held = {"name": "t", "model": str(self.model), "methods": [SEQ], "targets": ["mnli"], "missing": "skip"}
+        content = {"name": "t", "model": str(self.model), "methods": [SEQ], "targets": ["mnli"], "missing": "skip"}
         return expand.expand(
-            study.parse(json.dumps({**held, "train": {**BUDGET, **(train or {})}, **changed})), self.workspace
+            study.parse(json.dumps({**content, "train": {**BUDGET, **(train or {})}, **changed})), self.workspace
         )
 
     def phases(self, train: dict[str, Any] | None = None, **changed: Any) -> list[TrainPhase]:

@@ -51,7 +51,7 @@ class Hub(ThreadingHTTPServer):
         self.private: set[str] = set()
 
     def at(self, repo: str, revision: str) -> tuple[str, dict[str, bytes]] | str:
-        """The commit and files of a revision, or the code of the error."""
+        """Return the commit and files of a revision, or the code of the error."""
         if repo not in self.repos:
             return "RepoNotFound"
         if revision in ("", "main", COMMIT):
@@ -79,52 +79,53 @@ class Answer(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, body: bool) -> None:
-        """A listing, a file or an error."""
+        """Answer with a listing, a file or an error."""
         self.server.asked.append((self.command, self.path))
         path = unquote(self.path.partition("?")[0].lstrip("/"))
         if path.startswith(("api/datasets/", "api/models/")):
             repo, _, revision = path.removeprefix("api/datasets/").removeprefix("api/models/").partition("/revision/")
-            held = self.server.at(repo, revision)
-            if isinstance(held, str):
-                self.send(404, b"{}", body, {"X-Error-Code": held})
+            snapshot = self.server.at(repo, revision)
+            if isinstance(snapshot, str):
+                self.send(404, b"{}", body, {"X-Error-Code": snapshot})
                 return
-            info = {"id": repo, "sha": held[0], "siblings": [{"rfilename": name} for name in sorted(held[1])]}
+            info = {"id": repo, "sha": snapshot[0], "siblings": [{"rfilename": name} for name in sorted(snapshot[1])]}
             self.send(200, json.dumps(info).encode(), body, {"Content-Type": "application/json"})
             return
         repo, _, rest = path.removeprefix("datasets/").partition("/resolve/")
         revision, _, name = rest.partition("/")
-        held = self.server.at(repo, revision)
-        if isinstance(held, str) or name not in held[1]:
-            self.send(404, b"", body, {"X-Error-Code": held if isinstance(held, str) else "EntryNotFound"})
+        snapshot = self.server.at(repo, revision)
+        if isinstance(snapshot, str) or name not in snapshot[1]:
+            self.send(404, b"", body, {"X-Error-Code": snapshot if isinstance(snapshot, str) else "EntryNotFound"})
         elif repo in self.server.gated:
             self.send(403, b"", body, {"X-Error-Code": "GatedRepo"})
         else:
-            self.file(name, held[1][name], held[0], body)
+            self.file(name, snapshot[1][name], snapshot[0], body)
 
     def do_POST(self) -> None:
-        """What uploading asks for."""
-        given = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        """Answer the requests of an upload."""
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path))
         path = unquote(self.path.partition("?")[0].lstrip("/"))
-        told = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if told != self.server.token:
-            self.send(403 if told == "reader" else 401, b'{"error": "no"}', True, {})
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token != self.server.token:
+            self.send(403 if token == "reader" else 401, b'{"error": "no"}', True, {})
         elif path == "api/repos/create":
-            self.create(json.loads(given))
+            self.create(json.loads(content))
         elif path == "api/validate-yaml":
-            front = json.loads(given)["content"].split("---")[1]
+            front = json.loads(content)["content"].split("---")[1]
             good = isinstance(yaml.safe_load(front), dict)
             self.reply({"warnings": [], "errors": [] if good else [{"message": "no metadata"}]}, 200 if good else 400)
         elif "/preupload/" in path:
             files = [
-                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(given)["files"]
+                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for f in json.loads(content)["files"]
             ]
             self.reply({"files": files})
         else:
-            self.commit(path.removeprefix("api/models/").partition("/commit/")[0], given)
+            self.commit(path.removeprefix("api/models/").partition("/commit/")[0], content)
 
     def create(self, asked: dict[str, Any]) -> None:
-        """A repository, unless it is there."""
+        """Create a repository, unless it exists."""
         repo = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else f"someone/{asked['name']}"
         if repo in self.server.uploads:
             self.reply({"error": "it is there"}, 409)
@@ -134,9 +135,9 @@ class Answer(BaseHTTPRequestHandler):
             self.server.private.add(repo)
         self.reply({"url": f"http://{self.headers['Host']}/{repo}", "id": repo})
 
-    def commit(self, repo: str, given: bytes) -> None:
-        """The files of one commit, a JSON object a line."""
-        for line in given.decode().splitlines():
+    def commit(self, repo: str, lines: bytes) -> None:
+        """Store the files of one commit, given as one JSON object per line."""
+        for line in lines.decode().splitlines():
             item = json.loads(line)
             if item["key"] == "file":
                 self.server.uploads[repo][item["value"]["path"]] = base64.b64decode(item["value"]["content"])
@@ -144,11 +145,11 @@ class Answer(BaseHTTPRequestHandler):
         self.reply({"success": True, "commitOid": COMMIT, "commitUrl": f"{host}/commit/{COMMIT}", "hookOutput": ""})
 
     def reply(self, value: dict[str, Any], status: int = 200) -> None:
-        """JSON."""
+        """Answer with JSON."""
         self.send(status, json.dumps(value).encode(), True, {"Content-Type": "application/json"})
 
     def file(self, name: str, data: bytes, commit: str, body: bool) -> None:
-        """A file, or what the fault makes of it."""
+        """Answer with a file, or with what the fault makes of it."""
         digest = hashlib.sha256(data).hexdigest() if name.endswith(LARGE) else hashlib.sha1(data).hexdigest()
         headers = {"ETag": f'"{digest}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         fault = self.server.fault if name.endswith(DATA) and self.server.faults_left > 0 else ""
@@ -181,8 +182,8 @@ class Answer(BaseHTTPRequestHandler):
 CHILD = """
 import json, sys
 from pathlib import Path
-given = json.loads(sys.argv[1])
-if given["offline"]:
+request = json.loads(sys.argv[1])
+if request["offline"]:
     def refuse(event, args):
         if event in ("socket.connect", "socket.getaddrinfo"):
             print("SOCKET", args, flush=True)
@@ -191,20 +192,20 @@ if given["offline"]:
 from adaptstilts.data.sources import Sources, row_count
 from adaptstilts.errors import AdaptstiltsError
 from adaptstilts.tasks import Source
-def made(given):
-    parts = {name: tuple(map(made, given.get(name, ()))) for name in ("mirrors", "more")}
-    return Source(**{**given, **parts, "where": tuple(given.get("where") or ()) or None})
-told = []
-sources = Sources(None, given["offline"], Path(given["pins"]))
-for source in given["sources"]:
+def source_of(request):
+    parts = {name: tuple(map(source_of, request.get(name, ()))) for name in ("mirrors", "more")}
+    return Source(**{**request, **parts, "where": tuple(request.get("where") or ()) or None})
+answers = []
+sources = Sources(None, request["offline"], Path(request["pins"]))
+for source in request["sources"]:
     try:
-        split = sources.find(made(source))
+        split = sources.find(source_of(source))
         sizes = split and [path.stat().st_size for part in split.parts for path in part.files]
         repos = split and [part.source.repo for part in split.parts]
-        told.append(split and {"digest": split.digest, "sizes": sizes, "repos": repos, "rows": row_count(split)})
+        answers.append(split and {"digest": split.digest, "sizes": sizes, "repos": repos, "rows": row_count(split)})
     except AdaptstiltsError as error:
-        told.append({"error": type(error).__name__, "message": str(error)})
-print(json.dumps(told))
+        answers.append({"error": type(error).__name__, "message": str(error)})
+print(json.dumps(answers))
 """
 
 
@@ -214,7 +215,7 @@ def find(endpoint: str, folder: Path, sources: Sequence[dict[str, Any]], offline
     Returns:
         For each what was found (digest, sizes, repositories and number of rows), None, or the error.
     """
-    given = {"sources": list(sources), "offline": offline, "pins": str(folder / "pins")}
+    request = {"sources": list(sources), "offline": offline, "pins": str(folder / "pins")}
     names = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
     env = {name: os.environ[name] for name in names if name in os.environ}
     env |= {
@@ -226,7 +227,7 @@ def find(endpoint: str, folder: Path, sources: Sequence[dict[str, Any]], offline
         "NO_PROXY": "127.0.0.1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(given)], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", CHILD, json.dumps(request)], env=env, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))

@@ -14,18 +14,18 @@ Rows = list[dict[str, str]]
 def write_part(
     root: Path, code: str, split: str, seed: int, pairs: int = 6, alone: int = 8, repo: str = REPO
 ) -> dict[str, Rows]:
-    """One part of a mining set: translations are copies, the other sentences have none; orders are random."""
+    """Write one part of a mining set: translations are copies, the other sentences have none; orders are random."""
     generator = random.Random(seed)
-    made: set[str] = set()
-    while len(made) < pairs + 2 * alone:
-        made.add(sentence(generator, 9))
-    texts = sorted(made)
+    drawn: set[str] = set()
+    while len(drawn) < pairs + 2 * alone:
+        drawn.add(sentence(generator, 9))
+    texts = sorted(drawn)
     generator.shuffle(texts)
     sides = {code: texts[: pairs + alone], "en": [*texts[:pairs], *texts[pairs + alone :]]}
     rows: dict[str, Rows] = {}
-    for name, held in sides.items():
-        generator.shuffle(held)
-        rows[name] = [{"id": f"{name}-{i:03}", "sentence": text} for i, text in enumerate(held)]
+    for name, side in sides.items():
+        generator.shuffle(side)
+        rows[name] = [{"id": f"{name}-{i:03}", "sentence": text} for i, text in enumerate(side)]
     at = {row["sentence"]: row["id"] for row in rows["en"]}
     rows["gold"] = [
         {"source_id": row["id"], "target_id": at[row["sentence"]]} for row in rows[code] if row["sentence"] in at

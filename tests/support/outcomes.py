@@ -15,7 +15,7 @@ SIZES = {"nano": 100_000, "micro": 590_000, "mini": 1_780_000, "small": 7_400_00
 def outcome(
     arm: Arm, values: Sequence[float], seed: int = 1, language: str = "de", task: str = "panx", **more: object
 ) -> Outcome:
-    """One outcome whose items are its own order."""
+    """Return one outcome whose items are numbered in order."""
     settings: dict[str, object] = {"model": "nano", "size": 100_000, "parameters": 200_000, "draw": 0, **more}
     items = np.arange(len(values))
     return Outcome(  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from adaptstilts.models.tokenizer import Tokenizer
 
 
 def pooled(folder: Path, texts: list[str], layer: int) -> np.ndarray:
-    """Mean over all tokens of a hidden state of the whole model, one sentence at a time, by plain transformers."""
+    """Compute mean-pooled hidden states of the whole model, one sentence at a time, with plain transformers."""
     from transformers import XLMRobertaModel
 
     model = XLMRobertaModel.from_pretrained(str(folder), add_pooling_layer=False).eval()

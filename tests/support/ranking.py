@@ -19,19 +19,19 @@ def lines(generator: random.Random, count: int) -> list[str]:
 
 
 def paragraph(generator: random.Random, count: int = 3) -> tuple[str, list[list[int]], list[str]]:
-    """A paragraph, its sentence breaks and its sentences."""
-    made = lines(generator, count)
+    """Return a paragraph, its sentence breaks and its sentences."""
+    sentences = lines(generator, count)
     breaks, at = [], 0
-    for text in made:
+    for text in sentences:
         breaks.append([at, at + len(text)])
         at += len(text) + 1
-    return " ".join(made), breaks, made
+    return " ".join(sentences), breaks, sentences
 
 
-def question(generator: random.Random, key: str, made: list[str], at: int) -> dict[str, Any]:
-    """A question for sentence ``at`` of a paragraph, which has its words; the answer is the third of them."""
-    words = made[at][4:-1].split()
-    start = len(" ".join(made[:at])) + (at > 0) + made[at].index(f" {words[2]}") + 1
+def question(generator: random.Random, key: str, sentences: list[str], at: int) -> dict[str, Any]:
+    """Return a question for sentence ``at`` of a paragraph, which has its words; the answer is the third of them."""
+    words = sentences[at][4:-1].split()
+    start = len(" ".join(sentences[:at])) + (at > 0) + sentences[at].index(f" {words[2]}") + 1
     answer = {"text": words[2], "answer_start": start}
     return {"id": key, "question": " ".join(generator.sample(words, 4)), "answers": [answer]}
 
@@ -57,23 +57,23 @@ def write_lareqa(root: Path, codes: tuple[str, ...] = ("de", "en", "zh"), paragr
     for split, count in (("train", 40), ("validation", 16)):
         rows = []
         for i in range(count):
-            context, _, made = paragraph(generator)
-            asked = question(generator, f"{split}{i}", made, i % 3)
+            context, _, sentences = paragraph(generator)
+            asked = question(generator, f"{split}{i}", sentences, i % 3)
             answers = {name: [asked["answers"][0][name]] for name in ("text", "answer_start")}
             rows.append({"id": asked["id"], "title": "t", "context": context, "question": asked["question"]})
             rows[-1]["answers"] = answers
         write_split(root, "rajpurkar/squad", "plain_text", split, rows)
     for code in codes:
-        held = []
+        paragraphs = []
         for i in range(paragraphs):
-            context, breaks, made = paragraph(generator, 2 + i % 3)
-            asked = [question(generator, f"q{i}-{j}", made, (i + j) % len(made)) for j in range(2)]
-            held.append({"context": context, "sentence_breaks": breaks, "sentences": made, "qas": asked})
-        squad_file(root / LAREQA / "xquad-r" / f"{code}.json", held)
+            context, breaks, sentences = paragraph(generator, 2 + i % 3)
+            asked = [question(generator, f"q{i}-{j}", sentences, (i + j) % len(sentences)) for j in range(2)]
+            paragraphs.append({"context": context, "sentence_breaks": breaks, "sentences": sentences, "qas": asked})
+        squad_file(root / LAREQA / "xquad-r" / f"{code}.json", paragraphs)
 
 
 def entity(generator: random.Random, key: str, title: str) -> dict[str, Any]:
-    """An entity whose description begins with its title."""
+    """Return an entity whose description begins with its title."""
     description = f"{title} is {' '.join(generator.sample(WORDS, 5))} .\n{' '.join(generator.sample(WORDS, 3))} ."
     first = description.index("\n")
     spans = [{"start": 0, "end": first}, {"start": first + 1, "end": len(description)}]
@@ -87,17 +87,17 @@ def entity(generator: random.Random, key: str, title: str) -> dict[str, Any]:
     }
 
 
-def article(generator: random.Random, code: str, key: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """A text of one sentence for each entity, in which it is mentioned."""
+def article(generator: random.Random, code: str, key: str, entities: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write a text with one sentence for each entity, which mentions it."""
     text, spans, mentions = "", [], []
-    for i, held in enumerate(found):
+    for i, target in enumerate(entities):
         start = len(text)
         before = " ".join(generator.sample(WORDS, 3)) + " "
-        text += f"{before}{held['title']} {' '.join(generator.sample(WORDS, 2))} .\n"
+        text += f"{before}{target['title']} {' '.join(generator.sample(WORDS, 2))} .\n"
         spans.append({"start": start, "end": len(text) - 1})
         begin = start + len(before)
-        span = {"start": begin, "end": begin + len(held["title"]), "text": held["title"]}
-        mention = {"example_id": f"{key}-{i}", "mention_span": span, "entity_id": held["entity_id"]}
+        span = {"start": begin, "end": begin + len(target["title"]), "text": target["title"]}
+        mention = {"example_id": f"{key}-{i}", "mention_span": span, "entity_id": target["entity_id"]}
         mentions.append({**mention, "metadata": {"bin_name": "bin0"}} if i else mention)
     context = {"document_title": "t", "document_url": "u", "document_id": key, "language": code, "text": text}
     return {"context": {**context, "sentence_spans": spans}, "mentions": mentions}
@@ -107,17 +107,19 @@ def write_mewsli(root: Path, codes: tuple[str, ...] = ("de", "en", "ta"), entiti
     """Pairs in English, articles in several languages, and the candidates of all."""
     generator = random.Random(seed)
     titles = [" ".join(generator.sample(WORDS, 3)) for _ in range(entities)]
-    held = [entity(generator, f"Q{i}", title) for i, title in enumerate(titles)]
+    entities = [entity(generator, f"Q{i}", title) for i, title in enumerate(titles)]
     folder = root / MEWSLI / "dataset"
     for split, count in (("train", 40), ("dev", 16)):
         pairs = []
         for i in range(count):
-            of = generator.choice(held)
-            found = article(generator, "en", f"{split}{i}", [of])
-            pairs.append({"contextual_mention": {"context": found["context"], "mention": found["mentions"][0]}})
+            of = generator.choice(entities)
+            page = article(generator, "en", f"{split}{i}", [of])
+            pairs.append({"contextual_mention": {"context": page["context"], "mention": page["mentions"][0]}})
             pairs[-1]["entity"] = of
         jsonl_file(folder / f"wikipedia_pairs-{split}.jsonl", pairs)
-    articles = [article(generator, code, f"{code}-{i}", generator.sample(held, 2)) for code in codes for i in range(3)]
+    articles = [
+        article(generator, code, f"{code}-{i}", generator.sample(entities, 2)) for code in codes for i in range(3)
+    ]
     generator.shuffle(articles)
     jsonl_file(folder / "wikinews_mentions-test.jsonl", articles)
-    jsonl_file(folder / "candidate_set_entities.jsonl", held)
+    jsonl_file(folder / "candidate_set_entities.jsonl", entities)
