@@ -127,7 +127,7 @@ def test_a_study_without_a_question(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_plan_says_what_can_be_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("plan", write(tmp_path), "--store", tmp_path / "store") == 0
-    assert "question scaling: finds " in capsys.readouterr().out
+    assert "question scaling: detects " in capsys.readouterr().out
 
 
 def test_a_difference_of_nothing_is_no_claim(average: Average) -> None:
