@@ -210,7 +210,7 @@ def library_name(task: str) -> str:
     its old names of dictionaries anywhere in a key.
 
     Args:
-        task: of the adapter.
+        task: task of the adapter.
     """
     from torch import nn
 

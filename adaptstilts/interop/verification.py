@@ -77,7 +77,7 @@ def _load_with_adapters(encoder: Any, model: Model, folders: Sequence[Path]) -> 
     Args:
         encoder: a plain model of ``transformers``.
         model: the base model, whose architecture the library may not know.
-        folders: of the adapters, the lowest first.
+        folders: folders of the adapters, the lowest first.
     """
     import adapters
 

@@ -177,7 +177,7 @@ def named_tensors(host: Host, name: str, *dictionaries: str) -> dict[str, nn.Par
 
     Args:
         host: the encoder.
-        name: of the adapter.
+        name: name of the adapter.
         dictionaries: attributes of the library's modules that have such adapters by name.
     """
     tensors: dict[str, nn.Parameter] = {}
@@ -192,8 +192,8 @@ def parameters_of(host: Host, name: str, attribute: str) -> Iterator[tuple[str, 
 
     Args:
         host: the encoder.
-        name: of an adapter or a fusion.
-        attribute: of the library's modules.
+        name: name of an adapter or a fusion.
+        attribute: attribute of the library's modules.
     """
     from torch import nn
 
@@ -220,7 +220,7 @@ def with_name(key: str, name: str) -> str:
     """Return a key of the library's files with another adapter's name.
 
     Args:
-        key: with any adapter's name or none.
+        key: key with any adapter's name or none.
         name: the new name.
     """
     place = name_in(key)

@@ -248,8 +248,8 @@ def _part_tensors(key: str, part: Any) -> dict[str, nn.Parameter]:
     """Return the parameters of one part of an adapter: a module, or a parameter itself.
 
     Args:
-        key: of the part.
-        part: of one adapter.
+        key: key of the part.
+        part: part of one adapter.
     """
     from torch import nn
 

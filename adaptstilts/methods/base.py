@@ -217,7 +217,7 @@ class AdapterMethod(Method):
 
         Args:
             host: the encoder.
-            name: of the adapter on this encoder; in keys it is ``NAME_IN_KEYS``, whatever it is here.
+            name: name of the adapter on this encoder; in keys it is ``NAME_IN_KEYS``, whatever it is here.
         """
 
     def present_keys(self, stored: Collection[str], expected: Collection[str]) -> dict[str, str]:

@@ -129,7 +129,7 @@ def by_present_keys(
     Args:
         tensors: by keys that may have the encoder's name in a model with a head, another adapter's name, or be of an
             earlier version.
-        method: of the adapter.
+        method: method of the adapter.
         expected: keys of the adapter's parameters on an encoder.
         prefix: the encoder's name in a model with a head.
         path: the file that messages name.
@@ -152,7 +152,7 @@ def _without_prefix(key: str, prefix: str) -> str:
     """Return a key of a model with a head as the encoder alone has it.
 
     Args:
-        key: of a tensor.
+        key: key of a tensor.
         prefix: the encoder's name in the model with a head.
     """
     for wrapper in _WRAPPERS:

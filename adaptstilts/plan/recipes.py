@@ -22,7 +22,7 @@ class Training:
         label: the task, and whose rows it is trained on if these are another one's.
         is_target: False for intermediates.
         method: the method as tables have it.
-        settings: of the study.
+        settings: settings of the study.
         recipe: published settings of the same training; None if there are none.
         has_own_rate: whether the learning rate of the recipe is not meant for the method.
     """
@@ -63,7 +63,7 @@ def trainings(study: Study) -> list[Training]:
     """Return every training of a study, each once, in the order of its intermediates and targets.
 
     Args:
-        study: of one model or several.
+        study: study of one model or several.
 
     Raises:
         ConfigError: settings contradict each other.

@@ -350,7 +350,7 @@ def recipe_of(name: str | None, part: Part, task: str | None) -> Recipe | None:
     share.
 
     Args:
-        name: of the recipe.
+        name: name of the recipe.
         part: the task in the study.
         task: name of the task that is trained on; None for a mixture, or for text beside a task.
     """
