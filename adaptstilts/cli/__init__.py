@@ -44,6 +44,10 @@ def main() -> NoReturn:
         if error.errno not in _ENVIRONMENT:
             _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
         _fail(f"{error.filename or 'a file'}: {error.strerror}", errors.ResourceError.exit_code, debug)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "adaptstilts":
+            _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
+        _fail(_unimportable(error), errors.ResourceError.exit_code, debug)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of typer
             _fail(f"{error.format_message()} See --help.", errors.ConfigError.exit_code, debug)
@@ -60,6 +64,24 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     return code if isinstance(code, int) else 0
+
+
+def _unimportable(error: ImportError) -> str:
+    """Return one line about a package that is missing or broken, with what installs it."""
+    import importlib.metadata
+    import re
+
+    package = (error.name or "").partition(".")[0]
+    wanted = "adaptstilts again"
+    requirements: list[str] = []
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # a checkout that is not installed
+        requirements = importlib.metadata.requires("adaptstilts") or []
+    for requirement in requirements:
+        extra = re.search(r"extra == ['\"](?!test|dev)(\w+)", requirement)
+        if extra and re.match(r"[\w.-]+", requirement)[0].replace("-", "_") == package:  # type: ignore[index]
+            wanted = f"adaptstilts[{extra[1]}]"
+    reason = " ".join(str(error).split())
+    return f"{package or 'a package'}: cannot be imported ({reason}); install {wanted}"
 
 
 def _internal(error: Exception) -> str:

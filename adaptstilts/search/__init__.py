@@ -6,6 +6,8 @@ neighbours, so the choice is only one of speed and memory, and no content key de
 
 from __future__ import annotations
 
+import numpy as np
+
 from adaptstilts.errors import ConfigError, ResourceError
 from adaptstilts.registry import Registry, nearest
 from adaptstilts.search.base import Backend, Neighbours, Vectors
@@ -104,7 +106,8 @@ def neighbours(queries: Vectors, index: Vectors, k: int, backend: str = AUTO) ->
     """
     check_comparable(queries, index)
     chosen = _preferred(len(queries), len(index), False) if backend == AUTO else get(backend)
-    return chosen.neighbours(queries, index, min(k, len(index)))
+    k = min(k, len(index))
+    return _checked(chosen.neighbours(queries, index, k), chosen, len(queries), len(index), k)
 
 
 def mutual_neighbours(foreign: Vectors, english: Vectors, k: int, backend: str = AUTO) -> tuple[Neighbours, Neighbours]:
@@ -124,7 +127,44 @@ def mutual_neighbours(foreign: Vectors, english: Vectors, k: int, backend: str =
     """
     check_comparable(foreign, english, mutual=True)
     chosen = _preferred(len(foreign), len(english), True) if backend == AUTO else get(backend)
-    return chosen.mutual_neighbours(foreign, english, k)
+    both = chosen.mutual_neighbours(foreign, english, k)
+    if not isinstance(both, tuple) or len(both) != 2:
+        raise ConfigError(f"search backend {chosen.name}: expected a pair of Neighbours, found {type(both).__name__}")
+    n, m = len(foreign), len(english)
+    return _checked(both[0], chosen, n, m, min(k, m)), _checked(both[1], chosen, m, n, min(k, n))
+
+
+def _checked(result: Neighbours, backend: Backend, queries: int, index: int, k: int) -> Neighbours:
+    """Return what a backend found, if it can be that.
+
+    Args:
+        result: of the backend.
+        backend: perhaps somebody else's.
+        queries: how many there are.
+        index: rows of the index.
+        k: neighbours of each query.
+
+    Raises:
+        ConfigError: arrays of another shape or type, rows that the index does not have, or products that are not
+            finite.
+    """
+    if problem := _why_not_neighbours(result, (queries, k), index):
+        raise ConfigError(f"search backend {backend.name}: {problem}")
+    return result
+
+
+def _why_not_neighbours(result: object, shape: tuple[int, int], index: int) -> str | None:
+    """Return why a result cannot be the neighbours in an index of so many rows; None if it can."""
+    if not isinstance(result, Neighbours):
+        return f"expected Neighbours, found {type(result).__name__}"
+    rows, products = np.asarray(result.rows), np.asarray(result.products)
+    if rows.shape != shape or products.shape != shape:
+        return f"expected two arrays of the shape {shape}, found {rows.shape} and {products.shape}"
+    if rows.dtype.kind != "i" or rows.min(initial=0) < 0 or rows.max(initial=0) >= index:
+        return f"expected row numbers from 0 to {index - 1}"
+    if products.dtype.kind != "f" or not np.isfinite(products).all():
+        return "expected finite products"
+    return None
 
 
 def _preferred(queries: int, index: int, mutual: bool) -> Backend:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from adaptstilts import cli, registry, search
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError, DataError, ResourceError
 from adaptstilts.plan.expand import expand
-from adaptstilts.search.base import Backend, Vectors
+from adaptstilts.search.base import Backend, Neighbours, Vectors
 from adaptstilts.search.products import normalize
 from adaptstilts.workspace import Workspace
 
@@ -138,6 +139,39 @@ def test_one_that_is_added_and_removed() -> None:
     finally:
         search.remove("other")
     assert search.why_not_known("other") is not None
+
+
+def pair(rows: Any, products: Any) -> Neighbours:
+    return Neighbours(np.array(rows), np.array(products))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "expected Neighbours, found NoneType"),
+        (([[0, 1]] * 40, [[1.0, 0.5]] * 40), "expected Neighbours, found tuple"),
+        (pair([[0]] * 40, [[1.0]] * 40), r"expected two arrays of the shape \(40, 2\), found \(40, 1\) and \(40, 1\)"),
+        (pair([[0, 50]] * 40, [[1.0, 0.5]] * 40), "expected row numbers from 0 to 49"),
+        (pair([[0, -1]] * 40, [[1.0, 0.5]] * 40), "expected row numbers from 0 to 49"),
+        (pair([[0.0, 1.0]] * 40, [[1.0, 0.5]] * 40), "expected row numbers from 0 to 49"),
+        (pair([[0, 1]] * 40, [[1.0, float("nan")]] * 40), "expected finite products"),
+    ],
+)
+def test_what_cannot_be_neighbours_is_refused(result: Any, message: str) -> None:
+    class Odd(Backend):
+        name = "odd"
+
+        def neighbours(self, queries: Vectors, index: Vectors, k: int) -> Neighbours:
+            return result  # type: ignore[no-any-return]
+
+    search.add(Odd())
+    try:
+        with pytest.raises(ConfigError, match=f"^search backend odd: {message}$"):
+            search.neighbours(*sides(), 2, "odd")
+        with pytest.raises(ConfigError, match=f"^search backend odd: {message}$"):
+            search.mutual_neighbours(*sides(), 2, "odd")
+    finally:
+        search.remove("odd")
 
 
 @pytest.mark.parametrize(
