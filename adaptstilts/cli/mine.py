@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ from adaptstilts.cli.options import (
     StoreOption,
     open_workspace,
 )
+
+if TYPE_CHECKING:
+    from adaptstilts.retrieval.mine import MiningResult
 
 
 def mine(
@@ -42,6 +45,13 @@ def mine(
         typer.Option(help="Approximate FAISS index: IVF1024,PQ64 or HNSW32, for example.", show_default="exact search"),
     ] = None,
     shard: Annotated[int, typer.Option(help="Sentences to encode and search at a time.", min=1)] = 2**17,
+    duplicates: Annotated[
+        Literal["text", "unicode", "tokens"],
+        typer.Option(
+            help="Lines that count once: equal ones (text), also in composed and decomposed Unicode (unicode), or with"
+            " equal tokens (tokens)."
+        ),
+    ] = "unicode",
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
@@ -57,7 +67,13 @@ def mine(
     from adaptstilts.retrieval.mine import mine as mine_files
 
     settings = MiningSettings(
-        model=model, adapter=adapter, threshold=threshold, index=index, shard=shard, **asdict(search)
+        model=model,
+        adapter=adapter,
+        threshold=threshold,
+        index=index,
+        shard=shard,
+        duplicates=duplicates,
+        **asdict(search),
     )
     workspace = open_workspace(store, None, offline)
     with _interrupted_by_sigterm(), Progress() as progress:
@@ -65,13 +81,35 @@ def mine(
             foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
     for i, path in enumerate((foreign, english)):
-        skipped = f"{result.empty[i]} empty, {result.repeated[i]} repeated"
-        truncated = f"{result.truncated[i]} cut to {result.max_length} tokens"
-        typer.echo(f"{path}: {counted(result.lines[i], 'line')}, {skipped}, {truncated}")
+        _print_file(path, result, i, duplicates)
     if result.recall is not None:
         typer.echo(f"index {index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
     run = f"layer {result.layer}, {result.precision}, {result.seconds:.1f} s"
     typer.echo(f"{out}: {result.pairs} of {counted(result.candidates, 'pair')}, {run}")
+
+
+def _print_file(path: Path, result: MiningResult, side: int, duplicates: str) -> None:
+    """Print what became of the lines of one file.
+
+    Args:
+        path: the file.
+        result: of mining.
+        side: 0 for the foreign file, 1 for the English one.
+        duplicates: which lines count once.
+    """
+    from adaptstilts.io.wording import counted
+
+    parts = [
+        counted(result.lines[side], "line"),
+        f"{result.empty[side]} empty",
+        f"{result.repeated[side]} repeated",
+        f"{result.unknown[side]} without a word that the model knows",
+        f"{result.truncated[side]} cut to {result.max_length} tokens",
+    ]
+    if same := result.same_tokens[side]:
+        fate = "left out" if duplicates == "tokens" else "--duplicates tokens leaves them out"
+        parts.append(f"{same} with the tokens of an earlier one ({fate})")
+    typer.echo(f"{path}: {', '.join(parts)}")
 
 
 @contextlib.contextmanager

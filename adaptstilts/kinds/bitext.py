@@ -45,6 +45,7 @@ class Bitext:
         counts = {
             "direction": "english to foreign",
             "truncated": int((english.cut | foreign.cut).sum()),
+            "unknown_sentences": int((~english.known).sum() + (~foreign.known).sum()),
             "dropped": dict(examples.dropped),
         }
         gold = self.gold(rows)

@@ -6,6 +6,9 @@ where a task has no dev, and then the scores are called oracle: they are higher 
 Settings may ask for another margin. Equal texts of a side are one sentence. XTREME then leaves gold pairs of such texts
 unfound and jiant emits all their ids; here a pair is right when its texts are those of a gold pair, and gold pairs of
 equal texts count once.
+
+Sentences of which the tokenizer knows no word are left out and counted: their vectors are alike, so that they would be
+each other's best matches, whatever they say. Gold pairs that have one are not found.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from adaptstilts.data.examples import Example
 from adaptstilts.kinds.sentence_search import RowSets, SearchResult, SentenceVectors
 from adaptstilts.metrics.scores import Metric, pair_metrics
 from adaptstilts.search import bucc
-from adaptstilts.search.base import RowNumbers
+from adaptstilts.search.base import RowNumbers, Vectors
 from adaptstilts.search.margin import Pairs, candidate_pairs
 from adaptstilts.study import Retrieve
 from adaptstilts.tasks import row_checks
@@ -86,6 +89,7 @@ class Mining:
             "sentences": len(foreign.rows) + len(english.rows),
             "truncated": int(sum(sides[f"test.{side}"].cut.sum() for side in SIDES)),
             "merged": _merged(rows, sides, len(gold)),
+            "unknown_sentences": int(sum((~sides[f"test.{side}"].known).sum() for side in SIDES)),
         }
         return SearchResult(predictions, wanted, foreign.ids, len(foreign.rows), counts)
 
@@ -112,12 +116,19 @@ def _mine(
     foreign, english = (sides[f"{part}.{name}"] for name in SIDES)
     first_f, group_f = bucc.merge_equal_texts(foreign.places)
     first_e, group_e = bucc.merge_equal_texts(english.places)
-    vectors = foreign.rows(first_f), english.rows(first_e)
-    candidates = candidate_pairs(*vectors, settings.k, settings.backend, settings.margin, settings.retrieval)
-    pairs = bucc.one_to_one(candidates)
+    known_f, known_e = first_f[foreign.known[first_f]], first_e[english.known[first_e]]
+    pairs = _pair(foreign.rows(known_f), english.rows(known_e), settings)
     columns = [first_f[group_f[_gold(rows, part, "foreign")]], first_e[group_e[_gold(rows, part, "english")]]]
     gold = np.unique(np.stack(columns, axis=1), axis=0)
-    return Pairs(first_f[pairs.foreign], first_e[pairs.english], pairs.scores), gold
+    return Pairs(known_f[pairs.foreign], known_e[pairs.english], pairs.scores), gold
+
+
+def _pair(foreign: Vectors, english: Vectors, settings: Retrieve) -> Pairs:
+    """Return the one-to-one pairs of two sets of vectors, the best first; none if one set is empty."""
+    if not len(foreign) or not len(english):
+        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    candidates = candidate_pairs(foreign, english, settings.k, settings.backend, settings.margin, settings.retrieval)
+    return bucc.one_to_one(candidates)
 
 
 def _gold(rows: RowSets, part: str, side: str) -> RowNumbers:

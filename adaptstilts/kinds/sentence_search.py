@@ -28,11 +28,14 @@ class SentenceVectors:
         vectors: (texts, hidden), one of unit length for every distinct text.
         places: (sentences,) the row of ``vectors`` for each sentence; equal texts have equal places.
         cut: (sentences,) whether a sentence lost tokens to the maximum length.
+        known: (sentences,) whether the tokenizer knows any word of a sentence; the vectors of those of which it knows
+            none are alike, whatever they say.
     """
 
     vectors: Vectors
     places: NDArray[np.int64]
     cut: NDArray[np.bool_]
+    known: NDArray[np.bool_]
 
     def rows(self, which: NDArray[np.int64] | None = None) -> Vectors:
         """Return the vectors of some sentences, or of all: (sentences, hidden)."""

@@ -117,6 +117,10 @@ class Tokenizer:
         room = max_length - self.special_count()
         return TokenSequence(self.joined(ids[:room]).ids, cut=len(ids) > room)
 
+    def without_ends(self, sequence: Ids) -> Ids:
+        """Return the tokens of a text from its sequence (:meth:`single`), without the special ones at both ends."""
+        return sequence[1:-1]
+
     def pair(self, a: Ids, b: Ids, max_length: int, front: bool = False) -> TokenSequence:
         """Return two texts with special tokens, the longer one cut until both fit.
 

@@ -20,6 +20,7 @@ from adaptstilts.data.examples import Examples, read
 from adaptstilts.errors import DataError, Interrupted
 from adaptstilts.io.wording import counted
 from adaptstilts.kinds.sentence_search import SentenceVectors
+from adaptstilts.models.unknown_tokens import TokenCount
 from adaptstilts.phases.scoring import LanguageResult, item_names, score_language, write_results
 from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval.encode import deduplicate
@@ -92,8 +93,13 @@ class _EncodedSide:
         values = self.encoded.at(layer, texts)
         if centering:
             values = subtract_mean(values, counts)
-        cut = self.encoded.cut[self.places]
-        return SentenceVectors(normalize(values), places.reshape(-1).astype(np.int64), cut)
+        cut, known = self.encoded.cut[self.places], self.encoded.known[self.places]
+        return SentenceVectors(normalize(values), places.reshape(-1).astype(np.int64), cut, known)
+
+    def token_count(self) -> TokenCount:
+        """Return how many tokens its sentences have."""
+        tokens, unknown = self.encoded.tokens[self.places].sum(axis=0).tolist()
+        return TokenCount(tokens, unknown)
 
 
 class _Retrieval:
@@ -169,7 +175,8 @@ class _Retrieval:
         ends = np.cumsum([len(sentences) for sentences in sides.values()])
         parts = np.split(np.array(places, np.int64), ends[:-1])
         for name, part in zip(sides, parts, strict=True):
-            self.sides[name] = _EncodedSide(encoded, part)
+            side = self.sides[name] = _EncodedSide(encoded, part)
+            self.runtime.warn_of_unknown(", ".join((self.task.name, *name)), side.token_count())
         return encoded
 
     def search(self, code: str, layer: int) -> LanguageResult:

@@ -252,6 +252,7 @@ class _Builder:
             stack=encoder.stack,
             languages=rows.languages,
             settings=settings.with_numbered_layers(self.plan.model.shape["layers"]),
+            kind_version=kind_specs.get(tasks.get(part.task).kind).version,
             title=f"retrieve {part.task}, {what}",
         )
         key = self.plan.add(phase)

@@ -381,13 +381,20 @@ class PredictTransferPhase(TaskPhase):
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievePhase(TaskPhase):
-    """Retrieve translations with the encoder of the base model, or after an intermediate phase."""
+    """Retrieve translations with the encoder of the base model, or after an intermediate phase.
+
+    Attributes:
+        languages: codes, in order.
+        settings: how sentences are encoded, searched and scored.
+        kind_version: of the task's kind (:class:`adaptstilts.tasks.kind_specs.KindSpec`).
+    """
 
     kind: ClassVar[str] = "retrieve"
     performer: ClassVar[str] = "adaptstilts.phases.retrieve:retrieve"
     turn: ClassVar[int] = 40
     languages: tuple[str, ...]
     settings: Annotated[Retrieve, SpecField("retrieve")]
+    kind_version: int = 1
 
     def passes(self) -> list[Pass]:
         """Return one pass over the sentences of every language."""

@@ -83,6 +83,7 @@ def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
         "subset": any(score["n"] < score["rows"] for score in every),
         "truncated": truncated / encoded if encoded else 0.0,
         "dropped": sum(_dropped(score) for score in every),
+        "unknown_sentences": sum(score.get("unknown_sentences", 0) for score in every),
         "in_training": sum(score.get("in_training", 0) for score in every),
     }
 

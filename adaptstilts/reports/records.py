@@ -48,6 +48,7 @@ class Record:
         subset: whether fewer rows were read than the split has.
         truncated: share of examples that lost tokens to the maximum length.
         dropped: rows that were left out, over all languages and seeds.
+        unknown_sentences: sentences of which the tokenizer knows no word (retrieval), over all languages and seeds.
         thresholds: language -> score threshold chosen on dev (mining), averaged over seeds.
         oracle_thresholds: language -> score threshold chosen on the scored rows themselves, averaged over seeds.
         layer: hidden state that sentences were searched by (retrieval).
@@ -99,6 +100,7 @@ class Record:
     subset: bool = False
     truncated: float = 0.0
     dropped: int = 0
+    unknown_sentences: int = 0
     thresholds: dict[str, float] = field(default_factory=dict)
     oracle_thresholds: dict[str, float] = field(default_factory=dict)
     layer: int | None = None

@@ -93,6 +93,7 @@ class SweepResult:
             "vs_base": None if versus_base is None else vars(versus_base),
             "rows_per_language": self.record.n,
             "truncated": self.record.truncated,
+            "unknown_sentences": self.record.unknown_sentences,
             "missing": list(self.record.missing),
             "unsupported": list(self.unsupported),
             "languages": {code: dict(values) for code, values in self.languages.items()},

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.wording import counted
 from adaptstilts.retrieval.pooling import default_layer
+from adaptstilts.retrieval.selection import Selection
+from adaptstilts.retrieval.selection import select as select_sentences
 from adaptstilts.retrieval.shards import (
     EncodedFile,
     ModelPlace,
@@ -45,7 +47,8 @@ from adaptstilts.store.store import Store
 from adaptstilts.study import Margin, Pooling, Precision, Retrieval
 from adaptstilts.workspace import Workspace
 
-VERSION = 2
+VERSION = 3
+Duplicates = Literal["text", "unicode", "tokens"]
 SHARD = 2**17  # sentences that are encoded, stored and searched at a time
 MAX_LENGTH = 256  # tokens, or less if the model takes less
 _BLOCK_PAIRS = 4096  # pairs whose texts are read at once
@@ -65,6 +68,8 @@ class MiningSettings:
         pooling: pooling of the tokens of a sentence.
         precision: precision of the encoder.
         max_length: tokens per sentence; None for 256, or less if the model takes less.
+        duplicates: which lines count once: those of equal ``text``; also those that are equal in composed ``unicode``;
+            also those with equal ``tokens``, once they are cut to ``max_length``.
         margin: see :mod:`adaptstilts.search.margin`.
         retrieval: see :func:`adaptstilts.search.margin.best_pairs`.
         k: neighbours of a sentence that its margin averages over.
@@ -80,6 +85,7 @@ class MiningSettings:
     pooling: Pooling = "mean"
     precision: Precision = "auto"
     max_length: int | None = None
+    duplicates: Duplicates = "unicode"
     margin: Margin = "ratio"
     retrieval: Retrieval = "max"
     k: int = NEIGHBOURS
@@ -97,8 +103,11 @@ class MiningResult:
         pairs: number of pairs that were written.
         candidates: one-to-one pairs that score above zero; with a threshold of zero or less, all of them.
         lines: number of lines in the foreign and in the English file.
-        empty: lines without a sentence, of both files.
+        empty: lines without a visible character, of both files.
         repeated: lines whose sentence is on an earlier line, of both files.
+        unknown: sentences left out because the model knows no word of them, of both files.
+        same_tokens: other sentences with the tokens of an earlier one, of both files; they are left out if
+            ``duplicates`` says so.
         truncated: sentences cut to the maximum length, of both files.
         layer: hidden state that was used.
         max_length: tokens of a sentence.
@@ -112,6 +121,8 @@ class MiningResult:
     lines: tuple[int, int]
     empty: tuple[int, int]
     repeated: tuple[int, int]
+    unknown: tuple[int, int]
+    same_tokens: tuple[int, int]
     truncated: tuple[int, int]
     layer: int
     max_length: int
@@ -155,9 +166,11 @@ def mine(
     place = resolve_output(Path(out), foreign, english)
     _check_threshold(settings.threshold)
     job = _Job(settings, workspace, device, ray, report)
-    left, right = _scan(foreign), _scan(english)
-    key = hashing.of({"mine": VERSION, "files": [left.sha256, right.sha256], **job.identity()})
+    left_file, right_file = job.scan(foreign), job.scan(english)
+    key = hashing.of({"mine": VERSION, "files": [left_file.sha256, right_file.sha256], **job.identity()})
     with _locked_folder(workspace.store, key) as folder:
+        chosen = job.select("foreign", left_file, folder), job.select("english", right_file, folder)
+        left, right = (selection.sentences for selection in chosen)
         left_vectors, right_vectors = job.encode("foreign", left, folder), job.encode("english", right, folder)
         neighbours = job.search(left_vectors, right_vectors, folder)
         candidates, pairs = _select(neighbours, settings)
@@ -168,6 +181,8 @@ def mine(
         lines=(left.total, right.total),
         empty=(left.empty, right.empty),
         repeated=(left.repeated, right.repeated),
+        unknown=(chosen[0].unknown, chosen[1].unknown),
+        same_tokens=(chosen[0].same_tokens, chosen[1].same_tokens),
         truncated=(left_vectors.truncated, right_vectors.truncated),
         layer=job.recipe.layers[0],
         max_length=job.recipe.max_length,
@@ -180,18 +195,6 @@ def mine(
 def _check_threshold(threshold: float | None) -> None:
     if threshold is not None and not math.isfinite(threshold):
         raise ConfigError(f"--threshold {threshold}: expected a score, such as 1.06 for the ratio margin")
-
-
-def _scan(path: Path) -> SentenceFile:
-    """Scan a file.
-
-    Raises:
-        DataError: it cannot be read or has no sentence.
-    """
-    file = scan(path)
-    if not len(file):
-        raise DataError(f"{path}: {counted(file.total, 'line')} and no sentence; expected one sentence per line")
-    return file
 
 
 def _select(neighbours: ShardedNeighbours, settings: MiningSettings) -> tuple[Pairs, Pairs]:
@@ -253,7 +256,55 @@ class _Job:
 
     def identity(self) -> dict[str, Any]:
         """Return everything that vectors depend on, for a key; the names of neighbours' folders hold the rest."""
-        return {**recipe_identity(self.recipe, self.runtime), "shard": self.settings.shard}
+        settings = self.settings
+        return {
+            **recipe_identity(self.recipe, self.runtime),
+            "shard": settings.shard,
+            "duplicates": settings.duplicates,
+        }
+
+    def scan(self, path: Path) -> SentenceFile:
+        """Find the sentences of a file.
+
+        Raises:
+            DataError: it cannot be read or has no sentence.
+        """
+        file = scan(path, one_form=self.settings.duplicates != "text")
+        if not len(file):
+            raise DataError(f"{path}: {counted(file.total, 'line')} and no sentence; expected one sentence per line")
+        return file
+
+    def select(self, side: str, file: SentenceFile, folder: Path) -> Selection:
+        """Choose the sentences of a file that are mined, and warn if many of its tokens are unknown.
+
+        Args:
+            side: begins the names of its shards.
+            file: its sentences.
+            folder: keeps the choice.
+
+        Raises:
+            DataError: the model knows no word of any sentence.
+        """
+
+        def report(done: int, total: int) -> None:
+            self.report(f"{file.path.name}: tokens of {done:,} of {counted(total, 'sentence')}", done, total)
+
+        selection = select_sentences(
+            file,
+            self.runtime.tokenizer,
+            self.recipe.max_length,
+            self.settings.duplicates == "tokens",
+            folder / f"{side}.npz",
+            report,
+        )
+        if not len(selection.sentences):
+            raise DataError(
+                f"{file.path}: the model knows no word of any of its {counted(len(file), 'sentence')}; check the"
+                " encoding of the text, or choose a model whose vocabulary covers its language"
+            )
+        if warning := selection.tokens.warning(str(file.path)):
+            self.report(warning, 0, 0)
+        return selection
 
     def encode(self, side: str, file: SentenceFile, folder: Path) -> EncodedFile:
         """Encode the shards of one file that are missing or damaged; neighbours are then searched again.

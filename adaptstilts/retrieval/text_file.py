@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptstilts.errors import DataError
+from adaptstilts.models import graphemes
 
 Int64 = NDArray[np.int64]
-_DIGEST_BYTES = 16
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class SentenceFile:
         offsets: (n,) position of the first byte of that line.
         stamp: size and modification time of the file when it was read.
         total: lines of the file.
-        empty: lines without a sentence.
+        empty: lines without a visible character.
         repeated: lines whose sentence is on an earlier line.
     """
 
@@ -67,15 +69,19 @@ class SentenceFile:
             raise DataError(f"{self.path}: can no longer be read ({error.strerror})") from None
 
 
-def scan(path: Path) -> SentenceFile:
+def scan(path: Path, one_form: bool = False) -> SentenceFile:
     """Read a file once and remember where its distinct sentences are, in 32 bytes of memory per line.
 
     A sentence is a line without the white space around it and without a byte order mark.
 
+    Args:
+        path: the file.
+        one_form: whether composed and decomposed Unicode of a sentence are equal; the first of them counts.
+
     Raises:
         DataError: no such file, or a line that is not UTF-8.
     """
-    scanner = _Scanner(path)
+    scanner = _Scanner(path, one_form)
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"{path}: not a regular file; expected a text file, one sentence per line")
@@ -93,8 +99,8 @@ def scan(path: Path) -> SentenceFile:
 class _Scanner:
     """Collects the positions and digests of sentences, line by line."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._content = path, hashlib.sha256()
+    def __init__(self, path: Path, one_form: bool) -> None:
+        self._path, self._one_form, self._content = path, one_form, hashlib.sha256()
         self._numbers, self._offsets, self._digests = array("q"), array("q"), bytearray()
         self._lines = self._empty = self._offset = 0
 
@@ -107,17 +113,18 @@ class _Scanner:
         self._lines += 1
         self._content.update(line)
         sentence = self._decode(line)
-        if sentence:
+        if graphemes.has_visible(sentence):
             self._numbers.append(self._lines)
             self._offsets.append(self._offset)
-            self._digests += hashlib.blake2b(sentence.encode(), digest_size=_DIGEST_BYTES).digest()
+            compared = unicodedata.normalize("NFC", sentence) if self._one_form else sentence
+            self._digests += hashlib.blake2b(compared.encode(), digest_size=DIGEST_BYTES).digest()
         else:
             self._empty += 1
         self._offset += len(line)
 
     def result(self, stamp: tuple[int, int]) -> SentenceFile:
         """Return the distinct sentences of a file with this size and modification time."""
-        first = _first_of_equal(np.frombuffer(bytes(self._digests), np.uint64).reshape(-1, 2))
+        first = first_of_equal(self._digests)
         numbers = np.frombuffer(self._numbers, np.int64)[first]
         offsets = np.frombuffer(self._offsets, np.int64)[first]
         repeated = len(self._numbers) - len(first)
@@ -142,8 +149,13 @@ def _sentence(line: bytes) -> str:
     return line.decode("utf-8").removeprefix("\ufeff").strip()
 
 
-def _first_of_equal(digests: NDArray[np.uint64]) -> Int64:
-    """Return the first row of each distinct digest, ascending."""
+def first_of_equal(content: bytes | bytearray) -> Int64:
+    """Return the number of the first of equal digests, for each distinct one, ascending.
+
+    Args:
+        content: digests of :data:`DIGEST_BYTES` bytes, one after the other.
+    """
+    digests = np.frombuffer(bytes(content), np.uint64).reshape(-1, 2)
     order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: of equal ones the first comes first
     ordered = digests[order]
     is_new = np.ones(len(order), bool)

@@ -34,7 +34,7 @@ from adaptstilts.search.base import Vectors
 from adaptstilts.store.store import Store
 from adaptstilts.study import Pooling, Precision
 
-VERSION = 1
+VERSION = 2
 SHARD = 2048  # sentences
 MAX_BYTES = 2**33
 POLL_SECONDS = 1.0
@@ -71,6 +71,8 @@ class CachedVectors:
     Attributes:
         layers: hidden states, ascending.
         cut: (n,) whether a text lost tokens to the maximum length.
+        known: (n,) whether the tokenizer knows any word of a text.
+        tokens: (n, 2) tokens of each text, and how many of them are unknown.
         rows: (n,) row of each text in the shards, one after the other.
         shards: (layers, texts, hidden) float32 each; all but the last are of one size.
         encoded: number of texts that were not in the cache and were encoded just now.
@@ -79,6 +81,8 @@ class CachedVectors:
 
     layers: tuple[int, ...]
     cut: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+    tokens: NDArray[np.int64]
     rows: NDArray[np.int64]
     shards: Sequence[NDArray[np.float32]]
     encoded: int = 0
@@ -178,13 +182,13 @@ def _open(folder: Path, recipe: EncodingRecipe, runtime: Runtime, hashes: bool =
     try:
         folders.check_files(folder, folders.read_manifest(folder), hashes)
         shards: list[Any] = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("[0-9]*.npy"))]
-        rows, cut = np.load(folder / "rows.npy"), np.load(folder / "cut.npy")
+        rows, cut, known, tokens = (np.load(folder / f"{name}.npy") for name in ("rows", "cut", "known", "tokens"))
         os.utime(folder)
     except (ArtifactError, ResourceError, OSError, ValueError) as error:
         runtime.report(f"sentence vectors are computed again: {error}", 0, 0)
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return CachedVectors(recipe.layers, cut, rows, shards)
+    return CachedVectors(recipe.layers, cut, known, tokens, rows, shards)
 
 
 def _build(texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path) -> CachedVectors:
@@ -276,6 +280,11 @@ class _Build:
         rows[self.order] = np.arange(len(self.order))
         np.save(self.part / "rows.npy", rows)
         np.save(self.part / "cut.npy", np.array([item.place for item in self.features.items], bool))
+        sentences = [self.runtime.tokenizer.without_ends(item.sequences[0]) for item in self.features.items]
+        unknown = self.runtime.tokenizer.unknown
+        np.save(self.part / "known.npy", self.runtime.known_words.are_known(sentences))
+        tokens = [(len(sentence), sentence.count(unknown)) for sentence in sentences]
+        np.save(self.part / "tokens.npy", np.array(tokens, np.int64))
         folders.seal(self.part, {"key": self.folder.name})
         folders.publish(self.part, self.folder)
         _evict(self.folder, self.runtime.workspace.store)

@@ -18,7 +18,7 @@ from adaptstilts.models import unknown_tokens
 from adaptstilts.models.batching import Features
 from adaptstilts.models.locate import Model
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.models.unknown_tokens import TokenCount
+from adaptstilts.models.unknown_tokens import KnownWords, TokenCount
 from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.hardware import environment, find_device
 from adaptstilts.runtime.loggers import Logger, select
@@ -76,6 +76,11 @@ class Runtime:
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer of the base model."""
         return Tokenizer(self.model.folder, self.model.architecture.text_format)
+
+    @cached_property
+    def known_words(self) -> KnownWords:
+        """Return what tells sentences of which the tokenizer knows no word."""
+        return KnownWords(self.tokenizer)
 
     @cached_property
     def adapter_pool(self) -> AdapterPool:

@@ -270,6 +270,7 @@ class LanguageScores(TypedDict):
         handled: what was done -> number of rows that were changed.
         in_training: examples whose input is that of a training row, where these are of the same language.
         sentences: sentences encoded (mining).
+        unknown_sentences: sentences of which the tokenizer knows no word (retrieval).
         layer: hidden state that sentences were searched by (retrieval).
         threshold: score threshold chosen on dev (mining).
         oracle_threshold: score threshold chosen on the scored rows themselves (mining).
@@ -285,6 +286,7 @@ class LanguageScores(TypedDict):
     handled: NotRequired[dict[str, int]]
     in_training: NotRequired[int]
     sentences: NotRequired[int]
+    unknown_sentences: NotRequired[int]
     layer: NotRequired[int]
     threshold: NotRequired[float]
     oracle_threshold: NotRequired[float]

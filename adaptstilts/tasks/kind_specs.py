@@ -55,6 +55,7 @@ class KindSpec:
         group: what results average such tasks with, as benchmarks do; empty for a group of their own.
         check: what the kind's object checks of an example, as a function that needs no torch
             (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
+        version: raised when the same vectors of the same rows come to give other scores, for kinds that search.
     """
 
     name: str
@@ -75,6 +76,7 @@ class KindSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     group: str = ""
     check: RowCheck | None = None
+    version: int = 1
 
     @property
     def required_fields(self) -> tuple[str, ...]:
@@ -256,6 +258,7 @@ MINING = KindSpec(
     searches=True,
     group="retrieval",
     check=row_checks.mining,
+    version=2,
 )
 RANKING = KindSpec(
     "ranking",

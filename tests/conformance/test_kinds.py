@@ -452,7 +452,7 @@ def test_from_vectors_to_scores(name: str) -> None:
         sides = {}
         for side, texts in sentences.items():
             places = np.roll(np.arange(8), shift if side.endswith("english") else 0)
-            sides[side] = SentenceVectors(held, places, np.arange(len(texts)) < 2)
+            sides[side] = SentenceVectors(held, places, np.arange(len(texts)) < 2, np.ones(len(texts), bool))
         found = kind.search(rows, sides, Retrieve())
         assert len(found.predictions) == len(found.gold) == len(found.ids) == found.total == 8
         assert found.counts["truncated"] >= 2

@@ -37,14 +37,16 @@ def made(parts: dict[str, tuple[list[str], list[str], Gold]]) -> dict[str, Examp
 def search(
     parts: dict[str, tuple[list[str], list[str], Gold]], vectors: dict[str, list[float]], **asked: Any
 ) -> SearchResult:
-    """Mine with given vectors of texts."""
+    """Mine with given vectors of texts; no word is known of those that begin with a question mark."""
     rows = made(parts)
     numbers = {text: i for i, text in enumerate(vectors)}
     held = normalize(np.array(list(vectors.values()), np.float32))
     sides = {}
     for name, texts in KIND.sentences(rows).items():
         places = np.array([numbers[text] for text in texts], np.int64)
-        sides[name] = SentenceVectors(held, places, np.zeros(len(texts), bool))
+        sides[name] = SentenceVectors(
+            held, places, np.zeros(len(texts), bool), np.array([text[0] != "?" for text in texts])
+        )
     assert KIND.problem(rows) is None
     return KIND.search(rows, sides, Retrieve(**asked))
 
@@ -230,3 +232,27 @@ def test_gold_pairs_alone_are_refused(part: str) -> None:
     assert problem[0] == f"{part}.gold"
     assert "nothing to mine" in problem[1]
     assert "full sets" in problem[1]
+
+
+def test_sentences_without_a_known_word_are_left_out_and_counted() -> None:
+    """They are equal to the model, and would be the best pair of all."""
+    vectors = {**VECTORS, "?a": [9.0, 0, 0, 0, 0, 0, 0, 9.0], "?b": [9.0, 0, 0, 0, 0, 0, 0, 9.0]}
+    part = ([*ALIGNED[0], "?a"], ["?b", *ALIGNED[1]], [(i, i + 1) for i in range(8)])
+    found = search({"dev": part, "test": part}, vectors)
+    assert values(found) == {"f1": 100, "precision": 100, "recall": 100}
+    assert found.predictions == [*(f"en-{i + 1}" for i in range(8)), None]
+    assert found.counts["unknown_sentences"] == 2
+
+
+def test_gold_pairs_without_a_known_word_are_not_found() -> None:
+    part = (["a0", "?a"], ["b0", "?b"], [(0, 0), (1, 1)])
+    found = search({"dev": part, "test": part}, {**VECTORS, "?a": [1.0] * 8, "?b": [1.0] * 8})
+    assert found.predictions == ["en-0", None]
+    assert values(found)["recall"] == 50
+
+
+def test_a_side_without_a_known_word_has_no_pairs() -> None:
+    part = (["?a"], ["b0", "b1"], [(0, 0)])
+    found = search({"dev": part, "test": part}, {**VECTORS, "?a": [1.0] * 8})
+    assert found.predictions == [None]
+    assert values(found) == {"f1": 0, "precision": 0, "recall": 0}

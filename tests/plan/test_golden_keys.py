@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.shipped import GOLDEN, GOLDEN_EARLIER, ROOT, phases_of
 
-from adaptstilts.plan.phases import Phase
+from adaptstilts.plan.phases import Phase, RetrievePhase
 
 
 def summary(phases: Iterable[Phase]) -> dict[str, list[object]]:
@@ -29,13 +30,19 @@ def test_keys_are_pinned(case: str, tmp_path: Path, request: pytest.FixtureReque
     assert summary(phases_of(case, tmp_path, request)) == GOLDEN[case]
 
 
+def first_version(phase: Phase) -> Phase:
+    """The phase as it was when mining did not leave out sentences of which the tokenizer knows no word."""
+    return replace(phase, kind_version=1) if isinstance(phase, RetrievePhase) else phase
+
+
 @pytest.mark.parametrize("case", GOLDEN_EARLIER)
 def test_keys_are_those_of_the_first_version_with_its_warm_up(
     case: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Nothing but the rule of the warm-up changed what phases compute."""
+    """Nothing but the rule of the warm-up, and what mining leaves out, changed what phases compute."""
     overrides = [] if "pretrain" in case else ["train.warmup_rule=earlier"]
-    assert summary(phases_of(case, tmp_path, request, overrides)) == GOLDEN_EARLIER[case]
+    phases = map(first_version, phases_of(case, tmp_path, request, overrides))
+    assert summary(phases) == GOLDEN_EARLIER[case]
 
 
 def test_every_shipped_file_is_held() -> None:

@@ -196,7 +196,9 @@ def damage(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("what", ["shard", "short", "rows.npy", "cut.npy", "manifest.json", "missing", "more"])
+@pytest.mark.parametrize(
+    "what", ["shard", "short", "rows.npy", "cut.npy", "known.npy", "tokens.npy", "manifest.json", "missing", "more"]
+)
 def test_a_damaged_folder_is_made_anew(bench: Bench, encoded: list[int], what: str) -> None:
     first = bench.vectors()
     expected = {layer: first.at(layer) for layer in (1, 4)}

@@ -151,4 +151,7 @@ def _losses(done: Sequence[Record]) -> list[str]:
     dropped = max((record.dropped for record in done), default=0)
     if dropped:
         notes.append(f"{counted(dropped, 'row')} left out, mostly for lack of a gold label")
+    unknown = max((record.unknown_sentences for record in done), default=0)
+    if unknown:
+        notes.append(f"the model knows no word of {counted(unknown, 'sentence')}")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adaptstilts import tasks
+from adaptstilts.io.wording import counted
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.formats.markdown import table_text
 from adaptstilts.reports.retrieval_sweep import ORACLE, SweepResult
@@ -72,6 +73,8 @@ def _task_notes(result: SweepResult) -> list[str]:
         notes.append(f"not in the data, not in the mean: {', '.join(record.missing)}")
     if record.truncated > MUCH_TRUNCATED:
         notes.append(f"{100 * record.truncated:.1f} % of the sentences were cut to the maximum length")
+    if record.unknown_sentences:
+        notes.append(f"the model knows no word of {counted(record.unknown_sentences, 'sentence')}")
     if task.train_from:
         notes.append(f"its benchmark uses an encoder trained on {' and '.join(task.train_from)}")
     return notes
