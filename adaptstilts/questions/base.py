@@ -42,6 +42,23 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """When an intermediate task was scored in a chain, and by which head.
+
+    Attributes:
+        stage: what the encoder was trained on last: nothing (``base``), the ``intermediate`` task or the ``target``.
+        scorer: the ``head`` of the intermediate phase, or a ``probe``, a new head on the frozen encoder.
+        target: the target of the chain.
+        is_detachable: whether the target's adapter can be taken off again, which leaves the intermediate as it was.
+    """
+
+    stage: str
+    scorer: str
+    target: str
+    is_detachable: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The score of one encoder, trained in one way with one seed, on one task in one language.
 
@@ -59,6 +76,7 @@ class Outcome:
         chance: score of guessing, in points; 0 if unknown.
         costs: name -> what the training of the target cost; empty if nothing was trained.
         group: what kind of task it is, such as ``classification``; empty if unknown.
+        moment: when an intermediate task was scored; None for targets.
     """
 
     model: str
@@ -74,6 +92,7 @@ class Outcome:
     chance: float = 0.0
     costs: Mapping[str, float] = field(default_factory=dict)
     group: str = ""
+    moment: Moment | None = None
 
     @property
     def score(self) -> float:

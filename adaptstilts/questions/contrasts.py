@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -103,6 +104,27 @@ def seed_differences(parts: Sequence[tuple[float, Sequence[Outcome]]]) -> list[f
         of_seed = [(weight, [each for each in outcomes if each.seed == seed]) for weight, outcomes in parts]
         sums.append(sum(weight * mean_score(outcomes) for weight, outcomes in of_seed))
     return sums
+
+
+def pooled(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the mean outcome of every language, seed and draw, over models and over what else differs.
+
+    Args:
+        outcomes: of one task; for every language, as many of each seed and draw as of any other.
+
+    Returns:
+        Nothing where some are missing, or do not have the same test items.
+    """
+    groups: dict[tuple[str, int, int], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.language, outcome.seed, outcome.draw), []).append(outcome)
+    most = max((len(group) for group in groups.values()), default=0)
+    means = []
+    for group in groups.values():
+        first = group[0]
+        if len(group) == most and all(np.array_equal(each.items, first.items) for each in group):
+            means.append(replace(first, values=np.mean([each.values for each in group], axis=0)))
+    return means
 
 
 def not_learned(outcomes: Sequence[Outcome]) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from adaptstilts import tasks
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.cost import PhaseCost, estimate
-from adaptstilts.plan.graph import Cell, Plan
-from adaptstilts.questions.base import Arm, Outcome
-from adaptstilts.reports.comparisons import read
+from adaptstilts.plan.graph import Cell, Plan, StageCell
+from adaptstilts.plan.phases import EvaluatePhase
+from adaptstilts.questions.base import Arm, Moment, Outcome
+from adaptstilts.reports.comparisons import Scored, read
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.page.parts.chance import chance_level
 from adaptstilts.reports.records import model_name
@@ -33,6 +35,9 @@ def collect(plans: Sequence[Plan], workspace: Workspace) -> list[Outcome]:
         for cell in (*plan.cells, *plan.row_cells):
             if not cell.swapped and workspace.store.has(cell.phase):
                 outcomes += _of_cell(cell, plan, workspace.store, estimated)
+        for stage in plan.stage_cells:
+            if workspace.store.has(stage.phase):
+                outcomes += _of_stage(stage, plan, workspace.store)
     return outcomes
 
 
@@ -53,23 +58,48 @@ def _of_cell(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, Phase
     shots = cell.shots
     arm = Arm(cell.method, cell.trained_on, shots.k if shots else None, cell.after)
     costs = _costs(cell, plan, store, estimated)
-    for language, values in scored.values.items():
-        if len(values):
-            yield Outcome(
-                model=model_name(plan.study),
-                size=encoder_size(plan.model),
-                parameters=plan.model.shape["parameters"],
-                task=cell.task,
-                language=language,
-                arm=arm,
-                seed=cell.seed,
-                draw=shots.draw if shots else 0,
-                values=np.asarray(values, float),
-                items=scored.items[language],
-                chance=chance_level(cell.task) or 0.0,
-                costs=costs,
-                group=group_of(cell.task),
-            )
+    every = _Common(plan, cell.task, arm, cell.seed, shots.draw if shots else 0)
+    for outcome in every.outcomes(scored):
+        yield replace(outcome, costs=costs)
+
+
+def _of_stage(cell: StageCell, plan: Plan, store: Store) -> Iterator[Outcome]:
+    scored = read(store.peek(cell.phase), tasks.get(cell.task))
+    phase = plan.phases[cell.phase]
+    is_detachable = cell.stage == "target" and isinstance(phase, EvaluatePhase) and len(phase.stack) > 0
+    moment = Moment(cell.stage, cell.scorer, cell.target, is_detachable)
+    for outcome in _Common(plan, cell.task, Arm(cell.method, cell.intermediate), cell.seed, 0).outcomes(scored):
+        yield replace(outcome, moment=moment)
+
+
+@dataclass(frozen=True)
+class _Common:
+    """What the outcomes of a phase in every language have in common."""
+
+    plan: Plan
+    task: str
+    arm: Arm
+    seed: int
+    draw: int
+
+    def outcomes(self, scored: Scored) -> Iterator[Outcome]:
+        """Yield the outcome in every language that has test items."""
+        for language, values in scored.values.items():
+            if len(values):
+                yield Outcome(
+                    model=model_name(self.plan.study),
+                    size=encoder_size(self.plan.model),
+                    parameters=self.plan.model.shape["parameters"],
+                    task=self.task,
+                    language=language,
+                    arm=self.arm,
+                    seed=self.seed,
+                    draw=self.draw,
+                    values=np.asarray(values, float),
+                    items=scored.items[language],
+                    chance=chance_level(self.task) or 0.0,
+                    group=group_of(self.task),
+                )
 
 
 def _costs(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from adaptstilts.questions import contrasts, needs, simulation
 from adaptstilts.questions.base import NONE, Arm, Design, Findings, Noise, Outcome, Scenario
 from adaptstilts.questions.contrasts import away_from_english, by_model, mean_score, of_arm, tasks_of
 from adaptstilts.questions.rows_worth import RowsWorth, rows_worth
-from adaptstilts.questions.wording import as_number, reason, with_interval
+from adaptstilts.questions.wording import as_number, reason, sees, with_interval
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.page.charts.trends import TrendPoint, Trends
 from adaptstilts.reports.page.model import Figure, Number
@@ -236,7 +236,7 @@ def _gain_tables(gains: Mapping[Arm, Sequence[_Gain]], slopes: Mapping[Arm, Diff
         for gain in of_arm_gains:
             names = (arm.method, arm.intermediate, gain.model, short_count(gain.size))
             scores = (f"{gain.before:.1f}", f"{gain.after:.1f}", with_interval(gain.difference))
-            rows.append((*names, *scores, _sees(gain.difference)))
+            rows.append((*names, *scores, sees(gain.difference)))
     if not rows:
         return []
     header = ("method", "intermediate", "model", "size", "alone", "with", "gain", "sees")
@@ -252,14 +252,10 @@ def _slope_tables(slopes: Mapping[Arm, Difference | None]) -> list[Table]:
     for number, (arm, slope) in enumerate({**known, **family}.items()):
         role = "other" if number else "main"
         p_value = f"{slope.holm:.3f}" if slope.holm is not None else "-"
-        rows.append((arm.method, arm.intermediate, role, with_interval(slope, 2), p_value, _sees(slope, 2)))
+        rows.append((arm.method, arm.intermediate, role, with_interval(slope, 2), p_value, sees(slope, 2)))
     header = ("method", "intermediate", "role", "slope", "p (Holm)", "sees")
     notes = ("Slopes in points a doubling of the size. The main one was fixed before; the others are one family.",)
     return [Table("change of the gain with size", header, tuple(rows), notes)] if rows else []
-
-
-def _sees(difference: Difference, decimals: int = 1) -> str:
-    return "-" if math.isinf(difference.detectable) else f"{difference.detectable:.{decimals}f}"
 
 
 def _worth_tables(worth: Mapping[tuple[str, str, str, str], RowsWorth]) -> list[Table]:

@@ -27,7 +27,7 @@ def simulate(design: Design, noise: Noise, truth: Truth, generator: np.random.Ge
         generator: source of chance.
     """
     intermediates = dict.fromkeys(arm.intermediate for arm in design.arms)
-    difficulty = {task: _difficulty(design, generator) for task in design.tasks}
+    difficulty = {task: difficulty_of(design, generator) for task in design.tasks}
     outcomes = []
     for model, size in design.sizes.items():
         odd = {name: generator.normal(0, noise.model) if name != NONE else 0.0 for name in intermediates}
@@ -36,7 +36,7 @@ def simulate(design: Design, noise: Noise, truth: Truth, generator: np.random.Ge
                 level = truth(size, arm, task) + odd[arm.intermediate] + generator.normal(0, noise.seed)
                 for language in languages:
                     score = level + (ENGLISH_LEAD if language == ENGLISH else 0.0)
-                    values = _answers(difficulty[task][language], score, generator)
+                    values = answers(difficulty[task][language], score, generator)
                     items = np.arange(design.items)
                     outcomes.append(
                         Outcome(model, size, 2 * size, task, language, arm, seed, draw, values, items, design.chance)
@@ -44,11 +44,12 @@ def simulate(design: Design, noise: Noise, truth: Truth, generator: np.random.Ge
     return outcomes
 
 
-def _difficulty(design: Design, generator: np.random.Generator) -> dict[str, Array]:
+def difficulty_of(design: Design, generator: np.random.Generator) -> dict[str, Array]:
+    """Return language -> how hard every item is, which all encoders share."""
     return {language: generator.random(design.items) for language in design.languages}
 
 
-def _answers(difficulty: Array, score: float, generator: np.random.Generator) -> Array:
+def answers(difficulty: Array, score: float, generator: np.random.Generator) -> Array:
     """Return 100 for every item that is answered right, else 0; the expected mean is the score."""
     fresh = generator.random(len(difficulty))
     threshold = np.where(generator.random(len(difficulty)) < _SHARED, difficulty, fresh)

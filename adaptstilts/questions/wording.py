@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from adaptstilts.metrics.intervals import Difference
 from adaptstilts.questions.base import ENGLISH, Arm
 from adaptstilts.reports.page.model import Number, Verdict
@@ -15,6 +17,11 @@ def with_interval(value: Difference, decimals: int = 1) -> str:
         return f"{number} (one seed)"
     low, high = (f"{round(end, decimals) + 0.0:+.{decimals}f}" for end in (value.low, value.high))
     return f"{number} [{low}, {high}]"
+
+
+def sees(value: Difference, decimals: int = 1) -> str:
+    """Return the difference that 80 of 100 such studies find, as text; a dash if none."""
+    return "-" if math.isinf(value.detectable) else f"{value.detectable:.{decimals}f}"
 
 
 def as_number(label: str, value: Difference | None, unit: str = "points", decimals: int = 1) -> Number:
