@@ -78,7 +78,10 @@ class BatchStream:
             return self.runtime.rows(source_task, source, digest, settings.max_length, shots=self.shots)
         assert source_task.train is not None  # noqa: S101
         source = source_task.fill(source_task.train)
-        return self.runtime.rows(source_task, source, digest, settings.max_length, settings.examples, phase.seed)
+        permuted = phase.seed if phase.placebo else None
+        return self.runtime.rows(
+            source_task, source, digest, settings.max_length, settings.examples, phase.seed, permuted=permuted
+        )
 
     def _dev_rows(self, spec: phases.StreamSpec, phase: TrainPhase) -> tuple[Examples, Features]:
         assert self.task.dev is not None  # noqa: S101

@@ -241,6 +241,7 @@ class TrainPhase(WeightsPhase):
         mixture: how the tasks among the streams share the steps.
         masked: share of the steps that masked text among the streams gets.
         shots: the training rows, if they are a few of one language instead of the English ones.
+        placebo: permute the labels among the training rows, by the seed.
     """
 
     kind: ClassVar[str] = "train"
@@ -257,6 +258,7 @@ class TrainPhase(WeightsPhase):
     mixture: Mixture | None = None
     masked: float = 0.0
     shots: Shots | None = None
+    placebo: bool = False
 
     def trainable(self, shape: Mapping[str, int]) -> int:
         """Return the number of trained parameters in the encoder, without heads."""

@@ -13,7 +13,7 @@ from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations, compo
 from adaptstilts.plan.training import Trainings
 from adaptstilts.study import Arm, Composition, Part, Place, Retention, StudyError, evaluate_settings
 
-_SINGLE = ("mixture", "chain", "merge", "masked", "adapter")  # what an intermediate of one task has none of
+_SINGLE = ("mixture", "chain", "merge", "masked", "placebo", "adapter")  # what an intermediate of one task has none of
 
 
 class Stages:
@@ -91,7 +91,10 @@ class Stages:
     def _check(arm: Arm, part: Part, place: Place) -> None:
         """Raise if the stages of a chain cannot be told apart."""
         if any(getattr(part, key) for key in _SINGLE):
-            raise StudyError(place, f"the intermediate {part.label} is not one task, whose head could be scored again")
+            raise StudyError(
+                place,
+                f"the intermediate {part.label} is not one task that is learned, whose head could be scored again",
+            )
         if arm.language_adapters:
             raise StudyError(place, f"method {arm.label}: cannot be combined with language adapters")
         if not arm.method.changes_encoder:

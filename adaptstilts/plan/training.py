@@ -97,6 +97,7 @@ class Trainings:
         keys: tuple[str, ...] = ()
         for trained, rows_of in training_steps(task):
             over = f" over {foundation.name}" if foundation.name != "none" else ""
+            placebo = " with permuted labels" if part.placebo else ""
             phase = TrainPhase(
                 task=trained.name,
                 rows=rows_of.name,
@@ -113,7 +114,8 @@ class Trainings:
                 fuse=foundation.fuse,
                 settings=self._settings(arm, part, trained.name),
                 seed=seed,
-                title=f"train {trained.name} ({arm.label}){over}, seed {seed}",
+                placebo=part.placebo,
+                title=f"train {trained.name}{placebo} ({arm.label}){over}, seed {seed}",
             )
             keys += (self._add(phase, arm, part),)
         return keys

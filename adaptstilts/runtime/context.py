@@ -11,6 +11,7 @@ import torch
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import Examples, read
+from adaptstilts.data.placebo import permute_labels
 from adaptstilts.data.shots import Shots, take
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
@@ -139,6 +140,7 @@ class Runtime:
         limit: int | None = None,
         seed: object = "subset",
         shots: Shots | None = None,
+        permuted: int | None = None,
     ) -> tuple[Examples, Features]:
         """Return examples and features of a split; they are kept for the next phase that needs the same ones.
 
@@ -150,17 +152,22 @@ class Runtime:
             limit: largest number of examples, drawn at random; None for all.
             seed: seed of that draw.
             shots: a draw of a few rows of one language instead.
+            permuted: seed by which labels are permuted among the rows; None leaves them.
 
         Raises:
             DataError: the files changed, or rows are not usable.
         """
         split = self.split(task, source, expected)
         key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed, shots)
+        if permuted is not None:
+            key += (permuted,)
         if key not in self._features:
             kind = kinds.trainable(task.kind)
             examples = read(split, task, kind.check, limit, seed)
             if shots:
                 examples = take(examples, task, shots)
+            if permuted is not None:
+                examples = permute_labels(examples, task, permuted)
             features = kind.features(examples.rows, self.tokenizer, task, max_length)
             self._features[key] = examples, features
             self.warn_of_unknown(f"{task.name}, {source.title}", unknown_tokens.count(features.items, self.tokenizer))

@@ -11,6 +11,7 @@ from adaptstilts import tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.study.places import Keys
 from adaptstilts.study.settings import Evaluate, Train
+from adaptstilts.tasks import kind_specs
 
 Note = Callable[[Keys, str], None]
 Explain = Callable[[ValidationError, type[BaseModel], Keys], None]
@@ -84,7 +85,7 @@ def _check_task(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
         _check_adapter(keys, part, note)
         return
     is_intermediate = keys[0] == "intermediates" and part["task"] != "none"
-    for key in (*_COMPOSED, "masked", "swap_only"):
+    for key in (*_COMPOSED, "masked", "placebo", "swap_only"):
         if part.get(key) and not is_intermediate:
             note((*keys, key), "only an intermediate task can have it")
     for key in ("evaluate", "rows"):
@@ -94,6 +95,8 @@ def _check_task(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
     composed = [key for key in given if isinstance(part[key], dict)]
     if given != composed:
         return  # a value that is no mapping is reported already, and the name is not that of a task
+    if part.get("placebo") is True and is_intermediate:
+        _check_placebo(keys, part, composed, note)
     if composed:
         _check_composed(keys, part, composed, note)
     else:
@@ -121,13 +124,22 @@ def _check_composed(keys: Keys, part: Mapping[str, Any], composed: list[str], no
         note((*keys, key, "tasks"), "has the same task twice")
 
 
+def _check_placebo(keys: Keys, part: Mapping[str, Any], composed: list[str], note: Note) -> None:
+    """Check a placebo: it is one task, whose rows have labels."""
+    for key in (*composed, *(["masked"] if part.get("masked") else [])):
+        note((*keys, "placebo"), f"cannot be combined with {key}")
+    task = tasks.known().get(part["task"])
+    if task is not None and kind_specs.get(task.kind).label_field is None:
+        note((*keys, "placebo"), f"{task.name} ({task.kind}) has no labels to permute")
+
+
 def _check_adapter(keys: Keys, part: Mapping[str, Any], note: Note) -> None:
     """Check a part that is somebody else's adapter: it has a name of its own, and is not trained here."""
     if keys[0] != "intermediates":
         note((*keys, "adapter"), "only an intermediate can be an adapter that somebody else trained")
     if part["task"] in tasks.known() or part["task"] == "none":
         note((*keys, "task"), f"{part['task']} is a task; give the adapter a name of its own")
-    for key in (*_COMPOSED, "masked", "rows", "train", "evaluate"):
+    for key in (*_COMPOSED, "masked", "placebo", "rows", "train", "evaluate"):
         if part.get(key):
             note((*keys, key), "cannot be combined with adapter, which is not trained here")
 

@@ -167,6 +167,7 @@ class Part(StrictModel):
         chain: several tasks one after the other (intermediates only).
         merge: a weighted sum of other intermediates (intermediates only).
         masked: masked language modelling beside it (intermediates only).
+        placebo: train on labels that are permuted among the training rows, as a control (intermediates only).
         swap_only: no target is trained over it; it is only swapped in (intermediates only).
         adapter: folder of an adapter that somebody else trained, or ``owner/name[:folder][@revision]`` on the hub; it
             is used as it is (intermediates only).
@@ -180,6 +181,7 @@ class Part(StrictModel):
     chain: Chain | None = None
     merge: Merge | None = None
     masked: Masked | None = None
+    placebo: bool = False
     swap_only: bool = False
     adapter: str | None = Field(None, min_length=1)
     rows: TargetRows | None = None
@@ -189,7 +191,8 @@ class Part(StrictModel):
     @property
     def label(self) -> str:
         """The name that tables give it."""
-        return f"{self.task}+masked" if self.masked else self.task
+        suffixes = [name for name, is_on in (("masked", self.masked), ("placebo", self.placebo)) if is_on]
+        return "+".join([self.task, *suffixes])
 
 
 class Arm(StrictModel):

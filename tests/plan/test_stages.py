@@ -125,7 +125,7 @@ def test_what_is_scored(study_file: Callable[..., Path], data_root: Path, tmp_pa
         ({"compositions": ["merge"], "methods": ["lora"]}, "cannot be combined with the composition merge"),
         (
             {"intermediates": ["none", {"task": "both", "mixture": {"tasks": ["mnli", "social_i_qa"]}}]},
-            "the intermediate both is not one task, whose head could be scored again",
+            "the intermediate both is not one task that is learned, whose head could be scored again",
         ),
         ({"methods": [{"kind": "head", "over": "full"}]}, "it changes nothing of the encoder, so nothing is forgotten"),
     ],
