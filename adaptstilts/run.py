@@ -20,6 +20,7 @@ from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError, Int
 from adaptstilts.io.wording import counted, size
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
+from adaptstilts.plan.row_checks import check_rows
 from adaptstilts.runtime.loggers import Logger, select
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
@@ -108,6 +109,7 @@ def run_plan(
     Raises:
         ConfigError: no logger has that name.
         PhasesFailed: some phases failed while others finished; all that do not depend on them were tried.
+        DataError: phases would read rows that cannot be used; nothing ran.
         AdaptstiltsError: the first failure, if nothing finished.
         ArtifactError, ResourceError: a damaged entry or a full disk, which stops the whole run.
         Interrupted: by SIGINT or SIGTERM, after a checkpoint.
@@ -127,6 +129,7 @@ def run_plan(
         return outcome
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    check_rows(missing, workspace)
     _check_space(plan, store, missing)
     with _stop_signals() as stopping:
         runtime = Runtime(

@@ -47,6 +47,7 @@ class Workspace:
         self.offline = offline
         remembers = create or self.store.exists()
         self.memory = hashing.Digests(self.store.digests if remembers else None)
+        self.checked_rows = self.store.checked_rows if remembers else None
         root = Path(data_root) if data_root is not None else None
         self.sources = Sources(root, offline, self.store.pins if remembers else None, self.memory)
         self._models: dict[tuple[str, str | None], models.Model] = {}

@@ -79,12 +79,15 @@ def plan(
     from adaptstilts.cli.plan_text import plan_lines, question_lines
     from adaptstilts.cli.settings_text import difference_lines, settings_lines
     from adaptstilts.plan.outline import Outline
+    from adaptstilts.plan.row_checks import check_rows
 
     if settings:
         for line in settings_lines(study.load(Outline(study.store))):
             typer.echo(line)
         return
     workspace, plans = study.plans("outline" if outline else "preview")
+    missing = {phase.key: phase for plan in plans for phase in plan.missing(workspace.store)}
+    check_rows(missing.values(), workspace)
     for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
         typer.echo(line)
     for line in (*difference_lines(plans[0].study), *question_lines(plans)):

@@ -12,6 +12,7 @@ from typing import Any
 
 from adaptstilts.data import file_formats
 from adaptstilts.data.file_formats import ArrowTable
+from adaptstilts.data.labels import index_of, listed, mapped, named
 from adaptstilts.data.parquet_tables import LabelNames
 from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
@@ -73,15 +74,12 @@ def read(split: Split, task: Task, check: RowCheck, limit: int | None = None, se
         DataError: rows are unusable; the message has file, row, field and what was expected, and the number of rows.
         EmptySplit: no row is left.
     """
-    collected = _Collected()
-    for part in map(_load, split.parts):
-        _check_columns(part, task)
-        for i, row in enumerate(_rows(part.table)):
-            for example in _examples(row, task, check, part.labels):
-                collected.add(example, part, i)
+    collected = Collected()
+    for part in split.parts:
+        collected.add_rows(load_part(part, task), task, check)
     collected.raise_problems()
     if not collected.rows:
-        raise EmptySplit(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
+        raise no_usable_rows(split, task)
     form = split.parts[0].source.format
     examples = Examples(collected.rows, collected.ids, len(collected.rows), dict(collected.dropped), form)
     return subset(examples, limit, seed)
@@ -104,7 +102,17 @@ def subset(examples: Examples, limit: int | None, seed: object = "subset") -> Ex
 
 def withheld(labels: Sequence[object]) -> bool:
     """Return whether the labels of a test split look withheld: many rows, all with the same label."""
-    return len(labels) >= 50 and len(set(labels)) == 1
+    return looks_withheld(len(labels), len(set(labels)))
+
+
+def looks_withheld(count: int, distinct: int) -> bool:
+    """Return whether labels look withheld; see :func:`withheld`.
+
+    Args:
+        count: number of labels.
+        distinct: number of different ones.
+    """
+    return count >= 50 and distinct == 1
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class _Unusable:
 
 
 @dataclass(frozen=True)
-class _LoadedPart:
+class LoadedPart:
     """Rows of one part of a split.
 
     Attributes:
@@ -167,7 +175,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-class _Collected:
+class Collected:
     """Examples of a split as they are read, with what was left out and what is wrong."""
 
     def __init__(self) -> None:
@@ -175,10 +183,10 @@ class _Collected:
         self.ids: list[int] = []
         self.dropped: Counter[str] = Counter()
         self._number = 0
-        self._errors = 0
+        self._errors: Counter[str] = Counter()  # by what was expected
         self._shown: list[tuple[Path, str]] = []
 
-    def add(self, example: Example | _Unusable, part: _LoadedPart, row: int) -> None:
+    def add(self, example: Example | _Unusable, part: LoadedPart, row: int) -> None:
         """Add an example, or count why there is none.
 
         Args:
@@ -192,10 +200,33 @@ class _Collected:
         elif not example.is_error:
             self.dropped[example.reason] += 1
         else:
-            self._errors += 1
-            if self._errors <= SHOWN:
+            expected = example.reason.partition(", found")[0]
+            is_new = not self._errors[expected] and len(self._shown) < 2 * SHOWN
+            self._errors[expected] += 1
+            if is_new or len(self._shown) < SHOWN:
                 self._shown.append(part.locate(row, example.reason))
         self._number += 1
+
+    def add_rows(self, part: LoadedPart, task: Task, check: RowCheck) -> None:
+        """Add the examples of all rows of a part.
+
+        Args:
+            part: the part.
+            task: whose rows they are.
+            check: as of :func:`read`.
+
+        Raises:
+            DataError: a column is missing, or has other label names than the task.
+        """
+        check_columns(part, task)
+        for i, row in enumerate(_rows(part.table)):
+            for example in _examples(row, task, check, part.labels):
+                self.add(example, part, i)
+
+    def forget(self) -> None:
+        """Forget the examples, but not what is wrong."""
+        self.rows.clear()
+        self.ids.clear()
 
     def raise_problems(self) -> None:
         """Raise if any row was wrong."""
@@ -205,18 +236,27 @@ class _Collected:
         for path, problem in self._shown:
             by_file.setdefault(path, []).append(problem)
         message = "; ".join(f"{path}: {'; '.join(problems)}" for path, problems in by_file.items())
-        if self._errors > SHOWN:
-            message += f" ({self._errors} such rows)"
+        count = self._errors.total()
+        if count > len(self._shown):
+            message += f" ({count} such rows)"
         message += f"; {REMEDY}"
         raise DataError(message)
 
 
-def _load(part: Split) -> _LoadedPart:
-    table, labels = file_formats.read(part.files, part.source.format, part.sha256)
+def no_usable_rows(split: Split, task: Task) -> EmptySplit:
+    return EmptySplit(f"{split.parts[0].files[0]}: no usable rows for {task.name}")
+
+
+def load_part(part: Split, task: Task) -> LoadedPart:
+    """Read the rows of a part; of a task that does not adapt them, no other columns than it needs."""
+    columns: set[str] = set()
+    if task.adapt is None:
+        columns = {*task.columns.values(), "id", *(part.source.where or ())[:1]}
+    table, labels = file_formats.read(part.files, part.source.format, part.sha256, columns)
     if part.source.where is None:
-        return _LoadedPart(part, table, labels, None)
+        return LoadedPart(part, table, labels, None)
     selected, numbers = file_formats.select(table, part.source.where, part.files[0])
-    return _LoadedPart(part, selected, labels, numbers)
+    return LoadedPart(part, selected, labels, numbers)
 
 
 def _rows(table: ArrowTable) -> Iterator[dict[str, Any]]:
@@ -225,20 +265,21 @@ def _rows(table: ArrowTable) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _check_columns(part: _LoadedPart, task: Task) -> None:
+def check_columns(part: LoadedPart, task: Task) -> None:
     """Raise unless the columns are there, and the label names of the file are the task's."""
     file, names = part.split.files[0], part.table.column_names
     if task.adapt is None and part.table.num_rows:
         missing = [column for column in task.columns.values() if column not in names]
         if missing:
-            raise DataError(f"{file}: no column {missing[0]!r}; found {', '.join(names)}")
+            every = file_formats.read(part.split.files, part.split.source.format)[0].column_names
+            raise DataError(f"{file}: no column {missing[0]!r}; found {', '.join(every)}")
     if not task.labels or task.open_labels:
         return
     for name, column in task.columns.items():
         labels = part.labels.get(column, ())
         if labels and set(labels) - set(task.no_gold) != set(task.labels):
             raise DataError(
-                f"{file}: {name} has the labels {_listed(labels)}; {task.name} declares {_listed(task.labels)}"
+                f"{file}: {name} has the labels {listed(labels)}; {task.name} declares {listed(task.labels)}"
             )
 
 
@@ -267,10 +308,10 @@ def _example(
     if field_name is not None and field_name in example:
         names = label_names.get(task.columns[field_name])
         value = example[field_name]
-        if value in task.no_gold or _named(value, names) in task.no_gold:
-            return _Unusable(f"no gold label ({_named(value, names)!r})", is_error=False)
+        if value in task.no_gold or named(value, names) in task.no_gold:
+            return _Unusable(f"no gold label ({named(value, names)!r})", is_error=False)
         try:
-            example[field_name] = _label(value, task, names) if spec.one_label else _mapped(value, task, names)
+            example[field_name] = index_of(value, task, names) if spec.one_label else mapped(value, task, names)
         except ValueError as error:
             return _Unusable(_in_columns(f"{field_name}: {error}", task))
     problem = next((problem for name in spec.lists if (problem := _list_problem(example, name))), None)
@@ -327,42 +368,3 @@ def _malformed(task: Task, error: Exception, row: Any) -> _Unusable:
     if isinstance(error, KeyError) and isinstance(row, Mapping) and error.args[0] not in row:
         return _Unusable(f"{error.args[0]}: no such column; found {', '.join(map(str, row))}")
     return _Unusable(f"not a row of {task.name}: {type(error).__name__} {error}")
-
-
-def _named(value: Any, names: Sequence[str] | None) -> Any:
-    """Return a label by its name, if the file has names for its numbers."""
-    if names and isinstance(value, int) and 0 <= value < len(names):
-        return names[value]
-    return value
-
-
-def _mapped(value: Any, task: Task, names: Sequence[str] | None) -> Any:
-    """Return a label, or each of a list of labels, as :func:`_label` does."""
-    if isinstance(value, list):
-        return [_label(label, task, names) for label in value]
-    return _label(value, task, names)
-
-
-def _label(value: Any, task: Task, names: Sequence[str] | None) -> Any:
-    """Return a label as an index into the task's labels; without labels (multiple choice) the number itself.
-
-    Raises:
-        ValueError: the label is none of the task's.
-    """
-    named = _named(value, names)
-    if isinstance(value, bool | list):
-        expected = f"one of {_listed(task.labels)}" if task.labels else "one label"
-        raise ValueError(f"expected {expected}, found {value!r}")
-    if not task.labels:
-        return named if task.open_labels else value
-    if named in task.labels:
-        return task.labels.index(named)
-    if not names and isinstance(value, int) and 0 <= value < len(task.labels):
-        return value
-    raise ValueError(f"expected one of {_listed(task.labels)}, found {named!r}")
-
-
-def _listed(labels: Sequence[str]) -> str:
-    """Return label names as one text; only the first of many."""
-    shown = ", ".join(labels[:20])
-    return f"{shown}, ... ({len(labels)} labels)" if len(labels) > 20 else shown

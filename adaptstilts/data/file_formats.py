@@ -6,7 +6,7 @@ All other modules work with splits and know no file formats.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -101,7 +101,9 @@ def size(path: Path, form: str) -> int:
     return sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
 
 
-def read(files: Sequence[Path], form: str, sha256: Sequence[str] = ()) -> tuple[ArrowTable, LabelNames]:
+def read(
+    files: Sequence[Path], form: str, sha256: Sequence[str] = (), columns: Collection[str] = ()
+) -> tuple[ArrowTable, LabelNames]:
     """Read files one after the other.
 
     Args:
@@ -109,6 +111,7 @@ def read(files: Sequence[Path], form: str, sha256: Sequence[str] = ()) -> tuple[
         form: their format.
         sha256: the digest that each file must have, taken from the same bytes as its rows; empty to read whatever is
             there.
+        columns: the only ones that are read of parquet files that have any of them; empty for all.
 
     Returns:
         All rows as one table, and the label names of the columns that have some.
@@ -117,7 +120,7 @@ def read(files: Sequence[Path], form: str, sha256: Sequence[str] = ()) -> tuple[
         DataError: a file cannot be read, is not what its digest says, or has columns that do not fit the others.
     """
     if form == "parquet":
-        return parquet_tables.read_tables(files, sha256)
+        return parquet_tables.read_tables(files, sha256, columns)
     digests = dict(zip(files, sha256, strict=True)) if sha256 else {}
     if form == "parallel":
         return _parallel(files, digests), {}

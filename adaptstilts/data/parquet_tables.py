@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ PEEK = 64  # rows that are looked at for the dictionary of a column
 WIDTH = 16  # at most so many bytes has a number, or the place of a text
 
 
-def read_tables(files: Sequence[Path], sha256: Sequence[str] = ()) -> tuple[Table, LabelNames]:
+def read_tables(
+    files: Sequence[Path], sha256: Sequence[str] = (), columns: Collection[str] = ()
+) -> tuple[Table, LabelNames]:
     """Read parquet files one after the other.
 
     Columns that some files lack are null there, and a column that is null throughout takes the type that it has in
@@ -27,6 +29,7 @@ def read_tables(files: Sequence[Path], sha256: Sequence[str] = ()) -> tuple[Tabl
     Args:
         files: paths of the shards, in order.
         sha256: the digest that each file must have; empty to read whatever is there.
+        columns: only these, where a file has any of them; empty for all.
 
     Returns:
         The rows, and the class names of the columns that have some.
@@ -41,7 +44,7 @@ def read_tables(files: Sequence[Path], sha256: Sequence[str] = ()) -> tuple[Tabl
     names: list[LabelNames] = []
     left = LIMIT
     for number, path in enumerate(files):
-        table = _read(path, sha256[number] if sha256 else None, left)
+        table = _read(path, sha256[number] if sha256 else None, left, columns)
         left -= table.nbytes
         tables.append(table.replace_schema_metadata(None))
         names.append(_class_names(table.schema))
@@ -55,7 +58,7 @@ def read_tables(files: Sequence[Path], sha256: Sequence[str] = ()) -> tuple[Tabl
         raise DataError(f"{files[0].parent}: the columns of {listing} do not go together ({_first(error)})") from None
 
 
-def _read(path: Path, expected: str | None, limit: int) -> Table:
+def _read(path: Path, expected: str | None, limit: int, columns: Collection[str]) -> Table:
     """Read one file; no more than ``limit`` bytes of rows are ever decoded."""
     import pyarrow as pa
 
@@ -69,12 +72,9 @@ def _read(path: Path, expected: str | None, limit: int) -> Table:
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
         raise changed(path)
     try:
-        table = _decoded(pa.BufferReader(content), path, limit)
+        table = _decoded(pa.BufferReader(content), path, limit, columns)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable parquet file ({_first(error)}); copy or fetch it again") from None
-    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
-    if twice:
-        raise DataError(f"{path}: the column {twice[0]!r} is there twice; rename one of them")
     return table
 
 
@@ -89,16 +89,23 @@ def _too_large(path: Path) -> DataError:
     )
 
 
-def _decoded(content: Any, path: Path, limit: int) -> Table:
+def _decoded(content: Any, path: Path, limit: int, columns: Collection[str]) -> Table:
     """Decode a file, one group of rows after the other; what may be too large is counted before it is unpacked."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(content)
-    tables = [file.schema_arrow.empty_table()]
+    names = [name for name in file.schema_arrow.names if name in columns] or file.schema_arrow.names
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"{path}: the column {twice[0]!r} is there twice; rename one of them")
+    tables = [file.schema_arrow.empty_table().select(names)]
     for group in range(file.num_row_groups):
         risky, most = _bound(content, file.metadata.row_group(group), group)
-        table = file.read_row_group(group) if most <= limit else _counted(content, group, risky, path, limit)
+        if most <= limit:
+            table = file.read_row_group(group, columns=names)
+        else:
+            table = _counted(content, group, risky, path, limit, tables[0].schema)
         limit -= table.nbytes
         tables.append(table)
     return pa.concat_tables(tables)
@@ -154,7 +161,7 @@ def _dictionaries(array: Any) -> list[Any]:
     return dictionaries
 
 
-def _counted(content: Any, group: int, texts: Sequence[str], path: Path, limit: int) -> Table:
+def _counted(content: Any, group: int, texts: Sequence[str], path: Path, limit: int, schema: Any) -> Table:
     """Decode a group of rows batch by batch; texts stay in their dictionaries until their size is known.
 
     Args:
@@ -163,13 +170,13 @@ def _counted(content: Any, group: int, texts: Sequence[str], path: Path, limit: 
         texts: columns whose texts are in a dictionary.
         path: the file, for messages.
         limit: bytes that it may unpack to.
+        schema: its columns that are read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.ParquetFile(content).schema_arrow
-    batches = []
-    for batch in pq.ParquetFile(content, read_dictionary=texts).iter_batches(BATCH, row_groups=[group]):
+    file, batches = pq.ParquetFile(content, read_dictionary=texts), []
+    for batch in file.iter_batches(BATCH, row_groups=[group], columns=schema.names):
         limit -= sum(_size(column) for column in batch.columns)
         if limit < 0:
             raise _too_large(path)

@@ -21,8 +21,9 @@ from adaptstilts.errors import AdaptstiltsError, ArtifactError
 from adaptstilts.io import hashing
 from adaptstilts.methods import AdapterMethod, Method, fusion
 from adaptstilts.models.locate import Fingerprint
-from adaptstilts.plan import specs
+from adaptstilts.plan import readings, specs
 from adaptstilts.plan.passes import Pass, evaluation_pass
+from adaptstilts.plan.readings import Reading
 from adaptstilts.plan.specs import SpecField
 from adaptstilts.registry import Registry
 from adaptstilts.store import entries
@@ -93,6 +94,10 @@ class Phase:
 
     def passes(self) -> list[Pass]:
         """Return what runs through the encoder, for a rough cost of the phase."""
+        return []
+
+    def readings(self) -> list[Reading]:
+        """Return the splits whose rows are read, so that they are checked before anything runs."""
         return []
 
 
@@ -272,8 +277,14 @@ class TrainPhase(WeightsPhase):
 
     def passes(self) -> list[Pass]:
         """Return the training rows of every stream."""
-        streams = self.streams or (StreamSpec(self.task, self.rows, self.settings),)
-        return [self._pass(stream) for stream in streams]
+        return [self._pass(stream) for stream in self._every_stream()]
+
+    def readings(self) -> list[Reading]:
+        """Return the training and dev rows of every stream."""
+        return readings.of_training(self._every_stream(), self.shots.language if self.shots else None)
+
+    def _every_stream(self) -> tuple[StreamSpec, ...]:
+        return self.streams or (StreamSpec(self.task, self.rows, self.settings),)
 
     def _pass(self, stream: StreamSpec) -> Pass:
         task = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
@@ -356,6 +367,10 @@ class EvaluatePhase(TaskPhase):
         settings = self.settings
         return [evaluation_pass(self.task, settings.split, self.languages, settings.examples, settings.max_length)]
 
+    def readings(self) -> list[Reading]:
+        """Return the rows of every language."""
+        return readings.of_evaluation(self.task, self.settings.split, self.languages, self.settings.examples)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictTransferPhase(TaskPhase):
@@ -380,6 +395,10 @@ class PredictTransferPhase(TaskPhase):
         sources = tuple(task.fill(task.train) for task in read if task.train)
         return [Pass(sources, self.settings.max_length, limit=self.settings.rows)]
 
+    def readings(self) -> list[Reading]:
+        """Return the training rows of the target and of each source task."""
+        return readings.of_english(map(tasks.get, (self.rows, *self.sources)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievePhase(TaskPhase):
@@ -401,3 +420,7 @@ class RetrievePhase(TaskPhase):
     def passes(self) -> list[Pass]:
         """Return one pass over the sentences of every language."""
         return [evaluation_pass(self.task, "test", self.languages, None, self.settings.max_length)]
+
+    def readings(self) -> list[Reading]:
+        """Return the sentences of every language."""
+        return readings.of_evaluation(self.task, "test", self.languages, None)

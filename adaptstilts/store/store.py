@@ -229,6 +229,11 @@ class Store:
         return self.folder / "cache" / "digests.json"
 
     @property
+    def checked_rows(self) -> Path:
+        """The memory of data whose rows were found right."""
+        return self.folder / "cache" / "checked-rows.json"
+
+    @property
     def pins(self) -> Path:
         """Folder that records the digests of every data set when it was first loaded."""
         return self.folder / "pins"

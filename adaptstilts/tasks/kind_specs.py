@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.registry import Registry
-from adaptstilts.tasks import row_checks
+from adaptstilts.tasks import column_checks, row_checks
+from adaptstilts.tasks.column_checks import ColumnCheck
 from adaptstilts.tasks.row_checks import RowCheck
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class KindSpec:
         check: what the kind's object checks of an example, as a function that needs no torch
             (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
         version: raised when the same vectors of the same rows come to give other scores, for kinds that search.
+        check_columns: returns whether ``check`` would find nothing in any row of a table; None to ask it row by row.
     """
 
     name: str
@@ -77,6 +79,7 @@ class KindSpec:
     group: str = ""
     check: RowCheck | None = None
     version: int = 1
+    check_columns: ColumnCheck | None = None
 
     @property
     def required_fields(self) -> tuple[str, ...]:
@@ -176,6 +179,7 @@ CLASSIFICATION = KindSpec(
     named_labels=True,
     group="classification",
     check=row_checks.classification,
+    check_columns=column_checks.texts,
 )
 REGRESSION = KindSpec(
     "regression",
@@ -212,6 +216,7 @@ TAGGING = KindSpec(
     named_labels=True,
     group="structured prediction",
     check=row_checks.tagging,
+    check_columns=column_checks.tagging,
 )
 ENTITIES = KindSpec(
     "entities",
@@ -235,6 +240,7 @@ SPAN = KindSpec(
     lists=("answers.text", "answers.answer_start"),
     group="question answering",
     check=row_checks.span,
+    check_columns=column_checks.span,
 )
 BITEXT = KindSpec(
     "bitext",
@@ -246,6 +252,7 @@ BITEXT = KindSpec(
     searches=True,
     group="retrieval",
     check=row_checks.bitext,
+    check_columns=column_checks.texts,
 )
 MINING = KindSpec(
     "mining",
@@ -259,6 +266,7 @@ MINING = KindSpec(
     group="retrieval",
     check=row_checks.mining,
     version=2,
+    check_columns=column_checks.texts,
 )
 RANKING = KindSpec(
     "ranking",
@@ -279,6 +287,7 @@ MASKED = KindSpec(
     fields=("text",),
     declared=False,
     check=row_checks.masked,
+    check_columns=column_checks.texts,
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,13 @@ import pytest
 from support.ranking import article, entity, paragraph, question
 
 from adaptstilts import kinds, tasks
-from adaptstilts.data.examples import read
+from adaptstilts.data.examples import Examples, read
+from adaptstilts.data.scan import scan
 from adaptstilts.data.shots import Shots, take
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import DataError
 from adaptstilts.models.tokenizer import Tokenizer
-from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks import Source, Task, kind_specs
 
 Row = dict[str, Any]
 
@@ -127,10 +129,24 @@ def _odd_rows(rows: list[Row]) -> Iterator[tuple[str, list[Row]]]:
             yield f"{what}, everywhere", [row] * len(rows)
 
 
+def _read_and_scan(split: Split, task: Task) -> Examples:
+    """Read a split; what planning says of it, which looks at whole columns, is the same."""
+    check: Any = kind_specs.get(task.kind).check
+    try:
+        found = scan(split, task, check)
+    except DataError as error:
+        with pytest.raises(DataError, match=re.escape(str(error))):
+            read(split, task, check)
+        raise
+    examples = read(split, task, check)
+    assert found.count == examples.total
+    return examples
+
+
 def _use(split: Split, task: Task, tokenizer: Tokenizer) -> None:
     """Do with a split what phases do before anything is computed."""
     kind: Any = kinds.get(task.kind)
-    examples = read(split, task, kind.check)
+    examples = _read_and_scan(split, task)
     if task.open_labels:
         tags = {tag for row in examples.rows for tag in row["tags"]}
         task = replace(task, labels=tuple(sorted(tags)), open_labels=False)

@@ -276,7 +276,7 @@ def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path
     held = small(data)
     with pytest.raises(Exception, match=r"de: every gold label is 'neutral'; the labels look withheld") as caught:
         run_plan(held.plan, held.workspace, device="cpu")
-    assert caught.value.exit_code == 7
+    assert caught.value.exit_code == 3
     (phase,) = [phase for phase in held.plan.order() if phase.kind == "evaluate"]
     with pytest.raises(DataError, match="withheld"):
         perform(phase, held.runtime())
