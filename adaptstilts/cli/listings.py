@@ -49,11 +49,15 @@ def _task_row(task: Task) -> tuple[str, ...]:
 
 def inventory_lines(workspace: Workspace) -> Iterator[str]:
     """Yield a Markdown table with the rows that the available data has of every task."""
+    from adaptstilts.data.agreement import sentences
     from adaptstilts.reports.data_inventory import inventories
 
     header = ("task", "kind", "train", "dev", "test", "left out", "languages", "metric")
-    rows = [_inventory_row(inventory) for inventory in inventories(workspace)]
-    yield from markdown.table(header, rows).splitlines()
+    found = list(inventories(workspace))
+    yield from markdown.table(header, [*map(_inventory_row, found)]).splitlines()
+    for inventory in found:
+        for sentence in sentences(inventory.differs):
+            yield f"{inventory.task.name}: {sentence}"
 
 
 def _inventory_row(inventory: Inventory) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from adaptstilts import kinds
+from adaptstilts.data.agreement import Disagreements, disagreements
 from adaptstilts.data.examples import Examples, withheld
 from adaptstilts.data.shots import equal_rows
 from adaptstilts.errors import DataError, Interrupted
@@ -45,6 +46,9 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
         results = evaluation.all_languages_at_once()
     else:
         results = evaluation.language_by_language()
+        for column, counts in evaluation.disagreements().items():
+            for code, count in counts.items():
+                results[code]["scores"].setdefault("differs", {})[column] = count
     write_results(results, staging)
 
 
@@ -103,6 +107,16 @@ class _Evaluation:
                 checkpoints.save(len(results), {}, results)
                 saved = time.monotonic()
         return results
+
+    def disagreements(self) -> Disagreements:
+        """Count the rows that say something else in one language than in most of the others."""
+        phase, task = self.phase, self.task
+        if phase.settings.split != "test" or task.test is None:
+            return {}
+        splits = {}
+        for code in phase.languages:
+            splits[code] = self.runtime.split(task, task.fill(task.test, code), phase.data[code])
+        return disagreements(task, splits)
 
     def _language(self, code: str) -> LanguageResult:
         """Predict and score the rows of one language."""

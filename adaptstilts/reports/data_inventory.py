@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from adaptstilts import kinds, tasks
+from adaptstilts.data.agreement import Disagreements, disagreements
 from adaptstilts.data.examples import EmptySplit, read
 from adaptstilts.data.sources import Split
 from adaptstilts.tasks import Source, Task
@@ -24,12 +25,14 @@ class Inventory:
             split that the task does not declare has no item.
         languages: languages of the test set that the data has.
         dropped: rows that were left out, over all splits.
+        differs: column -> language -> test rows in which it is not what most languages have for the same item.
     """
 
     task: Task
     rows: dict[str, int | None]
     languages: tuple[str, ...]
     dropped: int
+    differs: dict[str, dict[str, int]]
 
 
 @dataclass
@@ -66,7 +69,20 @@ def _inventory(task: Task, workspace: Workspace) -> Inventory:
         {part: count.rows for part, count in counts.items()},
         tuple(counts["test"].languages) if "test" in counts else (),
         sum(count.dropped for count in counts.values()),
+        _disagreements(task, workspace),
     )
+
+
+def _disagreements(task: Task, workspace: Workspace) -> Disagreements:
+    """Count the test rows that say something else in one language than in most of the others."""
+    if task.test is None or not task.equal_columns:
+        return {}
+    splits = {}
+    for code in _languages(task, "test"):
+        split = workspace.sources.find(task.fill(task.test, code))
+        if split is not None:
+            splits[code] = split
+    return disagreements(task, splits)
 
 
 def _languages(task: Task, part: str) -> tuple[str, ...]:

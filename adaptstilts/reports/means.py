@@ -32,6 +32,7 @@ def mean_scores(entries: Sequence[Entry], headline: Sequence[str]) -> dict[str, 
         "spread": float(np.std(means, ddof=1)) if len(means) > 1 else None,
         "metrics": _metric_means(every),
         **_counts(every),
+        "differs": _disagreements(seeds[0]),
         "thresholds": _thresholds(seeds, "threshold"),
         "oracle_thresholds": _thresholds(seeds, "oracle_threshold"),
         "layer": every[0].get("layer"),
@@ -86,6 +87,15 @@ def _counts(every: Sequence[LanguageScores]) -> dict[str, Any]:
         "unknown_sentences": sum(score.get("unknown_sentences", 0) for score in every),
         "in_training": sum(score.get("in_training", 0) for score in every),
     }
+
+
+def _disagreements(scores: Mapping[str, LanguageScores]) -> dict[str, dict[str, int]]:
+    """Return column -> language -> rows that say something else than those of most languages."""
+    found: dict[str, dict[str, int]] = {}
+    for code, score in scores.items():
+        for column, count in score.get("differs", {}).items():
+            found.setdefault(column, {})[code] = count
+    return found
 
 
 def _dropped(score: LanguageScores) -> int:

@@ -49,6 +49,7 @@ class Record:
         truncated: share of examples that lost tokens to the maximum length.
         dropped: rows that were left out, over all languages and seeds.
         unknown_sentences: sentences of which the tokenizer knows no word (retrieval), over all languages and seeds.
+        differs: column -> language -> rows in which it is not what most languages have for the same item.
         thresholds: language -> score threshold chosen on dev (mining), averaged over seeds.
         oracle_thresholds: language -> score threshold chosen on the scored rows themselves, averaged over seeds.
         layer: hidden state that sentences were searched by (retrieval).
@@ -101,6 +102,7 @@ class Record:
     truncated: float = 0.0
     dropped: int = 0
     unknown_sentences: int = 0
+    differs: dict[str, dict[str, int]] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     oracle_thresholds: dict[str, float] = field(default_factory=dict)
     layer: int | None = None

@@ -268,6 +268,7 @@ class LanguageScores(TypedDict):
         truncated: examples that lost tokens to the maximum length.
         dropped: reason -> rows left out.
         handled: what was done -> number of rows that were changed.
+        differs: column -> number of rows of the split in which it is not what most languages have for the same item.
         in_training: examples whose input is that of a training row, where these are of the same language.
         sentences: sentences encoded (mining).
         unknown_sentences: sentences of which the tokenizer knows no word (retrieval).
@@ -284,6 +285,7 @@ class LanguageScores(TypedDict):
     truncated: NotRequired[int]
     dropped: NotRequired[dict[str, int]]
     handled: NotRequired[dict[str, int]]
+    differs: NotRequired[dict[str, int]]
     in_training: NotRequired[int]
     sentences: NotRequired[int]
     unknown_sentences: NotRequired[int]

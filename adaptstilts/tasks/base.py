@@ -134,6 +134,8 @@ class Task:
             such rows as one item.
         item: field of an example that names its item, where the order of rows does not: examples of several languages
             with an equal value are one item. Goes before ``parallel``.
+        equal_columns: columns of the test rows that are equal in every language, such as the label. Where they differ,
+            a note below the scores says so.
         defaults: training settings that differ from the package's defaults.
         recipes: training settings of benchmarks, by the name that ``recipe`` of a study has for them. A target's own go
             before those of the tasks in ``train_from``.
@@ -170,6 +172,7 @@ class Task:
     train_rows: int = 0
     parallel: bool = False
     item: str | None = None
+    equal_columns: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     licence: str = NOT_STATED

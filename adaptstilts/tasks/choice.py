@@ -153,6 +153,7 @@ xcopa = Task(
     dev=Source("aps/super_glue", "copa", "validation"),
     test=Source("cambridgeltl/xcopa", "{code}", "test"),
     parallel=True,
+    equal_columns=("question", "label"),
     recipes={XTREME: _XTREME},
     licence="CC BY 4.0",
     citation="Ponti et al. 2020, arXiv 2005.00333",

@@ -41,7 +41,7 @@ def check(task: Task, known: Known, complete: bool = True) -> None:
 def _shape_problems(task: Task) -> Iterator[str]:
     """Yield fields that have another type than the declaration of :class:`Task` says."""
     yield from _name_problems(task.name)
-    for name in ("languages", "more_languages", "labels", "train_from", "metrics"):
+    for name in ("languages", "more_languages", "labels", "train_from", "metrics", "equal_columns"):
         if not _is_texts(getattr(task, name)):
             yield f"{name}: expected a tuple of texts, such as ('a', 'b'), found {getattr(task, name)!r}"
     if not isinstance(task.no_gold, tuple):
@@ -100,6 +100,8 @@ def _content_problems(task: Task) -> Iterator[str]:
             for problem in _source_problems(task, source, pool=name == "pool"):
                 yield f"{name}: {problem}"
     yield from _row_set_problems(task, spec)
+    if task.equal_columns and (not task.parallel or task.sets):
+        yield "equal_columns: expected only for parallel rows (parallel=True) without row sets"
     if task.item is not None and (task.sets or task.item not in task.columns):
         fields = "nothing, as the task has row sets" if task.sets else f"a field of columns: {', '.join(task.columns)}"
         yield f"item: expected {fields}, found {task.item!r}"

@@ -137,6 +137,7 @@ xnli = Task(
     dev=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),
     test=Source("google/xtreme", "XNLI", "test", where=("language", "{code}")),
     parallel=True,
+    equal_columns=("gold_label",),
     recipes={XTREME: _XNLI, X_STILTS: stilts_target(epochs=2)},
     licence="CC BY-NC 4.0",
     citation="Conneau et al. 2018, arXiv 1809.05053",

@@ -81,6 +81,7 @@ paws_x = Task(
     dev=Source(_PAWS_X, "{code}", "validation", mirrors=(Source("google/xtreme", "PAWS-X.{code}", "validation"),)),
     test=Source(_PAWS_X, "{code}", "test", mirrors=(Source("google/xtreme", "PAWS-X.{code}", "test"),)),
     parallel=True,
+    equal_columns=("label",),
     defaults={"epochs": 5},
     train_rows=49_401,
     recipes={

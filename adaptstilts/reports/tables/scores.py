@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from adaptstilts import tasks
+from adaptstilts.data.agreement import sentences
 from adaptstilts.io.wording import counted
 from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Table
@@ -154,4 +155,6 @@ def _losses(done: Sequence[Record]) -> list[str]:
     unknown = max((record.unknown_sentences for record in done), default=0)
     if unknown:
         notes.append(f"the model knows no word of {counted(unknown, 'sentence')}")
+    if done:
+        notes += sentences(done[0].differs)
     return notes
