@@ -264,7 +264,9 @@ def copied_data(source: Path, target: Path) -> Path:
     return Path(shutil.copytree(source, target))
 
 
-def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path, tmp_path: Path) -> None:
+def test_withheld_labels_are_refused(
+    small: Callable[..., Done], data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = copied_data(data_root, tmp_path / "hub")
     rows = [
         {"language": code, "sentence1": "the cat", "sentence2": "a dog", "gold_label": label}
@@ -274,9 +276,14 @@ def test_withheld_labels_are_refused(small: Callable[..., Done], data_root: Path
     ]
     write_split(data, "google/xtreme", "XNLI", "test", rows)
     held = small(data)
-    with pytest.raises(Exception, match=r"de: every gold label is 'neutral'; the labels look withheld") as caught:
+    expected = r"test: de: every gold label is 'neutral'; the labels look withheld"
+    with pytest.raises(DataError, match=expected):
         run_plan(held.plan, held.workspace, device="cpu")
-    assert caught.value.exit_code == 3
+    assert list(held.workspace.store.keys()) == []
+    monkeypatch.setattr("adaptstilts.run.check_rows", lambda phases, workspace: None)
+    with pytest.raises(Exception, match=expected) as caught:
+        run_plan(held.plan, held.workspace, device="cpu")
+    assert caught.value.exit_code == 7
     (phase,) = [phase for phase in held.plan.order() if phase.kind == "evaluate"]
     with pytest.raises(DataError, match="withheld"):
         perform(phase, held.runtime())
