@@ -5,7 +5,10 @@ is. The result says how many intervals contain the truth, how often an effect is
 often an effect of 1.2 times the smallest detectable size is found, and how often the question refuses if nothing was
 learned.
 
-    python benchmarks/questions.py [--runs 500] [--quick] [--out FILE]
+For tradeoff also: how often a dominated configuration is said to be surely on the front, by how far it is below the
+front, beside how often the front of the measured scores alone has it.
+
+    python benchmarks/questions.py [--question NAME] [--runs 500] [--quick] [--out FILE]
 """
 
 from __future__ import annotations
@@ -13,12 +16,23 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adaptstilts import questions
-from adaptstilts.questions.base import Arm, Design, Noise
+from adaptstilts.metrics import fronts
+from adaptstilts.metrics.intervals import corrected
+from adaptstilts.questions import simulation
+from adaptstilts.questions.base import Arm, Design, Findings, Noise, Outcome
+from adaptstilts.questions.configurations import ENCODER, Group, configurations
+from adaptstilts.questions.front_tables import shares
 from adaptstilts.questions.rehearse import Rehearsal, rehearse
+from adaptstilts.questions.tradeoff import Tradeoff, front_gain, learned_groups
+from adaptstilts.reports.page.parts.results import judge
 
 RESULTS = Path(__file__).resolve().parent / "results" / "questions.json"
 SIZES = {  # parameters without embeddings
@@ -28,7 +42,23 @@ SIZES = {  # parameters without embeddings
 SEEDS = (3, 5)
 MODEL_SDS = (0.3, 1.5)  # points between models, in what an intermediate task changes
 LANGUAGES = ("en", "de", "ru", "sw", "tr")
+ONE_METHOD = (Arm("full", "none"), Arm("full", "squad"))
+ARMS = {"tradeoff": (*ONE_METHOD, Arm("lora", "none"), Arm("lora", "squad"))}
+GRIDS = {"tradeoff": ((4,), (0.0,))}  # sizes and model_sds, where not all: the answer is about the models of the study
+FRONT_SDS = (0.5, 1.0, 1.5, 2.0)  # points between seeds
+BELOW = (0.5, 1.0, 2.0)  # points that a configuration is below the front
 BOUNDS = (93.0, 97.0)
+
+
+class MainNumberOfTradeoff(Tradeoff):
+    """The question without its tables and figures, which take most of its time; the main number is the same."""
+
+    def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
+        """Answer the question."""
+        groups, _ = learned_groups(outcomes)
+        main = front_gain(groups[0].members, "squad") if groups else None
+        main = main and corrected({"": main})[""]
+        return Findings("", main, margin, judge(main, margin) if main else "not resolved", "")
 
 
 def setting(name: str, sizes: int, seeds: int, model_sd: float, runs: int, items: int) -> list[dict[str, Any]]:
@@ -42,10 +72,10 @@ def setting(name: str, sizes: int, seeds: int, model_sd: float, runs: int, items
         runs: simulated studies per scenario.
         items: test items per language.
     """
-    arms = (Arm("full", "none"), Arm("full", "squad"))
-    design = Design(SIZES[sizes], ["panx"], arms, LANGUAGES, seeds, items=items)
+    design = Design(SIZES[sizes], ["panx"], ARMS.get(name, ONE_METHOD), LANGUAGES, seeds, items=items)
     rows = []
-    for result in rehearse(questions.get(name), design, Noise(1.0, model_sd), runs):
+    question = MainNumberOfTradeoff() if name == "tradeoff" else questions.get(name)
+    for result in rehearse(question, design, Noise(1.0, model_sd), runs):
         rows.append({"question": name, "sizes": sizes, "seeds": seeds, "model_sd": model_sd, **_row(result)})
     return rows
 
@@ -59,25 +89,57 @@ def _row(result: Rehearsal) -> dict[str, Any]:
     return row
 
 
+def dominated(runs: int, items: int, seeds: int = 5) -> list[dict[str, Any]]:
+    """Rehearse fronts on which a dearer configuration does not belong; one row for each noise and distance."""
+    rows = []
+    for seed_sd in FRONT_SDS:
+        for below in BELOW:
+            claimed = measured = 0
+            for run in range(runs):
+                group = _planted_front(below, seed_sd, seeds, items, run)
+                claimed += fronts.place(shares(group, ENCODER)[-1]) == "on"
+                measured += group.scores[-1] > max(group.scores[:-1])
+            row = {"seed_sd": seed_sd, "below": below, "surely_on": round(100 * claimed / runs, 1)}
+            rows.append({**row, "on_by_measured_scores": round(100 * measured / runs, 1)})
+    return rows
+
+
+def _planted_front(below: float, seed_sd: float, seeds: int, items: int, run: int) -> Group:
+    """Return three encoders of which the largest is below the one before it."""
+    levels = {100_000: 58.0, 600_000: 60.0, 1_800_000: 60.0 - below}
+    sizes = {f"size {size}": size for size in levels}
+    design = Design(sizes, ["panx"], [Arm("full", "none")], LANGUAGES, seeds, items=items)
+    generator = np.random.default_rng(run)
+    outcomes = simulation.simulate(design, Noise(seed_sd, 0.0), lambda size, arm, task: levels[size], generator)
+    return Group("all", configurations([replace(each, costs={"trainable": 1.0}) for each in outcomes]))
+
+
 def main() -> None:
     """Simulate every setting, print it and write all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=500, help="simulated studies per scenario")
+    parser.add_argument("--question", help="only this one; the rows of others stay in the file")
     parser.add_argument("--items", type=int, default=400, help="test items per language")
     parser.add_argument("--quick", action="store_true", help="few runs and items: these figures mean nothing")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     runs, items = (10, 40) if arguments.quick else (arguments.runs, arguments.items)
-    rows: list[dict[str, Any]] = []
-    for name, sizes, seeds, model_sd in itertools.product(questions.known(), SIZES, SEEDS, MODEL_SDS):
-        measured = setting(name, sizes, seeds, model_sd, runs, items)
-        for row in measured:
-            print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-        rows += measured
+    names = [arguments.question] if arguments.question else [*questions.known()]
+    earlier = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
+    rows = [row for row in earlier.get("rows", []) if row["question"] not in names]
+    for name in names:
+        all_sizes, model_sds = GRIDS.get(name, (tuple(SIZES), MODEL_SDS))
+        for sizes, seeds, model_sd in itertools.product(all_sizes, SEEDS, model_sds):
+            for row in setting(name, sizes, seeds, model_sd, runs, items):
+                print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+                rows.append(row)
     answered = [row["coverage"] for row in rows if "coverage" in row]
     within = sum(BOUNDS[0] <= share <= BOUNDS[1] for share in answered)
     print(f"in {within} of {len(answered)} settings, 93 to 97 % of the intervals contain the truth")
     report = {"runs": runs, "items": items, "languages": len(LANGUAGES), "within_93_97": within, "rows": rows}
+    report["dominated"] = dominated(runs, items) if "tradeoff" in names else earlier.get("dominated", [])
+    for row in report["dominated"]:
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

@@ -30,6 +30,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`train:`", "For the whole study, a method, an intermediate or a target; the last one wins.", settings.Train),
     ("`evaluate:`", "For the whole study or a target.", settings.Evaluate),
     ("`retrieve:`", "", settings.Retrieve),
+    ("`measure:`", "Time and memory of running targets; see `adaptstilts guide protocol`.", settings.Measure),
     ("`rows:`", "Training rows in test languages; see `adaptstilts guide methods`.", schema.TargetRows),
     (
         "`retention:`",

@@ -113,6 +113,16 @@ class PeftMethod(AdapterMethod):
             module._disable_adapters = not present
             module._active_adapter = present
 
+    def merge_into(self, host: Host) -> None:
+        """Merge the adapters that act into the weights of the encoder, which are changed for good.
+
+        Args:
+            host: the encoder.
+        """
+        for _, module in _tuned_modules(host):
+            if module._active_adapter and not module.disable_adapters:
+                module.merge(safe_merge=False)
+
     def remove(self, host: Host, name: str) -> None:
         """Detach an adapter.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -168,6 +168,18 @@ class Method(BaseModel):
     def frozen_modules(self, host: Host) -> list[nn.Module]:
         """Return the modules that stay frozen if the method trains the encoder's own weights."""
         return []
+
+
+@runtime_checkable
+class MergesIntoEncoder(Protocol):
+    """A method whose adapters can become part of the encoder's weights, which then take no longer to run."""
+
+    def merge_into(self, host: Host) -> None:
+        """Merge the adapters that act into the weights of the encoder, which are changed for good.
+
+        Args:
+            host: the encoder.
+        """
 
 
 class AdapterMethod(Method):

@@ -15,6 +15,7 @@ from adaptstilts.io.wording import counted
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.rank import rank
 from adaptstilts.phases.scoring import LanguageResult, item_names, score_language, write_results
+from adaptstilts.plan.measures import MeasurePhase
 from adaptstilts.plan.phases import EvaluatePhase, MergePhase, TrainPhase, WeightsPhase, phase_of
 from adaptstilts.runtime.adapter_pool import AdapterPool
 from adaptstilts.runtime.checkpoints import Checkpoints
@@ -67,7 +68,7 @@ class _Evaluation:
         head = phase.head or phase.target
         self.trained = store.entry(head)
         self.task = runtime.task(phase.task)
-        self.length = phase.settings.max_length or _train_settings(store, self.trained).max_length
+        self.length = phase.settings.max_length or train_settings(store, self.trained).max_length
         self.bf16 = half_precision(phase.settings.precision, runtime.device)
         self.encoder = self._encoder_for(phase.languages[0])
         self.head = runtime.adapter_pool.head(self.encoder, head, self.task)
@@ -170,7 +171,7 @@ class _Evaluation:
         return FrozenLayers(self.runtime.state_cache, self.encoder, trunk, block, self.bf16, exact=True, remark=None)
 
 
-def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code: str) -> Encoder:
+def target_encoder(phase: EvaluatePhase | MeasurePhase, target: Entry, pool: AdapterPool, code: str) -> Encoder:
     """Return the encoder for one language: the target's adapter on the requested stack.
 
     Args:
@@ -186,7 +187,7 @@ def target_encoder(phase: EvaluatePhase, target: Entry, pool: AdapterPool, code:
     return pool.encoder(target_phase.base, (*language_adapter, *phase.stack, phase.target))
 
 
-def _train_settings(store: Store, target: Entry) -> Train:
+def train_settings(store: Store, target: Entry) -> Train:
     """Return the training settings of a target; for a weighted sum those of its last part."""
     phase = phase_of(target, WeightsPhase)
     while isinstance(phase, MergePhase):

@@ -13,6 +13,7 @@ from adaptstilts.plan.effects import check_effects
 from adaptstilts.plan.evaluation import RowFinder
 from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.intermediates import Intermediates, lower_arm
+from adaptstilts.plan.measures import add_measures
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
 from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
 from adaptstilts.plan.stages import Stages
@@ -53,6 +54,8 @@ def expand(study: Study, workspace: Workspace) -> Plan:
     for seed in study.seeds:
         for arm in study.methods:
             builder.add_method(arm, seed)
+    with builder.problems.collecting(study.place):
+        add_measures(plan, builder.rows)
     builder.problems.raise_all()
     workspace.memory.save()
     return plan

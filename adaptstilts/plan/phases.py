@@ -49,6 +49,7 @@ class Phase:
             a :class:`adaptstilts.runtime.context.Runtime` and the folder to write the entry's files to.
         turn: phases of a lower turn run first, as far as their parents allow; equal ones in the order of the study.
         trains: whether weights are trained.
+        is_portable: whether the key is the same on every machine, and the entry as well.
         title: what people call it; not part of the key.
     """
 
@@ -57,6 +58,7 @@ class Phase:
     performer: ClassVar[str]
     turn: ClassVar[int] = 30
     trains: ClassVar[bool] = False
+    is_portable: ClassVar[bool] = True
 
     title: str = field(default="", compare=False)
 
@@ -123,7 +125,7 @@ REGISTRY: Registry[type[Phase]] = Registry(
     is_member=_is_phase_class,
     problems=_problems,
     expected="a class derived from Phase with a kind",
-    modules=(__name__, "adaptstilts.pretrain.plan"),
+    modules=(__name__, "adaptstilts.plan.measures", "adaptstilts.pretrain.plan"),
 )
 add = REGISTRY.add
 known = REGISTRY.known

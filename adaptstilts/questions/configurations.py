@@ -99,11 +99,18 @@ class Configuration:
         """Return the outcomes of one seed."""
         return [outcome for outcome in self.outcomes if outcome.seed == seed]
 
-    def cost(self, cost: Cost) -> float | None:
-        """Return the mean of a cost over seeds and tasks; None if it is not known of all."""
+    @cached_property
+    def _costs(self) -> dict[str, float | None]:
+        return {cost.name: self._mean_cost(cost) for cost in COSTS}
+
+    def _mean_cost(self, cost: Cost) -> float | None:
         values = [cost.of(outcome) for outcome in self.outcomes]
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if len(known) == len(values) else None
+
+    def cost(self, cost: Cost) -> float | None:
+        """Return the mean of a cost over seeds and tasks; None if it is not known of all."""
+        return self._costs[cost.name]
 
 
 @dataclass(frozen=True)

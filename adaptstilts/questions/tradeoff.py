@@ -1,16 +1,18 @@
 """Tradeoff: which configurations does no other beat at lower cost, and does an intermediate task move that front?
 
 A configuration is an encoder, a method and what came first. Its score is the mean outside English. The main number is
-what intermediate tasks add to the best score that a budget of encoder parameters buys, averaged over budgets that are
-the sizes of the encoders. The best configuration is chosen by the other seeds and scored with the seed that is left, as
-the best of many measured scores is otherwise too high. Beside it: the front for every cost, with the share of draws in
-which a configuration is on it, the cheapest configuration near the best, and what a doubling of the encoder buys.
+what the first intermediate task changes at the front: for every size of an encoder as the budget, the encoder and
+method are taken whose scores with and without that task are the highest on average, and the difference of the two is
+averaged over the budgets. The average of two scores says nothing about the error of their difference, so this choice
+does not flatter the task, as the choice of the best score would. Beside it: the front for every cost, with the share of
+draws in which a configuration is on it, the cheapest configuration near the best, and what a doubling of the encoder
+buys.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,22 +48,21 @@ class Tradeoff:
 
     def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
         """Answer the question; see :class:`adaptstilts.questions.base.Question`."""
-        refused = [task for task in tasks_of(outcomes) if not _is_learned(outcomes, task)]
-        usable = [outcome for outcome in outcomes if outcome.task not in refused]
-        groups = _groups(usable)
-        gains = {group.name: front_gain(group.members) for group in groups}
+        groups, refused = learned_groups(outcomes)
+        gains = _gains(groups)
         main = next(iter(gains.values()), None)
+        first = next((name for _, name in gains), NONE)
         verdict = judge(main, margin) if main else "not resolved"
         return Findings(
-            sentence=_sentence(groups, main, margin),
+            sentence=_sentence(groups, first, main, margin),
             main=main,
             margin=margin,
             verdict=verdict,
             reason=reason(main, verdict, margin, self.unit),
-            numbers=_numbers(groups, main, margin),
+            numbers=_numbers(groups, first, main, margin),
             refusals=[f"no configuration has learned {task}: English is not above chance" for task in refused],
             limits=_limits(groups),
-            tables=front_tables.tables(groups, _with_family(gains), margin),
+            tables=front_tables.tables(groups, gains, margin),
             figures=front_figures.figures(groups),
         )
 
@@ -74,12 +75,12 @@ class Tradeoff:
         return detectable(math.sqrt(variance), design.seeds - 1)
 
     def scenarios(self, design: Design, noise: Noise) -> list[Scenario]:
-        """Return intermediates that change nothing, help everywhere or harm, and targets that nothing learns."""
+        """Return intermediates that change nothing, help or harm everywhere, and targets that nothing learns."""
         step = 1.2 * self.detectable(design, noise)
         return [
             Scenario("the front stays", 0.0),
             Scenario("the front rises", step, {"gain": step}),
-            Scenario("intermediates harm", 0.0, {"gain": -step}),
+            Scenario("the front falls", -step, {"gain": -step}),
             Scenario("nothing is learned", 0.0, {"chance": 33.0}, is_refused=True),
         ]
 
@@ -109,37 +110,56 @@ class Tradeoff:
 TRADEOFF = Tradeoff()
 
 
-def front_gain(members: Sequence[Configuration]) -> Difference | None:
-    """Return what intermediate tasks add to the best score within a budget, averaged over budgets.
+def learned_groups(outcomes: Sequence[Outcome]) -> tuple[list[Group], list[str]]:
+    """Return the groups of tasks that some configuration has learned, all tasks first, and the other tasks."""
+    refused = [task for task in tasks_of(outcomes) if not _is_learned(outcomes, task)]
+    return _groups([outcome for outcome in outcomes if outcome.task not in refused]), refused
+
+
+def front_gain(members: Sequence[Configuration], intermediate: str) -> Difference | None:
+    """Return what an intermediate task changes at the front, averaged over budgets that are the sizes of the encoders.
 
     Args:
         members: configurations with the same seeds, tasks and languages.
+        intermediate: the task.
 
     Returns:
-        None with fewer than two seeds, or without configurations with and without an intermediate task.
+        None if no encoder and method has been trained both with and without it.
     """
-    plain = [member for member in members if member.arm.intermediate == NONE]
-    seeds = sorted(members[0].seed_scores) if members else []
-    if len(seeds) < 2 or not plain or len(plain) == len(members):
+    pairs = _pairs(members, intermediate)
+    if not pairs:
         return None
-    budgets = sorted({member.size for member in members if member.size >= plain[0].size})
+    budgets = sorted({after.size for after, _ in pairs})
     parts = []
     for budget in budgets:
-        for sign, pool in ((1.0, members), (-1.0, plain)):
-            affordable = [member for member in pool if member.size <= budget]
-            parts.append((sign / len(budgets), _chosen_by_other_seeds(affordable, seeds)))
-    difference = contrasts.difference(parts)
-    return difference and corrected({"": difference})[""]
+        affordable = [pair for pair in pairs if pair[0].size <= budget]
+        after, before = max(affordable, key=lambda pair: pair[0].score + pair[1].score)
+        parts += [(1 / len(budgets), after.outcomes), (-1 / len(budgets), before.outcomes)]
+    return contrasts.difference(parts)
 
 
-def _chosen_by_other_seeds(members: Sequence[Configuration], seeds: Sequence[int]) -> list[Outcome]:
-    """Return for each seed the outcomes of the configuration that is best by the mean of the others."""
-    scores = np.array([[member.seed_scores[seed] for seed in seeds] for member in members])
-    chosen: list[Outcome] = []
-    for number, seed in enumerate(seeds):
-        others = np.delete(scores, number, axis=1).mean(axis=1)
-        chosen += members[int(others.argmax())].of_seed(seed)
-    return chosen
+def _pairs(members: Sequence[Configuration], intermediate: str) -> list[tuple[Configuration, Configuration]]:
+    """Return the configurations with an intermediate task, each with the same without one."""
+    plain = {(member.model, member.arm.method): member for member in members if member.arm.intermediate == NONE}
+    pairs = []
+    for member in members:
+        before = plain.get((member.model, member.arm.method))
+        if member.arm.intermediate == intermediate and before is not None:
+            pairs.append((member, before))
+    return pairs
+
+
+def _gains(groups: Sequence[Group]) -> dict[tuple[str, str], Difference]:
+    """Return (group, intermediate task) -> what the task changes at the front of the group; the main one first."""
+    gains = {}
+    for group in groups:
+        for name in dict.fromkeys(member.arm.intermediate for member in group.members):
+            gain = front_gain(group.members, name) if name != NONE else None
+            if gain is not None:
+                gains[group.name, name] = gain
+    first = next(iter(gains), None)
+    others = corrected({key: replace(gain, holm=None) for key, gain in gains.items() if key != first})
+    return {**gains, **others}
 
 
 def _groups(outcomes: Sequence[Outcome]) -> list[Group]:
@@ -170,39 +190,28 @@ def _is_learned(outcomes: Sequence[Outcome], task: str) -> bool:
     return count * min(p_values, default=1.0) <= 1 - LEVEL
 
 
-def _with_family(gains: Mapping[str, Difference | None]) -> dict[str, Difference]:
-    """Return the front gains of groups: the main one alone, the others as one family of comparisons."""
-    known = {name: gain for name, gain in gains.items() if gain is not None}
-    first, *_ = [*known, ""]
-    others = corrected({name: replace(gain, holm=None) for name, gain in known.items() if name != first})
-    return {**{name: gain for name, gain in known.items() if name == first}, **others}
-
-
-def _sentence(groups: Sequence[Group], main: Difference | None, margin: float) -> str:
+def _sentence(groups: Sequence[Group], first: str, main: Difference | None, margin: float) -> str:
     if not groups:
         return "The results do not give a configuration that is computed with every seed, task and language."
     group = groups[0]
     near = cheapest_member(group, ENCODER, margin)
     text = f"{near.name} is the smallest within {margin:g} points of the best of {len(group.members)} configurations"
     if main is None:
-        return f"{text}; what intermediate tasks add to the front is not known."
+        return f"{text}; what an intermediate task changes at the front is not known."
     places = [fronts.place(share) for share in shares(group, ENCODER)]
     moved = [place for member, place in zip(group.members, places, strict=True) if member.arm.intermediate != NONE]
-    text = f"{text}; intermediate tasks change what a size can reach by {with_interval(main)} points"
-    sure = counted(moved.count("on"), "configuration")
-    return f"{text}, and {sure} with one {_is(moved.count('on'))} surely on the front ({moved.count('open')} open)."
+    text = f"{text}; {first} first changes the front of encoder size by {with_interval(main)} points"
+    count, unsure = moved.count("on"), moved.count("open")
+    sure = f"{counted(count, 'configuration')} with an intermediate task {'is' if count == 1 else 'are'} surely on it"
+    return f"{text}, and {sure} ({unsure} open)."
 
 
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _numbers(groups: Sequence[Group], main: Difference | None, margin: float) -> list[Number]:
+def _numbers(groups: Sequence[Group], first: str, main: Difference | None, margin: float) -> list[Number]:
     if not groups:
         return []
     group = groups[0]
     near = cheapest_member(group, ENCODER, margin)
-    numbers = [as_number("intermediate tasks: change of the front", main)]
+    numbers = [as_number(f"{first} first: change at the front", main)]
     numbers.append(Number(f"smallest within {margin:g} points of the best", near.name, f"{near.score:.1f} points"))
     if group.has_intervals:
         places = [fronts.place(share) for share in shares(group, ENCODER)]

@@ -18,6 +18,7 @@ from adaptstilts.metrics.intervals import Difference, LanguagesAs, corrected
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.reports.comparisons import Combination, Comparisons
 from adaptstilts.reports.costs import mean_costs
+from adaptstilts.reports.inference import Inference, inference_of
 from adaptstilts.reports.means import mean_scores
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study
@@ -67,6 +68,7 @@ class Record:
         intermediate_cpu_seconds: their CPU time; None if an earlier version trained one of them.
         peak_bytes: peak of the tensors while it was trained: weights, optimizer state, gradients, activations.
         examples_per_second: training speed of the last phase.
+        inference: what running it takes, with adapters as trained and merged; empty unless that was measured.
         vs_reference: difference to the reference method on the same intermediate.
         vs_none: difference to the same method without an intermediate.
         vs_trained: after a swap: difference to the intermediate that the target was trained on.
@@ -119,6 +121,7 @@ class Record:
     intermediate_cpu_seconds: float | None = None
     peak_bytes: int | None = None
     examples_per_second: float | None = None
+    inference: list[Inference] = field(default_factory=list)
     vs_reference: Difference | None = None
     vs_none: Difference | None = None
     vs_trained: Difference | None = None
@@ -167,7 +170,7 @@ def records(plan: Plan, store: Store, languages_as: LanguagesAs = "fixed") -> li
         record = _record(cells, _split(plan, cells[0]), languages_as)
         record = replace(record, model=model_name(plan.study))
         if all(store.has(cell.phase) for cell in cells):
-            record = _completed(record, cells, store)
+            record = replace(_completed(record, cells, store), inference=inference_of(plan, cells, store))
             record = _compared(record, differences, combination)
             if combination in compared:
                 record = replace(record, is_joined=all(map(comparisons.is_joined, cells)))

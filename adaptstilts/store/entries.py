@@ -258,6 +258,47 @@ class EncodingCost(TypedDict):
     sentences_per_second: float | None
 
 
+class Latency(TypedDict):
+    """Milliseconds of single rows, by the clock, and their mean CPU milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    cpu: float
+
+
+class Measured(TypedDict):
+    """What a measure phase reports.
+
+    Attributes:
+        load_seconds: by the clock, from files to a model that is ready.
+        load_cpu_seconds: of the processor.
+        load_bytes: memory of the process that loading added.
+        peak_bytes: the most memory that the process added while it loaded and ran.
+        single: rows one by one.
+        rows_per_second: in batches, by the clock.
+        cpu_seconds_per_1000: of 1,000 rows in batches.
+        flops_per_row: floating-point operations of a row alone, counted.
+        joules_per_1000: of 1,000 rows in batches; None where there is no counter.
+        rows: how many there are.
+        tokens: of all rows.
+        load_average: of the machine when it began.
+    """
+
+    load_seconds: float
+    load_cpu_seconds: float
+    load_bytes: int
+    peak_bytes: int
+    single: Latency
+    rows_per_second: float
+    cpu_seconds_per_1000: float
+    flops_per_row: float
+    joules_per_1000: float | None
+    rows: int
+    tokens: int
+    load_average: float
+
+
 class LanguageScores(TypedDict):
     """Scores of one language, with the facts that belong beside them.
 
@@ -362,6 +403,7 @@ MERGE_COST: JsonFile[MeasuredCost] = JsonFile("cost.json")
 ENCODING_COST: JsonFile[EncodingCost] = JsonFile("cost.json", indent=1)
 SCORES: JsonFile[Scores] = JsonFile("scores.json", ascii_only=True)
 STATS: JsonFile[LanguageStats] = JsonFile("stats.json", ascii_only=True)
+MEASURED: JsonFile[Measured] = JsonFile("measured.json", indent=1)
 LAYERS: JsonFile[ScoresByLayer] = JsonFile("layers.json", ascii_only=True)
 PREDICTORS: JsonFile[Predictors] = JsonFile("predictors.json", ascii_only=True)
 

@@ -24,6 +24,7 @@ from adaptstilts.study.schema import (
 from adaptstilts.study.settings import (
     Evaluate,
     Margin,
+    Measure,
     Pooling,
     Precision,
     PredictTransfer,
@@ -47,6 +48,7 @@ __all__ = [
     "LanguageAdapters",
     "Margin",
     "Masked",
+    "Measure",
     "Merge",
     "Mixture",
     "Origin",

@@ -15,7 +15,7 @@ from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.composition_kinds import CompositionKind
 from adaptstilts.study.messages import explain, near
 from adaptstilts.study.places import Place, Problems
-from adaptstilts.study.settings import Evaluate, Retrieve, StrictModel, Train, merge_train
+from adaptstilts.study.settings import Evaluate, Measure, Retrieve, StrictModel, Train, merge_train
 from adaptstilts.tasks.base import NAME, REPO
 from adaptstilts.tasks.recipe import Recipe
 
@@ -261,6 +261,7 @@ class Study(StrictModel):
         train: settings for every training phase; those of a method and of a task take precedence.
         evaluate: settings for every evaluation; those of a target take precedence.
         retrieve: how sentences are encoded and searched.
+        measure: also measure what running each trained target takes; None to measure nothing.
         question: what the study is to answer, such as ``scaling``; reports answer it, ``rehearse`` tries it first.
         retention: also score the intermediate tasks after the targets were trained.
     """
@@ -282,6 +283,7 @@ class Study(StrictModel):
     train: dict[str, Any] = Field(default_factory=dict)
     evaluate: Evaluate = Evaluate()
     retrieve: Retrieve = Retrieve()
+    measure: Measure | None = None
     question: str | None = Field(None, min_length=1)
     retention: Retention | None = None
 

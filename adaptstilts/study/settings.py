@@ -154,6 +154,28 @@ class Evaluate(StrictModel):
     precision: Precision = "fp32"
 
 
+class Measure(StrictModel):
+    """What running trained targets takes, measured in a fresh process each time.
+
+    Attributes:
+        rounds: how often every target is measured. Targets take turns, so that a busy machine slows all of them.
+        rows: test rows that are run one by one, and then in batches.
+        language: of these rows; None for the first test language.
+        seconds: how long batches are run at least, after a warm-up.
+        device: None for the GPU if there is one.
+        threads: processor threads; None for all, or as many as ``OMP_NUM_THREADS`` says.
+        precision: as of an evaluation.
+    """
+
+    rounds: int = Field(5, ge=1, exclude=True)
+    rows: int = Field(64, ge=2)
+    language: str | None = None
+    seconds: float = Field(2.0, gt=0, le=600)
+    device: Literal["cpu", "cuda"] | None = Field(None, exclude=True)
+    threads: int | None = Field(None, ge=1, exclude=True)
+    precision: Precision = "fp32"
+
+
 class Retrieve(StrictModel):
     """How sentences are encoded for retrieval.
 

@@ -18,7 +18,8 @@ def summary(phases: Iterable[Phase]) -> dict[str, list[object]]:
     """Number of phases and digest of their sorted keys, by kind."""
     keys = defaultdict(list)
     for phase in phases:
-        keys[phase.kind].append(phase.key)
+        if phase.is_portable:
+            keys[phase.kind].append(phase.key)
     return {
         kind: [len(of_kind), hashlib.sha256("\n".join(sorted(of_kind)).encode()).hexdigest()]
         for kind, of_kind in sorted(keys.items())

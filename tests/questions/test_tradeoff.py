@@ -29,12 +29,12 @@ LORA = [Arm("lora", "none"), Arm("lora", "squad")]
 
 
 def simulated(gain: float = 0.0, noise: Noise = QUIET, seed: int = 1, seeds: int = 5) -> list[Outcome]:
-    scenario = Scenario("planted", max(0.0, gain), {"gain": gain})
+    scenario = Scenario("planted", gain, {"gain": gain})
     return TRADEOFF.simulate(design(*LORA, seeds=seeds, items=600), noise, scenario, seed)
 
 
 @pytest.mark.parametrize(
-    ("gain", "truth", "verdict"), [(3.0, 3.0, "effect"), (0.0, 0.0, "no effect"), (-3.0, 0.0, "no effect")]
+    ("gain", "truth", "verdict"), [(4.0, 4.0, "effect"), (0.0, 0.0, "no effect"), (-4.0, -4.0, "effect")]
 )
 def test_a_planted_gain_of_the_front(gain: float, truth: float, verdict: str) -> None:
     findings = TRADEOFF.analyse(simulated(gain), margin=2.0)
@@ -67,18 +67,20 @@ def test_ties_are_open() -> None:
 
 
 def test_the_best_of_many_is_not_taken_at_its_word() -> None:
-    """Sixteen intermediates that change nothing: the best of their measured scores is higher, the gain is not."""
-    more = [Arm("full", f"task {number}") for number in range(16)]
+    """Eight methods that are alike: the best score with the task is well above that of a method chosen before."""
+    more = [Arm(f"m{number}", first) for number in range(8) for first in ("none", "squad")]
     gains, naive = [], []
     for seed in range(6):
-        made = TRADEOFF.simulate(design(*more, seeds=3), Noise(1.5, 0.0), Scenario("", 0.0), seed)
-        members = configurations([each for each in made if each.model == "nano"])
-        gain = front_gain(members)
+        grid = design(*more, seeds=3)
+        made = simulation.simulate(grid, Noise(1.5, 0.0), lambda size, arm, task: 60.0, np.random.default_rng(seed))
+        made = [replace(each, costs={"trainable": 1.0}) for each in made if each.model == "nano"]
+        members = configurations(made)
+        gain = front_gain(members, "squad")
         assert gain is not None
         gains.append(gain.value)
-        plain = [member.score for member in members if member.arm.intermediate == "none"]
-        naive.append(max(member.score for member in members) - max(plain))
-    assert np.mean(naive) > 1.2
+        after = [member.score for member in members if member.arm.intermediate == "squad"]
+        naive.append(max(after) - np.mean([member.score for member in members if member.arm.intermediate == "none"]))
+    assert np.mean(naive) > 0.9
     assert abs(np.mean(gains)) < 0.8
 
 
@@ -99,7 +101,7 @@ def test_groups_have_fronts_of_their_own() -> None:
     findings = TRADEOFF.analyse(grouped(), 1.0)
     titles = [table.title for table in findings.tables]
     assert titles == [
-        "what intermediate tasks add to the front",
+        "what intermediate tasks change at the front",
         "place on the front of each cost: all tasks",
         "place on the front of each cost: classification",
         "place on the front of each cost: tagging",
@@ -107,10 +109,10 @@ def test_groups_have_fronts_of_their_own() -> None:
         "what a doubling of the encoder buys",
         "what configurations cost",
     ]
-    assert [row[:2] for row in findings.tables[0].rows] == [
-        ("all tasks", "main"),
-        ("classification", "other"),
-        ("tagging", "other"),
+    assert [row[:3] for row in findings.tables[0].rows] == [
+        ("all tasks", "squad", "main"),
+        ("classification", "squad", "other"),
+        ("tagging", "squad", "other"),
     ]
     assert len(findings.tables[4].rows) == 3 * len(COSTS)
     assert len(findings.tables[6].rows) == 4 * len(SIZES)
@@ -135,7 +137,8 @@ def test_a_cost_that_is_not_known_of_all_has_no_front() -> None:
 
 def test_one_seed_has_no_interval() -> None:
     findings = TRADEOFF.analyse(grouped(seeds=1), 1.0)
-    assert findings.main is None
+    assert findings.main is not None
+    assert findings.verdict == "not resolved"
     assert "no place on a front is sure" in findings.limits[-1]
     assert not [table for table in findings.tables if "place on the front" in table.title]
     assert {row[5] for row in findings.figures[0].chart.rows()} == {"open", ""}

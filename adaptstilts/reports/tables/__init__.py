@@ -9,7 +9,17 @@ from adaptstilts.metrics import xtreme
 from adaptstilts.reports import formats, summary
 from adaptstilts.reports.formats import Document, Table
 from adaptstilts.reports.records import Record, swapped
-from adaptstilts.reports.tables import benchmarks, compositions, costs, flat, layers, scores, swaps, target_rows
+from adaptstilts.reports.tables import (
+    benchmarks,
+    compositions,
+    costs,
+    flat,
+    inference,
+    layers,
+    scores,
+    swaps,
+    target_rows,
+)
 from adaptstilts.reports.tables.cells import unique
 
 __all__ = ["document", "render", "tables"]
@@ -88,6 +98,8 @@ def _of_model(records: Sequence[Record]) -> list[Table]:
     trained = [record for record in plain if record.trainable is not None]
     if trained:
         shown.append(costs.table(trained))
+    if any(record.inference for record in trained):
+        shown.append(inference.table(trained))
     shown += _by_method([record for record in plain if record.vs_others], compositions.table)
     return shown + _by_method(swapped(records), swaps.table)
 

@@ -1,11 +1,11 @@
-"""The cost of training and storing the results."""
+"""The cost of training, storing and running the results."""
 
 from __future__ import annotations
 
 from adaptstilts.reports.page.charts.scatter import Point, Scatter
 from adaptstilts.reports.page.model import Figure, Section
 from adaptstilts.reports.page.parts.results import Results
-from adaptstilts.reports.tables import costs
+from adaptstilts.reports.tables import costs, inference
 
 
 def section(results: Results) -> Section:
@@ -23,4 +23,7 @@ def section(results: Results) -> Section:
         text = "Mean score outside English against the number of trained parameters in the encoder."
         chart = Scatter(points, "trained parameters", "points", results.intermediates, results.methods)
         figures.append(Figure("sizes", "Scores and sizes", text, chart))
-    return Section(figures=figures, tables=[costs.table(records)])
+    tables = [costs.table(records)]
+    if any(record.inference for record in records):
+        tables.append(inference.table(records))
+    return Section(figures=figures, tables=tables)
