@@ -170,7 +170,7 @@ def _operations(loaded: Loaded, rows: Sequence[Features]) -> float:
     with FlopCounterMode(display=False) as counter:
         for row in rows:
             loaded.run(row)
-    return counter.get_total_flops() / len(rows)
+    return float(counter.get_total_flops()) / len(rows)
 
 
 def _runtime(job: Mapping[str, Any], phase: MeasurePhase) -> Runtime:
