@@ -44,7 +44,10 @@ MODEL_SDS = (0.3, 1.5)  # points between models, in what an intermediate task ch
 LANGUAGES = ("en", "de", "ru", "sw", "tr")
 ONE_METHOD = (Arm("full", "none"), Arm("full", "squad"))
 ARMS = {"tradeoff": (*ONE_METHOD, Arm("lora", "none"), Arm("lora", "squad"))}
-GRIDS = {"tradeoff": ((4,), (0.0,))}  # sizes and model_sds, where not all: the answer is about the models of the study
+GRIDS = {  # sizes and model_sds, where not all: these answers are about the models of the study
+    "tradeoff": ((4,), (0.0,)),
+    "cost": ((4,), (0.0,)),
+}
 FRONT_SDS = (0.5, 1.0, 1.5, 2.0)  # points between seeds
 BELOW = (0.5, 1.0, 2.0)  # points that a configuration is below the front
 BOUNDS = (93.0, 97.0)

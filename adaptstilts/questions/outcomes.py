@@ -11,12 +11,15 @@ from adaptstilts import tasks
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.cost import PhaseCost, estimate
 from adaptstilts.plan.graph import Cell, Plan, StageCell
+from adaptstilts.plan.measures import measures_of
 from adaptstilts.plan.phases import EvaluatePhase
 from adaptstilts.questions.base import Arm, Moment, Outcome
+from adaptstilts.questions.bills import OPERATIONS, ROUND
 from adaptstilts.reports.comparisons import Scored, read
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.page.parts.chance import chance_level
 from adaptstilts.reports.records import model_name
+from adaptstilts.store.entries import COST, MEASURED
 from adaptstilts.store.store import Store
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
@@ -31,10 +34,10 @@ def collect(plans: Sequence[Plan], workspace: Workspace) -> list[Outcome]:
     """
     outcomes: list[Outcome] = []
     for plan in plans:
-        estimated = estimate(plan, workspace)
+        estimated, uses = estimate(plan, workspace), plan.uses()
         for cell in (*plan.cells, *plan.row_cells):
             if not cell.swapped and workspace.store.has(cell.phase):
-                outcomes += _of_cell(cell, plan, workspace.store, estimated)
+                outcomes += _of_cell(cell, plan, workspace.store, estimated, uses)
         for stage in plan.stage_cells:
             if workspace.store.has(stage.phase):
                 outcomes += _of_stage(stage, plan, workspace.store)
@@ -53,11 +56,15 @@ def group_of(task: str) -> str:
     return spec.group or spec.name
 
 
-def _of_cell(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost]) -> Iterator[Outcome]:
+def _of_cell(
+    cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost], uses: Mapping[str, int]
+) -> Iterator[Outcome]:
     scored = read(store.peek(cell.phase), tasks.get(cell.task))
     shots = cell.shots
     arm = Arm(cell.method, cell.trained_on, shots.k if shots else None, cell.after)
     costs = _costs(cell, plan, store, estimated)
+    if costs:
+        costs |= _shared_costs(cell, plan, store, uses) | _running_costs(cell, plan, store)
     every = _Common(plan, cell.task, arm, cell.seed, shots.draw if shots else 0)
     for outcome in every.outcomes(scored):
         yield replace(outcome, costs=costs)
@@ -112,7 +119,37 @@ def _costs(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCo
         return {}
     known = mean_costs([cell], store)
     costs = {name: float(value) for name, value in known.items() if value is not None}
-    trained = [key for key in plan.ancestry(cell.phase) if key in plan.phases and plan.phases[key].trains]
+    trained = _trained(cell, plan)
     costs["flops"] = sum(estimated[key].flops for key in trained if key in cell.training)
     costs["intermediate_flops"] = sum(estimated[key].flops for key in trained if key not in cell.training)
     return costs
+
+
+def _shared_costs(cell: Cell, plan: Plan, store: Store, uses: Mapping[str, int]) -> dict[str, float]:
+    """Return the CPU seconds of a target's last training, and its share of what it rests on; empty if not measured.
+
+    Every result that rests on a phase takes an equal share of it.
+    """
+    keys = [cell.training[-1], *(key for key in _trained(cell, plan) if key not in cell.training)]
+    costs = {key: COST.read(store.peek(key)) for key in keys}
+    if not all("cpu_seconds" in cost for cost in costs.values()):
+        return {}
+    last, *others = keys
+    shares = [costs[key]["cpu_seconds"] / uses[key] for key in others]
+    return {"last_cpu_seconds": costs[last]["cpu_seconds"], "amortised_cpu_seconds": sum(shares)}
+
+
+def _running_costs(cell: Cell, plan: Plan, store: Store) -> dict[str, float]:
+    """Return what running a target takes, with adapters as they were trained; empty if not measured."""
+    costs = {}
+    for phase in measures_of(plan, cell):
+        if not phase.merged and store.has(phase.key):
+            measured = MEASURED.read(store.peek(phase.key))
+            costs[f"{ROUND}{phase.round}"] = measured["single"]["cpu"]
+            costs[OPERATIONS] = measured["flops_per_row"]
+    return costs
+
+
+def _trained(cell: Cell, plan: Plan) -> list[str]:
+    """Return the keys of all phases that trained something for a cell."""
+    return [key for key in plan.ancestry(cell.phase) if key in plan.phases and plan.phases[key].trains]

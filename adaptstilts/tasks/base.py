@@ -124,6 +124,7 @@ class Task:
             (kind ``span``).
         unanswerable: whether some questions have no answer in their context (kind ``span``).
         query_length: maximum tokens of a query, if below ``max_length`` (kind ``ranking``).
+        choices: how many choices each row has, for the score of guessing; None if that differs (kind ``choice``).
         open_labels: take the labels from the training and dev rows, in alphabetical order.
         more_languages: languages that XTREME-R added to the test set.
         shared_training: reuse the last phase of ``train_from`` as it is, selected on that task's dev rows, so that
@@ -165,6 +166,7 @@ class Task:
     answers: Answers = "squad"
     unanswerable: bool = False
     query_length: int | None = None
+    choices: int | None = None
     open_labels: bool = False
     more_languages: tuple[str, ...] = ()
     shared_training: bool = False

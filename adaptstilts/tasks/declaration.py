@@ -62,6 +62,8 @@ def _shape_problems(task: Task) -> Iterator[str]:
         value = getattr(task, name)
         if type(value) is not int or value < lowest:
             yield f"{name}: expected a whole number from {lowest}, found {value!r}"
+    if task.choices is not None and (type(task.choices) is not int or task.choices < 2):
+        yield f"choices: expected a number from 2, or None, found {task.choices!r}"
     if task.query_length is not None and (type(task.query_length) is not int or task.query_length < 3):
         yield f"query_length: expected a number of tokens from 3, or None, found {task.query_length!r}"
     if task.answers not in get_args(Answers):

@@ -53,6 +53,7 @@ class KindSpec:
             candidates (the object is a ``PoolRanker``).
         declared: whether tasks of this kind are declared; False for text that a study names.
         defaults: training settings that differ from the package's, before those of the task.
+        chance: returns the score of guessing, in points; None, or returning None, where it is not known.
         group: what results average such tasks with, as benchmarks do; empty for a group of their own.
         check: what the kind's object checks of an example, as a function that needs no torch
             (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
@@ -76,6 +77,7 @@ class KindSpec:
     shares_pool: bool = False
     declared: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    chance: Callable[[Task], float | None] | None = None
     group: str = ""
     check: RowCheck | None = None
     version: int = 1
@@ -161,6 +163,15 @@ def _of_classification(task: Task) -> tuple[str, ...]:
     return ("accuracy", "f1", "matthews") if len(task.labels) == 2 else ("accuracy",)
 
 
+def _chance_of_classification(task: Task) -> float | None:
+    """Return the accuracy of guessing; None for other scores."""
+    return 100 / len(task.labels) if task.headline == ("accuracy",) and task.labels else None
+
+
+def _chance_of_choice(task: Task) -> float | None:
+    return 100 / task.choices if task.choices else None
+
+
 def _of_mining(task: Task) -> tuple[str, ...]:
     names = ("f1", "precision", "recall")
     return names if task.dev is not None else tuple(f"oracle_{name}" for name in names)
@@ -177,6 +188,7 @@ CLASSIFICATION = KindSpec(
     label_field="label",
     one_label=True,
     named_labels=True,
+    chance=_chance_of_classification,
     group="classification",
     check=row_checks.classification,
     check_columns=column_checks.texts,
@@ -202,6 +214,7 @@ CHOICE = KindSpec(
     optional=(),
     label_field="label",
     one_label=True,
+    chance=_chance_of_choice,
     group="classification",
     check=row_checks.choice,
 )

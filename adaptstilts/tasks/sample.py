@@ -36,6 +36,7 @@ sample_choice = Task(
     kind="choice",
     languages=_LANGUAGES,
     columns={"context": "context", "choices": "choices", "label": "label"},
+    choices=2,
     train=Source(_REPO, "choice.en", "train"),
     dev=Source(_REPO, "choice.en", "validation"),
     test=Source(_REPO, "choice.{code}", "test"),

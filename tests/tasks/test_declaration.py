@@ -78,6 +78,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"adapt": "lower"}, "adapt: expected a function from a row to its columns, found 'lower'"),
     ({"adapt": {"gold": dict}}, "adapt: expected one function, as a split is one table, found some for gold"),
     ({"answers": "SQuAD"}, "answers: expected squad or mlqa, found 'SQuAD'"),
+    ({"choices": 1}, "choices: expected a number from 2, or None, found 1"),
     ({"query_length": 0}, "query_length: expected a number of tokens"),
     ({"version": "1"}, "version: expected a whole number from 1, found '1'"),
     ({"train_rows": -1}, "train_rows: expected a whole number from 0, found -1"),

@@ -10,16 +10,16 @@ from adaptstilts.reports.means import ENGLISH
 from adaptstilts.reports.page.parts.results import Results
 from adaptstilts.reports.records import Record
 from adaptstilts.store.entries import SCORES
+from adaptstilts.tasks import kind_specs
 
 _NORMAL = 1.96
 
 
 def chance_level(task: str) -> float | None:
-    """Return the accuracy of guessing, in points; None for a task with another score or with unknown labels."""
+    """Return the score of guessing, in points; None where the kind of the task does not say it."""
     declared = tasks.get(task)
-    if declared.headline != ("accuracy",) or not declared.labels or declared.kind != "classification":
-        return None
-    return 100 / len(declared.labels)
+    chance = kind_specs.get(declared.kind).chance
+    return chance(declared) if chance else None
 
 
 def not_above_chance(results: Results) -> list[str]:
