@@ -207,7 +207,7 @@ def test_a_real_study_from_plan_to_report(tmp_path: Path, capsys: pytest.Capture
     pytest.importorskip("matplotlib")
     path = tmp_path / "study.yaml"
     small = {"languages": ["en", "de"], "seeds": [1, 2], "train": {"epochs": 1, "examples": 48, "dev_examples": 16}}
-    study = {**STUDY, **small, "models": ["builtin:nano", "builtin:micro"], "evaluate": {"examples": 24}}
+    study = {**STUDY, **small, "targets": ["sample_tagging"], "evaluate": {"examples": 24}}
     path.write_text(json.dumps(study), encoding="utf-8")
     store = ("--store", tmp_path / "store")
     assert call("run", path, *store) == 0
