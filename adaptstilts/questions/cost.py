@@ -46,6 +46,7 @@ class Cost:
 
     def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
         """Answer the question; see :class:`adaptstilts.questions.base.Question`."""
+        outcomes = [outcome for outcome in outcomes if outcome.moment is None]
         limit = _MARGIN * margin
         refused = _at_chance(outcomes)
         usable = [outcome for outcome in outcomes if outcome.task not in refused]

@@ -48,6 +48,7 @@ class Tradeoff:
 
     def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
         """Answer the question; see :class:`adaptstilts.questions.base.Question`."""
+        outcomes = [outcome for outcome in outcomes if outcome.moment is None]
         groups, refused = learned_groups(outcomes)
         gains = _gains(groups)
         main = next(iter(gains.values()), None)
