@@ -209,8 +209,29 @@ def _answer_tokens(row: Example, spans: Sequence[Span]) -> tuple[Span | None, li
         return None, [UNUSABLE]
     first, last = inside[0], inside[-1]
     if graphemes.visible(context, spans[first][0], spans[last][1]) != place:
-        fates.append(INSIDE)
+        exact = _exact_tokens(spans, inside, place)
+        if exact is None:
+            fates.append(INSIDE)
+        else:
+            first, last = exact
     return (first, last), fates
+
+
+def _exact_tokens(spans: Sequence[Span], inside: Sequence[int], place: Span) -> Span | None:
+    """Return the (first, last) of the tokens in a place that begin and end with it exactly; None if there are none.
+
+    Two tokens that share a character both have all of it, so that one of them may be enough.
+
+    Args:
+        spans: [begin, end) characters of every token.
+        inside: the tokens that have a part of the place.
+        place: [begin, end) characters.
+    """
+    firsts = [i for i in inside if spans[i][0] == place[0]]
+    lasts = [i for i in inside if spans[i][1] == place[1]]
+    if not firsts or not lasts or firsts[0] > lasts[-1]:
+        return None
+    return firsts[0], lasts[-1]
 
 
 def _located(context: str, answer: str, start: int) -> tuple[Span, list[str]]:
