@@ -35,6 +35,10 @@ class OffsetMethod(AdapterMethod):
 
     leave_out: LayerIndices = ()
 
+    def why_not_for(self, names: ModuleNames) -> str | None:
+        """Refuse architectures without biases."""
+        return super().why_not_for(names) if names.biases else "encoders of this architecture have no biases"
+
     @classmethod
     @abstractmethod
     def offset_weights(cls, module: nn.Module) -> tuple[str, ...]:

@@ -54,9 +54,11 @@ class Bottleneck(AdaptersMethod):
         return super().why_not_on(shape)
 
     def why_not_for(self, names: ModuleNames) -> str | None:
-        """Refuse an invertible part where the library has none."""
+        """Refuse an invertible part or parallel adapters where the library has none."""
         if self.invertible and "invertible" not in names.adapters:
             return "the adapters library has no invertible part for encoders of this architecture"
+        if self.placement == "parallel" and names.interface is not None:
+            return "the adapters library has no parallel adapters for encoders of this architecture"
         return super().why_not_for(names)
 
     def why_not_stackable(self) -> str | None:

@@ -28,6 +28,9 @@ class ModuleNames:
         adapters: what the ``adapters`` library supports in this architecture: any of ``bottleneck``, ``invertible``,
             ``compacter`` and ``prefix``.
         interface: arguments of ``adapters.AdapterModelInterface``; None if the library knows the architecture itself.
+        final: the normalisation after the last layer, from the model; None if there is none.
+        runs_without_layers: whether the library computes an encoder that has no layer left.
+        biases: whether linear layers and normalisations have biases.
     """
 
     layers: str
@@ -38,6 +41,9 @@ class ModuleNames:
     peft: Mapping[str, str] = field(default_factory=dict)
     adapters: frozenset[str] = frozenset()
     interface: Mapping[str, Any] | None = None
+    final: str | None = None
+    runs_without_layers: bool = True
+    biases: bool = True
 
     @property
     def layer_list(self) -> str:

@@ -95,7 +95,7 @@ class Encoder:
 
     @property
     def words(self) -> nn.Parameter:
-        """Return the (vocabulary, hidden) word embeddings."""
+        """Return the (vocabulary, width) word embeddings; the width is mostly the hidden size."""
         weight: nn.Parameter = self.trunk.get_input_embeddings().weight
         return weight
 
@@ -108,7 +108,10 @@ class Encoder:
         layout = self.architecture.language_model
         if layout is None:
             raise ConfigError(f"{self.architecture.name}: language-model heads of this architecture are not supported")
-        return LanguageModelHead(self.words, layout.epsilon)
+        epsilon = layout.epsilon
+        if isinstance(epsilon, str):
+            epsilon = float(getattr(self.trunk.config, epsilon))
+        return LanguageModelHead(self.words, self.hidden, epsilon)
 
     def language_model_weights(self) -> dict[str, Tensor]:
         """Read the language-model head in the encoder's weights file, by our own names; empty if it has none."""

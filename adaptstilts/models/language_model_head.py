@@ -15,18 +15,19 @@ class LanguageModelHead(nn.Module):
     The word embeddings stay the encoder's: they are neither trained nor saved with the head.
 
     Args:
-        words: (vocabulary, hidden) word embeddings.
+        words: (vocabulary, width) word embeddings.
+        hidden: size of the hidden states; the dense layer maps them to the width of the embeddings.
         epsilon: epsilon of the normalisation.
 
     Attributes:
         pretrained: whether the weights are those of the base model's own head.
     """
 
-    def __init__(self, words: nn.Parameter, epsilon: float = 1e-5) -> None:
+    def __init__(self, words: nn.Parameter, hidden: int, epsilon: float) -> None:
         super().__init__()
-        vocabulary, hidden = words.shape
-        self.dense = nn.Linear(hidden, hidden)
-        self.layer_norm = nn.LayerNorm(hidden, eps=epsilon)
+        vocabulary, width = words.shape
+        self.dense = nn.Linear(hidden, width)
+        self.layer_norm = nn.LayerNorm(width, eps=epsilon)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
         self.pretrained = False
         self._words = (words,)  # in a tuple, so that it is not registered, trained or saved a second time

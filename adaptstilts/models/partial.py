@@ -27,7 +27,7 @@ def lowest_parts(host: Host, block: int) -> list[nn.Module]:
 @contextlib.contextmanager
 def truncated(host: Host, layers: int) -> Iterator[None]:
     """Cut the encoder off after ``layers`` layers within the context; higher layers are not computed."""
-    with _replaced(host.model, host.names.layers, nn.ModuleList(host.layers[:layers])):
+    with _replaced(host.model, host.names.layers, _module_list(host, host.layers[:layers])):
         yield
 
 
@@ -37,8 +37,18 @@ def ended(host: Host, block: int) -> Iterator[None]:
     layers: list[nn.Module] = [*host.layers[: block // 2]]
     if block % 2:
         layers.append(_AttentionOnly(_attention(host, block)))
-    with _replaced(host.model, host.names.layers, nn.ModuleList(layers)):
+    with contextlib.ExitStack() as stack:
+        if host.names.final:
+            stack.enter_context(_replaced(host.model, host.names.final, nn.Identity()))
+        stack.enter_context(_replaced(host.model, host.names.layers, _module_list(host, layers)))
         yield
+
+
+def _module_list(host: Host, layers: Sequence[nn.Module]) -> nn.ModuleList:
+    """Return layers as a module; one that changes nothing if there are none and the library needs one."""
+    if not layers and not host.names.runs_without_layers:
+        return nn.ModuleList([_NoLayer()])
+    return nn.ModuleList(layers)
 
 
 @contextlib.contextmanager
@@ -57,7 +67,7 @@ def resumed(host: Host, block: int, states: Tensor) -> Iterator[None]:
         if block % 2:
             assert host.names.attention is not None  # noqa: S101
             stack.enter_context(_replaced(layers[0], host.names.attention, _Constant((states,))))
-        stack.enter_context(_replaced(host.model, host.names.layers, nn.ModuleList(layers)))
+        stack.enter_context(_replaced(host.model, host.names.layers, _module_list(host, layers)))
         yield
 
 
@@ -91,6 +101,14 @@ class _Constant(nn.Module):
     def forward(self, *inputs: Any, **named: Any) -> Tensor | tuple[Tensor]:
         """Return the value."""
         return self.value
+
+
+class _NoLayer(nn.Module):
+    """A layer that returns what it reads, and no attention weights."""
+
+    def forward(self, states: Tensor, *inputs: Any, **named: Any) -> tuple[Tensor, None]:
+        """Return the states."""
+        return states, None
 
 
 class _AttentionOnly(nn.Module):

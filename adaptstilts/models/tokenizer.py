@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models import architectures, graphemes
-from adaptstilts.models.architectures import TextFormat
+from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.config import read_config
 
 Ids = list[int]
@@ -34,14 +34,14 @@ class Tokenizer:
 
     Args:
         folder: has ``tokenizer.json``.
-        text_format: special tokens; None for those of the encoder in the folder or, if it has only a tokenizer, for
-            those of the encoders that are pretrained here.
+        architecture: of the encoder; None for that of the encoder in the folder or, if it has only a tokenizer, for
+            that of the encoders that are pretrained here.
 
     Raises:
         ArtifactError: the file is not a tokenizer, or lacks special tokens of the format.
     """
 
-    def __init__(self, folder: Path, text_format: TextFormat | None = None) -> None:
+    def __init__(self, folder: Path, architecture: Architecture | None = None) -> None:
         import tokenizers
 
         path = folder / "tokenizer.json"
@@ -52,7 +52,7 @@ class Tokenizer:
         self._inner.no_padding()
         self._inner.no_truncation()
         self._word_ids: dict[str, Ids] = {}
-        self._format = text_format or _format_of(folder)
+        self._format = (architecture or _architecture_of(folder)).format_of(self._inner.get_vocab())
         self.begin = self._special(self._format.begin)
         self.end = self._special(self._format.end)
         self.pad = self._special(self._format.pad)
@@ -97,7 +97,8 @@ class Tokenizer:
 
     def _word(self, word: str) -> Ids:
         if word not in self._word_ids:
-            self._word_ids[word] = self._inner.encode(word, add_special_tokens=False).ids or [self.unknown]
+            text = f" {word}" if self._format.spaced_words else word
+            self._word_ids[word] = self._inner.encode(text, add_special_tokens=False).ids or [self.unknown]
         return self._word_ids[word]
 
     def joined(self, a: Ids, b: Ids | None = None) -> TokenSequence:
@@ -147,8 +148,8 @@ class Tokenizer:
         return number
 
 
-def _format_of(folder: Path) -> TextFormat:
-    """Return the text format of the encoder in a folder."""
+def _architecture_of(folder: Path) -> Architecture:
+    """Return the architecture of the encoder in a folder."""
     if not (folder / "config.json").is_file():
-        return architectures.PRETRAINED.text_format
-    return architectures.get(read_config(folder)["model_type"]).text_format
+        return architectures.PRETRAINED
+    return architectures.get(read_config(folder)["model_type"])

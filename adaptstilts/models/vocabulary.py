@@ -33,8 +33,8 @@ def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str,
             f"{path}: the token {token[:40]!r} has the number {largest}, the encoder has embeddings for {vocabulary};"
             " expected the tokenizer of this encoder"
         )
-    form = architecture.text_format
-    for token in (form.begin, form.end, *form.between, form.pad, form.unknown):
+    form = architecture.format_of(ids)
+    for token in form.tokens:
         if token not in ids:
             raise ArtifactError(f"{path}: the tokenizer has no {token} token, which encoders of this architecture need")
     if not architecture.pads_positions:

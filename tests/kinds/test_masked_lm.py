@@ -101,7 +101,7 @@ def test_the_pretrained_head_is_used_where_there_is_one() -> None:
     states = encoder.states(batch.ids, batch.mask)
     losses = []
     for weights in (encoder.language_model_weights(), {}):
-        head = LanguageModelHead(encoder.words)
+        head = LanguageModelHead(encoder.words, encoder.hidden, 1e-5)
         head.start(weights)
         loss, terms = KIND.loss(head, states, batch)
         losses.append((loss / terms).item())

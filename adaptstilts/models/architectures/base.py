@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +48,8 @@ class TextFormat:
         unknown: a word without pieces.
         mask: a hidden token of masked language modelling.
         token_types: whether the tokens of ``b`` and the last ``end`` have another type (1) than those before (0).
+        spaced_words: whether a word has other pieces after a blank than at the beginning of a text. A word of a
+            sentence then gets those that it has after a blank.
     """
 
     begin: str
@@ -57,6 +59,12 @@ class TextFormat:
     unknown: str
     mask: str
     token_types: bool = False
+    spaced_words: bool = False
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Return the special tokens that a tokenizer must have."""
+        return self.begin, self.end, *self.between, self.pad, self.unknown
 
 
 @dataclass(frozen=True)
@@ -68,26 +76,31 @@ class LanguageModelLayout:
         prefix: prefix of its keys in a weights file.
         keys: parameter of our head -> key after the prefix.
         tied: keys of a weights file that repeat other weights.
-        epsilon: epsilon of the normalisation.
+        epsilon: epsilon of the normalisation, or the field of the config that has it.
     """
 
     module: str
     prefix: str
     keys: Mapping[str, str]
     tied: frozenset[str]
-    epsilon: float
+    epsilon: float | str
 
 
 class Architecture(ABC):
     """An architecture; the defaults are those of most encoders of the BERT family.
 
-    Attributes: name: ``model_type`` in a model's ``config.json``. model_class: the class of the encoder without a head,
-    in ``transformers``. masked_model_class: the class with a masked-language-model head. load_options: arguments with
-    which a model is built: what is left out, and how attention is computed. names: names of its modules. text_format:
-    special tokens of its tokenizers, and how they stand around texts. sizes: size -> its field in the config.
-    embeddings: field of the config -> end of the key of the tensor whose first dimension it gives. settings: other
-    fields of the config that change what is computed. ignored: fields of the config that change nothing, and why; the
-    library never gets them. Any other field is part of a
+    Attributes:
+        name: ``model_type`` in a model's ``config.json``.
+        model_class: the class of the encoder without a head, in ``transformers``.
+        masked_model_class: the class with a masked-language-model head.
+        load_options: arguments with which a model is built: what is left out, and how attention is computed.
+        names: what its modules are called.
+        text_format: special tokens of its tokenizers, and how they stand around texts.
+        other_formats: those of tokenizers that do not have the tokens of ``text_format``.
+        sizes: size -> its field in the config.
+        embeddings: field of the config -> end of the key of the weights whose first dimension it is.
+        settings: other fields of the config that change what is computed.
+        ignored: fields of the config that do not, and why; the library never gets them. Any other field is part of a
             model's identity, as it stands.
         pads_positions: whether positions are counted over tokens that are not ``pad_token_id``.
         dropout: the field of the config with the dropout probability of hidden states.
@@ -101,6 +114,7 @@ class Architecture(ABC):
     load_options: ClassVar[Mapping[str, Any]] = {"add_pooling_layer": False, "attn_implementation": "sdpa"}
     names: ClassVar[ModuleNames]
     text_format: ClassVar[TextFormat]
+    other_formats: ClassVar[tuple[TextFormat, ...]] = ()
     sizes: ClassVar[Mapping[str, str]] = SIZES
     embeddings: ClassVar[Mapping[str, str]] = EMBEDDINGS
     settings: ClassVar[Mapping[str, ConfigField]] = SETTINGS
@@ -182,6 +196,11 @@ class Architecture(ABC):
         """Return the sizes that a config gives, by the names that all architectures share."""
         return {size: int(config[name]) for size, name in self.sizes.items()}
 
+    def format_of(self, tokens: Collection[str]) -> TextFormat:
+        """Return the text format of a tokenizer; the usual one if it has the tokens of none."""
+        formats = (self.text_format, *self.other_formats)
+        return next((form for form in formats if set(form.tokens) <= set(tokens)), self.text_format)
+
     def max_tokens(self, positions: int) -> int:
         """Return the largest number of tokens per sequence, special ones included, for so many position embeddings."""
         return positions
@@ -211,8 +230,11 @@ class Architecture(ABC):
 
         Args:
             model: the encoder.
-            layer: 0 for the input of the lowest layer, n for the output of the n-th.
+            layer: 0 for the input of the lowest layer, n for the output of the n-th; that of the last one is normalised
+                where the architecture has a normalisation after it.
         """
+        if self.names.final and layer == getattr(model.config, self.sizes["layers"]):
+            return module_at(model, self.names.final), True
         if layer:
             return module_at(model, self.names.layers)[layer - 1], True
         return module_at(model, self.names.layers.rpartition(".")[0]), False

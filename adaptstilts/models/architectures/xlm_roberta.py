@@ -57,7 +57,7 @@ class XlmRoberta(Architecture):
             "bias": "bias",
         },
         tied=frozenset({"lm_head.decoder.weight", "lm_head.decoder.bias"}),
-        epsilon=1e-5,
+        epsilon="layer_norm_eps",
     )
     settings: ClassVar[Mapping[str, ConfigField]] = {
         **SETTINGS,
