@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import typer
-from support.outside_architectures import BERT, make_outside_encoder
+from support.outside_architectures import make_outside_encoder
 
 from adaptstilts import guide, methods, search, study, tasks
 from adaptstilts.cli.app import app
@@ -110,7 +110,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_the_blocks_of_a_document_run(document: Path, folder: Path) -> None:
     if document.stem == "extending":
-        make_outside_encoder(folder / "my-bert", BERT)  # the folder that the chapter supposes
+        make_outside_encoder(folder / "my-ernie")  # the folder that the chapter supposes
     names: dict[str, Any] = {"__name__": document.stem}
     for block in blocks(document):
         assert block.language in LANGUAGES, block.place

@@ -15,6 +15,7 @@ from adaptstilts.methods import AdapterMethod
 from adaptstilts.methods.bitfit import BitFit
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.compacter import Compacter
+from adaptstilts.methods.full import Full
 from adaptstilts.methods.ia3 import Ia3
 from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
@@ -130,6 +131,17 @@ def test_parts_of_an_encoder(folders: dict[str, Path], name: str) -> None:
         assert [torch.equal(found, states[layer]) for found, layer in zip(seen, layers, strict=True)] == [True] * len(
             layers
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_freezing_embeddings_freezes_all_below_the_layers(folders: dict[str, Path], name: str) -> None:
+    encoder = Encoder(folders[name])
+    encoder.train_all(Full(freeze_embeddings=True, freeze_layers=2).frozen_modules(encoder.host))
+    assert encoder.first_active_block() == 4
+    layers = f"{encoder.host.names.layers}."
+    trained = {key for key in encoder.parameters() if not key.startswith((f"{layers}2.", f"{layers}3."))}
+    after = ("rel_embeddings", "encoder.LayerNorm", "final_norm")  # used in or after every layer
+    assert all(any(part in key for part in after) for key in trained), trained
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support.config_fields import Outcome, change, outcomes
-from support.outside_architectures import BERT, REMBERT, make_outside_encoder
+from support.outside_architectures import ERNIE, make_outside_encoder
+from support.tiny_encoders import NAMES, make_tiny_encoder
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models import architectures
@@ -28,11 +29,10 @@ def copy(tiny: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(architectures.REGISTRY, "_added", {})
-    for each in (BERT, REMBERT):
-        architectures.add(each)
-    return {each.name: make_outside_encoder(tmp_path / each.name, each) for each in (BERT, REMBERT)}
+    architectures.add(ERNIE)
+    return make_outside_encoder(tmp_path / "ernie")
 
 
 # What the key says
@@ -45,6 +45,12 @@ REFUSED = {
     "model_type", "hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size", "max_position_embeddings",
     "type_vocab_size", "add_cross_attention",
 }  # fmt: skip
+
+
+BEYOND_WEIGHTS = {  # sizes that no tensor of the weights has
+    "deberta-v2": ("max_position_embeddings",),
+    "modernbert": ("max_position_embeddings",),
+}
 
 
 def by_result(folder: Path) -> dict[str, set[str]]:
@@ -62,13 +68,23 @@ def test_every_field_changes_the_key_or_has_a_reason_not_to(tiny: Path) -> None:
     assert results["ignored"] == set(fields.IGNORED)
 
 
-@pytest.mark.parametrize("name", ["bert", "rembert"])
-def test_every_field_of_an_architecture_from_outside(outside: dict[str, Path], name: str) -> None:
-    results = by_result(outside[name])
-    own = {"bert": set(), "rembert": {"input_embedding_size", "output_embedding_size", "classifier_dropout_prob"}}
-    assert results["key"] >= KEY | own[name] | {"pad_token_id"}
+def test_every_field_of_an_architecture_from_outside(outside: Path) -> None:
+    results = by_result(outside)
+    assert results["key"] >= KEY | {"task_type_vocab_size", "use_task_id", "pad_token_id"}
     assert results["refused"] == REFUSED
     assert results["ignored"] == set(fields.IGNORED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_of_an_architecture_has_a_reason(name: str, tmp_path: Path) -> None:
+    """Sizes and weights that do not fit are refused, settings are in the key, and the rest is ignored for a reason."""
+    folder = make_tiny_encoder(tmp_path / name, name)
+    architecture = architectures.get(name)
+    results = by_result(folder)
+    assert results["ignored"] == set(architecture.ignored)
+    heads, sizes = architecture.sizes["heads"], set(architecture.sizes.values())
+    assert results["refused"] >= {"model_type", *sizes} - {heads, *BEYOND_WEIGHTS.get(name, ())}
+    assert results["key"] >= {heads, "a_new_field"}
 
 
 def test_an_ignored_field_never_reaches_the_library(copy: Path) -> None:
@@ -161,12 +177,13 @@ def test_files_beside_a_model_are_not_opened(copy: Path, tiny: Path, tmp_path: P
     assert all(torch.equal(state[key], expected[key]) for key in expected)
 
 
-@pytest.mark.parametrize("name", [*builtin_names(), "tiny", "half", "bert", "rembert"])
-def test_an_encoder_is_the_one_that_the_library_loads(
-    name: str, tiny: Path, copy: Path, outside: dict[str, Path]
-) -> None:
+@pytest.mark.parametrize("name", [*builtin_names(), *NAMES, "tiny", "half"])
+def test_an_encoder_is_the_one_that_the_library_loads(name: str, tiny: Path, copy: Path, tmp_path: Path) -> None:
     """Weights, buffers, settings and the state of the random generator, to the bit."""
-    folder = {"tiny": tiny, "half": copy, **outside}.get(name) or locate(name).folder
+    if name in NAMES:
+        folder = make_tiny_encoder(tmp_path / name, name)
+    else:
+        folder = {"tiny": tiny, "half": copy}.get(name) or locate(name).folder
     if name == "half":
         tensors = {key: value.half() for key, value in load_file(copy / "model.safetensors").items()}
         save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})

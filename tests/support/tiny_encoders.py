@@ -93,6 +93,12 @@ def _vocabulary(folder: Path) -> Mapping[str, int]:
 
 
 def _word_pieces(folder: Path) -> dict[str, int]:
+    write_word_pieces(folder)
+    return {"pad_token_id": 0}
+
+
+def write_word_pieces(folder: Path) -> int:
+    """Write a tokenizer of word pieces as BERT has it; return how many there are."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     letters = sorted(set("".join(WORDS)))
@@ -103,7 +109,7 @@ def _word_pieces(folder: Path) -> dict[str, int]:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens(list(_BERT_TOKENS))
     tokenizer.save(str(folder / "tokenizer.json"))
-    return {"pad_token_id": 0}
+    return len(vocabulary)
 
 
 def _bytes(folder: Path, tokens: tuple[str, ...]) -> None:
