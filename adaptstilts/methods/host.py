@@ -17,10 +17,11 @@ ROLES = ("query", "key", "value", "attention_output", "intermediate", "output")
 class ModuleNames:
     """What one architecture calls its modules; a dot leads one module deeper.
 
-    Attributes: layers: the list of layers, from the model. inputs: modules that compute the input of the lowest layer,
-    from the model, in the order of their use. attention: the attention block of a layer, with its residual and
-    normalisation; None if it is not a module of its
-            own, so that a layer can only be computed as a whole.
+    Attributes:
+        layers: the list of layers, from the model.
+        inputs: modules that compute the input of the lowest layer, from the model, in the order of their use.
+        attention: the attention block of a layer, with its residual and normalisation; None if it is not a module of
+            its own, so that a layer can only be computed as a whole.
         linear: role of a linear layer (one of :data:`ROLES`) -> its name in a layer. A role is left out if the
             architecture has no such layer, for example one projection for query, key and value.
         peft: role -> the name in peft's files, if not that in ``linear``; peft takes every module whose name ends so.

@@ -49,8 +49,9 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file.
 
-    Raises: ArtifactError: it is missing, truncated, not a safetensors file (a pickle, say), or has values that are not
-    finite.
+    Raises:
+        ArtifactError: it is missing, truncated, not a safetensors file (a pickle, say), or has values that are not
+            finite.
     """
     try:
         tensors: dict[str, Tensor] = load_file(str(path))

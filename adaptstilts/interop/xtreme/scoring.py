@@ -88,11 +88,12 @@ class FolderScore:
 def score(folder: str | Path, labels: str | Path, missing: Missing = "error", strict: bool = False) -> FolderScore:
     """Score a folder of predictions.
 
-    Args: folder: predictions, with one folder per task. Tasks that are missing are left out of groups and totals.
-    labels: the labels in the same layout; questions and answers as SQuAD files or as id -> list of answers. missing:
-    what to do about languages that only one side has: ``error``, or ``skip`` them and mark the mean. strict: refuse
-    input that ``evaluate.py`` accepts although it is probably a mistake, and stop at the first task that
-            cannot be scored. Otherwise both are listed, and the other tasks are scored.
+    Args:
+        folder: predictions, with one folder per task. Tasks that are missing are left out of groups and totals.
+        labels: the labels in the same layout; questions and answers as SQuAD files or as id -> list of answers.
+        missing: what to do about languages that only one side has: ``error``, or ``skip`` them and mark the mean.
+        strict: refuse input that ``evaluate.py`` accepts although it is probably a mistake, and stop at the first task
+            that cannot be scored. Otherwise both are listed, and the other tasks are scored.
 
     Raises:
         DataError: nothing can be scored or, with ``strict``, something cannot; names file and line.

@@ -44,8 +44,9 @@ class _Parts:
 def render(page: Page, limit: int = LIMIT) -> str:
     """Return the HTML of a page.
 
-    Args: page: what it says. limit: bytes that it may have. If there is too much, parts are left out, and the page says
-    so in their places: first the data
+    Args:
+        page: what it says.
+        limit: bytes that it may have. If there is too much, parts are left out, and the page says so: first the data
             of figures, then tables and figures from the last one, but never the first figure or the evidence.
 
     Raises:
