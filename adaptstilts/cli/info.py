@@ -10,11 +10,16 @@ from adaptstilts import errors
 from adaptstilts.cli.options import DEFAULT_STORE, StoreOption, WorkspaceOptions
 
 
-def models() -> None:
+def models(
+    architectures: Annotated[
+        bool,
+        typer.Option("--architectures", help="List the supported architectures instead, and what each of them can do."),
+    ] = False,
+) -> None:
     """List the built-in encoders with their sizes."""
-    from adaptstilts.cli.listings import model_lines
+    from adaptstilts.cli.listings import architecture_lines, model_lines
 
-    for line in model_lines():
+    for line in architecture_lines() if architectures else model_lines():
         typer.echo(line)
 
 

@@ -12,6 +12,7 @@ from adaptstilts.io import markdown
 from adaptstilts.io.files import free_bytes
 from adaptstilts.io.wording import joined, short_count, size
 from adaptstilts.methods import Method, composition_kinds
+from adaptstilts.models import architectures
 from adaptstilts.models import locate as models
 from adaptstilts.tasks import Task
 from adaptstilts.workspace import Workspace
@@ -34,6 +35,29 @@ def _model_row(name: str) -> tuple[str, ...]:
     stored = (model.folder / models.WEIGHTS).stat().st_size
     shape = model.shape
     return (name, short_count(shape["parameters"]), str(shape["layers"]), str(shape["hidden"]), size(stored))
+
+
+def architecture_lines() -> Iterator[str]:
+    """Yield every architecture with its published models, and what it cannot do, with the reason."""
+    for name, architecture in sorted(architectures.known().items()):
+        description = (type(architecture).__doc__ or "").strip().partition("\n")[0]
+        yield f"{name}: {description}"
+        if architecture.published:
+            yield f"    published: {', '.join(architecture.published)}"
+        reasons: dict[str, list[str]] = {}
+        supported = []
+        for kind, method in sorted(methods.known().items()):
+            reason = method(kind=kind).why_not_for(architecture.names)
+            if reason is None:
+                supported.append(kind)
+            else:
+                reasons.setdefault(reason, []).append(kind)
+        yield f"    methods: {', '.join(supported)}"
+        for reason, kinds in reasons.items():
+            yield f"    not {', '.join(kinds)} with its default settings: {reason}"
+        yield f"    language-model head: {'no' if architecture.language_model is None else 'yes'}"
+        parts = "attention and feed-forward blocks" if architecture.names.attention else "whole layers"
+        yield f"    early exit and shared states: {parts}"
 
 
 def task_lines() -> Iterator[str]:

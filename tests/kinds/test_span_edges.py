@@ -26,7 +26,7 @@ SEOUL = unicodedata.normalize("NFD", "서울")
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(BUILTIN / "nano", PRETRAINED.text_format)
+    return Tokenizer(BUILTIN / "nano", PRETRAINED)
 
 
 def row(context: str, answer: str, start: int) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_a_perfect_model_scores_99(shared: Path, task: str, code: str) -> None:
 def test_a_perfect_model_loses_nothing(shared: Path, model: str, task: str, code: str) -> None:
     """Of the answers whose edges are edges of tokens, 99 of 100 are found exactly, in both forms."""
     folder = BUILTIN / model if model == "nano" else shared / "models" / model
-    tokenizer = Tokenizer(folder, PRETRAINED.text_format)
+    tokenizer = Tokenizer(folder, PRETRAINED)
     for form in ("NFC", "NFD"):
         rows = rows_of(shared, task, code, form, 150)
         value, features = exact(rows, tokenizer, task, code)

@@ -148,7 +148,7 @@ def test_damaged_weights_are_refused(copied: Path, damage: str) -> None:
         {"attn_implementation": "someone/kernel"},
         {"_attn_implementation": "flash_attention_2"},
         {"quantization_config": {"quant_method": "x"}},
-        {"model_type": "bert"},
+        {"model_type": "gpt2"},
         {"hidden_size": "32"},
     ],
     ids=lambda change: next(iter(change)),

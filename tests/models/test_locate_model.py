@@ -190,7 +190,7 @@ def test_tensor_shapes_reads_the_header_alone(tiny: Path, copy: Path) -> None:
     ("changed", "words"),
     [
         ({"auto_map": {"AutoModel": "mine.Model"}}, "'auto_map' is refused: a model's config may not name code"),
-        ({"model_type": "bert"}, "model type 'bert' is not supported"),
+        ({"model_type": "gpt2"}, "model type 'gpt2' is not supported"),
         ({"model_type": None}, "model type None is not supported"),
         ({"model_type": ["xlm-roberta"]}, "is not supported"),
         ({"quantization_config": {"load_in_4bit": True}}, "'quantization_config' is refused"),

@@ -9,6 +9,7 @@ import pytest
 from support.builtin import BUILTIN
 
 from adaptstilts.kinds.sentence_search import sentence_features
+from adaptstilts.models import architectures
 from adaptstilts.models.architectures import PRETRAINED
 from adaptstilts.models.batching import Feature
 from adaptstilts.models.tokenizer import Tokenizer
@@ -17,7 +18,7 @@ from adaptstilts.models.unknown_tokens import KnownWords, TokenCount, count
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer(BUILTIN / "nano", PRETRAINED.text_format)
+    return Tokenizer(BUILTIN / "nano", PRETRAINED)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,7 @@ def test_letters_of_word_pieces_count_and_their_signs_do_not(tmp_path: Path) -> 
         },
     }
     (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
-    from adaptstilts.models.architectures import TextFormat
-
-    pieces = TextFormat("[CLS]", "[SEP]", ("[SEP]",), "[PAD]", "[UNK]", "[MASK]")
-    tokenizer = Tokenizer(tmp_path, pieces)
+    tokenizer = Tokenizer(tmp_path, architectures.get("bert"))
     words = KnownWords(tokenizer)
     texts = ["cats 한국어", "한국어 !", "!", "한국어"]
     assert words.are_known(tokenizer.ids(texts)).tolist() == [True, False, True, False]

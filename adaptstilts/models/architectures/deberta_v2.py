@@ -83,6 +83,12 @@ class DebertaV2(Architecture):
             return f"{absent[0]} is missing, expected {field.expected}"
         return super()._why_not_settings(config)
 
+    def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        sizes = super()._sizes_of(shapes)
+        ends = ((key, shape) for key, shape in shapes.items() if key.endswith("encoder.rel_embeddings.weight"))
+        sizes.update(("position_buckets", shape[0] // 2) for key, shape in ends)
+        return sizes
+
     def identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a config says beyond sizes and weights; the ways to write both directions are one."""
         return super().identity({**config, "pos_att_type": "p2c|c2p"})

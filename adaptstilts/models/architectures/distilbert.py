@@ -53,6 +53,10 @@ class DistilBert(Architecture):
         "vocabulary": "vocab_size",
         "positions": "max_position_embeddings",
     }
+    embeddings: ClassVar[Mapping[str, str]] = {
+        "vocab_size": "word_embeddings.weight",
+        "max_position_embeddings": "position_embeddings.weight",
+    }
     settings: ClassVar[Mapping[str, ConfigField]] = {
         "activation": one_of("gelu", ACTIVATIONS),
         "dropout": probability(0.1),

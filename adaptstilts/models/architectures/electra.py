@@ -11,6 +11,7 @@ from adaptstilts.models.architectures.base import SIZES, Architecture, LanguageM
 from adaptstilts.models.architectures.bert import LINEAR, PEFT, TEXT_FORMAT, bert_sizes
 
 _PROJECTION = "embeddings_project"  # there only if the embeddings have another width than the layers
+_WORDS = ".word_embeddings.weight"
 _HEAD = "of a head that is not part of the encoder"
 
 
@@ -56,6 +57,11 @@ class Electra(Architecture):
         },
         "google/electra-base-discriminator": {**bert_sizes(768, 12, 12, vocabulary=30_522), "embedding": 768},
     }
+
+    def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        sizes = super()._sizes_of(shapes)
+        sizes.update(("embedding_size", shape[1]) for key, shape in shapes.items() if key.endswith(_WORDS))
+        return sizes
 
     def is_unused(self, key: str) -> bool:
         """Return whether a tensor is of a pooler, or of a generator's or a discriminator's head."""

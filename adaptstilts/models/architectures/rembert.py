@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PROJECTION = "encoder.embedding_hidden_mapping_in"
+_WORDS = ".word_embeddings.weight"
 _HEAD = "of a head that is not part of the encoder"
 
 
@@ -61,6 +62,11 @@ class RemBert(Architecture):
             "embedding": 256,
         },
     }
+
+    def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        sizes = super()._sizes_of(shapes)
+        sizes.update(("input_embedding_size", shape[1]) for key, shape in shapes.items() if key.endswith(_WORDS))
+        return sizes
 
     def is_unused(self, key: str) -> bool:
         """Return whether a tensor is of a pooler or of the language-model head."""
