@@ -84,7 +84,7 @@ def test_every_field_of_an_architecture_has_a_reason(name: str, tmp_path: Path) 
     assert results["ignored"] == set(architecture.ignored)
     heads, sizes = architecture.sizes["heads"], set(architecture.sizes.values())
     assert results["refused"] >= {"model_type", *sizes} - {heads, *BEYOND_WEIGHTS.get(name, ())}
-    assert results["key"] >= {heads, "a_new_field"}
+    assert "a_new_field" in results["key"]
 
 
 def test_an_ignored_field_never_reaches_the_library(copy: Path) -> None:
