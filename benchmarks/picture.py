@@ -3,6 +3,8 @@
 adaptstilts run configs/quickstart.yaml
 adaptstilts results configs/quickstart.yaml --out benchmarks/results/quickstart.json
 python benchmarks/picture.py
+
+The results that are shipped have the warm-up of 0.1.0 (``train.warmup_rule=earlier``).
 """
 
 from __future__ import annotations

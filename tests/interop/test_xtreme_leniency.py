@@ -102,6 +102,33 @@ def test_each_leniency_scores_as_evaluate_py_and_is_listed(name: str, tmp_path: 
     assert any(str(caught.value).split(" (")[0] == leniency.text.split(" (")[0] for leniency in result.leniencies)
 
 
+def test_a_sample_of_rows_of_tatoeba_is_scored_as_in_the_fixture_of_xtreme(tmp_path: Path) -> None:
+    """A fixture of ten rows a language, whose numbers are those of rows in the whole set: far beyond the ten.
+
+    evaluate.py compares lines as text and divides by the number of predictions. The mean over the 36 languages of a
+    folder like XTREME's own is the mean of these shares.
+    """
+    generator = random.Random(3)
+    shares = {}
+    for code in FORMATS["tatoeba"].languages[:36]:
+        gold = generator.sample(range(1000), 10)
+        predicted = [row if generator.random() < 0.55 else generator.randrange(1000) for row in gold]
+        paths = write(tmp_path, "tatoeba", code, _lines(predicted), _lines(gold))
+        shares[code] = 100 * sum(a == b for a, b in zip(predicted, gold, strict=True)) / 10
+        assert xtreme_reference.score("tatoeba", code, *paths)["accuracy"] == pytest.approx(shares[code])
+    result = scoring.score(tmp_path / "predicted", tmp_path / "labels")
+    assert result.failed == {}
+    assert result.tasks["tatoeba"].metrics["accuracy"] == pytest.approx(shares)
+    assert result.benchmarks["XTREME"].tasks["tatoeba"].value == pytest.approx(sum(shares.values()) / 36)
+    assert {leniency.kind for leniency in result.leniencies} == {"row number"}
+    with pytest.raises(DataError, match=r"expected a row number from 0 to \d+, found "):
+        scoring.score(tmp_path / "predicted", tmp_path / "labels", strict=True)
+
+
+def _lines(rows: list[int]) -> str:
+    return "".join(f"{row}\n" for row in rows)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_random_folders_score_as_evaluate_py(seed: int, tmp_path: Path) -> None:
     files = write_random_folder(tmp_path, random.Random(seed))

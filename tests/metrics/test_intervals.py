@@ -227,11 +227,28 @@ def test_languages_as_a_sample_never_narrow_the_interval() -> None:
 
 
 def test_degrees_of_freedom_are_never_below_those_of_a_part() -> None:
-    """A part that is subtracted could bring them near 0, and with them an interval without end."""
+    """Where seeds and items only add noise, what is subtracted brings the formula below the two of three seeds."""
     generator = np.random.default_rng(0)
+    bounded = 0
     for _ in range(300):
-        rows = generator.normal(0, 50, (1, 40)) * generator.choice([-1.0, 1.0], (3, 1)) + generator.normal(0, 1, (3, 1))
-        ours = [{"de": of_seed} for of_seed in rows]
-        found = paired_difference(ours, [{"de": 0 * of_seed} for of_seed in rows])
+        rows = generator.normal(0, 50, (3, 40))
+        found = paired_difference([{"de": of_seed} for of_seed in rows], [{"de": 0 * of_seed} for of_seed in rows])
         assert found.df >= 2
         assert math.isfinite(found.detectable)
+        variance, parts = found.error**2, _parts_of(rows)
+        formula = variance**2 / sum(part**2 / df for part, df in parts)
+        bounded += variance > 1.000001 * parts[0][0] and formula < 2
+    assert bounded > 20, "cases in which the bound acts"
+
+
+def _parts_of(rows: Array) -> list[tuple[float, int]]:
+    """Return the parts of the variance of the mean of (seeds, items), with their degrees of freedom."""
+    seeds, items = rows.shape
+    of_seed, of_item = rows.mean(axis=1), rows.mean(axis=0)
+    rest = rows - of_seed[:, None] - of_item + rows.mean()
+    freedom = (seeds - 1) * (items - 1)
+    return [
+        (of_seed.var(ddof=1) / seeds, seeds - 1),
+        (of_item.var(ddof=1) / items, items - 1),
+        ((rest**2).sum() / freedom / (seeds * items), freedom),
+    ]

@@ -78,6 +78,9 @@ def test_the_threshold_is_the_best_of_all(ranked: list[tuple[float, bool]], more
         ([1.2, *[1.1] * 5], [1, 1, 0, 0, 0, 0], 2, 1.15),  # no threshold tells those at 1.1 apart
         ([1.0 + 2**-52, 1.0], [1, 0], 1, 1.0 + 2**-52),  # no float between
         ([1.4, 1.2, 1.1], [1, 0, 1], 2, 1.1),
+        ([1.3, 1.2, 1.1, 1.0], [1, 0, 0, 1], 2, 1.25),  # F1 is 2/3 at the first pair and at the last: the first counts
+        ([1.5, 1.4, 1.3, 1.2, 1.1], [1, 0, 0, 0, 1], 3, 1.45),  # 2/4 and 4/8
+        ([1.7, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1], [0, 1, 1, 0, 0, 0, 1], 5, 1.45),  # 4/8 and 6/12
     ],
 )
 def test_thresholds_by_hand(scores: list[float], right: list[int], gold: int, threshold: float) -> None:
