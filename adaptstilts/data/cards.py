@@ -283,7 +283,9 @@ def _configs(card: str) -> dict[str, dict[str, Any]] | None:
         return None
     entries = _entries(front.group(1), card[: front.start(1)].count("\n") + 1)
     if entries is not None and card.startswith(BOM):
-        raise DataError(f"{CARD}: begins with a byte-order mark, so the hub's tools skip its configs; save it without")
+        raise DataError(
+            f"{CARD}: begins with a byte-order mark, so the hub's tools skip its configs; save it without one"
+        )
     return entries
 
 
@@ -301,7 +303,7 @@ def _entries(front: str, first: int) -> dict[str, dict[str, Any]] | None:
         mark = getattr(error, "problem_mark", None)
         line = first + (mark.line if mark else 0)
         reason = getattr(error, "problem", None) or _first_line(error)
-        raise DataError(f"{CARD}:{line}: the front matter is not YAML ({reason}); mend or remove it") from None
+        raise DataError(f"{CARD}:{line}: the front matter is not YAML ({reason}); correct or remove it") from None
     entries = data.get("configs") if isinstance(data, dict) else None
     if not entries:
         return None

@@ -55,7 +55,7 @@ def read_tables(
         return pa.concat_tables(tables, promote_options="permissive"), merged
     except pa.ArrowException as error:
         listing = ", ".join(path.name for path in files)
-        raise DataError(f"{files[0].parent}: the columns of {listing} do not go together ({_first(error)})") from None
+        raise DataError(f"{files[0].parent}: the columns of {listing} do not match ({_first(error)})") from None
 
 
 def _read(path: Path, expected: str | None, limit: int, columns: Collection[str]) -> Table:

@@ -22,7 +22,7 @@ from adaptstilts.models.locate import Model
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PEFT_PREFIX = "base_model.model."  # of the tensors in peft's files
+_PEFT_PREFIX = "base_model.model."  # prefix of the tensors' names in peft's files
 _OLD_NAMES = {
     "attention_text_task_adapters": "adapters",
     "attention_text_lang_adapters": "adapters",
@@ -40,16 +40,16 @@ _WITHOUT_EFFECT = (
     "phm_init_range",
     "hypercomplex_nonlinearity",
 )
-_OBSOLETE = ("attention_type", "config_id", "architecture")  # of fusion, or names of what the other fields say
-_RENAMED_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}  # before configs had a version
+_OBSOLETE = ("attention_type", "config_id", "architecture")  # fields of fusion, or fields that repeat others
+_RENAMED_ACTIVATIONS = {"gelu": "gelu_new", "gelu_orig": "gelu"}  # configs without a version are older
 _MATRICES = {"q": "query", "k": "key", "v": "value"}
-_ROLES = (*_MATRICES.values(), "intermediate", "output")  # of the linear layers that the library can adapt
+_ROLES = (*_MATRICES.values(), "intermediate", "output")  # names of the linear layers that the library can adapt
 _LISTED = 5  # names that a message lists
 _WITHOUT_LAYER = 10_000  # sorts after every layer
 
 
 def describes(config: Mapping[str, Any]) -> bool:
-    """Return whether an ``adapter_config.json`` is of this format."""
+    """Return whether an ``adapter_config.json`` has this format."""
     return "peft_type" not in config and "config" in config
 
 
@@ -80,7 +80,7 @@ def complete(config: Mapping[str, Any], depth: int, path: str) -> dict[str, Any]
     completed = {**fields, **{key: value for key, value in settings.items() if key in fields}}
     for key in sorted(completed):
         if completed[key] is dataclasses.MISSING:
-            raise ArtifactError(f"{path}: config has no {key!r}, which says what the adapter computes")
+            raise ArtifactError(f"{path}: config has no {key!r}, which defines what the adapter computes")
     completed |= {key: preset[key] for key in _without_effect(completed) if key in completed}
     leave_out = completed["leave_out"]
     if not isinstance(leave_out, list) or not all(type(layer) is int for layer in leave_out):
@@ -90,7 +90,7 @@ def complete(config: Mapping[str, Any], depth: int, path: str) -> dict[str, Any]
 
 
 def _read_settings(config: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the settings in a config, which names them by the library's id or lists them, in today's spelling."""
+    """Return the settings in a config, which lists them or names an id of the library, in today's spelling."""
     settings = _listed_settings(config, path)
     activation = settings.get("non_linearity")
     if "version" not in config and isinstance(activation, str):
@@ -121,12 +121,12 @@ def _listed_settings(config: Mapping[str, Any], path: str) -> dict[str, Any]:
             )
         settings = ADAPTER_CONFIG_MAP[settings].to_dict()
     if not isinstance(settings, dict):
-        raise ArtifactError(f"{path}: no mapping under config, and no id of one")
+        raise ArtifactError(f"{path}: config is neither a mapping nor an id of the library")
     return dict(settings)
 
 
 def _library_config(settings: Mapping[str, Any], path: str) -> tuple[Any, Any]:
-    """Return the library's class of such settings, and a config of our methods, for fields without effect."""
+    """Return the library's class for these settings, and a config of our methods that fills fields without effect."""
     import adapters
 
     architecture = settings.get("architecture")
@@ -149,7 +149,7 @@ def _default(field: Any) -> Any:
 
 
 def _without_effect(settings: Mapping[str, Any]) -> set[str]:
-    """Return the fields that the output does not depend on, given the others."""
+    """Return the fields that do not change the output, given the others."""
     fields = set(_WITHOUT_EFFECT)
     if not settings.get("phm_layer"):
         fields |= {key for key in settings if "phm" in key and key != "phm_layer"}
@@ -163,7 +163,7 @@ def _without_effect(settings: Mapping[str, Any]) -> set[str]:
 
 
 def _is_harmless(key: str, value: Any) -> bool:
-    """Return whether an unknown field can be ignored: it is obsolete or says nothing."""
+    """Return whether an unknown field can be ignored, because it is obsolete or empty."""
     return key in _OBSOLETE or value in (None, False, [], {})
 
 
@@ -232,7 +232,7 @@ def check_name(name: object, path: str) -> None:
 
 
 def _without_copies(tensors: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
-    """Keep a prefix's network once; files have it for each layer that shares it, and the copies must be equal."""
+    """Keep one copy of a prefix's network; files repeat it for each layer, and the copies must be equal."""
     import torch
 
     kept: dict[str, Tensor] = {}
@@ -266,7 +266,7 @@ def to_peft(settings: Mapping[str, Any], version: object, model: Model, path: st
         path: the file that messages name.
 
     Raises:
-        ArtifactError: a variant that peft computes otherwise.
+        ArtifactError: a variant that peft computes differently.
     """
     names, depth = model.architecture.names, model.shape["layers"]
     expected = {"composition_mode": "add", "use_gating": False, "use_dora": False, "vera_d": None, "vera_b": None}
@@ -328,7 +328,7 @@ def lora_from_peft(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor
 
 
 def lora_config(method: Method) -> dict[str, Any] | None:
-    """Return the library's config of a LoRA; None if the method is another one or the library computes it otherwise."""
+    """Return the library's config of a LoRA; None for another method, or if the library computes it differently."""
     if not isinstance(method, Lora) or method.dora or method.rank_stabilized or not set(method.targets) <= set(_ROLES):
         return None
     if not float(method.alpha).is_integer():

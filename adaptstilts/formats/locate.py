@@ -10,7 +10,7 @@ from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 from adaptstilts.io import hashing
 
 CONFIG = "adapter_config.json"
-RECORD = "adaptstilts.json"  # of our own exports: what the adapter was trained on
+RECORD = "adaptstilts.json"  # in our own exports: what the adapter was trained on
 SAFE = ("adapter.safetensors", "adapter_model.safetensors")
 PICKLED = ("pytorch_adapter.bin", "adapter_model.bin")
 IGNORED = ("head_config.json", "adapter_fusion_config.json")  # files whose presence is noted, never read
@@ -105,7 +105,7 @@ def _download(source: _HubAdapter, offline: bool) -> AdapterFolder:
 
 
 def _translated(error: Exception, source: _HubAdapter, offline: bool) -> Exception:
-    """Return an error of the hub's client as one of ours, and an unexpected one as it is."""
+    """Translate an error of the hub's client into one of ours; return an unexpected error as it is."""
     from huggingface_hub import errors
 
     what, repo = f"adapter {source.place}", source.repo

@@ -26,13 +26,13 @@ _WITHOUT_EFFECT = """
 auto_mapping base_model_name_or_path revision task_type inference_mode peft_version lora_dropout megatron_config
 megatron_core qalora_group_size runtime_config init_ia3_weights init_lora_weights modules_to_save
 """.split()
-_INITIALIZATIONS = (True, False, "gaussian", "orthogonal", "eva")  # others change the base model's weights
+_INITIALIZATIONS = (True, False, "gaussian", "orthogonal", "eva")  # other values change the base model's weights
 _HEADS = ("classifier", "score", "qa_outputs", "lm_head", "pooler")
 _EMPTY: tuple[Any, ...] = (None, False, [], {}, "")
 
 
 def describes(config: Mapping[str, Any]) -> bool:
-    """Return whether an ``adapter_config.json`` is of this format."""
+    """Return whether an ``adapter_config.json`` has this format."""
     return "peft_type" in config
 
 
@@ -81,10 +81,12 @@ def without_heads(tensors: Mapping[str, Tensor], prefix: str) -> tuple[dict[str,
 
 
 def _check_supported(config: Mapping[str, Any], path: str) -> None:
-    """Raise if the base model's weights were changed, or anything but heads was trained beside the adapter."""
+    """Raise if the base model's weights were changed, or if more than heads was trained beside the adapter."""
     start = config.get("init_lora_weights", True)
     if start not in _INITIALIZATIONS:
-        raise ArtifactError(f"{path}: init_lora_weights={str(start)[:60]!r} belongs to changed weights of a base model")
+        raise ArtifactError(
+            f"{path}: init_lora_weights={str(start)[:60]!r} changes the base model's weights, which is not supported"
+        )
     heads = config.get("modules_to_save") or []
     if not isinstance(heads, list) or not set(map(str, heads)) <= set(_HEADS):
         raise ArtifactError(f"{path}: modules_to_save {str(heads)[:80]!r}; only heads can be left out")

@@ -1,7 +1,7 @@
 """Recognise an adapter that somebody else trained, from a folder or the hub: its format, its method, its tensors.
 
-Nothing of it is trusted: the config must be one that a method of ours computes exactly, a pickle may contain tensors
-only, and the tensors must be those of the method on the base model, no more and no fewer. The adapter is written anew
+Nothing in it is trusted: the config must be one that a method of ours computes exactly, a pickle may contain only
+tensors, and the tensors must be exactly those of the method on the base model. The adapter is then written again
 in its library's own format, and that clean folder is what an encoder loads.
 """
 
@@ -43,12 +43,12 @@ class ForeignAdapter:
     Attributes:
         source: where it is.
         format_name: name of the format of its files.
-        method: what computes it.
+        method: the method that computes it.
         weights: the file with its tensors.
         config: its config in the form that ``method`` reads.
         original_config: its ``adapter_config.json``.
         digest: digest of config and weights.
-        notes: what was ignored, and what could not be checked.
+        notes: remarks on what was ignored and what could not be checked.
         prefix: the encoder's name in a model with a head, which may be part of its tensors' names.
     """
 
@@ -239,7 +239,7 @@ def _candidates(config: Mapping[str, Any], format_name: FormatName) -> list[type
 
 
 def _check_base(folder: Path, config: Mapping[str, Any], model: Model) -> list[str]:
-    """Raise if a folder says that its base model is another one; return notes about what it does not say."""
+    """Raise if a folder names another base model; return notes about what it does not say."""
     expected = {
         "hidden_size": ("hidden size", model.shape["hidden"]),
         "model_type": ("model type", model.fingerprint.architecture or None),

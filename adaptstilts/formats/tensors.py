@@ -60,10 +60,10 @@ def _read_restricted(path: Path) -> dict[Any, Any]:
     try:
         _check_uncompressed(path)
         values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile file decides what is raised
+    except Exception as error:  # a hostile file can make any error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArtifactError(
-            f"{path}: refused, it is not a file of tensors alone ({reason}); ask for it as safetensors"
+            f"{path}: refused, because it contains more than tensors ({reason}); ask for it as safetensors"
         ) from None
     if not isinstance(values, dict):
         raise ArtifactError(f"{path}: refused, expected tensors by name, found {type(values).__name__}")
@@ -80,7 +80,7 @@ def _check_uncompressed(path: Path) -> None:
 
 
 def _check_tensor(key: object, value: Any, path: Path) -> Tensor:
-    """Return a value in float32 if it is a plain tensor with finite values; raise if it is anything else.
+    """Return a plain tensor with finite values in float32; raise for any other value.
 
     Args:
         key: its name in the file.

@@ -55,7 +55,7 @@ def push(folder: Path, repo: str, private: bool = False, offline: bool = False) 
 
 
 def _translated(error: Exception, repo: str) -> Exception:
-    """Return an error of the hub's client as one of ours, and an unexpected one as it is."""
+    """Translate an error of the hub's client into one of ours; return an unexpected error as it is."""
     from huggingface_hub.errors import HfHubHTTPError
 
     reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -52,7 +52,7 @@ class Mining:
             if _only_gold(rows, part):
                 return f"{part}.gold", (
                     "every sentence of both sides is in a gold pair, so there is nothing to mine and no score to"
-                    " compare (the copies of BUCC that hold gold pairs alone are such); put the full sets there"
+                    " compare (as in copies of BUCC that have only gold pairs); put the full sets there"
                 )
         return None
 

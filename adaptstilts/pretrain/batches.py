@@ -1,4 +1,4 @@
-"""Batches of the three objectives: each one is a function of (corpus, seed, step) alone."""
+"""Batches of the three objectives; each batch is a function of (corpus, seed, step) alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adaptstilts.pretrain.vocabulary import BEGIN, BETWEEN, END, PAD, SPECIAL
 POOL = 16  # steps whose pairs are drawn at once
 RUNS = (32, 64, 128, 256)  # lengths of running text
 SMOOTHING = 0.5  # a language's share grows with this power of its size
-PIVOT = 0.75  # how often a sentence is paired with English if it can be
+PIVOT = 0.75  # how often a sentence is paired with English if it has an English translation
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Drawer:
         length = int(source.choice(lengths))
         sizes = np.array([len(text) for text in self._running_text], float)
         weights = np.where(sizes > length, sizes, 0) ** SMOOTHING
-        if not weights.sum():  # no language has so much text: take the whole of the largest
+        if not weights.sum():  # no language has enough text: take all of the largest one
             length, weights = int(sizes.max()), (sizes == sizes.max()).astype(float)
         count = max(self.shape.tokens // length, 1)
         ids = np.empty((count, length), np.int64)

@@ -1,4 +1,4 @@
-"""Aligned text as groups of translations, without any sentence of an evaluation set."""
+"""Aligned text as groups of translations, without sentences of evaluation sets."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class _CorpusReader:
     def _without_evaluated(self, group: Group) -> Group:
         """Return a group without its evaluated sentences; empty if English or all translations are among them.
 
-        The translation of an evaluated English sentence would give its meaning away, hence the whole group goes.
+        The translation of an evaluated English sentence would give its meaning away, so the whole group is left out.
         """
         remaining = {code: text for code, text in group.items() if fingerprint(text) not in self.evaluated}
         self.corpus.removed.update(group.keys() - remaining.keys())

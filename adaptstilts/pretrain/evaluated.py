@@ -1,4 +1,4 @@
-"""Sentences of evaluation sets, by fingerprint: no text that has one of them may be trained on."""
+"""Fingerprints of sentences in evaluation sets, which must not be in the training text."""
 
 from __future__ import annotations
 

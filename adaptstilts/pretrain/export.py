@@ -28,7 +28,7 @@ def export(plan: PretrainPlan, store: Store, folder: Path) -> Iterator[Path]:
         folder: gets one folder for each encoder.
 
     Raises:
-        ConfigError: there is a folder of that name that is no export.
+        ConfigError: there is a folder of that name that is not an export.
     """
     for name in plan.encoders:
         if (folder / name).exists() and not (folder / name / RECORD).is_file():

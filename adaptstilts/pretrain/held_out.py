@@ -1,4 +1,4 @@
-"""What held-out sentences say of a pretrained model: the layer at which translations are nearest neighbours."""
+"""Evaluate a pretrained model on held-out sentences: the layer at which translations are nearest neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pretraining file says: one corpus and tokenizer, and the encoders that are trained on it."""
+"""The content of a pretraining file: one corpus and tokenizer, and the encoders that are trained on it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TextCollection(StrictModel):
         configs: language -> config of the repository.
         without: rows to leave out, because an evaluation set has them.
         licence: licence of the text, for the cards of the encoders; not part of content keys.
-        source: whose it is and where it is from, for the cards; not part of content keys.
+        source: owner and origin of the text, for the cards; not part of content keys.
     """
 
     repo: str = Field(pattern=REPO)
@@ -154,7 +154,7 @@ class Shape(StrictModel):
 
 
 class CorpusRecipe(StrictModel):
-    """What the corpus and the tokenizer of a family of encoders are made from.
+    """The text of the corpus and the tokenizer of a family of encoders.
 
     Attributes:
         languages: codes; English must be among them.
@@ -249,7 +249,7 @@ def _shape_contradictions(
     if not isinstance(start, str):
         return
     if start not in earlier:
-        yield "start", f"{start!r} is no encoder above it in the file"
+        yield "start", f"{start!r} is not an encoder above it in the file"
     elif any(earlier[start].get(key) != shape.get(key) for key in ("hidden", "layers", "heads")):
         yield "start", f"{start!r} has another shape"
 

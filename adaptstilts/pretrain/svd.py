@@ -9,9 +9,9 @@ from torch import Tensor
 from adaptstilts.models.seeds import seeded
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 
-ROUNDS = 4  # of the subspace iteration
-OVERSAMPLING = 32  # further columns that it works with
-TOKEN_BITS = 20  # of a (column, token) pair that is packed into one integer
+ROUNDS = 4  # steps of the subspace iteration
+OVERSAMPLING = 32  # further columns of the subspace iteration
+TOKEN_BITS = 20  # bits of the token in a (column, token) pair, packed into one integer
 
 
 def idf(corpus: TokenizedCorpus, vocabulary: int) -> Tensor:

@@ -12,7 +12,7 @@ from adaptstilts.search.base import Neighbours, RowNumbers, Scores, Vectors
 from adaptstilts.search.products import check_comparable, rank
 
 _BLOCK_ROWS = 1024
-_WIDER = 10  # times k: rows that the index proposes, to be ordered by their true products
+_WIDER = 10  # times k: rows that the index proposes; they are ordered by their true products
 SAMPLE = 1000  # queries that are also searched exactly
 
 

@@ -1,4 +1,4 @@
-"""What a search backend is, and the arrays that go in and come out."""
+"""The interface of search backends, and the arrays that go in and come out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Neighbours(NamedTuple):
 
     @classmethod
     def empty(cls, queries: int, k: int) -> Neighbours:
-        """Return uninitialised arrays for so many queries."""
+        """Return uninitialised arrays for a number of queries."""
         return cls(np.empty((queries, k), np.int64), np.empty((queries, k), np.float64))
 
 

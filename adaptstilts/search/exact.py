@@ -1,6 +1,6 @@
 """The backend ``numpy``: products in blocks, first in float32, then in float64 for the rows that may be among the best.
 
-It needs nothing beside numpy, and is what other backends leave the hard cases to.
+It needs only numpy, and handles the hard cases for other backends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from adaptstilts.search.products import FLOAT64_BITS, concatenate, kth_largest, 
 _BLOCK_ROWS = 1024
 _BLOCK_PRODUCTS = 2**25  # products in memory at once
 _DIGEST_BYTES = 16
-MANY = 64  # times k: with so many candidates per query float32 does not tell the rows apart
+MANY = 64  # times k: with this many candidates per query, float32 does not distinguish the rows
 
 
 class Numpy(Backend):
@@ -55,7 +55,7 @@ def _blocks(rows: RowNumbers, others: int) -> Iterator[RowNumbers]:
 
 
 def _search_block(queries: Vectors, index: Vectors, k: int) -> Neighbours | None:
-    """Search by products in float32 first; return None if these do not tell the rows apart."""
+    """Search by products in float32 first; return None if these cannot distinguish the rows."""
     products = queries @ index.T
     kth = kth_largest(products, k)
     near = products >= kth[:, None] - rounding_bound(index.shape[1])

@@ -18,8 +18,8 @@ from adaptstilts.search.products import rank, rounding_bound
 
 _BLOCK_ROWS = 2**16
 _TRAINING_ROWS = 2**18  # vectors that an approximate index is trained on, at most
-_PROBES = 16  # by default one inverted list in so many is searched
-_SPARE = 8  # rows proposed beyond k, to see that no tie was cut off
+_PROBES = 16  # by default one of this many inverted lists is searched
+_SPARE = 8  # rows proposed beyond k, to check that no tie was cut off
 _SPARE_FLOAT16 = 64
 _NOT_INSTALLED = "faiss is not installed; install the extra cpu or gpu, or use another backend"
 

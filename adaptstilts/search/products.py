@@ -1,4 +1,4 @@
-"""Inner products in float64, their order, and how far products in lower precision may be off: what backends share."""
+"""Code that backends share: inner products in float64, their order, and error bounds of lower precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adaptstilts.errors import DataError
 from adaptstilts.search.base import Neighbours, RowNumbers, Scores, Vectors
 
 _BLOCK_ROWS = 1024
-_BLOCK_PAIRS = 256  # the float64 vectors of so many pairs stay in the cache
+_BLOCK_PAIRS = 256  # the float64 vectors of this many pairs stay in the cache
 FLOAT32_BITS = 24
 FLOAT64_BITS = 53
 

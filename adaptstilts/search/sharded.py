@@ -99,7 +99,7 @@ def search_shards(
         folder: keeps the results of pieces; a piece whose results are there is not searched again.
         index: factory string of an approximate index, see :func:`adaptstilts.search.faiss.build_empty`.
         ray: see :func:`adaptstilts.search.workers.map_pieces`.
-        report: called with the number of finished pieces and of all.
+        report: called with the number of finished pieces, and their total.
         backend: name of the backend of an exact search. With ``ray`` the workers must know it too.
 
     Raises:

@@ -65,7 +65,7 @@ def set_value(data: Any, keys: list[str], value: Any, override: str) -> Keys:
             new = new or tuple(path)
         data = data[step]
         if not isinstance(data, dict | list):
-            raise ConfigError(f"override {override!r}: {key!r} is a value, it has no keys")
+            raise ConfigError(f"override {override!r}: {key!r} is a value and has no keys")
     last: str | int = member(data, keys[-1], override) if isinstance(data, list) else keys[-1]
     data[last] = value
     return new or (*path, last)

@@ -123,7 +123,7 @@ class StudyError(ConfigError):
     Args:
         place: where it is.
         message: what is wrong.
-        cause: what it has in common with mistakes that are the same one in other words, of which one is enough.
+        cause: identifies mistakes that are the same in other words; one of them is reported.
     """
 
     def __init__(self, place: Place, message: str, cause: str = "") -> None:
@@ -133,7 +133,7 @@ class StudyError(ConfigError):
 
 
 class FollowUp(ConfigError):
-    """Something that is wrong only because of a mistake that is reported already."""
+    """A consequence of a mistake that is already reported."""
 
 
 class Problems:
@@ -167,7 +167,7 @@ class Problems:
 
     @contextlib.contextmanager
     def collecting(self, place: Place) -> Iterator[None]:
-        """Note a mistake that is raised within the block, and continue after it.
+        """Note a mistake that is raised within the block, and go on after the block.
 
         Args:
             place: where a mistake that does not know its place is.

@@ -166,7 +166,7 @@ class Part(StrictModel):
         mixture: several tasks at once instead of one (intermediates only).
         chain: several tasks one after the other (intermediates only).
         merge: a weighted sum of other intermediates (intermediates only).
-        masked: masked language modelling beside it (intermediates only).
+        masked: steps of masked language modelling beside it (intermediates only).
         placebo: train on labels that are permuted among the training rows, as a control (intermediates only).
         swap_only: no target is trained over it; it is only swapped in (intermediates only).
         adapter: folder of an adapter that somebody else trained, or ``owner/name[:folder][@revision]`` on the hub; it
@@ -201,7 +201,7 @@ class Arm(StrictModel):
     Attributes:
         train: training settings for this method alone.
         language_adapters: train task adapters on top of the study's language adapters.
-        compositions: used instead of the study's.
+        compositions: how targets use the intermediates, instead of the study's setting.
     """
 
     method: SerializeAsAny[Method]
@@ -242,9 +242,9 @@ class Study(StrictModel):
 
     Attributes:
         name: name of the study, shown above its tables.
-        model: base model: ``builtin:NAME``, or the folder or hub id of an encoder of a known architecture. Either this
-            or ``models`` is given.
-        models: several base models instead; the study is done with each, and tables say which. A hub id may end in
+        model: base model: ``builtin:NAME``, or the folder or hub id of an encoder of a known architecture. Give either
+            this or ``models``.
+        models: several base models instead; the study runs with each, and tables say which. A hub id may end in
             ``@REVISION``.
         revision: commit, branch or tag of ``model`` on the hub.
         intermediates: intermediate tasks; ``none`` trains targets directly.

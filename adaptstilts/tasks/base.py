@@ -1,4 +1,4 @@
-"""What a task declaration consists of. A declaration is data; behaviour that tasks share lives in their kind."""
+"""The parts of a task declaration. A declaration is data; the behaviour that tasks share is in their kind."""
 
 from __future__ import annotations
 

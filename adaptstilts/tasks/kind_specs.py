@@ -1,4 +1,4 @@
-"""Kinds of tasks, as far as planning must know them: plain facts, so that no plan needs torch.
+"""Kinds of tasks as planning sees them: plain facts, so that no plan needs torch.
 
 What a kind does with rows, batches and vectors is an object of :mod:`adaptstilts.kinds.base`. A spec says where that
 object is; it is imported when the first phase of that kind runs. Everything that asks about a kind asks its spec or an
@@ -45,7 +45,7 @@ class KindSpec:
         row_sets: fields by row set, for kinds whose splits are several tables; empty where a split is one table.
         label_field: the field that holds a label, or a list of labels, of the task; None where there is none.
         one_label: whether that field holds one label and never a list.
-        lists: fields, or parts ``field.part`` of a field, that must be lists, if only empty ones.
+        lists: fields, or parts ``field.part`` of a field, that must be lists, which may be empty.
         named_labels: whether a task must declare its labels, or take those of its rows (``open_labels``).
         searches: whether tasks are scored by searching the sentence vectors of the encoder as it is. Such tasks are
             never trained (their object is a ``Searchable``); all others are (a ``Trainable``).

@@ -129,7 +129,7 @@ encoders:
         f"{path}:8: encoders.wee.max_length: max_length 64 is above positions 32",
         f"{path}:9: encoders.wee.heads: hidden 16 cannot be divided among 3 heads",
         f"{path}:10: encoders.more.ranking_layer: 3 is above the 2 layers",
-        f"{path}:10: encoders.more.start: 'big' is no encoder above it in the file",
+        f"{path}:10: encoders.more.start: 'big' is not an encoder above it in the file",
         f"{path}:10: encoders.more.steps: must be at least 1, found 0",
         "override 'encoders.wee.tokens=3': encoders.wee.tokens: must be at least 256, found 3",
         "override 'encoders.more.max_length=64': encoders.more.max_length: max_length 64 is above positions 32",

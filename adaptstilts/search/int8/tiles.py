@@ -32,7 +32,7 @@ from adaptstilts.search.products import concatenate
 
 TILE_ROWS, TILE_COLUMNS = 2048, 2048  # a tile stays in the cache that cores share
 STRIP_ROWS = 256  # a strip of a tile stays in the cache of one core
-DENSE = 8  # a tile of which one cell in so many passes is computed in float32 as a whole
+DENSE = 8  # if one of this many cells passes, the whole tile is computed in float32
 SIMILAR_CELLS = 2**15  # that many, and half of a tile, must pass before its rows count as too similar
 
 
@@ -74,7 +74,7 @@ def _as_one_block(vectors: Vectors) -> Vectors:
 
 
 class _TooSimilar(Exception):
-    """Raised if float32 products do not tell the rows apart."""
+    """Raised if float32 products do not distinguish the rows."""
 
 
 class _Search:
@@ -114,7 +114,7 @@ class _Search:
                 columns.start(rough.T, rows)
         thresholds = rows.int8_thresholds(columns), columns.int8_thresholds(rows)
         cells = tile.find_cells(rows.rounded, columns.rounded, *thresholds, rough)
-        if DENSE * len(cells) > len(rows) * len(columns):  # 8 bits tell little here
+        if DENSE * len(cells) > len(rows) * len(columns):  # 8 bits distinguish too little here
             row, column, products = self._search_dense(rows, columns)
         else:
             row, column = np.divmod(cells, len(columns))
@@ -130,7 +130,7 @@ class _Search:
             Row, column and product of the cells that reach a threshold.
 
         Raises:
-            _TooSimilar: so many do that float32 does not tell the rows apart.
+            _TooSimilar: too many cells do, so float32 does not distinguish the rows.
         """
         products = (rows.vectors @ columns.vectors.T).numpy()
         reaches = products >= rows.float32_thresholds()[:, None]
