@@ -34,7 +34,7 @@ def test_shipped_recipes_load(path: Path) -> None:
         ({"encoders": {"wee": {"hidden": 16, "layers": 2, "heads": 2, "steps": 0}}}, "encoders.wee.steps"),
         ({"encoders": {}}, "encoders"),
         ({"encoders": {"../out": RECIPE["encoders"]["wee"]}}, "expected a name of at most 96 letters"),
-        ({"encoders": {"wee": {**RECIPE["encoders"]["wee"], "start": "big"}}}, "'big' is no encoder above it"),
+        ({"encoders": {"wee": {**RECIPE["encoders"]["wee"], "start": "big"}}}, "'big' is not an encoder above it"),
         (
             {
                 "encoders": {
