@@ -205,7 +205,7 @@ def test_what_is_said_of_shards(files: list[str], message: str) -> None:
         (train("gone/a.parquet"), [ONE], None),
         (train("\n    - mnli/a.parquet\n    - mnli/b.parquet"), ["mnli/a.parquet"],
          "README.md: the split 'train' has 'mnli/b.parquet', which is not there; copy or fetch it"),
-        ("---\nlicence: mit\nconfigs: [\n---\n", [ONE], r"README.md:\d: the front matter is not YAML \(.*\); correct or"),
+        ("---\nlicence: mit\nconfigs: [\n---\n", [ONE], r"README.md:\d: the front matter is not YAML \(.*\); correct"),
         ("\ufeff# A title", [ONE], None),
         ("\ufeff" + train("mnli/*"), [ONE], "README.md: begins with a byte-order mark"),
         ("", ["mnli/train.parquet", "mnli/train/a.parquet"],
