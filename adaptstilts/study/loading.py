@@ -78,11 +78,13 @@ def read_text(path: str | Path, noun: str) -> str:
         noun: what kind of file it is, for messages.
 
     Raises:
-        ConfigError: the file does not exist, is a named pipe, or is not UTF-8.
+        ConfigError: the file does not exist, is a named pipe or a device, or is not UTF-8.
     """
     try:
         if Path(path).is_fifo() and not os.path.realpath(path).startswith("/proc/"):  # but bash's <(...) is one there
             raise ConfigError(f"{path}: expected a {noun} file, found a named pipe")
+        if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:  # /dev/zero never ends
+            raise ConfigError(f"{path}: expected a {noun} file, found a device")
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such {noun} file") from None

@@ -384,6 +384,8 @@ def test_a_named_pipe_is_refused_and_one_of_the_shell_is_read(tmp_path: Path) ->
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="pipe: expected a study file, found a named pipe"):
         config.load(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="/dev/zero: expected a study file, found a device"):
+        config.load("/dev/zero")
     reader, writer = os.pipe()
     os.write(writer, BASE.encode())
     os.close(writer)
