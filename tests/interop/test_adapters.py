@@ -236,7 +236,7 @@ def test_an_exported_target_over_an_import(study: Studied, tiny: Path, tmp_path:
 def test_adapters_of_one_task_under_each_other(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     """XQuAD over SQuAD is an adapter called squad over another one; the library would let one replace the other."""
     workspace = Workspace(tmp_path / "store", data_root)
-    train = {"max_steps": 2, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 4}
+    train = {"max_steps": 2, "eval_every": 2, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 4}
     held = {"name": "toy", "model": str(tiny), "targets": ["xquad"], "intermediates": ["squad"], "missing": "skip"}
     for method, library, form in (("compacter", "adapters", "adapterhub"), ("lora", "peft", "peft")):
         arm = {"kind": method, "reduction": 4} if method == "compacter" else {"kind": method, "rank": 2}
