@@ -80,8 +80,8 @@ def mine(
         result = mine_files(
             foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
-    for i, path in enumerate((foreign, english)):
-        _print_file(path, result, i, duplicates)
+    _print_file(foreign, result, 0, duplicates)
+    _print_file(english, result, 1, duplicates)
     if result.recall is not None:
         typer.echo(f"index {index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
     run = f"layer {result.layer}, {result.precision}, {result.seconds:.1f} s"

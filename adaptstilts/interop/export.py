@@ -118,17 +118,9 @@ def write(
         ConfigError: the folder exists and is not empty, or the format does not support the adapter.
         ArtifactError: the plain library computes something else from the files; the folder is not written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: exists and is not empty; give a new folder")
     phase = phase_of(entry, WeightsPhase)
     below = [store.entry(key) for key in phase.stack]
-    for part in (*below, entry):
-        _check(part, format_name)
-    if below and format_name == "adapterhub" and adapterhub.lora_config(phase.method):
-        raise ConfigError(
-            f"{phase.task}: depends on another adapter, and the adapters library does not sum stacked LoRA adapters;"
-            f" give --format peft"
-        )
+    _check_all(entry, below, format_name, out)
     exporter = _Exporter(model, format_name)
     with publishing(out) as staging:
         names = _names(below, entry)
@@ -157,6 +149,27 @@ def write(
             adapters = [*(staging / folder for folder in folders), staging]
             verification.check(entry, store, model, format_name, adapters, out)
     return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def _check_all(entry: Entry, below: Sequence[Entry], format_name: str, out: Path) -> None:
+    """Raise if the folder cannot be written, or the format does not support an adapter or the stack of all.
+
+    Args:
+        entry: has the adapter.
+        below: the entries of the adapters below it.
+        format_name: as of :func:`write`.
+        out: the folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: exists and is not empty; give a new folder")
+    for part in (*below, entry):
+        _check(part, format_name)
+    phase = phase_of(entry, WeightsPhase)
+    if below and format_name == "adapterhub" and adapterhub.lora_config(phase.method):
+        raise ConfigError(
+            f"{phase.task}: depends on another adapter, and the adapters library does not sum stacked LoRA adapters;"
+            f" give --format peft"
+        )
 
 
 def _write_below(exporter: _Exporter, below: Sequence[Entry], names: Sequence[str], staging: Path) -> list[str]:

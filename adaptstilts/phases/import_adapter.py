@@ -12,7 +12,7 @@ from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import ImportPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
-from adaptstilts.store.entries import ImportResult, MeasuredCost
+from adaptstilts.store.contents import ImportResult, MeasuredCost
 
 
 def import_adapter(phase: ImportPhase, runtime: Runtime, staging: Path) -> None:

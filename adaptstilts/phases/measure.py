@@ -12,7 +12,8 @@ from typing import cast
 from adaptstilts.errors import Interrupted, ResourceError
 from adaptstilts.plan.measures import MeasurePhase
 from adaptstilts.runtime.context import Runtime
-from adaptstilts.store.entries import MEASURED, Measured
+from adaptstilts.store.contents import Measured
+from adaptstilts.store.entries import MEASURED
 
 _POLL = 0.5  # seconds between two looks at whether to stop
 _MODULE = "adaptstilts.phases.measure_alone"

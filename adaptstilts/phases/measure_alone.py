@@ -32,7 +32,7 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import predict
 from adaptstilts.runtime.meter import ProcessMemory
-from adaptstilts.store.entries import Latency, Measured
+from adaptstilts.store.contents import Latency, Measured
 from adaptstilts.workspace import Workspace
 
 _COUNTED = 16  # rows whose operations are counted

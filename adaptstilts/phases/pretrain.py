@@ -29,7 +29,7 @@ from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
 from adaptstilts.runtime.schedule import Schedule
 from adaptstilts.store import entries
-from adaptstilts.store.entries import MeasuredCost, PretrainResult
+from adaptstilts.store.contents import MeasuredCost, PretrainResult
 
 HELD_OUT_BATCHES = 8  # share of masked text
 

@@ -30,7 +30,7 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.search import check_available
 from adaptstilts.search.products import normalize
 from adaptstilts.store import entries
-from adaptstilts.store.entries import EncodingCost
+from adaptstilts.store.contents import EncodingCost
 
 SideName = tuple[str, str]  # language, and the kind's name for the side
 

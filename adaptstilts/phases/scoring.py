@@ -11,7 +11,7 @@ from adaptstilts.data.examples import Example
 from adaptstilts.io import hashing
 from adaptstilts.metrics.scores import Metric, StoredMetric
 from adaptstilts.store import entries
-from adaptstilts.store.entries import LanguageScores, Predictions
+from adaptstilts.store.contents import LanguageScores, Predictions
 from adaptstilts.tasks import Task
 
 ITEM_DIGITS = 16  # hexadecimal digits of the sha256 of an item's name

@@ -40,7 +40,7 @@ from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates, identity
 from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
 from adaptstilts.store import entries
-from adaptstilts.store.entries import MeasuredCost, TrainResult
+from adaptstilts.store.contents import MeasuredCost, TrainResult
 
 
 def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:

@@ -8,7 +8,7 @@ from adaptstilts import languages
 from adaptstilts.io import markdown
 from adaptstilts.pretrain.plan import PretrainPhase
 from adaptstilts.pretrain.recipe import Recipe
-from adaptstilts.store.entries import CorpusResult, PretrainResult
+from adaptstilts.store.contents import CorpusResult, PretrainResult
 
 
 def card(phase: PretrainPhase, recipe: Recipe, result: PretrainResult, corpus: CorpusResult) -> str:

@@ -18,7 +18,8 @@ from adaptstilts.metrics.intervals import values_of as influence_values
 from adaptstilts.metrics.scores import LanguageStats
 from adaptstilts.plan.expand import Cell
 from adaptstilts.store import entries
-from adaptstilts.store.entries import Entry, LanguageScores, Predictions
+from adaptstilts.store.contents import LanguageScores, Predictions
+from adaptstilts.store.entries import Entry
 from adaptstilts.store.store import Store
 from adaptstilts.tasks import Task
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from adaptstilts.plan.expand import Cell
 from adaptstilts.plan.phases import EvaluatePhase, phase_of
-from adaptstilts.store.entries import COST, HEAD, TRAIN_RESULT, WEIGHT_FOLDERS, Entry, MeasuredCost, parents
+from adaptstilts.store.contents import MeasuredCost
+from adaptstilts.store.entries import COST, HEAD, TRAIN_RESULT, WEIGHT_FOLDERS, Entry, parents
 from adaptstilts.store.store import Store
 
 _AVERAGED = ("seconds", "cpu_seconds", "intermediate_seconds", "intermediate_cpu_seconds", "examples_per_second")

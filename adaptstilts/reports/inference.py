@@ -9,12 +9,13 @@ import numpy as np
 
 from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.measures import measures_of
-from adaptstilts.store.entries import MEASURED, Measured
+from adaptstilts.store.contents import Measured
+from adaptstilts.store.entries import MEASURED
 from adaptstilts.store.store import Store
 
 
 class Inference(TypedDict):
-    """Medians over rounds; see :class:`adaptstilts.store.entries.Measured`.
+    """Medians over rounds; see :class:`adaptstilts.store.contents.Measured`.
 
     Attributes:
         merged: whether adapters were merged into the encoder's weights.

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adaptstilts.store.entries import LAYERS, SCORES, Entry, LanguageScores
+from adaptstilts.store.contents import LanguageScores
+from adaptstilts.store.entries import LAYERS, SCORES, Entry
 
 ENGLISH = "en"
 

@@ -18,7 +18,7 @@ from adaptstilts.metrics.xtreme import FOLDERS
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
 from adaptstilts.store import entries
-from adaptstilts.store.entries import LanguageScores
+from adaptstilts.store.contents import LanguageScores
 from adaptstilts.tasks import Task, kind_specs
 from adaptstilts.workspace import Workspace
 
