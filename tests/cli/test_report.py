@@ -166,7 +166,7 @@ def test_one_seed_claims_nothing(finished: tuple[Path, Options], tmp_path: Path)
     assert '<span class="chip">not resolved</span>' in text
     assert "With one seed, training noise is unknown" in text
     assert "one seed: examples only" in text
-    assert "Lines show what other examples alone would change" in text
+    assert "Lines show only how much other examples would change" in text
     assert "% interval" not in text
     assert "<code>seeds=[1]</code>" in text
 

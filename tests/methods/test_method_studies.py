@@ -89,8 +89,8 @@ def test_defaults_leave_keys_as_they_were(make: Callable[..., Plan]) -> None:
         ({"kind": "head", "over": {"kind": "lora", "rank": 0}}, "rank"),
         ({"kind": "head", "over": "loar"}, "unknown method 'loar'; did you mean lora"),
         ({"kind": "full", "freeze_layers": 4}, "leaves no layer to train"),
-        ({"kind": "lora", "dora": True}, "cannot be trained over mnli: DoRA scales whole weights"),
-        ({"kind": "bottleneck", "placement": "parallel"}, "cannot be trained over mnli: of parallel adapters"),
+        ({"kind": "lora", "dora": True}, "cannot be trained over mnli: DoRA rescales whole weights"),
+        ({"kind": "bottleneck", "placement": "parallel"}, "cannot be trained over mnli: the library runs only the top one"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(make: Callable[..., Plan], method: Any, message: str) -> None:
