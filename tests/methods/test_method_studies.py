@@ -90,7 +90,10 @@ def test_defaults_leave_keys_as_they_were(make: Callable[..., Plan]) -> None:
         ({"kind": "head", "over": "loar"}, "unknown method 'loar'; did you mean lora"),
         ({"kind": "full", "freeze_layers": 4}, "leaves no layer to train"),
         ({"kind": "lora", "dora": True}, "cannot be trained over mnli: DoRA rescales whole weights"),
-        ({"kind": "bottleneck", "placement": "parallel"}, "cannot be trained over mnli: the library runs only the top one"),
+        (
+            {"kind": "bottleneck", "placement": "parallel"},
+            "cannot be trained over mnli: the library runs only the top one",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(make: Callable[..., Plan], method: Any, message: str) -> None:
