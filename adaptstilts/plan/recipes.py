@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adaptstilts import tasks
+from adaptstilts.methods.head import Head
 from adaptstilts.plan.intermediates import lower_arm
 from adaptstilts.plan.training import training_steps
 from adaptstilts.study import Arm, Part, Study, Train, recipe_of, train_settings
@@ -77,7 +78,26 @@ def trainings(study: Study) -> list[Training]:
         for part in study.targets:
             for training in _of_part(study, arm, part, is_target=True):
                 found.setdefault((training.label, True, training.method), training)
+    for training in _probes(study):
+        found.setdefault((training.label, False, training.method), training)
     return list(found.values())
+
+
+def _probes(study: Study) -> Iterator[Training]:
+    """Yield the trainings of the heads that ``retention`` puts on the encoders of every stage."""
+    if study.retention is None:
+        return
+    place = study.place.at("retention")
+    for arm in study.methods:
+        probing = Arm(method=Head(over=arm.method))
+        probing.set_place(place)
+        for part in study.intermediates:
+            if part.task == "none":
+                continue
+            probe = Part(task=part.task, train=study.retention.probe)
+            probe.set_place(place)
+            settings = train_settings(study, probing, probe, part.task)
+            yield Training(f"{part.task} (probe)", False, probing.label, settings, None, has_own_rate=True)
 
 
 def _of_part(study: Study, arm: Arm, part: Part, is_target: bool) -> Iterator[Training]:

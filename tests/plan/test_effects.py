@@ -69,7 +69,7 @@ def test_settings_that_only_some_phases_use_are_right(tmp_path: Path) -> None:
             "[{kind: stack, of: [sample_nli, sample_nli]}]",
             "9: compositions.0.of.1: is the same as member 0; keep one",
         ),
-        ("[stack]", "[stack, stack]", "9: compositions.1: says the same as member 0; keep one"),
+        ("[stack]", "[stack, stack]", "9: compositions.1: is the same as member 0; keep one"),
         (
             "sample_nli]",
             "sample_nli, {task: twice, merge: {of: [sample_nli, sample_nli]}}]",
