@@ -64,12 +64,12 @@ def write_lareqa(root: Path, codes: tuple[str, ...] = ("de", "en", "zh"), paragr
             rows[-1]["answers"] = answers
         write_split(root, "rajpurkar/squad", "plain_text", split, rows)
     for code in codes:
-        paragraphs = []
+        articles = []
         for i in range(paragraphs):
             context, breaks, sentences = paragraph(generator, 2 + i % 3)
             asked = [question(generator, f"q{i}-{j}", sentences, (i + j) % len(sentences)) for j in range(2)]
-            paragraphs.append({"context": context, "sentence_breaks": breaks, "sentences": sentences, "qas": asked})
-        squad_file(root / LAREQA / "xquad-r" / f"{code}.json", paragraphs)
+            articles.append({"context": context, "sentence_breaks": breaks, "sentences": sentences, "qas": asked})
+        squad_file(root / LAREQA / "xquad-r" / f"{code}.json", articles)
 
 
 def entity(generator: random.Random, key: str, title: str) -> dict[str, Any]:
