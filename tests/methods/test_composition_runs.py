@@ -126,7 +126,7 @@ def test_continue_starts_from_the_weights_and_not_the_head(bench: Bench, method:
     head = load_file(before.folder / "head" / "head.safetensors")
     own = trainer.streams[0].head.state_dict()
     assert any(not torch.equal(own[key], value) for key, value in head.items())
-    assert trainer.encoder.acting == ("xnli",)
+    assert trainer.encoder.acting == ("adapter",)
 
 
 def test_fusion_trains_only_itself_with_the_penalty(bench: Bench) -> None:
