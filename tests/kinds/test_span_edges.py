@@ -149,7 +149,7 @@ COVERED = [*(("xquad", code) for code in QA["xquad"].split()), ("tydiqa", "telug
 @pytest.mark.parametrize(("task", "code"), COVERED)
 def test_a_perfect_model_scores_99(shared: Path, task: str, code: str) -> None:
     """Every row in decomposed Unicode, with a vocabulary that has all of the languages: only spans can lose answers."""
-    tokenizer = Tokenizer(shared / "models" / "me5", PRETRAINED.text_format)
+    tokenizer = Tokenizer(shared / "models" / "me5", PRETRAINED)
     rows = rows_of(shared, task, code, "NFD", 1190)
     value, features = exact(rows, tokenizer, task, code)
     assert len(rows) > 100

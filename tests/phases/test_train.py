@@ -270,7 +270,7 @@ def test_best_weights_are_those_of_the_best_dev_step(
     saved = {key.removeprefix("base_model.model."): value for key, value in load_file(trunk).items()}
     saved |= {f"head.{key}": value for key, value in load_file(entry.folder / "head" / "head.safetensors").items()}
     for key, value in trainer.parameters.items():
-        name = key.removeprefix("trunk.").replace("lora_A.mnli.", "lora_A.").replace("lora_B.mnli.", "lora_B.")
+        name = key.removeprefix("trunk.").replace("lora_A.adapter.", "lora_A.").replace("lora_B.adapter.", "lora_B.")
         assert torch.equal(saved[name], value), key
     before = trainer.parameters["head.out.weight"].detach().clone()
     loop.step()

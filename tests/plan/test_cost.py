@@ -108,7 +108,7 @@ def test_the_speed_of_finished_phases(tmp_path: Path) -> None:
     assert measured_speed(plan, costs, Workspace(tmp_path / "other").store) is None
 
 
-@pytest.mark.parametrize("name", ["facebook/xlm-roberta-xl", "some/model"])
+@pytest.mark.parametrize("name", ["facebook/xlm-v-base", "some/model"])
 def test_an_outline_refuses_models_of_unknown_shape(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="an outline fetches nothing"):
         planned(Outline(tmp_path), model=name)
@@ -117,11 +117,11 @@ def test_an_outline_refuses_models_of_unknown_shape(tmp_path: Path, name: str) -
 def test_an_outline_refuses_an_architecture_like_a_run(tmp_path: Path) -> None:
     folder = tmp_path / "xl"
     folder.mkdir()
-    config = {"model_type": "xlm-roberta-xl", "hidden_size": 2560, "num_hidden_layers": 36}
+    config = {"model_type": "gpt2", "hidden_size": 2560, "num_hidden_layers": 36}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     messages = []
     for workspace in (Outline(tmp_path / "s"), Workspace(tmp_path / "s", offline=True)):
-        with pytest.raises(ArtifactError, match="xlm-roberta-xl") as caught:
+        with pytest.raises(ArtifactError, match="gpt2") as caught:
             planned(workspace, model=str(folder))
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
