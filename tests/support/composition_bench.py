@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for the shared i
 from adaptstilts import study as config
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import AdapterMethod, Method
+from adaptstilts.methods.base import NAME_IN_KEYS
 from adaptstilts.methods.bottleneck import Bottleneck
 from adaptstilts.methods.full import Full
 from adaptstilts.methods.fusion import Place
@@ -203,7 +204,7 @@ class Filled:
         if TARGET not in self.encoder.methods:  # a head
             return float((actual - reference(self.encoder, [*floor, FIRST])).abs().max())
         with torch.no_grad():  # what it adds at random at the start belongs to it
-            fresh = {key: value.clone() for key, value in started.delta(TARGET).items()}
+            fresh = {key: value.clone() for key, value in started.delta(NAME_IN_KEYS).items()}
             if kind == "continue":
                 pairs = zip(fresh.values(), self.encoder.delta(FIRST).values(), strict=True)
                 return max(float((x - y).abs().max()) for x, y in pairs)
