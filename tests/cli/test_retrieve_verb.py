@@ -31,7 +31,7 @@ STUDY: dict[str, Any] = {
     "intermediates": ["mnli", "social_i_qa"],
     "targets": ["tatoeba"],
     "methods": ["full", {"kind": "bottleneck", "reduction": 4}],
-    "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "dev_examples": 12},
+    "train": {"max_steps": 3, "batch_size": 8, "max_length": 48, "lr": 0.01, "warmup": 0, "dev_examples": 12},
 }
 
 
