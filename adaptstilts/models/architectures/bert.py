@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from adaptstilts.methods.host import ModuleNames
 from adaptstilts.models.architectures.base import Architecture, LanguageModelLayout, TextFormat
@@ -17,6 +17,19 @@ LINEAR: Mapping[str, str] = {
     "output": "output.dense",
 }
 PEFT: Mapping[str, str] = {"query": "query", "key": "key", "value": "value"}
+INTERFACE: Mapping[str, Any] = {  # for the adapters library, where it does not know an architecture of these modules
+    "adapter_methods": ["bottleneck"],
+    "model_embeddings": "embeddings",
+    "model_layers": "encoder.layer",
+    "layer_self_attn": "attention",
+    "layer_cross_attn": None,
+    "attn_k_proj": "self.key",
+    "attn_q_proj": "self.query",
+    "attn_v_proj": "self.value",
+    "attn_o_proj": "output.dense",
+    "layer_intermediate_proj": "intermediate.dense",
+    "layer_output_proj": "output.dense",
+}
 TEXT_FORMAT = TextFormat(
     begin="[CLS]", end="[SEP]", between=("[SEP]",), pad="[PAD]", unknown="[UNK]", mask="[MASK]", token_types=True
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from adaptstilts.methods.host import ModuleNames, module_at
 from adaptstilts.models.architectures.base import SIZES, Architecture
-from adaptstilts.models.architectures.bert import LINEAR, PEFT, TEXT_FORMAT
+from adaptstilts.models.architectures.bert import INTERFACE, LINEAR, PEFT, TEXT_FORMAT
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,19 +31,7 @@ class RemBert(Architecture):
         peft=PEFT,
         prefix="rembert",
         adapters=frozenset({"bottleneck"}),
-        interface={
-            "adapter_methods": ["bottleneck"],
-            "model_embeddings": "embeddings",
-            "model_layers": "encoder.layer",
-            "layer_self_attn": "attention",
-            "layer_cross_attn": None,
-            "attn_k_proj": "self.key",
-            "attn_q_proj": "self.query",
-            "attn_v_proj": "self.value",
-            "attn_o_proj": "output.dense",
-            "layer_intermediate_proj": "intermediate.dense",
-            "layer_output_proj": "output.dense",
-        },
+        interface=INTERFACE,
     )
     text_format = TEXT_FORMAT
     sizes: ClassVar[Mapping[str, str]] = {**SIZES, "embedding": "input_embedding_size"}

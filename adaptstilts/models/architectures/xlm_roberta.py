@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from adaptstilts.methods.host import ModuleNames
 from adaptstilts.models.architectures.base import Architecture, LanguageModelLayout, TextFormat
+from adaptstilts.models.architectures.bert import LINEAR, PEFT
 from adaptstilts.models.architectures.fields import SETTINGS, ConfigField, small_number
 
 _PADDING = 1  # position ids begin after that of the padding token, so two position embeddings are never used
@@ -31,15 +32,8 @@ class XlmRoberta(Architecture):
         layers="encoder.layer",
         inputs=("embeddings",),
         attention="attention",
-        linear={
-            "query": "attention.self.query",
-            "key": "attention.self.key",
-            "value": "attention.self.value",
-            "attention_output": "attention.output.dense",
-            "intermediate": "intermediate.dense",
-            "output": "output.dense",
-        },
-        peft={"query": "query", "key": "key", "value": "value"},
+        linear=LINEAR,
+        peft=PEFT,
         prefix="roberta",
         adapters=frozenset({"bottleneck", "invertible", "compacter", "prefix"}),
     )

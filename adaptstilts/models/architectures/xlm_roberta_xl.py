@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from adaptstilts.models.architectures.rembert import RemBert
+from adaptstilts.models.architectures.bert import INTERFACE
 from adaptstilts.models.architectures.xlm_roberta import XlmRoberta
 
 
@@ -27,7 +27,7 @@ class XlmRobertaXl(XlmRoberta):
         XlmRoberta.names,
         final="encoder.LayerNorm",
         adapters=frozenset({"bottleneck"}),
-        interface=RemBert.names.interface,
+        interface=INTERFACE,
     )
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {
         "facebook/xlm-roberta-xl": _sizes(hidden=2560, layers=36),
