@@ -22,9 +22,13 @@ def _or(word: str, value: int | None) -> str:
     return word if value is None else f"{value:,}"
 
 
+def _most_steps(settings: Train) -> str:
+    return f"{settings.steps:,}, exact" if settings.steps else _or("-", settings.max_steps)
+
+
 COLUMNS: dict[str, tuple[str, _Shown]] = {
     "lr": ("lr", lambda settings: f"{settings.lr:g}"),
-    "epochs": ("epochs", lambda settings: str(settings.epochs)),
+    "epochs": ("epochs", lambda settings: "-" if settings.steps else str(settings.epochs)),
     "batch_size": ("batch", lambda settings: str(settings.batch_size)),
     "max_length": ("length", lambda settings: str(settings.max_length)),
     "warmup": ("warm-up", _warmup),
@@ -34,9 +38,13 @@ COLUMNS: dict[str, tuple[str, _Shown]] = {
     "patience": ("patience", lambda settings: _or("-", settings.patience)),
     "dev_examples": ("dev rows", lambda settings: _or("all", settings.dev_examples)),
     "examples": ("rows", lambda settings: _or("all", settings.examples)),
-    "max_steps": ("most steps", lambda settings: _or("-", settings.max_steps)),
+    "max_steps": ("most steps", _most_steps),
 }
-_RARE = {"clip": ("clip", lambda settings: f"{settings.clip:g}"), "warmup_rule": ("rule", lambda s: s.warmup_rule)}
+_RARE: dict[str, tuple[str, _Shown]] = {
+    "clip": ("clip", lambda settings: f"{settings.clip:g}"),
+    "warmup_rule": ("rule", lambda settings: settings.warmup_rule),
+    "steps": ("steps", lambda settings: _or("-", settings.steps)),
+}
 HEADER = ("role", "trained", "method", *(name for name, _ in COLUMNS.values()), "source")
 
 

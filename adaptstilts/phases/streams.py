@@ -190,16 +190,16 @@ def turns(streams: Sequence[BatchStream], phase: TrainPhase) -> list[tuple[int, 
     """Return for every step the number of its stream, and the number of earlier batches of that stream.
 
     A mixture has as many steps as its tasks have batches in its epochs, with each task's rows counted up to the cap;
-    masked text adds steps of its own.
+    masked text adds steps of its own. An exact number of steps replaces all that.
 
     Args:
         streams: streams of the phase.
-        phase: gives epochs, largest number of steps, mixture, and share of masked text.
+        phase: gives epochs, numbers of steps, mixture, and share of masked text.
     """
-    limit = phase.settings.max_steps
+    limit, exact = phase.settings.max_steps, phase.settings.steps
     if len(streams) == 1:
         total = streams[0].per_epoch * phase.settings.epochs
-        return [(0, step) for step in range(min(total, limit or total))]
+        return [(0, step) for step in range(exact or min(total, limit or total))]
     tasks = [i for i, stream in enumerate(streams) if not stream.is_text]
     sizes = _capped_sizes([streams[i] for i in tasks], phase.mixture)
     batches = 0
@@ -208,7 +208,7 @@ def turns(streams: Sequence[BatchStream], phase: TrainPhase) -> list[tuple[int, 
     total = round(phase.settings.epochs * batches / (1 - phase.masked))
     weights = shares(sizes, phase.mixture) if phase.mixture else [1.0]
     chances = [share * (1 - phase.masked) for share in weights] + [phase.masked] * (len(streams) - len(tasks))
-    return _drawn_turns(chances, min(total, limit or total), phase.seed)
+    return _drawn_turns(chances, exact or min(total, limit or total), phase.seed)
 
 
 def _capped_sizes(streams: Sequence[BatchStream], mixture: Mixture | None) -> list[int]:

@@ -16,7 +16,7 @@ def check_effects(study: Study, findings: Findings) -> None:
     """Note settings without effect.
 
     A setting for the whole study is right if one phase could use it. What the file says beside members that an override
-    A setting for the whole study is right if one phase could use it. What the file says beside members that an override
+    replaced is no mistake.
 
     Args:
         study: the study, as far as it could be read.
@@ -97,6 +97,8 @@ def _idle_defaults(study: Study) -> Iterator[tuple[str, str]]:
     """Yield the settings for the whole study that no phase can use, each with the reason."""
     if "compositions" in study.model_fields_set and all(arm.compositions for arm in study.methods):
         yield "compositions", "every method of this study has compositions of its own"
+    if study.steps != "own" and all(part.task == "none" for part in study.intermediates):
+        yield "steps", "no intermediate of this study is trained"
     if study.swap != "off" and all(tasks.get(part.task).retrieval for part in study.targets):
         yield "swap", "no target of this study has an adapter that could be swapped"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adaptstilts.errors import AdaptstiltsError
-from adaptstilts.plan import stacking
+from adaptstilts.plan import equal_steps, stacking
 from adaptstilts.plan.imported import check_kind, import_phase
 from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
 from adaptstilts.plan.training import Merging, Trainings
@@ -37,6 +37,8 @@ class Intermediates:
             What targets can be trained on, in the order of the study.
         """
         foundations = Foundations(is_complete=self.is_complete)
+        with self.trainings.problems.collecting(self.study.place.at("steps")):
+            equal_steps.check(self.study, arm)
         merges_last = sorted(self.study.intermediates, key=lambda part: part.merge is not None)
         for part in merges_last:
             try:
@@ -83,7 +85,7 @@ class Intermediates:
         """Add tasks one after the other; targets are trained on the last one, over the adapters below it."""
         foundation = BASE_MODEL
         for name in chain.tasks:
-            single = part.model_copy(update={"task": name, "chain": None})
+            single = equal_steps.share(part, name, arm, self.study)
             key = self.trainings.train_task(single, arm, foundation, seed)[-1]
             if arm.method.trains_encoder:
                 foundation = Foundation(part.label, base=key)

@@ -292,24 +292,35 @@ class TrainPhase(WeightsPhase):
         task = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
         if self.shots:
             source = task.shot_source(self.shots.language)
-            most = self.settings.max_steps and self.settings.max_steps * self.settings.batch_size
+            epochs, most = _extent(self.settings, self.settings.batch_size)
             flops = self.method.flops_per_weight
             length = stream.settings.max_length
-            return Pass((source,), length, self.settings.epochs, self.shots.k, most, flops, self.shots.k)
+            return Pass((source,), length, epochs, self.shots.k, most, flops, self.shots.k)
         assert task.train is not None  # noqa: S101
         limits = [stream.settings.examples, self.mixture.cap if self.mixture else None]
-        most = None
-        if self.settings.max_steps:
-            most = self.settings.max_steps * stream.settings.batch_size // max(len(self.streams), 1)
+        epochs, most = _extent(self.settings, stream.settings.batch_size, max(len(self.streams), 1))
         return Pass(
             (task.fill(task.train),),
             stream.settings.max_length,
-            epochs=self.settings.epochs,
+            epochs=epochs,
             limit=min((limit for limit in limits if limit), default=None),
             most=most,
             flops_per_weight=self.method.flops_per_weight,
             published_rows=task.train_rows,
         )
+
+
+def _extent(settings: Train, batch_size: int, streams: int = 1) -> tuple[int, int | None]:
+    """Return how often rows are read, and how many are read at most over all epochs.
+
+    Args:
+        settings: of the phase.
+        batch_size: of the stream.
+        streams: how many share the steps.
+    """
+    steps = settings.steps or settings.max_steps
+    most = steps * batch_size // streams if steps else None
+    return (most or 1) if settings.steps else settings.epochs, most
 
 
 @dataclass(frozen=True, kw_only=True)

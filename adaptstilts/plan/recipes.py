@@ -51,7 +51,7 @@ class Training:
         published = self.published
         if published is None:
             return []
-        names = dict.fromkeys((*self.stated(), "examples", "max_steps", "clip", "warmup_rule"))
+        names = dict.fromkeys((*self.stated(), "examples", "max_steps", "steps", "clip", "warmup_rule"))
         return [name for name in names if _value(self.settings, name) != _value(published, name)]
 
 

@@ -255,6 +255,8 @@ class Study(StrictModel):
         seeds: everything is trained once per seed.
         languages: test languages, as codes or names; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
         missing: what to do if the data lack a language: stop, or leave it out and say so.
+        steps: ``equal`` trains every intermediate for the same number of optimizer steps, which ``train.steps`` says;
+            the tasks of a chain get equal parts of them.
         swap: ``all`` also evaluates every target adapter over every other intermediate adapter.
         recipe: ``xtreme`` or ``x-stilts``: train each task as that benchmark's own scripts do, unless the study says
             otherwise; ``plan`` says where it does.
@@ -278,6 +280,7 @@ class Study(StrictModel):
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     languages: tuple[str, ...] | Literal["xtreme", "xtreme-r"] | None = None
     missing: Literal["error", "skip"] = "error"
+    steps: Literal["own", "equal"] = "own"
     swap: Literal["off", "all"] = "off"
     recipe: str | None = Field(None, min_length=1)
     train: dict[str, Any] = Field(default_factory=dict)

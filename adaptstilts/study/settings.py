@@ -48,6 +48,8 @@ class Train(StrictModel):
         examples: training rows used, drawn once at random (seeded by the phase); None for all.
         epochs: passes over the training rows.
         max_steps: largest number of optimizer steps; None for no limit.
+        steps: exact number of optimizer steps, instead of ``epochs`` and ``max_steps``: rows are read as often as that
+            takes.
         batch_size: examples per optimizer step.
         max_length: tokens per sequence, special tokens included.
         lr: peak learning rate; None takes the method's default.
@@ -58,7 +60,7 @@ class Train(StrictModel):
         weight_decay: decay of matrices; biases and LayerNorm weights have none.
         clip: largest norm of the gradient.
         dev_examples: rows of the English dev set used for selection; None for all.
-        eval_every: steps between two evaluations on dev; None for once per epoch.
+        eval_every: steps between two evaluations on dev; None for once per epoch, or ``epochs`` times in ``steps``.
         patience: evaluations without gain before training stops; None to never stop early.
         keep: the weights with the ``best`` dev score, or the ``last`` ones.
         precision: ``auto`` uses bf16 autocast where the hardware has it.
@@ -71,6 +73,7 @@ class Train(StrictModel):
     examples: int | None = Field(None, ge=1)
     epochs: int = Field(3, ge=1)
     max_steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1)
     batch_size: int = Field(32, ge=1)
     max_length: int = Field(128, ge=8)
     lr: float | None = Field(None, gt=0)
@@ -93,10 +96,13 @@ class Train(StrictModel):
         if self.warmup_steps is not None:
             if "warmup" in self.model_fields_set:
                 raise ValueError("warmup and warmup_steps both say how long the rate rises; give one of them")
-            if self.max_steps is not None and self.warmup_steps >= self.max_steps:
-                raise ValueError(
-                    f"warmup_steps must be less than max_steps, which is {self.max_steps}, found {self.warmup_steps}"
-                )
+            for name, limit in (("max_steps", self.max_steps), ("steps", self.steps)):
+                if limit is not None and self.warmup_steps >= limit:
+                    raise ValueError(
+                        f"warmup_steps must be less than {name}, which is {limit}, found {self.warmup_steps}"
+                    )
+        if self.steps is not None and self.max_steps is not None:
+            raise ValueError("steps and max_steps both say how many steps there are; give one of them")
         if self.patience is not None and self.keep == "last":
             raise ValueError("patience waits for a better dev score, and keep: last does not choose by it; give one")
         return self
@@ -127,13 +133,18 @@ def merge_train(*levels: Mapping[str, Any]) -> dict[str, Any]:
     """Return training settings of several levels as one mapping.
 
     Args:
-        levels: the last one wins; of ``warmup`` and ``warmup_steps``, it replaces either.
+        levels: the last one wins; of ``warmup`` and ``warmup_steps``, it replaces either, and so it does of ``steps``
+            and ``epochs`` or ``max_steps``.
     """
     merged: dict[str, Any] = {}
     for level in levels:
         if "warmup" in level or level.get("warmup_steps") is not None:
             merged.pop("warmup", None)
             merged.pop("warmup_steps", None)
+        if level.get("steps") is not None:
+            merged.pop("max_steps", None)
+        elif level.get("epochs") is not None or level.get("max_steps") is not None:
+            merged.pop("steps", None)
         merged |= level
     return merged
 

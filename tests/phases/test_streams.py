@@ -90,6 +90,17 @@ def test_a_mixture_has_the_batches_of_its_tasks(tiny: Path, workspace: Workspace
     assert turns(own, phase) == order
 
 
+@pytest.mark.parametrize("part", [MULTI, "mnli"])
+def test_an_exact_number_of_steps(part: Any, tiny: Path, workspace: Workspace) -> None:
+    """However few rows there are: they are read again."""
+    found = planned(tiny, workspace, part, train={**STUDY["train"], "max_steps": None, "steps": 200, "batch_size": 8})
+    phase = first(found, "multi" if part == MULTI else "mnli")
+    own = open_streams(phase, runtime(workspace, found))
+    order = turns(own, phase)
+    assert len(order) == 200 > 2 * sum(stream.per_epoch for stream in own)
+    assert len(own[0].rows(order[-1][1])) > 0
+
+
 def test_many_turns_are_drawn_by_the_shares(tiny: Path, workspace: Workspace) -> None:
     found = planned(tiny, workspace, MULTI, train={**STUDY["train"], "epochs": 400, "max_steps": None, "batch_size": 8})
     phase = first(found, "multi")

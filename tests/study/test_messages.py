@@ -49,6 +49,11 @@ def message(**changed: Any) -> str:
             {"train": {"warmup_steps": 500, "max_steps": 500}},
             "train: warmup_steps must be less than max_steps, which is 500, found 500",
         ),
+        ({"train": {"steps": 9, "max_steps": 9}}, "train: steps and max_steps both say how many steps there are; give"),
+        (
+            {"train": {"warmup_steps": 9, "steps": 9}},
+            "train: warmup_steps must be less than steps, which is 9, found 9",
+        ),
         ({"train": {"warmup_rule": "later"}}, "train.warmup_rule: expected one of trainer, earlier, found 'later'"),
         ({"train": {"keep": "first"}}, "train.keep: expected one of best, last, found 'first'"),
         ({"train": {"keep": "last", "patience": 2}}, "train: patience waits for a better dev score, and keep: last"),

@@ -289,6 +289,13 @@ def test_the_last_of_both_forms_of_warm_up_wins() -> None:
     assert config.merge_train({"warmup": 0.2}, {"warmup_steps": None}) == {"warmup": 0.2, "warmup_steps": None}
 
 
+def test_the_last_of_both_forms_of_a_budget_wins() -> None:
+    assert config.merge_train({"max_steps": 9, "epochs": 2}, {"steps": 5}) == {"epochs": 2, "steps": 5}
+    assert config.merge_train({"steps": 5}, {"epochs": 2}) == {"epochs": 2}
+    assert config.merge_train({"steps": 5}, {"max_steps": 9}) == {"max_steps": 9}
+    assert config.merge_train({"steps": 5}, {"max_steps": None}) == {"steps": 5, "max_steps": None}
+
+
 @pytest.mark.parametrize(
     ("settings", "identity"),
     [
