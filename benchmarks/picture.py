@@ -1,10 +1,8 @@
 """Draw the picture of the README from the quickstart's results, as SVG.
 
-adaptstilts run configs/quickstart.yaml
-adaptstilts results configs/quickstart.yaml --out benchmarks/results/quickstart.json
+adaptstilts run configs/quickstart.yaml seeds=[1,2,3]
+adaptstilts results configs/quickstart.yaml seeds=[1,2,3] --out benchmarks/results/quickstart.json
 python benchmarks/picture.py
-
-The results that are shipped have the warm-up of 0.1.0 (``train.warmup_rule=earlier``).
 """
 
 from __future__ import annotations
