@@ -7,14 +7,12 @@ import errno
 import os
 import pkgutil
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError, Interrupted, PhasesFailed, ResourceError
 from adaptstilts.io.wording import counted, size
@@ -22,6 +20,7 @@ from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
 from adaptstilts.plan.row_checks import check_rows
 from adaptstilts.runtime.loggers import Logger, select
+from adaptstilts.runtime.stopping import stop_signals
 from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
@@ -62,6 +61,20 @@ class Listener:
             line: what it does.
             done: how much of it is done.
             total: how much there is; 0 for a remark.
+        """
+
+    def stage(self, line: str) -> None:
+        """Receive what a run does while there is no progress to count, such as loading the model.
+
+        Args:
+            line: what it does; begins with the title of the phase if there is one.
+        """
+
+    def stopping(self, at_once: bool) -> None:
+        """Receive that a signal asks to stop, which happens in a thread of its own.
+
+        Args:
+            at_once: whether the process ends now, without saving.
         """
 
     def end(self, phase: Phase, seconds: float) -> None:
@@ -114,10 +127,11 @@ def run_plan(
         ArtifactError, ResourceError: a damaged entry or a full disk, which stops the whole run.
         Interrupted: by SIGINT or SIGTERM, after a checkpoint.
     """
-    from adaptstilts.runtime.context import Runtime
-
     receivers = select(loggers)
     listener = listener or Listener()
+    listener.stage("importing libraries")
+    from adaptstilts.runtime.context import Runtime
+
     store = workspace.store
     order = plan.order()
     for phase in order:
@@ -129,17 +143,20 @@ def run_plan(
         return outcome
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    listener.stage("checking the rows")
     check_rows(missing, workspace)
     _check_space(plan, store, missing)
-    with _stop_signals() as stopping:
+    with stop_signals(listener.stopping) as stop:
         runtime = Runtime(
             workspace,
             plan.model,
             report=listener.progress,
-            stop=stopping,
+            stop=stop,
             checkpoint_every=checkpoint_every,
             device=device,
             loggers=receivers,
+            stage=listener.stage,
+            interruptible=stop.interruptible,
         )
         _Run(order, runtime, listener, outcome).run(missing)
     _raise_failures(outcome)
@@ -185,10 +202,14 @@ def perform(phase: Phase, runtime: Runtime) -> None:
     """
     from adaptstilts.runtime.checkpoints import Checkpoints
     from adaptstilts.runtime.hardware import environment
+    from adaptstilts.runtime.libraries import import_for
 
     store = runtime.workspace.store
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    work = _performer(phase)
+    with runtime.interruptible():
+        runtime.stage(f"{phase.title}: importing libraries")
+        work = _performer(phase)
+        import_for(phase, runtime.base_model)
     with _disk_errors(store.folder), store.stage(phase.key) as staging:
         work(phase, runtime, staging)
         extra = {
@@ -229,7 +250,7 @@ class _Run:
         is_waiting = False
         while not self.store.has(phase.key):
             if self.runtime.stop():
-                raise Interrupted("interrupted; the same command continues")
+                raise Interrupted("interrupted between two phases")
             with self.store.lease(phase.key) as is_ours:
                 if is_ours and not self.store.has(phase.key):
                     self._try(phase, number, total)
@@ -331,26 +352,3 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise ResourceError(
             f"{folder}: cannot be written ({reason}); free some space and run the same command again"
         ) from None
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Let SIGINT and SIGTERM ask for a stop after the current step; a second one kills at once.
-
-    Yields:
-        A function that returns whether a stop was asked for.
-    """
-    stop = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
+import signal
 import sys
-from typing import NoReturn
+import threading
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
-import typer
+INTERRUPTED = "interrupted; the same command continues"
+try:
+    import typer
 
-from adaptstilts import errors
-from adaptstilts.cli import streams
-from adaptstilts.cli.app import app
+    from adaptstilts import errors
+    from adaptstilts.cli import streams
+    from adaptstilts.cli.app import app
+except KeyboardInterrupt:
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(130)
 
 __all__ = ["app", "main"]
 
@@ -20,7 +29,6 @@ _ENVIRONMENT = (  # errors of the file system that are not mistakes of this pack
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
 )
-INTERRUPTED = "interrupted; the same command continues"
 
 
 def main() -> NoReturn:
@@ -31,10 +39,13 @@ def main() -> NoReturn:
         os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
     try:
         streams.prepare()
-        code = _run(arguments)
+        with _sigterm_as_interrupt():
+            code = _run(arguments)
         streams.finish()
     except (KeyboardInterrupt, typer.Abort):
-        _fail(INTERRUPTED, errors.Interrupted.exit_code, debug)
+        _leave(INTERRUPTED, debug)
+    except errors.Interrupted as error:
+        _leave(_with_advice(str(error)), debug)
     except errors.AdaptstiltsError as error:
         _fail(str(error), error.exit_code, debug)
     except MemoryError:
@@ -53,7 +64,7 @@ def main() -> NoReturn:
             _fail(f"{error.format_message()} See --help.", errors.ConfigError.exit_code, debug)
         _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
     if code == errors.Interrupted.exit_code:  # typer turns Ctrl-C into a return value
-        _fail(INTERRUPTED, code, debug)
+        _leave(INTERRUPTED, debug)
     sys.exit(code)
 
 
@@ -95,13 +106,57 @@ def _internal(error: Exception) -> str:
     return f"internal error: {type(error).__name__}: {lines[0]}{place}; run again with --debug for the traceback"
 
 
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C within the block, so that what a verb opened is closed."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
+    """Print an error and exit."""
+    _finish_output(debug)
+    for line in message.splitlines() or [""]:
+        typer.echo(f"error: {line}", err=True)
+    sys.exit(code)
+
+
+def _leave(message: str, debug: bool) -> NoReturn:
+    """Print how a verb was interrupted, and exit."""
+    _finish_output(debug)
+    typer.echo(message, err=True)
+    _end_process(errors.Interrupted.exit_code)
+
+
+def _with_advice(message: str) -> str:
+    """Return a message about an interruption that says what to do, once."""
+    advice = INTERRUPTED.partition("; ")[2]
+    return message if advice in message else f"{message}; {advice}"
+
+
+def _end_process(code: int) -> NoReturn:
+    """End the process without freeing the memory of torch piece by piece, which takes seconds."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    atexit._run_exitfuncs()
+    os._exit(code)
+
+
+def _finish_output(debug: bool) -> None:
+    """Print the traceback if that is wanted, and write out what is buffered."""
     if debug and sys.exc_info()[0]:
         import traceback
 
         traceback.print_exc()
     with contextlib.suppress(errors.ResourceError):  # one error is enough
         streams.finish()
-    for line in message.splitlines() or [""]:
-        typer.echo(f"error: {line}", err=True)
-    sys.exit(code)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -76,7 +72,7 @@ def mine(
         **asdict(search),
     )
     workspace = open_workspace(store, None, offline)
-    with _interrupted_by_sigterm(), Progress() as progress:
+    with Progress() as progress:
         result = mine_files(
             foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
@@ -110,20 +106,3 @@ def _print_file(path: Path, result: MiningResult, side: int, duplicates: str) ->
         fate = "left out" if duplicates == "tokens" else "--duplicates tokens leaves them out"
         parts.append(f"{same} with the tokens of an earlier one ({fate})")
     typer.echo(f"{path}: {', '.join(parts)}")
-
-
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C within the block, so that leases are released."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

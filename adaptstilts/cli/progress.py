@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -11,25 +12,33 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.run import Listener
 
 QUIET_SECONDS = 30.0  # between two lines of a long phase
+STOPPING = "stopping after the current step, and saving; Ctrl-C again stops at once without saving"
+STOPPED = "stopped at once; the same command continues from the last checkpoint"
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Progress(Listener):
-    """Prints one line for each phase, and one every half minute within long ones."""
+    """Prints one line for each phase, and one every half minute within long ones.
+
+    What is done before the first progress, such as loading the model, stands beside the bar on a terminal. Otherwise
+    a line says so for the first phase, which also imports libraries and can take long.
+    """
 
     def __init__(self) -> None:
         self._bars: Any = None  # rich.progress.Progress, on a terminal
         self._task: Any = None
         self._last_line = 0.0
-        self._title = ""
+        self._phase: Phase | None = None
+        self._number, self._total = 0, 0
 
     def __enter__(self) -> Progress:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bars
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
+            self._bars = Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
             self._bars.start()
         return self
 
@@ -41,10 +50,11 @@ class Progress(Listener):
 
     def begin(self, phase: Phase, number: int, total: int) -> None:
         """Note that a phase starts, and show a bar for it."""
-        self._title = f"[{number}/{total}] {phase.title}"
+        self._remove_bar()
+        self._phase, self._number, self._total = phase, number, total
         self._last_line = time.monotonic()
         if self._bars:
-            self._task = self._bars.add_task(_escaped(self._title), total=None)
+            self._show(phase.title)
 
     def progress(self, line: str, done: int, total: int) -> None:
         """Move the bar, or print a line now and then; without a total, print a remark.
@@ -57,14 +67,38 @@ class Progress(Listener):
         if total == 0:
             self._print(line)
         elif self._bars:
-            self._move(line, done, total)
+            self._show(line, done, total)
         elif time.monotonic() - self._last_line > QUIET_SECONDS:
             self._last_line = time.monotonic()
-            self._print(f"{self._title}: {done}/{total}" if self._title else line)
+            self._print(f"{self._numbered(self._phase.title)}: {done}/{total}" if self._phase else line)
+
+    def stage(self, line: str) -> None:
+        """Show what is done beside a bar that does not move; without a terminal, print it for the first phase.
+
+        Args:
+            line: what is done.
+        """
+        if self._bars:
+            self._show(line)
+        elif self._number <= 1:
+            self._print(self._numbered(line))
+
+    def stopping(self, at_once: bool) -> None:
+        """Print that the run stops.
+
+        Args:
+            at_once: whether the process ends now.
+        """
+        if not at_once:
+            self._print(STOPPING)
+            return
+        if self._bars:
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
+        os.write(sys.stderr.fileno(), f"\n{STOPPED}\n".encode())  # past all locks, which the main thread may hold
 
     def end(self, phase: Phase, seconds: float) -> None:
         """Print that a phase is done."""
-        self._print(f"{self._title}: {seconds:.1f} s")
+        self._print(f"{self._numbered(phase.title)}: {seconds:.1f} s")
         self._remove_bar()
 
     def failed(self, phase: Phase, error: Exception) -> None:
@@ -73,17 +107,28 @@ class Progress(Listener):
         reason = str(error)
         self._print(f"failed: {reason}" if reason.startswith(phase.title) else f"failed: {phase.title}: {reason}")
 
-    def _move(self, line: str, done: int, total: int) -> None:
-        if self._task is None:  # work outside of a phase
-            self._task = self._bars.add_task("")
-        description = {} if self._title else {"description": _escaped(line)}
-        self._bars.update(self._task, completed=done, total=total, **description)
+    def _numbered(self, line: str) -> str:
+        """Return a line with the number of the phase that it is about."""
+        if self._phase is None or not line.startswith(self._phase.title):
+            return line
+        return f"[{self._number}/{self._total}] {line}"
+
+    def _show(self, line: str, done: int = 0, total: int | None = None) -> None:
+        """Show a bar with a line beside it; without a total, leave the bar as it is, which pulses at first."""
+        if self._task is None:
+            self._task = self._bars.add_task("", total=None, count="")
+        elif self._phase and not line.startswith(self._phase.title):  # such as the search in a phase
+            line = self._phase.title
+        text = _escaped(self._numbered(line))
+        if total is None:
+            self._bars.update(self._task, description=text)
+        else:
+            self._bars.update(self._task, completed=done, total=total, description=text, count=f"{done}/{total}")
 
     def _remove_bar(self) -> None:
         if self._bars and self._task is not None:
             self._bars.remove_task(self._task)
-            self._task = None
-        self._title = ""
+        self._task = self._phase = None
 
     def _print(self, line: str) -> None:
         if self._bars:

@@ -42,7 +42,9 @@ def run(
     from adaptstilts.runtime.loggers import select
 
     loggers = select(track or ())
-    workspace, plans = study.plans()
+    with Progress() as progress:
+        progress.stage("reading the study and its data")
+        workspace, plans = study.plans()
     missing = sum(len(plan.missing(workspace.store)) for plan in plans)
     phases = counted(sum(len(plan.phases) for plan in plans), "phase")
     models = f" with {len(plans)} models" if len(plans) > 1 else ""

@@ -42,7 +42,8 @@ def evaluate(phase: EvaluatePhase, runtime: Runtime, staging: Path) -> None:
         ArtifactError: an adapter does not belong to this base model or to this trunk.
         Interrupted: the runtime asked to stop; finished languages are kept.
     """
-    evaluation = _Evaluation(phase, runtime)
+    with runtime.interruptible():
+        evaluation = _Evaluation(phase, runtime)
     if kind_specs.get(evaluation.task.kind).shares_pool:
         results = evaluation.all_languages_at_once()
     else:
@@ -70,6 +71,7 @@ class _Evaluation:
         self.task = runtime.task(phase.task)
         self.length = phase.settings.max_length or train_settings(store, self.trained).max_length
         self.bf16 = half_precision(phase.settings.precision, runtime.device)
+        runtime.stage(f"{phase.title}: loading the model")
         self.encoder = self._encoder_for(phase.languages[0])
         self.head = runtime.adapter_pool.head(self.encoder, head, self.task)
 
@@ -96,6 +98,7 @@ class _Evaluation:
         checkpoint = checkpoints.load()
         results: dict[str, LanguageResult] = checkpoint[1] if checkpoint else {}
         saved = time.monotonic()
+        runtime.report(phase.title, len(results), len(phase.languages))
         for code in phase.languages:
             try:
                 if code not in results:

@@ -52,8 +52,11 @@ def retrieve(phase: RetrievePhase, runtime: Runtime, staging: Path) -> None:
         Interrupted: the runtime asked to stop; encoded sentences are kept.
     """
     check_available(phase.settings.backend)
-    retrieval = _Retrieval(phase, runtime)
+    with runtime.interruptible():
+        runtime.stage(f"{phase.title}: reading the data")
+        retrieval = _Retrieval(phase, runtime)
     cost = retrieval.encode()
+    runtime.stage(f"{phase.title}: searching")
     results: dict[str, LanguageResult] = {}
     by_layer: dict[str, dict[str, dict[str, float]]] = {str(layer): {} for layer in retrieval.layers}
     for code in phase.languages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 
 import torch
@@ -12,8 +11,6 @@ from adaptstilts.kinds import heads
 from adaptstilts.methods import AdapterMethod, Method
 from adaptstilts.methods.base import NAME_IN_KEYS
 from adaptstilts.methods.fusion import Place
-from adaptstilts.models.architectures import Architecture
-from adaptstilts.models.building import model_class
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.phases.streams import BatchStream
 from adaptstilts.plan.phases import TrainPhase
@@ -22,13 +19,6 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.store import entries
 from adaptstilts.store.entries import Entry
 from adaptstilts.study import Train
-
-
-def import_libraries(phase: TrainPhase, architecture: Architecture) -> None:
-    """Import the libraries now, so that their memory does not count as the phase's."""
-    model_class(architecture)
-    if isinstance(phase.method, AdapterMethod) and phase.method.backend in ("adapters", "peft"):
-        importlib.import_module(phase.method.backend)
 
 
 def build_encoder(phase: TrainPhase, runtime: Runtime, streams: Sequence[BatchStream]) -> Encoder:

@@ -141,7 +141,7 @@ class BatchStream:
         features = self._dev()[1]
         pad = self.runtime.tokenizer.pad
         with self.frozen.states_of(features) if self.frozen else nullcontext() as lower:
-            return predict(encoder, self.head, self.kind, features, pad, bf16, start_of=lower)
+            return predict(encoder, self.head, self.kind, features, pad, bf16, self.runtime.stop, lower)
 
     def scores(self, encoder: Encoder, bf16: bool) -> dict[str, float]:
         """Return every metric on the dev rows; see :meth:`outputs` for the arguments."""

@@ -26,7 +26,6 @@ from adaptstilts.phases.selection import Selection
 from adaptstilts.phases.setup import (
     adapter_place,
     build_encoder,
-    import_libraries,
     make_optimizer,
     trained_parameters,
 )
@@ -37,6 +36,7 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.hardware import half_precision
 from adaptstilts.runtime.inference import headline
 from adaptstilts.runtime.layer_cache import FrozenLayers, LowerStates, identity
+from adaptstilts.runtime.libraries import import_libraries
 from adaptstilts.runtime.loop import Loop, StepLoss
 from adaptstilts.runtime.meter import Meter, Work, optimizer_tensors
 from adaptstilts.store import entries
@@ -56,7 +56,8 @@ def train(phase: TrainPhase, runtime: Runtime, staging: Path) -> None:
         Interrupted: the runtime asked to stop; a checkpoint was written.
     """
     runtime.adapter_pool.drop()
-    trainer = Trainer(phase, runtime)
+    with runtime.interruptible():
+        trainer = Trainer(phase, runtime)
     for stream in trainer.streams:
         if losses := stream.losses():
             runtime.report(f"{phase.title}: {losses}", 0, 0)
@@ -78,13 +79,15 @@ class Trainer:
 
     def __init__(self, phase: TrainPhase, runtime: Runtime) -> None:
         self.phase, self.runtime, self.settings = phase, runtime, phase.settings
+        runtime.stage(f"{phase.title}: reading the data")
         self.streams = open_streams(phase, runtime)
         self.scored = [stream for stream in self.streams if stream.dev_features]
         self.turns = turns(self.streams, phase)
         self.bf16 = half_precision(self.settings.precision, runtime.device)
         self.accelerator = Accelerator(cpu=runtime.device.type == "cpu")
-        import_libraries(phase, runtime.model.architecture)
+        import_libraries(phase.method, runtime.model.architecture)  # or their memory would count as the phase's
         self.meter = Meter(runtime.device)
+        runtime.stage(f"{phase.title}: loading the model")
         self.encoder = build_encoder(phase, runtime, self.streams)
         self.parameters = trained_parameters(self.encoder, self.streams)
         self.fusion_values = fusion.value_matrices(self.encoder.delta(adapter_place(phase)) if phase.fuse else {})
@@ -229,9 +232,14 @@ class Trainer:
         return self._lower.get(stream.name)
 
     def evaluate(self, steps: int) -> dict[str, float] | None:
-        """Score the English dev sets if it is time, and copy the weights if these are to be kept so far."""
+        """Score the English dev sets if it is time, and copy the weights if these are to be kept so far.
+
+        Raises:
+            Interrupted: the runtime asked to stop before all rows were scored; nothing changed.
+        """
         if steps % self.eval_every and steps != self.schedule.steps:
             return None
+        self.runtime.stage(f"{self.phase.title}: scoring the dev rows after step {steps}")
         with self.meter.watch(Work("evaluation"), self.tensors):
             scores, best = dev_scores(self), self.selection.scores
             if self.settings.keep == "last" or not best or self._mean(scores) > self._mean(best):

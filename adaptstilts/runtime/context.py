@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 
@@ -44,6 +45,8 @@ class Runtime:
         device: torch device; None for the GPU if there is one.
         cache_gib: largest disk space for hidden states that are cached for later phases.
         loggers: receive the curves of training phases, by name or as instances; ``jsonl`` is always on.
+        stage: called with a line on what is done while there is no progress to count, such as loading the model.
+        interruptible: context within which a signal may stop a phase at once, because nothing is worth saving.
     """
 
     def __init__(
@@ -57,9 +60,12 @@ class Runtime:
         device: str | None = None,
         cache_gib: float = CACHE_GIB,
         loggers: Sequence[str | Logger] = (),
+        stage: Callable[[str], None] = lambda line: None,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.workspace, self.report, self.stop = workspace, report, stop
-        self._model, self._cache_gib = model, cache_gib
+        self.stage, self.interruptible = stage, interruptible
+        self.base_model, self._cache_gib = model, cache_gib
         self.checkpoint_every, self.checkpoint_seconds = checkpoint_every, checkpoint_seconds
         self.device = find_device(device)
         self.loggers = select(loggers)
@@ -69,9 +75,9 @@ class Runtime:
 
     @property
     def model(self) -> Model:
-        """Return the base model."""
-        assert self._model is not None  # noqa: S101
-        return self._model
+        """Return the base model of a phase that has one; ``base_model`` is None if the plan has none."""
+        assert self.base_model is not None  # noqa: S101
+        return self.base_model
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

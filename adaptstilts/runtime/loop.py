@@ -88,7 +88,11 @@ class Trainee(Protocol):
         """
 
     def evaluate(self, steps: int) -> Mapping[str, float] | None:
-        """Score the dev sets if an evaluation is due after this many steps; else return None."""
+        """Score the dev sets if an evaluation is due after this many steps; else return None.
+
+        Raises:
+            Interrupted: the runtime asked to stop; nothing changed, and it can be called again.
+        """
 
     def is_exhausted(self) -> bool:
         """Return True if further steps would be a waste."""
@@ -169,11 +173,12 @@ class Loop:
 
     def _take_steps(self) -> None:
         saved = time.monotonic()
+        self.runtime.report(self.phase.title, self.done, self.total)
+        if self.done and not self._is_evaluated():  # the evaluation after the last step was interrupted
+            self._evaluate()
         while self.done < self.total and not self.trainee.is_exhausted():
             self.step()
-            scores = self.trainee.evaluate(self.done)
-            if scores is not None:
-                self.log.dev(self.done - 1, scores)
+            self._evaluate()
             stopping = self.runtime.stop()
             if self.done == self.total:
                 break
@@ -181,9 +186,24 @@ class Loop:
                 self._save()
                 saved = time.monotonic()
             if stopping:
-                raise Interrupted(
-                    f"{self.phase.title}: stopped at step {self.done} of {self.total}, checkpoint written"
-                )
+                raise self._interrupted()
+
+    def _evaluate(self) -> None:
+        """Score the dev sets if that is due; if it is interrupted, write a checkpoint from which it is done again."""
+        try:
+            scores = self.trainee.evaluate(self.done)
+        except Interrupted:
+            self._save()
+            raise self._interrupted() from None
+        if scores is not None:
+            self.log.dev(self.done - 1, scores)
+
+    def _is_evaluated(self) -> bool:
+        """Return whether the log has dev scores of the last step."""
+        return any("dev" in line and line["step"] == self.done - 1 for line in self.log.lines[-1:])
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(f"{self.phase.title}: stopped at step {self.done} of {self.total}, checkpoint written")
 
     def _is_due(self, saved: float) -> bool:
         """Return True if a checkpoint is due; the last one was written at the time ``saved``."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
-from adaptstilts.cli.progress import Progress
+from adaptstilts.cli.progress import STOPPING, Progress
 from adaptstilts.errors import DataError, DivergedError
 from adaptstilts.plan.phases import Phase
 
@@ -42,3 +45,59 @@ def test_a_failure_names_its_phase_once(phase: Phase, capsys: pytest.CaptureFixt
         "failed: train xnli (full), seed 1: no rows",
         "failed: train xnli (full), seed 1: loss nan at step 3",
     ]
+
+
+def test_the_first_phase_says_what_it_does_before_its_first_step(
+    phase: Phase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Progress() as progress:
+        progress.stage("checking the rows")
+        for number in (1, 2):
+            progress.begin(phase, number, 2)
+            progress.stage(f"{phase.title}: loading the model")
+            progress.end(phase, 1.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "checking the rows",
+        "[1/2] train xnli (full), seed 1: loading the model",
+        "[1/2] train xnli (full), seed 1: 1.0 s",
+        "[2/2] train xnli (full), seed 1: 1.0 s",
+    ]
+
+
+class Terminal(io.StringIO):
+    """Standard error of somebody who watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_stages_beside_the_bar(phase: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = []
+    with Progress() as progress:
+        progress.begin(phase, 1, 2)
+        steps = [lambda: progress.stage(f"{phase.title}: loading the model")]
+        steps.append(lambda: progress.progress(phase.title, 3, 8))
+        steps.append(lambda: progress.stage(f"{phase.title}: scoring the dev rows"))
+        for step in steps:
+            step()
+            (task,) = progress._bars.tasks
+            shown.append((task.description.replace("\\", ""), task.fields["count"], task.total))
+        progress.end(phase, 1.0)
+        assert progress._bars.tasks == []
+    assert shown == [
+        ("[1/2] train xnli (full), seed 1: loading the model", "", None),
+        ("[1/2] train xnli (full), seed 1", "3/8", 8),
+        ("[1/2] train xnli (full), seed 1: scoring the dev rows", "3/8", 8),
+    ]
+    assert "[1/2] train xnli (full), seed 1: 1.0 s" in terminal.getvalue()
+    assert "0/?" not in terminal.getvalue()
+
+
+def test_a_stop_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress() as progress:
+        progress.stopping(at_once=False)
+    assert capsys.readouterr().err == f"{STOPPING}\n"

@@ -74,7 +74,7 @@ def test_an_interrupted_phase_continues_its_curve(planned: Callable[[str], tuple
     plan, workspace = planned("store")
     (phase,) = [each for each in plan.order() if each.kind == "train"]
     noting, asked = Noting(), iter(range(1, 100))
-    stopped = Runtime(workspace, plan.model, device="cpu", stop=lambda: next(asked) >= 4, loggers=[noting])
+    stopped = Runtime(workspace, plan.model, device="cpu", stop=lambda: next(asked) >= 5, loggers=[noting])
     with pytest.raises(Interrupted):
         perform(phase, stopped)
     perform(phase, Runtime(workspace, plan.model, device="cpu", loggers=[noting]))

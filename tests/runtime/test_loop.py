@@ -263,3 +263,24 @@ def test_a_checkpoint_with_other_fields_is_discarded(make: Callable[..., Toy], s
     Loop(make({"report": lambda line, done, total: lines.append(line)})).run(folder)
     assert "toy: continued from step 4" in lines
     assert files(folder) == expected
+
+
+def test_an_interrupted_evaluation_is_done_again(
+    make: Callable[..., Toy], staging: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = whole(make, staging())
+    toy = make()
+    score = toy.evaluate
+
+    def interrupted(steps: int) -> dict[str, float] | None:
+        if steps == 8:
+            raise Interrupted("stopped while predicting")
+        return score(steps)
+
+    monkeypatch.setattr(toy, "evaluate", interrupted)
+    with pytest.raises(Interrupted, match="toy: stopped at step 8 of 10, checkpoint written"):
+        Loop(toy).run(staging())
+    again, folder = make(), staging()
+    Loop(again).run(folder)
+    assert again.evaluations == 2
+    assert files(folder) == expected
