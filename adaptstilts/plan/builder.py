@@ -18,6 +18,7 @@ from adaptstilts.plan.validation import (
     ENGLISH,
     Findings,
     check_length,
+    stacking_to_blame,
 )
 from adaptstilts.study import Arm, Composition, Part, Place, Problems, StudyError, evaluate_settings
 from adaptstilts.tasks import kind_specs
@@ -217,7 +218,7 @@ class PlanBuilder:
         reason = self.trainings.why_not_over(arm, over, seed) if is_swap else None
         if reason:
             message = f"method {arm.label}: cannot be swapped over {over.name}: {reason}"
-            raise StudyError(arm.place, message, cause=reason)
+            raise StudyError(stacking_to_blame(arm), message, cause=reason)
         swap = f", swapped from {name}" if is_swap else ""
         phase = EvaluatePhase(
             task=part.task,

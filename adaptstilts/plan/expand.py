@@ -117,7 +117,9 @@ def load_study(path: str | Path, overrides: tuple[str, ...] | list[str], workspa
     """
     draft = studies.draft(path, overrides)
     if draft.problems and draft.study is not None:
-        _find_problems(draft.study, workspace, Findings(draft.problems, draft.incomplete))
+        _find_problems(
+            draft.study, workspace, Findings(draft.problems, draft.incomplete, can_be_planned=draft.can_be_planned)
+        )
     draft.problems.raise_all()
     assert draft.study is not None  # noqa: S101
     return draft.study
@@ -158,6 +160,8 @@ def _find_problems_with_model(study: Study, workspace: Workspace, findings: Find
         problems.raise_all()
         raise
     check_sizes(study, model, findings)
+    if not findings.can_be_planned:
+        return
     plan = Plan(_without_problems(study, problems), model)
     builder = PlanBuilder(plan, workspace.without_data(), findings)
     for arm in study.methods:

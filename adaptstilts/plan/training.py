@@ -13,7 +13,7 @@ from adaptstilts.methods.base import ascending
 from adaptstilts.plan.graph import Plan
 from adaptstilts.plan.phases import MergePhase, StreamSpec, TrainPhase, WeightsPhase
 from adaptstilts.plan.stacking import Foundation
-from adaptstilts.plan.validation import ENGLISH, check_length
+from adaptstilts.plan.validation import ENGLISH, check_length, stacking_to_blame
 from adaptstilts.study import (
     Arm,
     LanguageAdapters,
@@ -93,7 +93,7 @@ class Trainings:
         reason = self.why_not_over(arm, foundation, seed)
         if reason:
             message = f"method {arm.label}: cannot be trained over {foundation.name}: {reason}"
-            raise StudyError(arm.place, message, cause=reason)
+            raise StudyError(stacking_to_blame(arm), message, cause=reason)
         keys: tuple[str, ...] = ()
         for trained, rows_of in training_steps(task):
             over = f" over {foundation.name}" if foundation.name != "none" else ""

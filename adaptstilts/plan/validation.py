@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -26,11 +26,13 @@ class Findings:
         incomplete: top-level keys of which a part is missing, because it could not be read; see
             :class:`adaptstilts.study.Draft`.
         unusable: labels of methods that cannot be planned.
+        can_be_planned: whether targets and methods are left, so that a plan can show further mistakes.
     """
 
     problems: Problems
     incomplete: frozenset[str] = frozenset()
     unusable: set[str] = field(default_factory=set)
+    can_be_planned: bool = True
 
     def is_complete(self, *sections: str) -> bool:
         """Return whether everything under some top-level keys could be read."""
@@ -68,16 +70,22 @@ def check_sizes(study: Study, model: Model, findings: Findings) -> None:
     """
     problems, layers = findings.problems, model.shape["layers"]
     for arm in study.methods:
-        reason = _why_not_for(arm.method.below, model)
+        method = arm.method.below
+        reason = _why_not_for(method, model)
         if reason:
             findings.unusable.add(arm.label)
-            problems.add(arm.place, f"method {arm.method.below.label}: {reason}")
+            place = arm.place
+            if method is arm.method:
+                place = setting_to_blame(method, place, lambda changed: _why_not_for(changed, model))
+            problems.add(place, f"method {method.label}: {reason}")
     if study.language_adapters is not None:
         method = study.language_adapters.method
         reason = _why_not_for(method, model)
         if reason:
             findings.unusable |= {arm.label for arm in study.methods if arm.language_adapters}
-            problems.add(study.language_adapters.place.at("method"), f"method {method.label}: {reason}")
+            place = study.language_adapters.place.at("method")
+            place = setting_to_blame(method, place, lambda changed: _why_not_for(changed, model))
+            problems.add(place, f"method {method.label}: {reason}")
     settings, place = study.retrieve, study.place.at("retrieve")
     if settings.layer is not None and settings.layer > layers:
         problems.add(place.at("layer"), f"the model has hidden states 0 to {layers}, found {settings.layer}")
@@ -104,6 +112,30 @@ def check_length(tokens: int, model: Model, place: Place, problems: Problems, so
     else:
         words, key = f"max_length {tokens}", place.name
     problems.add(place, f"{words} is more than the {limit} positions of the model; give {key}={limit}")
+
+
+def setting_to_blame(method: Method, place: Place, why_not: Callable[[Method], str | None]) -> Place:
+    """Return the place of the setting for which a method is refused; that of the method if no single one is the cause.
+
+    Args:
+        method: the method with its settings.
+        place: where the study names it.
+        why_not: returns why a method is refused.
+    """
+    reason = why_not(method)
+    if reason is None:
+        return place
+    for name, setting in type(method).model_fields.items():
+        if name != "kind" and name in method.model_fields_set:
+            changed = method.model_copy(update={name: setting.get_default()})
+            if why_not(changed) != reason:
+                return place.at(name)
+    return place
+
+
+def stacking_to_blame(arm: Arm) -> Place:
+    """Return the place of the setting for which an adapter cannot act over others; else that of the method."""
+    return setting_to_blame(arm.method, arm.place, lambda method: method.why_not_stackable() or method.why_not_above())
 
 
 def _why_not_for(method: Method, model: Model) -> str | None:
@@ -140,19 +172,26 @@ def _check_languages(study: Study, findings: Findings) -> None:
     if study.languages == ():
         place = study.place.at("languages")
         findings.problems.add(place, "names no language; leave it out for those of XTREME")
-    if not isinstance(study.languages, tuple) or not findings.is_complete("targets"):
+    if not isinstance(study.languages, tuple):
         return
+    known = _languages_of_targets(study) if findings.is_complete("targets") else None
+    for number, name in enumerate(study.languages):
+        place = study.place.at("languages", number)
+        with findings.problems.collecting(place):
+            code = languages.resolve(name).code
+            if known is not None and code not in known:
+                findings.problems.add(place, f"no target of this study has {name!r}")
+
+
+def _languages_of_targets(study: Study) -> set[str]:
+    """Return the languages that any target can be evaluated in."""
     known: set[str] = set()
     for part in study.targets:
         task = tasks.get(part.task)
         known |= {*task.languages, *task.more_languages}
         if task.retrieval:
             known.add(ENGLISH)
-    for number, name in enumerate(study.languages):
-        place = study.place.at("languages", number)
-        with findings.problems.collecting(place):
-            if languages.resolve(name).code not in known:
-                findings.problems.add(place, f"no target of this study has {name!r}")
+    return known
 
 
 def _check_duplicates(study: Study, findings: Findings) -> None:

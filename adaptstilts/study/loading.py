@@ -26,6 +26,7 @@ _SECTIONS = ("intermediates", "targets", "methods", "compositions")
 _WHOLE_MEMBER = ("task", "kind", "mixture", "chain", "merge", "masked", "adapter")  # a member is nothing without these
 _STAND_INS = {"name": "study", "model": "unknown"}
 _ANY_METHOD = Full()  # stands in for a wrong method, so that the rest is still checked
+_ANY_TARGET = {"task": "xnli"}  # stands in if no target is right
 
 
 @dataclass
@@ -36,11 +37,13 @@ class Draft:
         study: all that is right in the file; None if that is too little.
         problems: all that is wrong in it.
         incomplete: the keys at the top of the file under which something is wrong.
+        can_be_planned: whether a target and a method are left; others stand in for them if not.
     """
 
     study: Study | None
     problems: Problems
     incomplete: frozenset[str] = frozenset()
+    can_be_planned: bool = True
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Study:
@@ -138,7 +141,8 @@ class _Reader:
             _set_places(study, Place(self.origin))
             return Draft(study, self.problems)
         incomplete = frozenset(str(keys[0]) for keys in self.wrong)
-        return Draft(self._rest(), self.problems, incomplete)
+        study, can_be_planned = self._rest()
+        return Draft(study, self.problems, incomplete, can_be_planned)
 
     def note(self, keys: Keys, message: str) -> None:
         """Note a mistake."""
@@ -239,23 +243,33 @@ class _Reader:
             return None
         return arm and arm.model_copy(update={"method": method})
 
-    def _rest(self) -> Study | None:
-        """Return the study without what is wrong; None if that is none."""
+    def _rest(self) -> tuple[Study | None, bool]:
+        """Return the study without what is wrong, and whether it has targets and methods of its own.
+
+        Others stand in for them if it has none, so that the rest is still checked. The study is None if too little is
+        left.
+        """
         origin = Origin(self.origin.file, self.origin.lines, self.origin.overrides, self.origin.spellings)
         data = _without(self.data, self.wrong, origin)
         stand_ins = {key: value for key, value in _STAND_INS.items() if key != "model" or "models" not in data}
         data = {**stand_ins, **data}
+        for section in ("intermediates", "compositions"):
+            if data.get(section) == []:
+                del data[section]
+        has_both = bool(data.get("targets")) and bool(data.get("methods"))
+        data["targets"] = data.get("targets") or [_ANY_TARGET]
         try:
             arms = []
-            for entry in data.pop("methods", ()):
+            for entry in data.pop("methods", ()) or ():
                 outer, inner = _split_arm(entry)
                 method = methods.get(entry["kind"]).model_validate(inner)
                 arms.append(Arm.model_validate({"method": method, **outer}))
-            study = Study.model_validate({**as_tuples(data), "methods": tuple(arms)})
+            methods_left = tuple(arms) or (Arm(method=_ANY_METHOD),)
+            study = Study.model_validate({**as_tuples(data), "methods": methods_left})
         except (ValidationError, ConfigError, KeyError, TypeError):
-            return None
+            return None, False
         _set_places(study, Place(origin))
-        return study
+        return study, has_both
 
 
 def _without_shorthands(data: dict[str, Any]) -> dict[str, Any]:

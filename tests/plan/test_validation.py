@@ -83,7 +83,8 @@ def test_six_wrong_combinations_and_two_wrong_keys(lines: Callable[..., list[str
     assert lines(WRONG) == [
         "s.yaml:2: modle: unknown key; did you mean model or models or methods?",
         "s.yaml:4: intermediates.2: mnli is listed twice",
-        "s.yaml:7: methods.0: method lora leave_out=[9]: the model has no layer 9, its 2 layers are counted from 0",
+        "s.yaml:7: methods.0.leave_out: method lora leave_out=[9]: the model has no layer 9,"
+        " its 2 layers are counted from 0",
         "s.yaml:10: compositions.0.weights: stack takes no weights; only merge and merge_then_stack do",
         "s.yaml:11: languages.2: no target of this study has 'eo'",
         "s.yaml:12: seeds.2: 1 is listed twice",
@@ -118,7 +119,8 @@ def test_numbers_of_members_are_those_of_the_file(lines: Callable[..., list[str]
     text = RIGHT.replace("  - full\n", "  - fulll\n").replace("rank: 4}", "leave_out: [7]}")
     assert [line.partition("; did")[0] for line in lines(text)] == [
         "s.yaml:6: methods.0.kind: unknown method 'fulll'",
-        "s.yaml:7: methods.1: method lora leave_out=[7]: the model has no layer 7, its 2 layers are counted from 0",
+        "s.yaml:7: methods.1.leave_out: method lora leave_out=[7]: the model has no layer 7,"
+        " its 2 layers are counted from 0",
     ]
 
 

@@ -117,3 +117,50 @@ def test_each_of_several_overrides_is_blamed_for_its_own_mistake(tmp_path: Path)
 def test_a_key_that_is_not_a_word_is_shown(tmp_path: Path) -> None:
     (line,) = mistakes(tmp_path, STUDY + "'': 3\n")
     assert line.startswith("s.yaml:13: '': unknown key; known here: compositions, ")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("methods.lora.rank=65", "methods.1.rank: method lora rank=65: rank 65 is more than the weights of the model"),
+        ("method.leave_out=[9]", "methods.1.leave_out: method lora rank=4 leave_out=[9]: the model has no layer 9"),
+        (
+            "methods.1.dora=true",
+            "methods.1.dora: method lora rank=4 dora=True: cannot be trained over sample_nli: DoRA",
+        ),
+    ],
+)
+def test_an_override_that_does_not_fit_the_model_is_blamed(tmp_path: Path, override: str, message: str) -> None:
+    (line,) = mistakes(tmp_path, STUDY, [override])
+    assert line.startswith(f"override {override!r}: {message}")
+
+
+WRONG_MEMBERS = {
+    "intermediates.1.task": ("sample_nli]", "sample_nlii]"),
+    "targets.0.task": ("- sample_choice", "- sample_choise"),
+    "targets.1.task": ("sample_tagging", "sample_taging"),
+    "methods.0.kind": ("- full", "- fulll"),
+    "methods.1.kind": ("kind: lora", "kind: lorra"),
+    "compositions.0.kind": ("[stack]", "[stak]"),
+}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("intermediates.1.task",),
+        ("targets.0.task",),
+        ("targets.0.task", "targets.1.task"),
+        ("methods.0.kind", "methods.1.kind"),
+        ("compositions.0.kind",),
+        tuple(WRONG_MEMBERS),
+    ],
+)
+def test_a_wrong_member_hides_no_wrong_language(tmp_path: Path, wrong: tuple[str, ...]) -> None:
+    """Even if no target or method is left."""
+    text = STUDY + "languages: [en, de, xx]\n"
+    for key in wrong:
+        text = text.replace(*WRONG_MEMBERS[key])
+    lines = mistakes(tmp_path, text)
+    assert [line.split(": ")[1] for line in lines] == [*wrong, "languages.2"]
+    assert lines[-1] == "s.yaml:13: languages.2: unknown language 'xx'; did you mean xh?"
