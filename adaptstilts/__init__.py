@@ -18,6 +18,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adaptstilts.cli.progress import Progress
     from adaptstilts.errors import (
         AdaptstiltsError,
         ArtifactError,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from adaptstilts.tasks import Source, Task
     from adaptstilts.workspace import Workspace
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "AdaptstiltsError",
@@ -59,6 +60,7 @@ __all__ = [
     "MiningSettings",
     "PhasesFailed",
     "Plan",
+    "Progress",
     "Record",
     "ResourceError",
     "Retrieve",
@@ -84,6 +86,7 @@ __all__ = [
 ]
 
 _MODULES = {  # module -> its public names
+    "adaptstilts.cli.progress": "Progress",
     "adaptstilts.errors": (
         "AdaptstiltsError ArtifactError ConfigError DataError DivergedError Interrupted PhasesFailed ResourceError"
     ),

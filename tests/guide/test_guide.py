@@ -7,7 +7,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from adaptstilts import guide, methods
+from adaptstilts import guide, methods, tasks
+from adaptstilts.cli import init
 from adaptstilts.cli.app import app
 from adaptstilts.errors import ConfigError
 from adaptstilts.guide import study_file
@@ -47,6 +48,31 @@ def test_a_chapter_begins_with_its_title_and_has_short_paragraphs(topic: str) ->
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     paragraphs = [part for part in prose.split("\n\n") if not part.lstrip().startswith(("|", "#", "-", "1.", "<!--"))]
     assert max((len(part.split()) for part in paragraphs), default=0) <= 70
+
+
+def test_the_readme_is_short() -> None:
+    text = (guide.FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```|<!--.*?-->", "", text, flags=re.DOTALL)
+    assert len(prose.split()) <= 900
+
+
+def test_every_task_is_in_the_tasks_chapter() -> None:
+    """By its id in one row of the first table, and no other id is there."""
+    table = guide.chapter("tasks").partition("| role | ids |")[2].partition("\n\n")[0]
+    listed = re.findall(r"`(\w+)`", table)
+    assert sorted(listed) == sorted(tasks.known())
+
+
+def test_every_study_file_is_in_the_first_chapter() -> None:
+    table = guide.chapter("first-study").partition("## The study files of the package")[2]
+    names = [path.relative_to(init.folder()).with_suffix("").as_posix() for path in init._files()]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(cells))) == sorted(names)
+
+
+def test_the_guide_names_no_file_that_only_a_checkout_has() -> None:
+    for topic in CHAPTERS:
+        assert not re.search(r"python tests/", guide.chapter(topic)), topic
 
 
 def test_topics_are_listed_and_printed_without_comments() -> None:
