@@ -141,6 +141,30 @@ def test_the_blocks_of_a_document_can_be_parsed(document: Path) -> None:
             read_study(block)
 
 
+@pytest.mark.slow
+def test_the_plug_in_of_the_guide_can_be_installed(tmp_path: Path) -> None:
+    """Built without the network; then every command knows its task, and its modules are in the package."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    for block in blocks(guide.FOLDER / "extending.md"):
+        if "file" in block.marks:
+            (source / block.marks["file"]).write_text(block.text, encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps"]
+    run_quietly([*pip, "--no-build-isolation", "--target", str(site), str(source)], tmp_path)
+    assert sorted(path.name for path in site.glob("*.py")) == ["my_kind.py", "my_method.py", "my_task.py"]
+    environment = {**os.environ, "PYTHONPATH": f"{site}:{ROOT}"}
+    for verb, name in (("tasks", "reviews"), ("methods", "offsets")):
+        printed = run_quietly([sys.executable, "-m", "adaptstilts", verb], tmp_path, environment)
+        assert re.search(rf"^{name}\b", printed, re.M), printed
+
+
+def run_quietly(call: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+    """Run a program that must succeed, and return what it prints."""
+    done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
 def test_marks_give_a_reason() -> None:
     for document in DOCUMENTS:
         for block in blocks(document):

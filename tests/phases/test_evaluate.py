@@ -215,9 +215,7 @@ def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[
     with pytest.raises(Interrupted, match="after 0 languages"):
         again(cell, stop=lambda: True)
     with pytest.raises(Interrupted, match=r"after 1 language$"):
-        again(
-            cell, stop=lambda: any(total for _, total in lines), report=lambda line, n, total: lines.append((n, total))
-        )
+        again(cell, stop=lambda: any(n for n, _ in lines), report=lambda line, n, total: lines.append((n, total)))
     entry = again(cell, report=lambda line, n, total: lines.append((n, total)))
     assert content(entry) == content(done.entry(cell))
     assert lines[-1] == (len(LANGUAGES[task]), len(LANGUAGES[task]))
