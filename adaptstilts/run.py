@@ -144,7 +144,8 @@ def run_plan(
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     listener.stage("checking the rows")
-    check_rows(missing, workspace)
+    for remark in check_rows(missing, workspace):
+        listener.progress(remark, 0, 0)
     _check_space(plan, store, missing)
     with stop_signals(listener.stopping) as stop:
         runtime = Runtime(

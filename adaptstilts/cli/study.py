@@ -89,10 +89,10 @@ def plan(
         return
     workspace, plans = study.plans("outline" if outline else "preview")
     missing = {phase.key: phase for plan in plans for phase in plan.missing(workspace.store)}
-    check_rows(missing.values(), workspace)
+    remarks = check_rows(missing.values(), workspace)
     for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
         typer.echo(line)
-    for line in (*difference_lines(plans[0].study), *question_lines(plans)):
+    for line in (*difference_lines(plans[0].study), *remarks, *question_lines(plans)):
         typer.echo(line)
 
 

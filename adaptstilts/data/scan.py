@@ -22,10 +22,12 @@ class Scan:
     Attributes:
         count: number of examples.
         labels: label -> how often the examples have it; a label in a list counts by itself.
+        left_out: number of rows that give no example, for lack of a gold label for instance.
     """
 
     count: int
     labels: Mapping[Any, int]
+    left_out: int = 0
 
 
 def scan(split: Split, task: Task, check: RowCheck) -> Scan:
@@ -39,7 +41,7 @@ def scan(split: Split, task: Task, check: RowCheck) -> Scan:
     Raises:
         DataError: as of :func:`read`.
     """
-    count = 0
+    count = left_out = 0
     labels: Counter[Any] = Counter()
     collected = Collected()
     field_name = kind_specs.get(task.kind).label_field
@@ -53,11 +55,12 @@ def scan(split: Split, task: Task, check: RowCheck) -> Scan:
             collected.forget()
         else:
             count += sure.count
+            left_out += sure.left_out
             labels.update(sure.labels)
     collected.raise_problems()
     if not count:
         raise no_usable_rows(split, task)
-    return Scan(count, labels)
+    return Scan(count, labels, left_out + collected.dropped.total())
 
 
 def _scan_columns(part: LoadedPart, task: Task) -> Scan | None:
@@ -94,7 +97,7 @@ def _scan_labels(column: Any, task: Task, names: Sequence[str] | None) -> Scan |
             labels[index_of(value, task, names)] += count
         except (ValueError, TypeError):
             return None
-    return Scan(len(column) - left_out, labels)
+    return Scan(len(column) - left_out, labels, left_out)
 
 
 def _labels_of(rows: Sequence[Example], field_name: str | None) -> Iterator[Any]:

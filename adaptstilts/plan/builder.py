@@ -95,7 +95,7 @@ class PlanBuilder:
             stack=encoder.stack,
             languages=rows.languages,
             settings=settings.with_numbered_layers(self.plan.model.shape["layers"]),
-            kind_version=kind_specs.get(tasks.get(part.task).kind).version,
+            kind_version=tasks.get(part.task).kind_version,
             title=f"retrieve {part.task}, {what}",
         )
         key = self.plan.add(phase)
@@ -229,6 +229,7 @@ class PlanBuilder:
             target=target.key,
             languages=rows.languages,
             settings=settings,
+            kind_version=tasks.get(part.task).kind_version,
             below={code: adapters.get(code, adapters[ENGLISH]) for code in rows.languages} if adapters else {},
             title=f"evaluate {part.task} ({arm.label}) over {over.name}{swap}, seed {seed}",
         )

@@ -283,7 +283,7 @@ class TrainPhase(WeightsPhase):
 
     def readings(self) -> list[Reading]:
         """Return the training and dev rows of every stream."""
-        return readings.of_training(self._every_stream(), self.shots.language if self.shots else None)
+        return readings.of_training(self._every_stream(), self.shots)
 
     def _every_stream(self) -> tuple[StreamSpec, ...]:
         return self.streams or (StreamSpec(self.task, self.rows, self.settings),)
@@ -364,6 +364,7 @@ class EvaluatePhase(TaskPhase):
         settings: split, subset, precision.
         below: language -> key of the language adapter under everything else in that language.
         head: key of the phase whose head is used, such as an earlier phase's on a later encoder; None for ``target``.
+        kind_version: of the task's kind (:class:`adaptstilts.tasks.kind_specs.KindSpec`).
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -374,6 +375,7 @@ class EvaluatePhase(TaskPhase):
     settings: Annotated[Evaluate, SpecField("evaluate")]
     below: Mapping[str, str] = field(default_factory=dict)
     head: str | None = None
+    kind_version: int = 1
 
     def passes(self) -> list[Pass]:
         """Return one pass over the rows of every language."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adaptstilts import languages, tasks
+from adaptstilts.data.shots import Shots
 from adaptstilts.languages import Language
 from adaptstilts.study import masked_text
-from adaptstilts.tasks import Source, Task, kind_specs
+from adaptstilts.tasks import Source, Task
 from adaptstilts.tasks.base import POOL
 
 if TYPE_CHECKING:
@@ -25,27 +26,31 @@ class Reading:
         source: of the split.
         language: code of the language in which it is scored; empty if it is not.
         limit: number of rows that are scored at most.
+        needed: number of rows that it must have at least.
+        split: ``train`` for all English training rows, or the split that is scored; empty for other rows.
     """
 
     task: Task
     source: Source
     language: str = ""
     limit: int | None = None
+    needed: int = 0
+    split: str = ""
 
 
-def of_training(streams: Iterable[StreamSpec], language: str | None) -> list[Reading]:
+def of_training(streams: Iterable[StreamSpec], shots: Shots | None) -> list[Reading]:
     """Return the training and dev rows of the streams of a phase.
 
     Args:
         streams: of the phase.
-        language: of the training rows; None for the English ones.
+        shots: the training rows, if they are a few of one language; None for the English ones.
     """
     readings: list[Reading] = []
     for stream in streams:
         rows = masked_text.of(stream.text) if stream.text else tasks.get(stream.rows)
         task = rows if stream.text else tasks.get(stream.task)
-        if language:
-            readings.append(Reading(rows, rows.shot_source(language)))
+        if shots:
+            readings.append(Reading(rows, rows.shot_source(shots.language), needed=shots.k))
         else:
             readings += of_english([rows])
         if task.dev:
@@ -55,7 +60,7 @@ def of_training(streams: Iterable[StreamSpec], language: str | None) -> list[Rea
 
 def of_english(trained: Iterable[Task]) -> list[Reading]:
     """Return the English training rows of tasks."""
-    return [Reading(task, task.fill(task.train)) for task in trained if task.train]
+    return [Reading(task, task.fill(task.train), split="train") for task in trained if task.train]
 
 
 def of_evaluation(task: str, split: str, codes: Iterable[str], limit: int | None) -> list[Reading]:
@@ -76,5 +81,7 @@ def of_evaluation(task: str, split: str, codes: Iterable[str], limit: int | None
 def _readings_in(task: Task, split: str, language: Language, limit: int | None) -> Iterator[Reading]:
     for name, source in task.reads(split, language).items():
         row_set = task.row_set(name.rpartition(".")[2])
-        is_labelled = name != POOL and kind_specs.get(task.kind).label_field is not None
-        yield Reading(row_set, source, language.code if is_labelled else "", limit)
+        if name == POOL:
+            yield Reading(row_set, source)
+        else:
+            yield Reading(row_set, source, language.code, limit, split="" if task.sets else split)

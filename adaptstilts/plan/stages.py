@@ -133,6 +133,7 @@ class Stages:
             head=None if is_own else head,
             languages=rows.languages,
             settings=settings,
+            kind_version=tasks.get(cell.task).kind_version,
             title=f"evaluate {what} ({cell.method}), seed {cell.seed}",
         )
         self.plan.stage_cells.append(replace(cell, phase=self.plan.add(phase)))

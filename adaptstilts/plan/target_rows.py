@@ -104,6 +104,7 @@ class RowTargets:
             target=key,
             languages=found.languages,
             settings=settings,
+            kind_version=tasks.get(part.task).kind_version,
             title=f"evaluate {part.task} ({arm.label}) over {foundation.name}, {words}, seed {seed}",
         )
         cell = Cell(

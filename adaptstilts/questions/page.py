@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from adaptstilts.io.wording import counted, joined, short_count
 from adaptstilts.questions.base import Findings, Outcome, Question
@@ -12,6 +13,7 @@ from adaptstilts.questions.outcomes import encoder_size
 from adaptstilts.reports.formats import Table
 from adaptstilts.reports.page.model import Answer, Evidence, Fact, Page, Provenance, Section
 from adaptstilts.reports.page.parts import costs
+from adaptstilts.reports.page.parts.evidence import data_notes
 from adaptstilts.reports.page.parts.provenance import provenance
 from adaptstilts.reports.page.parts.results import Results
 from adaptstilts.reports.page.parts.trust import phases_fact, seeds_fact
@@ -77,6 +79,9 @@ def _facts(
     if findings.refusals:
         note = f"{'; '.join(findings.refusals)}. Nothing is concluded from these."
         facts.append(Fact("Nothing learned", str(len(findings.refusals)), note, is_warning=True))
+    notes = data_notes([*chain.from_iterable(one.done for one in results)])
+    if notes:
+        facts.append(Fact("Data", "not as published", f"{'; '.join(notes)}.", is_warning=True))
     facts.append(_power(question, findings))
     return facts
 

@@ -42,7 +42,7 @@ def _cost(cell: Cell, store: Store) -> dict[str, Any]:
     result = TRAIN_RESULT.read(last)
     evaluated = phase_of(store.peek(cell.phase), EvaluatePhase)
     target = store.peek(evaluated.target)  # after a merge this is not the entry trained last
-    below = [COST.read(entry) for entry in _ancestors(target, {*cell.training}, store)]
+    below = [COST.read(entry) for entry in ancestors(target, {*cell.training}, store)]
     return {
         "trainable": result["trainable"],
         "head": result["head"],
@@ -67,7 +67,7 @@ def _stored_bytes(entry: Entry) -> int:
     return sum(size for name, (size, _) in files.items() if name.startswith(_STORED))
 
 
-def _ancestors(entry: Entry, seen: set[str], store: Store) -> list[Entry]:
+def ancestors(entry: Entry, seen: set[str], store: Store) -> list[Entry]:
     """Return every entry that one was computed from, each once.
 
     Args:
@@ -75,10 +75,10 @@ def _ancestors(entry: Entry, seen: set[str], store: Store) -> list[Entry]:
         seen: keys that are left out; every key that is visited is added.
         store: where the entries are.
     """
-    ancestors = []
+    every: list[Entry] = []
     for key in parents(entry.spec):
         if key not in seen:
             seen.add(key)
             parent = store.peek(key)
-            ancestors += [parent, *_ancestors(parent, seen, store)]
-    return ancestors
+            every += [parent, *ancestors(parent, seen, store)]
+    return every

@@ -14,12 +14,14 @@ from itertools import chain, combinations
 from typing import Any
 
 from adaptstilts import tasks
+from adaptstilts.data.row_counts import RowCount
 from adaptstilts.metrics.intervals import Difference, LanguagesAs, corrected
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.reports.comparisons import Combination, Comparisons
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.inference import Inference, inference_of
 from adaptstilts.reports.means import mean_scores
+from adaptstilts.reports.split_rows import split_rows
 from adaptstilts.store.store import Store
 from adaptstilts.study import Study
 
@@ -47,6 +49,7 @@ class Record:
         metrics: metric -> mean over languages.
         n: examples per language, smallest and largest.
         subset: whether fewer rows were read than the split has.
+        rows: the rows of every split that was trained on or scored, beside the published numbers.
         truncated: share of examples that lost tokens to the maximum length.
         dropped: rows that were left out, over all languages and seeds.
         unknown_sentences: sentences of which the tokenizer knows no word (retrieval), over all languages and seeds.
@@ -101,6 +104,7 @@ class Record:
     metrics: dict[str, float] = field(default_factory=dict)
     n: tuple[int, int] | None = None
     subset: bool = False
+    rows: list[RowCount] = field(default_factory=list)
     truncated: float = 0.0
     dropped: int = 0
     unknown_sentences: int = 0
@@ -261,7 +265,7 @@ def _completed(record: Record, cells: Sequence[Cell], store: Store) -> Record:
     scores = mean_scores(entries, tasks.get(record.task).headline)
     trained = [cell for cell in cells if cell.training]
     costs = mean_costs(trained, store) if trained else {}
-    return replace(record, complete=True, **scores, **costs)
+    return replace(record, complete=True, rows=split_rows(cells[0], record.split, store), **scores, **costs)
 
 
 def _compared(

@@ -130,7 +130,9 @@ class Task:
         shared_training: reuse the last phase of ``train_from`` as it is, selected on that task's dev rows, so that
             several tasks share it. Tasks without dev rows always do.
         intermediate: whether the task may be an intermediate task.
-        train_rows: rows of the published training set, for cost estimates before the data are present.
+        train_rows: rows of the published training set, for cost estimates before the data are present. Where the data
+            have another number of rows, ``plan``, ``run`` and results say so.
+        test_rows: rows that the published test set has in every language; 0 if languages differ or it is not known.
         parallel: whether row ``i`` is the same item in every language whose split has as many rows. Intervals count
             such rows as one item.
         item: field of an example that names its item, where the order of rows does not: examples of several languages
@@ -172,6 +174,7 @@ class Task:
     shared_training: bool = False
     intermediate: bool = False
     train_rows: int = 0
+    test_rows: int = 0
     parallel: bool = False
     item: str | None = None
     equal_columns: tuple[str, ...] = ()
@@ -199,6 +202,11 @@ class Task:
     def retrieval(self) -> bool:
         """Return whether the task is evaluated with the encoder as it is, without training."""
         return kind_specs.get(self.kind).searches
+
+    @property
+    def kind_version(self) -> int:
+        """Return the version of the task's kind, which is part of the keys of evaluation and retrieval."""
+        return kind_specs.get(self.kind).version
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:

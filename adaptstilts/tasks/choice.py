@@ -158,6 +158,7 @@ xcopa = Task(
     train_languages=Source("cambridgeltl/xcopa", "{code}", "validation"),
     dev=Source("aps/super_glue", "copa", "validation"),
     test=Source("cambridgeltl/xcopa", "{code}", "test"),
+    test_rows=500,
     parallel=True,
     equal_columns=("question", "label"),
     recipes={XTREME: _XTREME},

@@ -58,7 +58,7 @@ def _shape_problems(task: Task) -> Iterator[str]:
         source = getattr(task, name)
         if source is not None and not isinstance(source, Source):
             yield f"{name}: expected a Source, found {source!r}"
-    for name, lowest in (("version", 1), ("train_rows", 0)):
+    for name, lowest in (("version", 1), ("train_rows", 0), ("test_rows", 0)):
         value = getattr(task, name)
         if type(value) is not int or value < lowest:
             yield f"{name}: expected a whole number from {lowest}, found {value!r}"
@@ -104,7 +104,7 @@ def _content_problems(task: Task) -> Iterator[str]:
     yield from _row_set_problems(task, spec)
     if task.equal_columns and (not task.parallel or task.sets):
         yield "equal_columns: expected only for parallel rows (parallel=True) without row sets"
-    if task.item is not None and (task.sets or task.item not in task.columns):
+    if task.item is not None and (task.sets or task.item not in [*task.columns]):
         fields = "nothing, as the task has row sets" if task.sets else f"a field of columns: {', '.join(task.columns)}"
         yield f"item: expected {fields}, found {task.item!r}"
 
@@ -225,10 +225,15 @@ def _own_training_problems(task: Task) -> Iterator[str]:
         yield "train: give the training rows, or the tasks that have them (train_from), not both"
     if task.train is None and not task.train_from:
         yield "train: expected the training rows, or the tasks that have them (train_from)"
-    if task.train_languages is not None and task.fill(task.train_languages, "de") == task.fill(task.train_languages):
+    if task.train_languages is not None and _reads_same_rows(task, task.train_languages):
         yield "train_languages: every language would read the same rows; use {code} or the like"
     if task.train is not None and task.dev is None:
         yield "dev: expected rows for model selection, as the task has training rows"
+
+
+def _reads_same_rows(task: Task, source: Source) -> bool:
+    """Return whether a source, unless it is wrong in itself, is the same in all languages."""
+    return not [*_source_problems(task, source, pool=False)] and task.fill(source, "de") == task.fill(source)
 
 
 def _giver_problems(task: Task, giver: Task, spec: KindSpec) -> Iterator[str]:

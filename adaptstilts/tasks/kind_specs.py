@@ -57,7 +57,8 @@ class KindSpec:
         group: what results average such tasks with, as benchmarks do; empty for a group of their own.
         check: what the kind's object checks of an example, as a function that needs no torch
             (:mod:`adaptstilts.tasks.row_checks`), so that rows are checked while planning; None if there is none.
-        version: raised when the same vectors of the same rows come to give other scores, for kinds that search.
+        version: raised when the same weights and rows come to give other scores; evaluations get new keys, and
+            trainings keep theirs.
         check_columns: returns whether ``check`` would find nothing in any row of a table; None to ask it row by row.
     """
 
@@ -253,6 +254,7 @@ SPAN = KindSpec(
     lists=("answers.text", "answers.answer_start"),
     group="question answering",
     check=row_checks.span,
+    version=2,
     check_columns=column_checks.span,
 )
 BITEXT = KindSpec(

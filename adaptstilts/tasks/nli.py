@@ -136,6 +136,7 @@ xnli = Task(
     train_languages=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),  # human-translated
     dev=Source("google/xtreme", "XNLI", "validation", where=("language", "{code}")),
     test=Source("google/xtreme", "XNLI", "test", where=("language", "{code}")),
+    test_rows=5_010,
     parallel=True,
     equal_columns=("gold_label",),
     recipes={XTREME: _XNLI, X_STILTS: stilts_target(epochs=2)},

@@ -84,6 +84,7 @@ paws_x = Task(
     equal_columns=("label",),
     defaults={"epochs": 5},
     train_rows=49_401,
+    test_rows=2_000,
     recipes={
         XTREME: xtreme("train_pawsx.sh", lr=2e-5, epochs=5, batch_size=32, max_length=128, keep="best", eval_every=200),
         X_STILTS: stilts_target(epochs=5),

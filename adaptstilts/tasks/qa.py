@@ -69,6 +69,7 @@ xquad = Task(
         "validation",
         mirrors=(Source("google/xquad", "xquad.{code}", "validation"),),
     ),
+    test_rows=1_190,
     parallel=True,
     recipes={XTREME: _XTREME, X_STILTS: _STILTS},
     licence="CC BY-SA 4.0",

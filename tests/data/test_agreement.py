@@ -93,7 +93,12 @@ def test_a_note_stands_below_the_results(
     assert call("run", study, *options) == 0
     assert capsys.readouterr().out.count(note) == 1
     assert call("results", study, *options, "--format", "json") == 0
-    assert '"th": 6' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '"th": 6' in printed
+    assert '"published": 500' in printed
+    page = tmp_path / "page.html"
+    assert call("report", study, *options, "-o", page) == 0
+    assert note in page.read_text(encoding="utf-8")
     (inventory,) = inventories(Workspace(tmp_path / "none", root, create=False), ["xcopa"])
     assert inventory.differs == {"question": {"th": 6}}
 

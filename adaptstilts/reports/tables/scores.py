@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from adaptstilts import tasks
-from adaptstilts.data.agreement import sentences
+from adaptstilts.data import agreement, row_counts
 from adaptstilts.io.wording import counted
 from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Table
@@ -86,6 +86,7 @@ def _notes(records: Sequence[Record]) -> tuple[str, ...]:
         *_pool(done),
         *_rows(records[0]),
         *_losses(done),
+        *_data_notes(done),
     ]
     if len(done) < len(records):
         notes.append(f"{len(records) - len(done)} of {len(records)} rows are not computed yet")
@@ -155,6 +156,10 @@ def _losses(done: Sequence[Record]) -> list[str]:
     unknown = max((record.unknown_sentences for record in done), default=0)
     if unknown:
         notes.append(f"the model knows no word of {counted(unknown, 'sentence')}")
-    if done:
-        notes += sentences(done[0].differs)
     return notes
+
+
+def _data_notes(done: Sequence[Record]) -> list[str]:
+    """Return notes about the data of one target: other numbers of rows than published, languages that disagree."""
+    counts = chain.from_iterable(record.rows for record in done)
+    return [*row_counts.sentences(counts), *(agreement.sentences(done[0].differs) if done else ())]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Literal
 
+from adaptstilts.data import agreement, row_counts
 from adaptstilts.io.wording import counted
 from adaptstilts.metrics.intervals import Difference
 from adaptstilts.reports.formats import Table
@@ -152,7 +154,19 @@ def _notes(results: Results) -> tuple[str, ...]:
             " finds in 80 of 100 studies"
         )
     notes.append(f"verdict: no effect if the whole interval is within ±{results.margin:g}")
-    return tuple(notes)
+    return (*notes, *data_notes(results.done))
+
+
+def data_notes(records: Sequence[Record]) -> list[str]:
+    """Return notes about the data of complete records: other numbers of rows than published, languages that disagree.
+
+    Each begins with the name of its task.
+    """
+    notes = [*row_counts.sentences(chain.from_iterable(record.rows for record in records))]
+    differs = {record.task: record.differs for record in records}
+    for task, columns in differs.items():
+        notes += [f"{task}: {sentence}" for sentence in agreement.sentences(columns)]
+    return notes
 
 
 def _mean(record: Record) -> str:
