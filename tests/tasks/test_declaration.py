@@ -81,6 +81,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"choices": 1}, "choices: expected a number from 2, or None, found 1"),
     ({"query_length": 0}, "query_length: expected a number of tokens"),
     ({"version": "1"}, "version: expected a whole number from 1, found '1'"),
+    ({"test_rows": 0.5}, "test_rows: expected a whole number from 0, found 0.5"),
+    ({"item": ["id"]}, "item: expected a field of columns: "),
+    (
+        {"train_languages": dataclasses.replace(SOURCE, config="{lang}")},
+        "train_languages: config: unknown placeholder in '{lang}'",
+    ),
     ({"train_rows": -1}, "train_rows: expected a whole number from 0, found -1"),
     ({"defaults": ["epochs"]}, "defaults: expected training settings by name"),
     ({"recipes": {"xtreme": {"epochs": 3}}}, "recipes: expected a Recipe for each name"),
