@@ -25,6 +25,7 @@ class Feature:
         target: what the loss is computed on: a label, a choice, tag ids per token, or a (start, end) pair.
         place: the information that decoding needs to return to the example.
         second: for each sequence the place of the second text's first token, None without one; empty without pairs.
+        typed: whether the tokens of second texts have a type of their own.
     """
 
     example: int
@@ -32,13 +33,14 @@ class Feature:
     target: Any
     place: Any = None
     second: tuple[int | None, ...] = ()
+    typed: bool = False
 
     @classmethod
     def of(cls, example: int, sequences: Sequence[TokenSequence], target: Any, place: Any = None) -> Feature:
         """Build the feature of some token sequences; the other arguments are as the attributes."""
         ids = tuple(sequence.ids for sequence in sequences)
         second = tuple(sequence.second for sequence in sequences)
-        return cls(example, ids, target, place, second)
+        return cls(example, ids, target, place, second, typed=any(sequence.typed for sequence in sequences))
 
     @property
     def length(self) -> int:
@@ -79,7 +81,7 @@ class Batch:
         features: the features, in the order of their sequences.
         ids: (sequences, tokens).
         mask: (sequences, tokens), 1 for tokens and 0 for padding.
-        types: (sequences, tokens), 1 from the second text of a pair on; None if no sequence is a pair.
+        types: (sequences, tokens), 1 from the second text of a pair on; None if no sequence has such tokens.
     """
 
     features: Sequence[Feature]
@@ -107,10 +109,10 @@ def collate(features: Sequence[Feature], pad: int, device: torch.device, length:
 
 
 def _token_types(features: Sequence[Feature], mask: Tensor) -> Tensor | None:
-    """Return 1 from the second text of every pair on, and 0 elsewhere; None if no sequence is a pair."""
+    """Return 1 from the second text of every typed pair on, and 0 elsewhere; None if there is no such pair."""
     places: list[int | None] = []
     for feature in features:
-        places += feature.second or [None] * len(feature.sequences)
+        places += feature.second if feature.typed and feature.second else [None] * len(feature.sequences)
     if all(place is None for place in places):
         return None
     width = mask.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adaptstilts.errors import ArtifactError
@@ -21,12 +21,14 @@ class TokenSequence:
     Attributes:
         ids: all tokens.
         second: place of the first token of the second text; None if there is one text.
+        typed: whether the tokens from there on have a type of their own.
         cut: whether tokens of the texts were left out.
     """
 
     ids: Ids
     second: int | None = None
     cut: bool = False
+    typed: bool = False
 
 
 class Tokenizer:
@@ -111,7 +113,7 @@ class Tokenizer:
         if b is None:
             return TokenSequence([self.begin, *a, self.end])
         first = [self.begin, *a, *self.between]
-        return TokenSequence([*first, *b, self.end], second=len(first))
+        return TokenSequence([*first, *b, self.end], second=len(first), typed=self._format.token_types)
 
     def single(self, ids: Ids, max_length: int) -> TokenSequence:
         """Return one text with special tokens, cut at its end to at most ``max_length`` tokens."""
@@ -138,7 +140,7 @@ class Tokenizer:
             keep_a = min(len(a), room - keep_b)
             a, b = (a[len(a) - keep_a :], b[len(b) - keep_b :]) if front else (a[:keep_a], b[:keep_b])
         whole = self.joined(a, b)
-        return TokenSequence(whole.ids, whole.second, cut)
+        return replace(whole, cut=cut)
 
     def _special(self, token: str) -> int:
         """Return the id of a special token, which must be there."""

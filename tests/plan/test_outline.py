@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from adaptstilts import study
 from adaptstilts.errors import ConfigError
+from adaptstilts.models import architectures
+from adaptstilts.models.architectures import Architecture
 from adaptstilts.plan.cost import estimate
 from adaptstilts.plan.expand import Plan, expand
 from adaptstilts.plan.outline import Outline
@@ -74,3 +77,46 @@ def test_a_model_that_is_there(tmp_path: Path) -> None:
     changes += ["retrieve.layer=1", "retrieve.max_length=128"]
     plan = outlined(STUDIES / "xtreme-r.yaml", tmp_path, *changes)
     assert plan.model.shape["layers"] == 2
+
+
+WITH_POOLER = {  # parameters of the published encoders, of which the toolkit leaves out the pooler
+    "google-bert/bert-base-multilingual-cased": 177_853_440,
+    "google-bert/bert-base-multilingual-uncased": 167_356_416,
+    "intfloat/multilingual-e5-small": 117_653_760,
+    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": 117_653_760,
+    "sentence-transformers/LaBSE": 470_926_848,
+    "FacebookAI/roberta-base": 124_645_632,
+    "FacebookAI/roberta-large": 355_359_744,
+    "FacebookAI/xlm-roberta-base": 278_043_648,
+    "FacebookAI/xlm-roberta-large": 559_890_432,
+    "intfloat/multilingual-e5-base": 278_043_648,
+    "intfloat/multilingual-e5-large": 559_890_432,
+}
+WITHOUT_POOLER = {
+    "distilbert/distilbert-base-multilingual-cased": 134_734_080,
+    "microsoft/mdeberta-v3-base": 278_218_752,
+    "google/electra-large-discriminator": 334_092_288,
+    "answerdotai/ModernBERT-base": 149_014_272,
+    "answerdotai/ModernBERT-large": 394_781_696,
+    "jhu-clsp/mmBERT-small": 140_493_696,
+    "jhu-clsp/mmBERT-base": 306_939_648,
+}
+ROUGHLY = {"facebook/xlm-roberta-xl": 3.5e9, "facebook/xlm-roberta-xxl": 10.7e9, "google/rembert": 575e6}
+
+
+def test_published_numbers_of_parameters() -> None:
+    counts, poolers = {}, {}
+    for architecture in architectures.known().values():
+        for name, shape in architecture.published.items():
+            counts[name] = architecture.parameters(shape)
+            poolers[name] = shape["hidden"] * (shape["hidden"] + 1)
+            assert architecture.why_not(config_of(architecture, shape)) is None, name
+    assert {name: counts[name] + poolers[name] for name in WITH_POOLER} == WITH_POOLER
+    assert {name: counts[name] for name in WITHOUT_POOLER} == WITHOUT_POOLER
+    assert {name: counts[name] for name in ROUGHLY} == pytest.approx(ROUGHLY, rel=0.01)
+
+
+def config_of(architecture: Architecture, shape: Mapping[str, int]) -> dict[str, Any]:
+    """The config of a published model, with usual settings."""
+    sizes = {field: shape[size] for size, field in architecture.sizes.items()}
+    return {**sizes, **{name: field.usual for name, field in architecture.settings.items()}}

@@ -33,6 +33,9 @@ INTERFACE: Mapping[str, Any] = {  # for the adapters library, where it does not 
 TEXT_FORMAT = TextFormat(
     begin="[CLS]", end="[SEP]", between=("[SEP]",), pad="[PAD]", unknown="[UNK]", mask="[MASK]", token_types=True
 )
+SENTENCEPIECE_FORMAT = TextFormat(
+    begin="<s>", end="</s>", between=("</s>", "</s>"), pad="<pad>", unknown="<unk>", mask="<mask>"
+)
 
 
 def bert_sizes(hidden: int, layers: int, heads: int, vocabulary: int) -> dict[str, int]:
@@ -64,6 +67,7 @@ class Bert(Architecture):
         adapters=frozenset({"bottleneck", "invertible", "compacter", "prefix"}),
     )
     text_format = TEXT_FORMAT
+    other_formats: ClassVar[tuple[TextFormat, ...]] = (SENTENCEPIECE_FORMAT,)  # of multilingual E5 small and MiniLM
     language_model: ClassVar[LanguageModelLayout] = LanguageModelLayout(
         module="cls",
         prefix="cls.",
@@ -79,10 +83,15 @@ class Bert(Architecture):
     )
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {
         "google-bert/bert-base-multilingual-cased": bert_sizes(768, 12, 12, vocabulary=119_547),
+        "google-bert/bert-base-multilingual-uncased": bert_sizes(768, 12, 12, vocabulary=105_879),
         "google-bert/bert-base-cased": bert_sizes(768, 12, 12, vocabulary=28_996),
         "google-bert/bert-base-uncased": bert_sizes(768, 12, 12, vocabulary=30_522),
         "google-bert/bert-large-cased": bert_sizes(1024, 24, 16, vocabulary=28_996),
+        "google-bert/bert-large-uncased": bert_sizes(1024, 24, 16, vocabulary=30_522),
         "intfloat/multilingual-e5-small": bert_sizes(384, 12, 12, vocabulary=250_037),
+        "microsoft/Multilingual-MiniLM-L12-H384": bert_sizes(384, 12, 12, vocabulary=250_037),
+        "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": bert_sizes(384, 12, 12, vocabulary=250_037),
+        "sentence-transformers/LaBSE": bert_sizes(768, 12, 12, vocabulary=501_153),
     }
 
 

@@ -56,6 +56,7 @@ class Electra(Architecture):
             "embedding": 128,
         },
         "google/electra-base-discriminator": {**bert_sizes(768, 12, 12, vocabulary=30_522), "embedding": 768},
+        "google/electra-large-discriminator": {**bert_sizes(1024, 24, 16, vocabulary=30_522), "embedding": 1024},
     }
 
     def _sizes_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:

@@ -35,6 +35,20 @@ def _positive(usual: float) -> ConfigField:
     return ConfigField.of(usual, lambda value: is_number(value) and value > 0, "a number above 0")
 
 
+def _sizes(hidden: int, layers: int, heads: int, intermediate: int, vocabulary: int) -> dict[str, int]:
+    """Return the sizes of a published model, which has 8192 positions.
+
+    Args:
+        hidden: hidden size.
+        layers: number of layers.
+        heads: of the attention.
+        intermediate: width of the feed-forward block behind its gate.
+        vocabulary: number of pieces.
+    """
+    shape = {"hidden": hidden, "layers": layers, "heads": heads, "intermediate": intermediate}
+    return {**shape, "vocabulary": vocabulary, "positions": 8192}
+
+
 class ModernBert(Architecture):
     """ModernBERT base and large, and mmBERT."""
 
@@ -64,7 +78,15 @@ class ModernBert(Architecture):
     )
     text_format = replace(TEXT_FORMAT, token_types=False, spaced_words=True)
     other_formats: ClassVar[tuple[TextFormat, ...]] = (  # of mmBERT
-        TextFormat(begin="<bos>", end="<eos>", between=("<eos>",), pad="<pad>", unknown="<unk>", mask="<mask>"),
+        TextFormat(
+            begin="<bos>",
+            end="<eos>",
+            between=("<eos>",),
+            pad="<pad>",
+            unknown="<unk>",
+            mask="<mask>",
+            spaced_words=True,
+        ),
     )
     embeddings: ClassVar[Mapping[str, str]] = {"vocab_size": "tok_embeddings.weight"}
     settings: ClassVar[Mapping[str, ConfigField]] = {
@@ -95,22 +117,10 @@ class ModernBert(Architecture):
     }  # fmt: skip
     dropout = "mlp_dropout"
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {
-        "answerdotai/ModernBERT-base": {
-            "hidden": 768,
-            "layers": 22,
-            "heads": 12,
-            "intermediate": 1152,
-            "vocabulary": 50_368,
-            "positions": 8192,
-        },
-        "jhu-clsp/mmBERT-base": {
-            "hidden": 768,
-            "layers": 22,
-            "heads": 12,
-            "intermediate": 1152,
-            "vocabulary": 256_000,
-            "positions": 8192,
-        },
+        "answerdotai/ModernBERT-base": _sizes(768, 22, 12, 1152, vocabulary=50_368),
+        "answerdotai/ModernBERT-large": _sizes(1024, 28, 16, 2624, vocabulary=50_368),
+        "jhu-clsp/mmBERT-small": _sizes(384, 22, 6, 1152, vocabulary=256_000),
+        "jhu-clsp/mmBERT-base": _sizes(768, 22, 12, 1152, vocabulary=256_000),
     }
 
     def library_fields(self, config: Mapping[str, Any]) -> dict[str, Any]:

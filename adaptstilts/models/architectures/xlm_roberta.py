@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from adaptstilts.methods.host import ModuleNames
-from adaptstilts.models.architectures.base import Architecture, LanguageModelLayout, TextFormat
-from adaptstilts.models.architectures.bert import LINEAR, PEFT
+from adaptstilts.models.architectures.base import Architecture, LanguageModelLayout
+from adaptstilts.models.architectures.bert import LINEAR, PEFT, SENTENCEPIECE_FORMAT
 from adaptstilts.models.architectures.fields import SETTINGS, ConfigField, small_number
 
 _PADDING = 1  # position ids begin after that of the padding token, so two position embeddings are never used
@@ -37,9 +37,7 @@ class XlmRoberta(Architecture):
         prefix="roberta",
         adapters=frozenset({"bottleneck", "invertible", "compacter", "prefix"}),
     )
-    text_format = TextFormat(
-        begin="<s>", end="</s>", between=("</s>", "</s>"), pad="<pad>", unknown="<unk>", mask="<mask>"
-    )
+    text_format = SENTENCEPIECE_FORMAT
     language_model: ClassVar[LanguageModelLayout] = LanguageModelLayout(
         module="lm_head",
         prefix="lm_head.",
@@ -62,6 +60,8 @@ class XlmRoberta(Architecture):
     published: ClassVar[Mapping[str, Mapping[str, int]]] = {
         "FacebookAI/xlm-roberta-base": _sizes(hidden=768, layers=12, heads=12),
         "FacebookAI/xlm-roberta-large": _sizes(hidden=1024, layers=24, heads=16),
+        "intfloat/multilingual-e5-base": _sizes(hidden=768, layers=12, heads=12),
+        "intfloat/multilingual-e5-large": _sizes(hidden=1024, layers=24, heads=16),
     }
 
     def max_tokens(self, positions: int) -> int:
