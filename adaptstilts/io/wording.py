@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-DECIMAL = ("", "k", "M", "G")
+DECIMAL = ("", "k", "M", "G", "T")
 BYTES = ("B", "KiB", "MiB", "GiB")
 
 

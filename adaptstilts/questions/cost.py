@@ -20,7 +20,7 @@ from adaptstilts.questions.base import NONE, Arm, Array, Design, Findings, Noise
 from adaptstilts.questions.bills import OPERATIONS, ROUND, bill, without_draws
 from adaptstilts.questions.contrasts import away_from_english, mean_score, of_arm
 from adaptstilts.questions.cost_tables import ArmResult
-from adaptstilts.questions.wording import as_number, reason, with_interval
+from adaptstilts.questions.wording import as_number, points, reason, with_interval
 from adaptstilts.reports.page.model import Number
 from adaptstilts.reports.page.parts.results import judge
 from adaptstilts.study import Study, StudyError
@@ -176,9 +176,9 @@ def _sentence(
         text += f" for {pair[1].bill.total / pair[0].bill.total:.1f} times the training of the target alone"
     near = [result for result in results if result.is_near and result.bill]
     if not near:
-        return f"{text}; no arm is surely within {limit:g} points of the best."
+        return f"{text}; no arm is surely within {points(limit)} of the best."
     least = min(near, key=lambda result: result.bill.total if result.bill else math.inf)
-    return f"{text}; the cheapest arm surely within {limit:g} points of the best is {_name(least)}."
+    return f"{text}; the cheapest arm surely within {points(limit)} of the best is {_name(least)}."
 
 
 def _name(result: ArmResult) -> str:
@@ -195,7 +195,7 @@ def _numbers(
         return []
     numbers = [as_number(f"{pair[1].arm.intermediate} first, {pair[1].arm.method}: change", main)]
     near = sum(result.is_near for result in results)
-    numbers.append(Number(f"arms surely within {limit:g} points of the best", str(near), f"of {len(results)}"))
+    numbers.append(Number(f"arms surely within {points(limit)} of the best", str(near), f"of {len(results)}"))
     control = cost_tables.control(*pair)
     if control is not None:
         numbers.append(Number("CPU time of a row, with and without it", control.text, "ratio, range of the rounds"))

@@ -10,7 +10,7 @@ import numpy as np
 from adaptstilts.metrics import fronts
 from adaptstilts.metrics.intervals import LEVEL, Difference
 from adaptstilts.questions.configurations import COSTS, ENCODER, Configuration, Cost, Group
-from adaptstilts.questions.wording import with_interval
+from adaptstilts.questions.wording import points, with_interval
 from adaptstilts.reports.formats import Bold, Table
 
 ALL = "all tasks"
@@ -108,7 +108,7 @@ def _nearest(groups: Sequence[Group], margin: float) -> Table:
             rows.append((group.name, cost.label, price, member.name, f"{member.score:.1f}", f"{best:.1f}", sure))
     header = ("tasks", "cost", "least", "configuration", "score", "best", "sure")
     notes = ("Sure: share of draws in which it is that near the best.",)
-    return Table(f"cheapest within {margin:g} points of the best", header, tuple(rows), notes)
+    return Table(f"cheapest within {points(margin)} of the best", header, tuple(rows), notes)
 
 
 def _doublings(groups: Sequence[Group]) -> Table:

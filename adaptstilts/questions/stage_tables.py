@@ -225,7 +225,7 @@ def _stage_figures(scores: Sequence[Outcome]) -> list[Figure]:
         points.append(Point(f"{method}, {language}", model, model, float(stage), sum(values) / len(values)))
     if not points:
         return []
-    chart = Scatter(points, "stage: 0 base, 1 intermediate, 2 target", "score by probe", models, models, False)
+    chart = Scatter(points, "trained so far", "score by probe", models, models, False, _STAGES)
     text = "Scores of the intermediate task by new heads on the frozen encoder, at the three stages of a chain."
     return [Figure("stages", "The intermediate task before, after and beyond its training", text, chart)]
 

@@ -25,7 +25,7 @@ from adaptstilts.questions.base import ENGLISH, NONE, Arm, Design, Findings, Noi
 from adaptstilts.questions.configurations import ENCODER, Configuration, Group, configurations
 from adaptstilts.questions.contrasts import of_arm, tasks_of
 from adaptstilts.questions.front_tables import ALL, cheapest_member, shares
-from adaptstilts.questions.wording import as_number, reason, with_interval
+from adaptstilts.questions.wording import as_number, points, reason, with_interval
 from adaptstilts.reports.page.model import Number
 from adaptstilts.reports.page.parts.results import judge
 from adaptstilts.study import Study
@@ -196,7 +196,7 @@ def _sentence(groups: Sequence[Group], first: str, main: Difference | None, marg
         return "The results do not give a configuration that is computed with every seed, task and language."
     group = groups[0]
     near = cheapest_member(group, ENCODER, margin)
-    text = f"{near.name} is the smallest within {margin:g} points of the best of {len(group.members)} configurations"
+    text = f"{near.name} is the smallest within {points(margin)} of the best of {len(group.members)} configurations"
     if main is None:
         return f"{text}; what an intermediate task changes at the front is not known."
     places = [fronts.place(share) for share in shares(group, ENCODER)]
@@ -213,7 +213,7 @@ def _numbers(groups: Sequence[Group], first: str, main: Difference | None, margi
     group = groups[0]
     near = cheapest_member(group, ENCODER, margin)
     numbers = [as_number(f"{first} first: change at the front", main)]
-    numbers.append(Number(f"smallest within {margin:g} points of the best", near.name, f"{near.score:.1f} points"))
+    numbers.append(Number(f"smallest within {points(margin)} of the best", near.name, f"{near.score:.1f} points"))
     if group.has_intervals:
         places = [fronts.place(share) for share in shares(group, ENCODER)]
         text = f"{places.count('open')} open, {places.count('off')} off"

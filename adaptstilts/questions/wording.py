@@ -19,6 +19,11 @@ def with_interval(value: Difference, decimals: int = 1) -> str:
     return f"{number} [{low}, {high}]"
 
 
+def points(number: float) -> str:
+    """Return a number of points as text: ``1 point``, ``2.5 points``."""
+    return f"{number:g} point" if number == 1 else f"{number:g} points"
+
+
 def sees(value: Difference, decimals: int = 1) -> str:
     """Return the difference that 80 of 100 such studies find, as text; a dash if none."""
     return "-" if math.isinf(value.detectable) else f"{value.detectable:.{decimals}f}"

@@ -105,7 +105,7 @@ def test_groups_have_fronts_of_their_own() -> None:
         "place on the front of each cost: all tasks",
         "place on the front of each cost: classification",
         "place on the front of each cost: tagging",
-        "cheapest within 1 points of the best",
+        "cheapest within 1 point of the best",
         "what a doubling of the encoder buys",
         "what configurations cost",
     ]
@@ -117,7 +117,7 @@ def test_groups_have_fronts_of_their_own() -> None:
     assert len(findings.tables[4].rows) == 3 * len(COSTS)
     assert len(findings.tables[6].rows) == 4 * len(SIZES)
     assert [figure.name for figure in findings.figures] == [f"front-{cost.name}" for cost in COSTS]
-    assert "small, full is the smallest within 1 points of the best of 16 configurations" in findings.sentence
+    assert "small, full is the smallest within 1 point of the best of 16 configurations" in findings.sentence
 
 
 def test_the_figure_is_drawn() -> None:

@@ -15,8 +15,10 @@ from adaptstilts.reports.page.charts.bars import BarPanel, Bars
 from adaptstilts.reports.page.charts.curves import Curve, Curves
 from adaptstilts.reports.page.charts.dots import Dot, Dots
 from adaptstilts.reports.page.charts.forest import Contrast, Forest
+from adaptstilts.reports.page.charts.fronts import FrontPoint, Fronts, FrontStep
 from adaptstilts.reports.page.charts.heat_maps import HeatCell, HeatMaps, Matrix
 from adaptstilts.reports.page.charts.scatter import Point, Scatter
+from adaptstilts.reports.page.charts.trends import TrendPoint, Trends
 from adaptstilts.reports.page.model import Figure
 
 SERIES = ("none", "mnli")
@@ -27,6 +29,8 @@ CONTRASTS = [
 BARS = [BarPanel("xnli, full", {"none": {"en": 50.0}, "mnli": {"en": 51.0, "de": 40.0}})]
 CELLS = {("none", "none"): HeatCell(40.0), ("none", "mnli"): HeatCell(39.96, -0.04)}
 POINTS = [Point("xnli", "none", "full", 1e6, 40.0), Point("xnli", "mnli", "lora", 1e4, 41.0)]
+FRONT = [FrontPoint("all", "none", "full", cost, 40.0 + cost, "on") for cost in (0.2, 3.0)]
+STEPS = [FrontStep("all", cost, 40.0 + cost, 40.0, 45.0) for cost in (0.2, 3.0)]
 CHARTS: dict[str, Chart] = {
     "forest": Forest(CONTRASTS, "points", SERIES, margin=1.0),
     "dots": Dots([Dot("xnli", "full", "none", 40.0), Dot("xnli", "lora", "mnli", 42.0)], "points", SERIES),
@@ -34,6 +38,11 @@ CHARTS: dict[str, Chart] = {
     "heat": HeatMaps([Matrix("xnli", ("none",), SERIES, CELLS)], "trained on", "over"),
     "curves": Curves([Curve("xnli", "none", "full", "mean", (1, 2), (0.7, 0.6))], "loss", SERIES, ("full",)),
     "scatter": Scatter(POINTS, "size", "points", SERIES, ("full", "lora")),
+    "stages": Scatter(
+        [Point("xnli", "none", "none", 1, 40.0)], "stage", "points", SERIES, SERIES, False, ("base", "target")
+    ),
+    "fronts": Fronts(FRONT, STEPS, "seconds", "points", SERIES, ("full",)),
+    "trends": Trends([TrendPoint("all", "none", size, 40.0) for size in (1e5, 5e5)], "size", "points", SERIES),
 }
 
 
@@ -90,7 +99,19 @@ def test_a_change_that_rounds_to_zero_is_not_negative() -> None:
 
 
 def test_a_logarithmic_axis_has_plain_numbers() -> None:
-    assert {"10.0k", "1.0M"} <= set(texts(draw(CHARTS["scatter"])))
+    assert {"10k", "1M"} <= set(texts(draw(CHARTS["scatter"])))
+    assert {"0.2", "0.5", "1", "2"} <= set(texts(draw(CHARTS["fronts"])))
+    assert {"100k", "200k", "500k"} <= set(texts(draw(CHARTS["trends"])))
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_no_label_is_markup(name: str) -> None:
+    assert "$" not in draw(CHARTS[name])
+
+
+def test_categories_and_a_style_for_each_series_are_named_once() -> None:
+    labels = texts(draw(CHARTS["stages"]))
+    assert [label for label in labels if label in ("base", "target", *SERIES)] == ["base", "target", *SERIES]
 
 
 def test_series_differ_by_more_than_colour() -> None:

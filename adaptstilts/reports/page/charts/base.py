@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from adaptstilts.io.wording import short_count
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -50,6 +52,25 @@ def panels(count: int, height: float, across: int = 1, **options: Any) -> tuple[
     for unused in axes[count:]:
         unused.set_visible(False)
     return drawing, axes[:count]
+
+
+def set_logarithmic(axes: Any) -> None:
+    """Make a horizontal axis logarithmic, with labels such as ``0.5``, ``20`` and ``1M``.
+
+    Call it when everything is drawn: an axis that spans less than a factor of 30 is labelled at 1, 2 and 5.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    if high < 30 * low:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float) -> str:
+    return f"{value:g}" if value < 1 else short_count(value).replace(".0", "")
 
 
 def legend(drawing: Figure, handles: Sequence[Any], labels: Sequence[str] | None = None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.metrics.fronts import Place
-from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
+from adaptstilts.reports.page.charts.base import Value, legend, panels, set_logarithmic, tip
 from adaptstilts.reports.page.palette import INK, MUTED, PAPER, colour, mark
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ class Fronts:
         drawing, axes = panels(len(titles), _HEIGHT, min(2, len(titles)))
         for title, one in zip(titles, axes, strict=True):
             one.set_title(title)
-            one.set_xscale("log")
             one.set_xlabel(self.across)
             one.set_ylabel(self.axis)
             self._draw_front(one, [step for step in self.steps if step.panel == title])
@@ -106,6 +105,7 @@ class Fronts:
                 if point.panel == title:
                     self._draw(one, point)
             one.margins(0.1)
+            set_logarithmic(one)
         legend(drawing, self._handles())
         return drawing
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.io.wording import short_count
-from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
+from adaptstilts.reports.page.charts.base import Value, legend, panels, set_logarithmic, tip
 from adaptstilts.reports.page.palette import INK, colour, mark
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Scatter:
         series: every series, in the order of their colours.
         styles: every style, in the order of their marks.
         is_logarithmic: whether the horizontal axis is.
+        categories: what the places 0, 1, 2, ... of the horizontal axis are; empty if places are numbers.
     """
 
     points: Sequence[Point]
@@ -54,6 +54,7 @@ class Scatter:
     series: Sequence[str]
     styles: Sequence[str]
     is_logarithmic: bool = True
+    categories: Sequence[str] = ()
 
     @property
     def columns(self) -> Sequence[str]:
@@ -72,23 +73,30 @@ class Scatter:
             one.set_title(title)
             one.set_xlabel(self.across)
             one.set_ylabel(self.up)
-            if self.is_logarithmic:
-                _set_logarithmic(one)
             for point in self.points:
                 if point.panel == title:
                     self._draw(one, point)
             one.margins(0.15)
+            if self.categories:
+                one.set_xticks(range(len(self.categories)), self.categories)
+            elif self.is_logarithmic:
+                set_logarithmic(one)
         legend(drawing, self._handles())
         return drawing
 
     def _draw(self, axes: Any, point: Point) -> None:
-        look = {"color": colour(self.series.index(point.series)), "marker": mark(self.styles.index(point.style))}
+        look = self._look(point.series, point.style)
         (drawn,) = axes.plot([point.x], [point.y], linestyle="none", markersize=7, alpha=0.85, **look)
         drawn.set_gid(tip(f"{point.panel}, {point.style}, {point.series}: {point.y:.1f} at {point.x:,.0f}"))
+
+    def _look(self, series: str, style: str) -> dict[str, Any]:
+        return {"color": colour(self.series.index(series)), "marker": mark(self.styles.index(style))}
 
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D
 
+        if self.series == self.styles:
+            return [Line2D([], [], **self._look(name, name), linestyle="none", label=name) for name in self.series]
         handles = []
         for number, name in enumerate(self.series):
             if any(point.series == name for point in self.points):
@@ -97,11 +105,3 @@ class Scatter:
             if any(point.style == name for point in self.points):
                 handles.append(Line2D([], [], color=INK, marker=mark(number), linestyle="none", label=name))
         return handles
-
-
-def _set_logarithmic(axes: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())

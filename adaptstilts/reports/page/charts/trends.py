@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adaptstilts.reports.page.charts.base import Value, legend, panels, tip
+from adaptstilts.reports.page.charts.base import Value, legend, panels, set_logarithmic, tip
 from adaptstilts.reports.page.palette import MUTED, colour, mark
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ class Trends:
         drawing, axes = panels(len(titles), _HEIGHT, min(2, len(titles)))
         for title, one in zip(titles, axes, strict=True):
             one.set_title(title)
-            one.set_xscale("log")
             one.set_xlabel(self.across)
             one.set_ylabel(self.axis)
             if self.zero:
@@ -90,6 +89,7 @@ class Trends:
                 if panel == title:
                     shade = colour(list(self.series).index(series))
                     one.axhline(height, color=shade, linestyle=(0, (4, 1.5)), linewidth=1.2)
+            set_logarithmic(one)
         legend(drawing, self._handles())
         return drawing
 
