@@ -147,6 +147,8 @@ def run_plan(
     for remark in check_rows(missing, workspace):
         listener.progress(remark, 0, 0)
     _check_space(plan, store, missing)
+    for remark in plan.model.remarks if plan.model else ():
+        listener.progress(remark, 0, 0)
     with stop_signals(listener.stopping) as stop:
         runtime = Runtime(
             workspace,

@@ -47,6 +47,7 @@ class Workspace:
         self.offline = offline
         remembers = create or self.store.exists()
         self.memory = hashing.Digests(self.store.digests if remembers else None)
+        self.prepared = self.store.prepared if remembers else None
         self.checked_rows = self.store.checked_rows if remembers else None
         root = Path(data_root) if data_root is not None else None
         self.sources = Sources(root, offline, self.store.pins if remembers else None, self.memory)
@@ -57,8 +58,17 @@ class Workspace:
         """Return the base model of a study, located once; see :func:`adaptstilts.models.locate.locate`."""
         place = (study.model, study.revision)
         if place not in self._models:
-            self._models[place] = models.locate(*place, offline=self.offline, memory=self.memory)
+            self._models[place] = self.locate(*place)
         return self._models[place]
+
+    def locate(self, name: str, revision: str | None = None) -> models.Model:
+        """Return a model; see :func:`adaptstilts.models.locate.locate`.
+
+        Args:
+            name: as study files give it.
+            revision: commit, branch or tag on the hub.
+        """
+        return models.locate(name, revision, self.offline, self.memory, self.prepared)
 
     def without_data(self) -> Workspace:
         """Return this workspace with sources that read nothing; see :class:`UnreadSources`."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adaptstilts import errors
-from adaptstilts.cli.options import DEFAULT_STORE, StoreOption, WorkspaceOptions
+from adaptstilts.cli.options import DEFAULT_STORE, OfflineOption, StoreOption, WorkspaceOptions, open_workspace
 
 
 def models(
@@ -95,11 +95,29 @@ def gc(
             path.unlink(missing_ok=True)
 
 
-def doctor(store: StoreOption = DEFAULT_STORE) -> None:
-    """Show versions, device, search backend and disk space."""
+def doctor(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Show what the toolkit sees in a model instead: builtin:NAME, a folder, or a hub id.",
+            show_default="none",
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    offline: OfflineOption = False,
+) -> None:
+    """Show versions, device, search backend and disk space, or whether a model can be used.
+
+    If the model cannot be used, the reason is shown and the exit code is 4.
+    """
     from adaptstilts.cli.listings import doctor_lines
+    from adaptstilts.cli.model_lines import model_lines
     from adaptstilts.store.store import Store
 
     place = Store(store).folder  # refuses a folder that is not a store
-    for line in doctor_lines(place):
+    if model is None:
+        lines = doctor_lines(place)
+    else:
+        lines = model_lines(open_workspace(store, None, offline, create=False).locate(model))
+    for line in lines:
         typer.echo(line)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from adaptstilts import methods, tasks
 from adaptstilts.cli.columns import aligned
+from adaptstilts.cli.model_lines import method_support
 from adaptstilts.io import markdown
 from adaptstilts.io.files import free_bytes
 from adaptstilts.io.wording import joined, short_count, size
 from adaptstilts.methods import Method, composition_kinds
 from adaptstilts.models import architectures
 from adaptstilts.models import locate as models
+from adaptstilts.models.weight_files import WEIGHTS
 from adaptstilts.tasks import Task
 from adaptstilts.workspace import Workspace
 
@@ -32,7 +34,7 @@ def model_lines() -> Iterator[str]:
 
 def _model_row(name: str) -> tuple[str, ...]:
     model = models.locate(name)
-    stored = (model.folder / models.WEIGHTS).stat().st_size
+    stored = (model.folder / WEIGHTS).stat().st_size
     shape = model.shape
     return (name, short_count(shape["parameters"]), str(shape["layers"]), str(shape["hidden"]), size(stored))
 
@@ -44,17 +46,8 @@ def architecture_lines() -> Iterator[str]:
         yield f"{name}: {description}"
         if architecture.published:
             yield f"    published: {', '.join(architecture.published)}"
-        reasons: dict[str, list[str]] = {}
-        supported = []
-        for kind, method in sorted(methods.known().items()):
-            reason = method(kind=kind).why_not_for(architecture.names)
-            if reason is None:
-                supported.append(kind)
-            else:
-                reasons.setdefault(reason, []).append(kind)
-        yield f"    methods: {', '.join(supported)}"
-        for reason, kinds in reasons.items():
-            yield f"    not {', '.join(kinds)} with its default settings: {reason}"
+        for line in method_support(architecture):
+            yield f"    {line}"
         yield f"    language-model head: {'no' if architecture.language_model is None else 'yes'}"
         parts = "attention and feed-forward blocks" if architecture.names.attention else "whole layers"
         yield f"    early exit and shared states: {parts}"

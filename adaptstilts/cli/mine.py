@@ -69,7 +69,7 @@ def mine(
         index=index,
         shard=shard,
         duplicates=duplicates,
-        **asdict(search),
+        **{**asdict(search), "prefix": search.prefix or ""},
     )
     workspace = open_workspace(store, None, offline)
     with Progress() as progress:

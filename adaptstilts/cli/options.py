@@ -188,8 +188,11 @@ class SearchOptions:
         int | None, typer.Option("--layer", help="Hidden state to pool.", min=0, show_default="two thirds of the depth")
     ] = None
     pooling: Annotated[
-        Literal["mean", "max", "idf", "cls"],
-        typer.Option("--pooling", help="How token vectors become a sentence vector: mean, max, idf or cls."),
+        Literal["mean", "max", "idf", "cls", "own"],
+        typer.Option(
+            "--pooling",
+            help="How token vectors become a sentence vector: mean, max, idf, cls, or the model's own (own).",
+        ),
     ] = "mean"
     precision: Annotated[
         Literal["auto", "bf16", "fp32"],
@@ -217,6 +220,18 @@ class SearchOptions:
         ),
     ] = "max"
     backend: BackendOption = "auto"
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", help='Text before every sentence: "query: " for E5 models.', show_default="none"),
+    ] = None
+    foreign_prefix: Annotated[
+        str | None,
+        typer.Option("--foreign-prefix", help="The same for foreign sentences alone.", show_default="--prefix"),
+    ] = None
+    english_prefix: Annotated[
+        str | None,
+        typer.Option("--english-prefix", help="The same for English sentences alone.", show_default="--prefix"),
+    ] = None
 
 
 def open_workspace(store: Path, data_root: Path | None, offline: bool, create: bool = True) -> Workspace:

@@ -81,6 +81,9 @@ def _settings(search: SearchOptions, layers: str | None, centering: bool, batch_
         retrieval=search.retrieval,
         batch_tokens=batch_tokens,
         backend=search.backend,
+        prefix=search.prefix or "",
+        foreign_prefix=search.foreign_prefix,
+        english_prefix=search.english_prefix,
     )
     if search.max_length is None:
         return settings

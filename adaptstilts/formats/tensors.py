@@ -1,17 +1,13 @@
-"""Read tensors from a file that somebody else wrote: safetensors, or a pickle of tensors and nothing else.
-
-This is the only place of the package that opens a pickle. torch's restricted reader accepts tensors in a flat mapping
-and refuses every other object before any of its code runs; the result is checked again here.
-"""
+"""Read tensors from a file that somebody else wrote: safetensors, or a pickle of tensors and nothing else."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptstilts.errors import ArtifactError
+from adaptstilts.models.restricted import read_restricted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +21,7 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises:
         ArtifactError: the file is damaged, has anything but tensors, or values that are not finite.
     """
-    values = _read_safetensors(path) if path.suffix == SAFE else _read_restricted(path)
+    values = _read_safetensors(path) if path.suffix == SAFE else read_restricted(path)
     return {key: _check_tensor(key, value, path) for key, value in values.items()}
 
 
@@ -51,32 +47,6 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError, ValueError) as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error}); fetch or export it again") from None
     return tensors
-
-
-def _read_restricted(path: Path) -> dict[Any, Any]:
-    """Return the mapping in a pickle, which torch's restricted reader accepts."""
-    import torch
-
-    try:
-        _check_uncompressed(path)
-        values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile file can make any error
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArtifactError(
-            f"{path}: refused, because it contains more than tensors ({reason}); ask for it as safetensors"
-        ) from None
-    if not isinstance(values, dict):
-        raise ArtifactError(f"{path}: refused, expected tensors by name, found {type(values).__name__}")
-    return values
-
-
-def _check_uncompressed(path: Path) -> None:
-    """Raise if an archive is compressed: torch never compresses, and what is small here may unpack to a huge file."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-            raise ValueError("it is compressed")
 
 
 def _check_tensor(key: object, value: Any, path: Path) -> Tensor:

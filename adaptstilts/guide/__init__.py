@@ -9,7 +9,7 @@ from adaptstilts.registry import nearest
 
 FOLDER = Path(__file__).parent
 ORDER = """
-first-study study-file tasks methods retrieval adapters reports questions python
+first-study study-file tasks models methods retrieval adapters reports questions python
 extending protocol store errors changelog
 """.split()
 

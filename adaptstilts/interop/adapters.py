@@ -12,8 +12,6 @@ from adaptstilts.errors import ConfigError
 from adaptstilts.interop import export
 from adaptstilts.interop.cards import LanguageScore
 from adaptstilts.interop.push import push
-from adaptstilts.io import hashing
-from adaptstilts.models import locate as models
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.expand import Cell, Plan
 from adaptstilts.plan.imported import import_phase
@@ -91,7 +89,7 @@ def import_adapter(
     Raises:
         ArtifactError: it is not exactly an adapter of a known method on this model.
     """
-    base = models.locate(model, offline=workspace.offline, memory=workspace.memory or hashing.Digests(None))
+    base = workspace.locate(model)
     phase = import_phase(place, task, base, workspace)
     run.run_plan(_SinglePhasePlan(base, phase), workspace, listener)
     return workspace.store.entry(phase.key)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,23 @@ class Digests:
             self._known[key] = digest
             self._changed = True
         return digest
+
+    def of_files(self, paths: Sequence[Path], compute: Callable[[Sequence[Path]], str]) -> str:
+        """Return a digest of several files, which is computed only if the :func:`stamp` of one of them is new.
+
+        Args:
+            paths: the files, in an order that the digest may depend on.
+            compute: computes the digest.
+        """
+        before = [[str(path.resolve()), *stamp(path.resolve())] for path in paths]
+        key = f"{of(before)}|0|0|0|0"
+        if key not in self._known:
+            digest = compute(paths)
+            if before != [[str(path.resolve()), *stamp(path.resolve())] for path in paths]:
+                return digest
+            self._known[key] = digest
+            self._changed = True
+        return self._known[key]
 
     def save(self) -> None:
         """Write the remembered hashes in one step; a failure only costs time later."""

@@ -70,14 +70,18 @@ def read_object(
     Raises:
         AdaptstiltsError: ``error``, if the file is missing, too large, malformed or not an object.
     """
-    try:
-        if max_bytes is not None and path.stat().st_size > max_bytes:
-            raise ValueError(f"larger than {max_bytes} bytes")
-        value = _parse(path.read_text(encoding="utf-8"), finite)
-        if not isinstance(value, dict):
-            raise ValueError(f"expected a JSON object, found {json_type(value)}")
-    except (OSError, ValueError, RecursionError) as problem:
-        raise error(f"{path}: not a readable {what} ({problem})") from None
+    value = _read(path, what, error, max_bytes, finite)
+    if not isinstance(value, dict):
+        problem = f"expected a JSON object, found {json_type(value)}"
+        raise error(f"{path}: not a readable {what} ({problem})")
+    return value
+
+
+def read_list(path: Path, what: str, *, max_bytes: int | None = None) -> list[Any]:
+    """Read a file whose content is one JSON list; arguments and errors as of :func:`read_object`."""
+    value = _read(path, what, ArtifactError, max_bytes, finite=False)
+    if not isinstance(value, list):
+        raise ArtifactError(f"{path}: not a readable {what} (expected a JSON list, found {json_type(value)})")
     return value
 
 
@@ -85,6 +89,16 @@ def json_type(value: object) -> str:
     """Return the type of a parsed JSON value, in words for a message."""
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
     return names.get(type(value), "a number")
+
+
+def _read(path: Path, what: str, error: type[AdaptstiltsError], max_bytes: int | None, finite: bool) -> Any:
+    """Return the value in a JSON file; arguments and errors as of :func:`read_object`."""
+    try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            raise ValueError(f"larger than {max_bytes} bytes")
+        return _parse(path.read_text(encoding="utf-8"), finite)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise error(f"{path}: not a readable {what} ({problem})") from None
 
 
 def _parse(text: str, finite: bool) -> Any:

@@ -67,16 +67,18 @@ class SearchResult:
     items: list[str] | None = None
 
 
-def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int) -> Features:
+def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, prefix: str = "") -> Features:
     """Turn each text into one sequence; ``place`` of its feature is whether the text was cut.
 
     Args:
         texts: sentences.
         tokenizer: tokenizer of the base model.
         max_length: most tokens of a sequence, special tokens included.
+        prefix: text put before every sentence.
     """
     items, truncated = [], 0
-    for i, ids in enumerate(tokenizer.ids(texts)):
+    prefixed = [prefix + text for text in texts] if prefix else texts
+    for i, ids in enumerate(tokenizer.ids(prefixed)):
         sequence = tokenizer.single(ids, max_length)
         items.append(Feature.of(i, [sequence], None, sequence.cut))
         truncated += sequence.cut

@@ -1,4 +1,4 @@
-"""An encoder from its two files: built from ``config.json``, filled from ``model.safetensors``, and nothing else.
+"""An encoder from its files: built from ``config.json``, filled from safetensors, and nothing else.
 
 The loader of ``transformers`` looks around in a folder: an ``adapter_config.json`` beside the weights, for example,
 makes it attach an adapter, from whatever place that file names. So the model is built empty here, and gets exactly
@@ -16,16 +16,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.models import architectures
+from adaptstilts.models import architectures, weight_files
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.config import CONFIG, read_config
-from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.tensor_names import encoder_names
+from adaptstilts.models.weight_files import WeightFiles
 from adaptstilts.models.weights import check_finite, quiet
-
-_OLD_NAMES = {
-    "LayerNorm.gamma": "LayerNorm.weight",
-    "LayerNorm.beta": "LayerNorm.bias",
-}  # names in the first BERT files
 
 
 def model_class(architecture: Architecture) -> Any:
@@ -39,7 +35,7 @@ def load_encoder(folder: Path) -> Any:
     """Load an encoder from safetensors, in float32 and without pooler or head.
 
     Args:
-        folder: has ``config.json`` and ``model.safetensors``; no other file of it is opened.
+        folder: has ``config.json`` and weights in safetensors; no other file of it is opened.
 
     Returns:
         A model of ``transformers``.
@@ -49,40 +45,54 @@ def load_encoder(folder: Path) -> Any:
     """
     config = read_config(folder)
     architecture = architectures.get(config["model_type"])
-    path = folder / WEIGHTS
-    tensors = _read(path, architecture)
+    files = weight_files.find_safe(folder)
+    tensors = _read(files, architecture)
     model = _empty_model(config, architecture, folder / CONFIG)
-    _check(tensors, model.state_dict(), path)
+    path = files.index or files.parts[0]
+    _check(_shapes(tensors), _shapes(model.state_dict()), path)
     check_finite(tensors, path)
     model.load_state_dict(tensors, assign=True)
     return model
 
 
-def _read(path: Path, architecture: Architecture) -> dict[str, Tensor]:
-    """Return the tensors of the encoder itself, in float32 and by its own keys."""
-    prefix = f"{architecture.names.prefix}."
-    tensors: dict[str, Tensor] = {}
-    try:
+def check_encoder(folder: Path) -> None:
+    """Check that an encoder could be loaded, with one of its tensors in memory at a time.
+
+    Args:
+        folder: as of :func:`load_encoder`.
+
+    Raises:
+        ArtifactError: as of :func:`load_encoder`.
+    """
+    config = read_config(folder)
+    architecture = architectures.get(config["model_type"])
+    files = weight_files.find_safe(folder)
+    shapes = files.shapes()
+    names = encoder_names(shapes.keys(), architecture)
+    expected = _shapes(_empty_model(config, architecture, folder / CONFIG).state_dict())
+    _check({names[stored]: shapes[stored] for stored in names}, expected, files.index or files.parts[0])
+    for path in files.parts:
         with safe_open(str(path), "pt") as file:
-            for stored in file.keys():  # noqa: SIM118
-                if architecture.is_unused(stored):
-                    continue
-                key = _present_name(stored.removeprefix(prefix))
-                if key in tensors:
-                    raise ArtifactError(f"{path}: has {key} twice, once as {stored}; expected one encoder")
-                tensors[key] = _in_float32(file.get_tensor(stored), stored, path)
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(f"{path}: weights cannot be loaded ({reason}); expected a safetensors file") from None
+            for stored in sorted(names.keys() & set(file.keys())):
+                check_finite({stored: _in_float32(file.get_tensor(stored), stored, path)}, path)
+
+
+def _read(files: WeightFiles, architecture: Architecture) -> dict[str, Tensor]:
+    """Return the tensors of the encoder itself, in float32 and by its own keys."""
+    names = encoder_names(files.shapes().keys(), architecture)
+    tensors: dict[str, Tensor] = {}
+    for path in files.parts:
+        try:
+            with safe_open(str(path), "pt") as file:
+                for stored in sorted(names.keys() & set(file.keys())):
+                    key = names[stored]
+                    if key in tensors:
+                        raise ArtifactError(f"{path}: has {key} twice, once as {stored}; expected one encoder")
+                    tensors[key] = _in_float32(file.get_tensor(stored), stored, path)
+        except (SafetensorError, OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise ArtifactError(f"{path}: weights cannot be loaded ({reason}); expected a safetensors file") from None
     return tensors
-
-
-def _present_name(key: str) -> str:
-    """Return a key under its present name in the library."""
-    for old, new in _OLD_NAMES.items():
-        if key.endswith(old):
-            return key.removesuffix(old) + new
-    return key
 
 
 def _in_float32(value: Tensor, key: str, path: Path) -> Tensor:
@@ -125,14 +135,18 @@ def _library_config(config_class: Any, fields: Mapping[str, Any]) -> Any:
     return config_class(**fields, dtype=torch.float32)
 
 
-def _check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in tensors.items()}
+
+
+def _check(shapes: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], path: Path) -> None:
     """Raise if tensors are not exactly those of the model, in names and shapes."""
-    missing = sorted(expected.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - expected.keys())
+    missing = sorted(expected.keys() - shapes.keys())
+    unexpected = sorted(shapes.keys() - expected.keys())
     if missing or unexpected:
         raise ArtifactError(
             f"{path}: not the weights of this config: missing {missing[:5]}, unexpected {unexpected[:5]}"
         )
-    for key, value in expected.items():
-        if value.shape != tensors[key].shape:
-            raise ArtifactError(f"{path}: {key} is {tuple(tensors[key].shape)}, expected {tuple(value.shape)}")
+    for key, shape in expected.items():
+        if shape != shapes[key]:
+            raise ArtifactError(f"{path}: {key} is {shapes[key]}, expected {shape}")

@@ -23,9 +23,9 @@ from adaptstilts.methods.fusion import Place
 from adaptstilts.models import architectures, guard
 from adaptstilts.models.building import load_encoder
 from adaptstilts.models.language_model_head import LanguageModelHead
-from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.partial import ended, lowest_parts, resumed, truncated
 from adaptstilts.models.seeds import generator, seeded
+from adaptstilts.models.weight_files import WEIGHTS
 from adaptstilts.models.weights import (
     adapter_weights,
     by_present_keys,
@@ -42,7 +42,7 @@ class Encoder:
     A *place* of a composition is the name of an adapter or, for a fusion, the names of its members.
 
     Args:
-        folder: has ``config.json`` and ``model.safetensors``.
+        folder: has ``config.json`` and weights in safetensors.
         backend: backend of the methods to attach: ``plain``, ``adapters`` or ``peft``; it never changes.
         device: where it runs.
         name: what exported adapters call their base model.

@@ -26,7 +26,7 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         ArtifactError: the file has no header of safetensors.
     """
     try:
-        return {key: _shape(value) for key, value in _tensors(path)[0].items()}
+        return {key: _shape(value) for key, value in describe(path)[0].items()}
     except _FAULTS as error:
         raise _refusal(path, error) from None
 
@@ -38,7 +38,7 @@ def check_complete(path: Path) -> None:
         ArtifactError: the file is shorter or longer than its header says, or a tensor has another size than its shape.
     """
     try:
-        tensors, start = _tensors(path)
+        tensors, start = describe(path)
         end = max((_end(key, value) for key, value in tensors.items()), default=0)
     except _FAULTS as error:
         raise _refusal(path, error) from None
@@ -49,8 +49,12 @@ def check_complete(path: Path) -> None:
         )
 
 
-def _tensors(path: Path) -> tuple[dict[str, Any], int]:
-    """Return the descriptions of the tensors, and where the first value is."""
+def describe(path: Path) -> tuple[dict[str, Any], int]:
+    """Return what the header of a safetensors file says about its tensors, and where the first value is.
+
+    Raises:
+        OSError, ValueError: the file has no header of safetensors.
+    """
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         if size > min(_LARGEST, path.stat().st_size):

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
+from adaptstilts.errors import ArtifactError, ConfigError
 from adaptstilts.io import hashing
-from adaptstilts.models import architectures
+from adaptstilts.models import architectures, sentence_transformers, tokenizer_files, weight_files
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.config import CONFIG, read_config
-from adaptstilts.models.headers import check_complete, tensor_shapes
+from adaptstilts.models.fetching import fetch
+from adaptstilts.models.joint_digest import joint_digest
+from adaptstilts.models.prepared import prepare
+from adaptstilts.models.sentence_transformers import OwnPooling
+from adaptstilts.models.tensor_names import encoder_names, left_out
+from adaptstilts.models.tokenizer_files import TOKENIZER
 from adaptstilts.models.vocabulary import check_tokenizer
+from adaptstilts.models.weight_files import WEIGHTS, WeightFiles
 
-WEIGHTS = "model.safetensors"
-TOKENIZER = "tokenizer.json"
 BUILTIN = "builtin:"
 SHIPPED = Path(__file__).parent / "builtin"
-_DOWNLOADED = [
-    CONFIG,
-    WEIGHTS,
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "sentencepiece.bpe.model",
-]
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Fingerprint:
         architecture: model type.
         shape: sizes of the encoder, as JSON.
         tokenizer: sha256 of the tokenizer's files.
-        weights: sha256 of the weights file.
+        weights: sha256 of the weights as one safetensors file.
         settings: fields of the config beyond sizes in which it differs from published models, as JSON; empty if none.
     """
 
@@ -80,13 +76,17 @@ class Model:
     """A base model.
 
     Attributes:
-        folder: has its config, tokenizer and weights.
+        folder: has its config, and its weights in safetensors.
         name: hub id, or the folder's name; recorded in exports, never part of a key.
         fingerprint: its identity.
         shape: sizes (hidden, layers, heads, intermediate, vocabulary, positions) and ``parameters``, all those of the
             encoder.
         architecture: its description.
         states: size, time and inode of its files when they were hashed, by path.
+        source: the folder that the model was found in, which may have it in another form.
+        tokenizer_folder: has its ``tokenizer.json``.
+        left_out: parts of its weights that are not used, such as ``pooler`` or ``classifier``.
+        pooling: the pooling that it was trained with, if its folder says so.
     """
 
     folder: Path
@@ -95,11 +95,22 @@ class Model:
     shape: dict[str, int]
     architecture: Architecture
     states: Mapping[Path, tuple[int, ...]] = field(default_factory=dict, compare=False)
+    source: Path = field(default=Path(), compare=False)
+    tokenizer_folder: Path = field(default=Path(), compare=False)
+    left_out: tuple[str, ...] = ()
+    pooling: OwnPooling | None = None
 
     @property
     def max_tokens(self) -> int:
         """Return the largest number of tokens per sequence, special tokens included."""
         return self.architecture.max_tokens(self.shape["positions"])
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return what is said about the model before it is used."""
+        if not self.left_out:
+            return []
+        return [f"{self.name}: only the encoder is used; left out of its weights: {', '.join(self.left_out)}"]
 
     def checked_folder(self) -> Path:
         """Return the folder after checking that its files are still those that were hashed.
@@ -114,7 +125,11 @@ class Model:
 
 
 def locate(
-    name: str, revision: str | None = None, offline: bool = False, memory: hashing.Digests | None = None
+    name: str,
+    revision: str | None = None,
+    offline: bool = False,
+    memory: hashing.Digests | None = None,
+    cache: Path | None = None,
 ) -> Model:
     """Find a model in the package (``builtin:NAME``), in a local folder, or on the hub or in the hub's cache.
 
@@ -123,37 +138,21 @@ def locate(
         revision: commit, branch or tag on the hub.
         offline: do not contact the hub.
         memory: digests of files that were hashed before.
+        cache: folder for files that must be converted; None for a temporary one.
 
     Raises:
         ConfigError: no built-in encoder of that name, or neither a folder nor a well-formed hub id.
-        ArtifactError: the folder is not an encoder of a supported architecture with safetensors weights, or not safe.
-        ResourceError: the model must be downloaded and cannot be.
+        ArtifactError: the folder is not an encoder of a supported architecture, or not safe.
+        ResourceError: the model must be downloaded and cannot be, or the cache cannot be written.
     """
     memory = memory or hashing.Digests(None)
     is_builtin = name.startswith(BUILTIN)
-    folder = _shipped(name) if is_builtin else Path(name).expanduser()
-    is_local = folder.is_dir()
+    source = _shipped(name) if is_builtin else Path(name).expanduser()
+    is_local = source.is_dir()
     if not is_local:
-        folder = _fetch(name, revision, offline)
-        for path in folder.iterdir():
-            hashing.check_download(path, memory)
-    states = {folder / name: _state(folder / name) for name in (CONFIG, TOKENIZER, WEIGHTS)}
-    config = read_config(folder)
-    architecture = architectures.get(config["model_type"])
-    weights, tokenizer = folder / WEIGHTS, folder / TOKENIZER
-    shapes = _checked_shapes(folder, config, architecture)
-    shape = architecture.shape(config)
-    settings = architecture.identity(config)
-    fingerprint = Fingerprint(
-        architecture=architecture.name,
-        shape=hashing.canonical(shape).decode(),
-        tokenizer=hashing.of([memory.of_file(tokenizer)]),
-        weights=memory.of_file(weights),
-        settings=hashing.canonical(settings).decode() if settings else "",
-    )
-    public_name = folder.resolve().name if is_local and not is_builtin else name
-    sizes = {**shape, "parameters": _parameters(shapes, architecture)}
-    return Model(folder, public_name, fingerprint, sizes, architecture, states)
+        source = fetch(name, revision, offline, memory)
+    public_name = source.resolve().name if is_local and not is_builtin else name
+    return _Folder(source, memory, cache).model(public_name)
 
 
 def builtin_names() -> list[str]:
@@ -180,46 +179,90 @@ def _state(path: Path) -> tuple[int, ...]:
     return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
-def _checked_shapes(folder: Path, config: Mapping[str, Any], architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a model's weights, whose config and tokenizer must fit them.
+class _Folder:
+    """The folder of a model while it is checked.
 
-    Raises:
-        ArtifactError: a file is missing, or does not fit the others.
+    Args:
+        source: the folder.
+        memory: see :func:`locate`.
+        cache: see there.
     """
-    weights, tokenizer = folder / WEIGHTS, folder / TOKENIZER
-    if not weights.is_file():
-        raise ArtifactError(f"{folder}: no {WEIGHTS}; weights are read from safetensors only, pickles are refused")
-    shapes = tensor_shapes(weights)
-    if reason := architecture.why_not_weights(config, shapes):
-        raise ArtifactError(f"{folder / CONFIG}: {reason}; expected the config of these weights")
-    check_complete(weights)
-    if not tokenizer.is_file():
-        raise ArtifactError(f"{folder}: no {TOKENIZER}; a fast tokenizer is needed")
-    check_tokenizer(tokenizer, architecture, config)
-    return shapes
 
+    def __init__(self, source: Path, memory: hashing.Digests, cache: Path | None) -> None:
+        self.source, self.memory, self.cache = source, memory, cache
+        self.place = sentence_transformers.transformer_folder(source)
+        self.config = read_config(self.place)
+        self.architecture = architectures.get(self.config["model_type"])
 
-def _parameters(shapes: Mapping[str, tuple[int, ...]], architecture: Architecture) -> int:
-    """Return the number of parameters of the encoder proper, without pooler and language-model head."""
-    return sum(math.prod(shape) for key, shape in shapes.items() if not architecture.is_unused(key))
+    def model(self, name: str) -> Model:
+        """Return the model after checking that config, weights and tokenizer fit each other.
 
+        Args:
+            name: what the model is called.
+        """
+        folder, weights = self._weights()
+        shapes = weights.shapes()
+        if reason := self.architecture.why_not_weights(self.config, shapes):
+            raise ArtifactError(f"{self.place / CONFIG}: {reason}; expected the config of these weights")
+        weights.check_complete()
+        tokenizer = self._tokenizer()
+        check_tokenizer(tokenizer, self.architecture, self.config)
+        states = {path: _state(path) for path in (folder / CONFIG, tokenizer, *weights.paths)}
+        encoder = encoder_names(shapes.keys(), self.architecture)
+        parameters = sum(math.prod(shapes[key]) for key in encoder)
+        return Model(
+            folder=folder,
+            name=name,
+            fingerprint=self._fingerprint(weights, tokenizer),
+            shape={**self.architecture.shape(self.config), "parameters": parameters},
+            architecture=self.architecture,
+            states=states,
+            source=self.source,
+            tokenizer_folder=tokenizer.parent,
+            left_out=tuple(left_out(shapes.keys(), self.architecture)),
+            pooling=sentence_transformers.read_pooling(self.source),
+        )
 
-def _fetch(name: str, revision: str | None, offline: bool) -> Path:
-    """Download a model from the hub, or find it in the hub's cache."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ConfigError(f"{name!r} is neither the folder of a model nor a hub id of the form owner/name")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    def _fingerprint(self, weights: WeightFiles, tokenizer: Path) -> Fingerprint:
+        parts = weights.parts
+        digest = self.memory.of_file(parts[0]) if len(parts) == 1 else self.memory.of_files(parts, joint_digest)
+        settings = self.architecture.identity(self.config)
+        return Fingerprint(
+            architecture=self.architecture.name,
+            shape=hashing.canonical(self.architecture.shape(self.config)).decode(),
+            tokenizer=hashing.of([self.memory.of_file(tokenizer)]),
+            weights=digest,
+            settings=hashing.canonical(settings).decode() if settings else "",
+        )
 
-    try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=_DOWNLOADED, local_files_only=offline)
-    except LocalEntryNotFoundError:
-        why = "--offline forbids fetching it" if offline else "the hub cannot be reached"
-        raise ResourceError(f"model {name}: not in the local cache, and {why}; give a local folder") from None
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ResourceError(f"model {name}: cannot be fetched from the hub ({reason})") from None
-    return Path(folder)
+    def _weights(self) -> tuple[Path, WeightFiles]:
+        """Return weights in safetensors, converted if necessary, and the folder that has them and the config."""
+        files = weight_files.find(self.place)
+        if files.is_safe:
+            return self.place, files
+
+        def write(folder: Path) -> None:
+            from adaptstilts.models.conversion import convert
+
+            shutil.copyfile(self.place / CONFIG, folder / CONFIG)
+            convert(files, folder / WEIGHTS, self.config, self.architecture)
+
+        folder = prepare([self.place / CONFIG, *files.paths], write, self.cache, self.memory)
+        return folder, weight_files.find(folder)
+
+    def _tokenizer(self) -> Path:
+        """Return the ``tokenizer.json``, built if necessary."""
+        files = tokenizer_files.find(self.place)
+        if not files.is_built:
+            return files.paths[0]
+
+        def write(folder: Path) -> None:
+            from adaptstilts.models.tokenizer_building import build
+
+            build(files, folder / TOKENIZER)
+
+        sources = [*files.paths, files.settings] if files.settings else files.paths
+        return prepare(sources, write, self.cache, self.memory) / TOKENIZER
 
 
 def _short(value: object) -> str:

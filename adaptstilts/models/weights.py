@@ -19,14 +19,14 @@ from adaptstilts.errors import ArtifactError
 from adaptstilts.io.wording import counted
 from adaptstilts.methods import AdapterMethod
 from adaptstilts.models.architectures import Architecture
-from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.weight_files import find_safe
 
 _LIBRARIES = ("transformers", "adapters", "peft")
 _WRAPPERS = ("base_model.model.", "")  # what keys begin with: in peft's files, and in others
 
 
 def read_language_model_head(folder: Path, architecture: Architecture) -> dict[str, Tensor]:
-    """Read the language-model head in an encoder's weights file, by the names of our own head; empty without one.
+    """Read the language-model head in an encoder's weights, by the names of our own head; empty without one.
 
     Args:
         folder: folder of the encoder.
@@ -38,11 +38,14 @@ def read_language_model_head(folder: Path, architecture: Architecture) -> dict[s
     layout = architecture.language_model
     if layout is None:
         return {}
-    with safe_open(str(folder / WEIGHTS), "pt") as file:
-        present = set(file.keys())
-        stored = {name: layout.prefix + key for name, key in layout.keys.items()}
-        head = {name: file.get_tensor(key).float() for name, key in stored.items() if key in present}
-    check_finite({stored[name]: value for name, value in head.items()}, folder / WEIGHTS)
+    stored = {name: layout.prefix + key for name, key in layout.keys.items()}
+    head: dict[str, Tensor] = {}
+    for path in find_safe(folder).parts:
+        with safe_open(str(path), "pt") as file:
+            present = set(file.keys())
+            here = {name: file.get_tensor(key).float() for name, key in stored.items() if key in present}
+        check_finite({stored[name]: value for name, value in here.items()}, path)
+        head.update(here)
     return head
 
 

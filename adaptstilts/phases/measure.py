@@ -34,7 +34,7 @@ def measure(phase: MeasurePhase, runtime: Runtime, staging: Path) -> None:
     sources = runtime.workspace.sources
     job = {
         "spec": phase.spec,
-        "model": str(runtime.model.folder.absolute()),
+        "model": str(runtime.model.source.absolute()),
         "store": str(runtime.workspace.store.folder.absolute()),
         "data_root": str(sources.root.absolute()) if sources.root else None,
         "offline": runtime.workspace.offline,

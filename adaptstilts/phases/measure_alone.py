@@ -178,7 +178,7 @@ def _runtime(job: Mapping[str, Any], phase: MeasurePhase) -> Runtime:
     if threads:
         torch.set_num_threads(int(threads))
     workspace = Workspace(job["store"], job["data_root"], offline=job["offline"], create=False)
-    model = locate(job["model"], offline=True, memory=workspace.memory)
+    model = locate(job["model"], offline=True, memory=workspace.memory, cache=workspace.prepared)
     return Runtime(workspace, model, device=phase.machine.get("device"))
 
 

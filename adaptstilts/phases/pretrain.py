@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from adaptstilts.errors import ArtifactError, DivergedError
-from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.weight_files import WEIGHTS
 from adaptstilts.models.weights import check_finite
 from adaptstilts.pretrain import encoded, svd
 from adaptstilts.pretrain import model as models

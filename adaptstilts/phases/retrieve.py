@@ -7,7 +7,7 @@ length. The kind decides what is searched and scored: the nearest sentence (Tato
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -140,14 +140,15 @@ class _Retrieval:
     def encode(self) -> EncodingCost:
         """Encode the sentences of every side, and return the cost.
 
-        Each distinct text is encoded once; with ``idf`` once for each side, because its texts determine the weights.
+        Each distinct text is encoded once with each prefix; with ``idf`` once for each side, because its texts
+        determine the weights.
         """
         sentences: dict[SideName, list[str]] = {}
         for code, rows in self.rows.items():
             for name, texts in self.kind.sentences(rows).items():
                 sentences[code, name] = texts
         is_per_side = self.phase.settings.pooling == "idf"
-        groups = [[name] for name in sentences] if is_per_side else [list(sentences)]
+        groups = [[name] for name in sentences] if is_per_side else self._by_prefix(sentences)
         seconds, count = 0.0, 0
         for names in groups:
             title = f"{self.phase.title}, {' '.join(names[0])}" if len(groups) > 1 else self.phase.title
@@ -156,11 +157,21 @@ class _Retrieval:
         rate = count / seconds if count else None
         return {"encoding_seconds": seconds, "encoded_sentences": count, "sentences_per_second": rate}
 
+    def _by_prefix(self, sides: Iterable[SideName]) -> list[list[SideName]]:
+        """Return the sides that have the same prefix together."""
+        groups: dict[str, list[SideName]] = {}
+        for name in sides:
+            groups.setdefault(self._prefix(name), []).append(name)
+        return list(groups.values())
+
+    def _prefix(self, side: SideName) -> str:
+        return self.phase.settings.prefix_of(side[1].rpartition(".")[2])
+
     def _encode_group(self, sides: Mapping[SideName, Sequence[str]], title: str) -> CachedVectors:
         """Encode some sides together.
 
         Args:
-            sides: the sentences of each.
+            sides: the sentences of each; all have the same prefix.
             title: text of the progress lines.
         """
         settings = self.phase.settings
@@ -172,6 +183,7 @@ class _Retrieval:
             settings.batch_tokens,
             self.phase.base,
             self.phase.stack,
+            self._prefix(next(iter(sides))),
         )
         texts, places = deduplicate(list(chain.from_iterable(sides.values())))
         encoded = encode_cached(texts, recipe, self.runtime, title)

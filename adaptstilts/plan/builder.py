@@ -10,6 +10,7 @@ from adaptstilts.plan.evaluation import RowFinder
 from adaptstilts.plan.graph import Cell, Plan
 from adaptstilts.plan.intermediates import Intermediates, lower_arm
 from adaptstilts.plan.phases import EvaluatePhase, RetrievePhase
+from adaptstilts.plan.retrieval_settings import for_model
 from adaptstilts.plan.stacking import BASE_MODEL, Foundation, Foundations
 from adaptstilts.plan.stages import Stages
 from adaptstilts.plan.target_rows import RowTargets
@@ -94,7 +95,7 @@ class PlanBuilder:
             base=encoder.base,
             stack=encoder.stack,
             languages=rows.languages,
-            settings=settings.with_numbered_layers(self.plan.model.shape["layers"]),
+            settings=for_model(settings, self.plan.model),
             kind_version=tasks.get(part.task).kind_version,
             title=f"retrieve {part.task}, {what}",
         )

@@ -12,6 +12,7 @@ from adaptstilts.data.sources import PACKAGED, Sources
 from adaptstilts.errors import ConfigError
 from adaptstilts.models import architectures
 from adaptstilts.models.locate import BUILTIN, Fingerprint, Model
+from adaptstilts.models.sentence_transformers import OwnPooling
 from adaptstilts.study import Study
 from adaptstilts.tasks import Source
 from adaptstilts.workspace import UnreadSources, Workspace
@@ -37,7 +38,8 @@ class Outline(Workspace):
             architecture = published[study.model]
             shape = dict(architecture.published[study.model])
             sizes = {**shape, "parameters": architecture.parameters(shape)}
-            return Model(self.store.folder, study.model, Fingerprint("", "", "", ""), sizes, architecture)
+            fingerprint = Fingerprint("", "", "", "")
+            return Model(self.store.folder, study.model, fingerprint, sizes, architecture, pooling=OwnPooling("mean"))
         if study.model.startswith(BUILTIN) or Path(study.model).expanduser().is_dir():
             return super().model(study)
         raise ConfigError(

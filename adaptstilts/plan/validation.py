@@ -11,6 +11,7 @@ from adaptstilts import languages, search, tasks
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method
 from adaptstilts.models.locate import Model
+from adaptstilts.plan.retrieval_settings import why_not_own
 from adaptstilts.study import Arm, Composition, Place, Problems, Study
 
 ENGLISH = "en"
@@ -87,6 +88,8 @@ def check_sizes(study: Study, model: Model, findings: Findings) -> None:
             place = setting_to_blame(method, place, lambda changed: _why_not_for(changed, model))
             problems.add(place, f"method {method.label}: {reason}")
     settings, place = study.retrieve, study.place.at("retrieve")
+    if reason := why_not_own(settings, model):
+        problems.add(place.at("pooling"), reason)
     if settings.layer is not None and settings.layer > layers:
         problems.add(place.at("layer"), f"the model has hidden states 0 to {layers}, found {settings.layer}")
     highest = max(settings.further_layers(layers), default=0)

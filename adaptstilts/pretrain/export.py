@@ -9,7 +9,7 @@ from pathlib import Path
 from adaptstilts.errors import ConfigError
 from adaptstilts.io.folders import publishing
 from adaptstilts.io.json import write_json
-from adaptstilts.models.locate import WEIGHTS
+from adaptstilts.models.weight_files import WEIGHTS
 from adaptstilts.pretrain.card import card
 from adaptstilts.pretrain.plan import PretrainPlan
 from adaptstilts.store import entries

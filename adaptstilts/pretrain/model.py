@@ -15,8 +15,8 @@ from torch.nn import functional
 from adaptstilts.errors import ArtifactError
 from adaptstilts.methods.host import module_at
 from adaptstilts.models.architectures import PRETRAINED
-from adaptstilts.models.locate import WEIGHTS
 from adaptstilts.models.seeds import generator
+from adaptstilts.models.weight_files import WEIGHTS
 from adaptstilts.models.weights import read_tensors
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.recipe import Shape

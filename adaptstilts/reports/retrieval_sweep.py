@@ -15,6 +15,7 @@ from adaptstilts.methods.full import Full
 from adaptstilts.models.locate import Model, check_same
 from adaptstilts.plan.expand import Plan, encodings
 from adaptstilts.plan.phases import RetrievePhase, WeightsPhase, phase_of
+from adaptstilts.plan.retrieval_settings import why_not_own
 from adaptstilts.reports.records import Record, records
 from adaptstilts.run import Listener, run_plan
 from adaptstilts.store import entries
@@ -251,9 +252,11 @@ def _fit_to_model(study: Study, model: Model) -> Study:
         model: its base model.
 
     Raises:
-        ConfigError: the model does not have a layer, or the length is too long for it.
+        ConfigError: the model does not have a layer or a pooling of its own, or the length is too long for it.
     """
     settings, depth = study.retrieve, model.shape["layers"]
+    if reason := why_not_own(settings, model):
+        raise ConfigError(f"--pooling own: {reason}")
     if settings.layer is not None and settings.layer > depth:
         raise ConfigError(f"--layer {settings.layer}: the model has hidden states 0 to {depth}")
     for layer in settings.further_layers(depth):

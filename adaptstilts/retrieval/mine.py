@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from adaptstilts.io import hashed_arrays, hashing
 from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.wording import counted
+from adaptstilts.plan.retrieval_settings import for_model, why_not_own
 from adaptstilts.retrieval.pooling import default_layer
 from adaptstilts.retrieval.selection import Selection
 from adaptstilts.retrieval.selection import select as select_sentences
@@ -44,7 +45,7 @@ from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.sharded import ShardedNeighbours, search_shards
 from adaptstilts.store.select import encoder_stack, select
 from adaptstilts.store.store import Store
-from adaptstilts.study import Margin, Pooling, Precision, Retrieval
+from adaptstilts.study import Margin, Pooling, Precision, Retrieval, Retrieve
 from adaptstilts.workspace import Workspace
 
 VERSION = 3
@@ -77,6 +78,9 @@ class MiningSettings:
         index: factory string of an approximate index; None for an exact search.
         shard: sentences that are encoded, stored and searched at a time.
         backend: name of the search backend of an exact search.
+        prefix: text put before every sentence, such as ``"query: "`` for E5 models.
+        foreign_prefix: the same for foreign sentences alone; None for ``prefix``.
+        english_prefix: the same for English sentences alone; None for ``prefix``.
     """
 
     model: str = "builtin:small"
@@ -93,6 +97,9 @@ class MiningSettings:
     index: str | None = None
     shard: int = SHARD
     backend: str = AUTO
+    prefix: str = ""
+    foreign_prefix: str | None = None
+    english_prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -222,12 +229,16 @@ class _Job:
         self.settings, self.workspace, self.ray, self.report = settings, workspace, ray, report
         self.place = ModelPlace(settings.model, str(workspace.store.folder), workspace.offline, device)
         self.runtime = runtime_of(self.place)
+        for remark in self.runtime.model.remarks:
+            report(remark, 0, 0)
         base, stack = self._adapters()
-        layer, max_length = self._layer(), self._max_length()
+        max_length = self._max_length()
+        self._vectors = self._vector_settings()
+        layer = self._layer(self._vectors.layer)
         if settings.index is not None:
             faiss.build_empty(settings.index, self.runtime.model.shape["hidden"])
         check_available(settings.backend)
-        recipe = EncodingRecipe((layer,), settings.pooling, max_length, settings.precision, None, base, stack)
+        recipe = EncodingRecipe((layer,), self._vectors.pooling, max_length, settings.precision, None, base, stack)
         self.recipe = with_precision(recipe, self.runtime)
 
     def _adapters(self) -> tuple[str | None, tuple[str, ...]]:
@@ -236,9 +247,22 @@ class _Job:
             return None, ()
         return encoder_stack(select(self.settings.adapter, self.workspace.store))
 
-    def _layer(self) -> int:
+    def _vector_settings(self) -> Retrieve:
+        """Return layer, pooling and prefixes on this model; refuse a pooling that it does not have."""
+        settings = self.settings
+        asked = Retrieve(
+            layer=settings.layer,
+            pooling=settings.pooling,
+            prefix=settings.prefix,
+            foreign_prefix=settings.foreign_prefix,
+            english_prefix=settings.english_prefix,
+        )
+        if reason := why_not_own(asked, self.runtime.model):
+            raise ConfigError(f"--pooling own: {reason}")
+        return for_model(asked, self.runtime.model)
+
+    def _layer(self, layer: int | None) -> int:
         depth = self.runtime.model.shape["layers"]
-        layer = self.settings.layer
         if layer is None:
             return default_layer(depth)
         if not 0 <= layer <= depth:
@@ -257,10 +281,12 @@ class _Job:
     def identity(self) -> dict[str, Any]:
         """Return everything that vectors depend on, for a key; the names of neighbours' folders hold the rest."""
         settings = self.settings
+        prefixes = [self._vectors.prefix_of("foreign"), self._vectors.prefix_of("english")]
         return {
             **recipe_identity(self.recipe, self.runtime),
             "shard": settings.shard,
             "duplicates": settings.duplicates,
+            **({"prefixes": prefixes} if any(prefixes) else {}),
         }
 
     def scan(self, path: Path) -> SentenceFile:
@@ -296,6 +322,7 @@ class _Job:
             self.settings.duplicates == "tokens",
             folder / f"{side}.npz",
             report,
+            self._vectors.prefix_of(side),
         )
         if not len(selection.sentences):
             raise DataError(
@@ -314,7 +341,8 @@ class _Job:
             file: the sentences.
             folder: gets the shards.
         """
-        jobs = split_file(file, self.settings.shard, folder / side, self.recipe, self.place)
+        recipe = replace(self.recipe, prefix=self._vectors.prefix_of(side))
+        jobs = split_file(file, self.settings.shard, folder / side, recipe, self.place)
         return encode_shards(jobs, partial(_remove_neighbours, folder), self.ray, self.report)
 
     def search(self, foreign: EncodedFile, english: EncodedFile, folder: Path) -> ShardedNeighbours:

@@ -25,7 +25,7 @@ def select(name: Pooling, features: Sequence[Feature], tokenizer: Tokenizer, dev
     """Return the pooling function with a name.
 
     Args:
-        name: ``mean``, ``cls``, ``max`` or ``idf``.
+        name: ``mean``, ``cls``, ``max`` or ``idf``; ``own`` is replaced by one of them before.
         features: features of the whole collection, one sequence each; only ``idf`` looks at them.
         tokenizer: says which tokens are special.
         device: where the hidden states are.

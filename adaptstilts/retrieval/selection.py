@@ -47,6 +47,7 @@ def select(
     distinct_tokens: bool,
     saved: Path,
     report: Callable[[int, int], None],
+    prefix: str = "",
 ) -> Selection:
     """Choose the sentences of a file that are mined.
 
@@ -57,10 +58,11 @@ def select(
         distinct_tokens: leave out sentences with the tokens of an earlier one.
         saved: file that keeps the choice, without the hash that its name gets; it is read if it is there.
         report: called with the sentences that were looked at, and all.
+        prefix: text put before every sentence.
     """
     path = hashed_arrays.find(saved)
     if path is None:
-        path = hashed_arrays.save(saved, **_choose(file, tokenizer, max_length, distinct_tokens, report))
+        path = hashed_arrays.save(saved, **_choose(file, tokenizer, max_length, distinct_tokens, report, prefix))
     with np.load(path) as arrays:
         rows = arrays["rows"]
         unknown, same_tokens, tokens, unknown_tokens = arrays["counts"].tolist()
@@ -74,25 +76,32 @@ def _choose(
     max_length: int,
     distinct_tokens: bool,
     report: Callable[[int, int], None],
+    prefix: str,
 ) -> dict[str, Any]:
     """Return what is saved: the rows of the chosen sentences, and counts; arguments as of :func:`select`."""
     words, digests = KnownWords(tokenizer), bytearray()
     known, tokens, unknown_tokens = np.zeros(len(file), bool), 0, 0
     texts = file.texts(slice(None))
     for start in range(0, len(file), _BLOCK):
-        for row, ids in enumerate(tokenizer.ids(list(islice(texts, _BLOCK))), start):
-            sequence = tokenizer.single(ids, max_length).ids
-            seen = tokenizer.without_ends(sequence)
+        block = list(islice(texts, _BLOCK))
+        plain = _tokens(block, tokenizer, max_length)
+        prefixed = _tokens([prefix + text for text in block], tokenizer, max_length) if prefix else plain
+        for row, (seen, encoded) in enumerate(zip(plain, prefixed, strict=True), start):
             known[row] = words.is_known(seen)
             tokens += len(seen)
             unknown_tokens += seen.count(tokenizer.unknown)
             if known[row]:
-                digests += _digest(seen)
+                digests += _digest(encoded)
         report(min(start + _BLOCK, len(file)), len(file))
     rows = np.flatnonzero(known)
     first = rows[first_of_equal(digests)]
     counts = np.array([len(file) - len(rows), len(rows) - len(first), tokens, unknown_tokens], np.int64)
     return {"rows": first if distinct_tokens else rows, "counts": counts}
+
+
+def _tokens(texts: list[str], tokenizer: Tokenizer, max_length: int) -> list[Ids]:
+    """Return the tokens of texts, cut to a length, without special ones."""
+    return [tokenizer.without_ends(tokenizer.single(ids, max_length).ids) for ids in tokenizer.ids(texts)]
 
 
 def _digest(ids: Ids) -> bytes:

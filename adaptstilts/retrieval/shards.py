@@ -13,7 +13,6 @@ from adaptstilts.errors import ResourceError
 from adaptstilts.io import hashed_arrays
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.wording import counted
-from adaptstilts.models import locate as models
 from adaptstilts.retrieval.text_file import SentenceFile
 from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached
 from adaptstilts.runtime.context import Runtime
@@ -49,8 +48,7 @@ class ModelPlace:
 def runtime_of(place: ModelPlace) -> Runtime:
     """Return the runtime of a model, which is located once per process."""
     workspace = Workspace(place.store, None, place.offline)
-    model = models.locate(place.model, offline=place.offline, memory=workspace.memory)
-    return Runtime(workspace, model, device=place.device)
+    return Runtime(workspace, workspace.locate(place.model), device=place.device)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class EncodingRecipe:
         batch_tokens: padded tokens per batch; None for the best value on the device.
         base: key of a full fine-tuning phase whose encoder replaces the base model's.
         stack: keys of the active adapters, the lowest first.
+        prefix: text put before every sentence.
     """
 
     layers: tuple[int, ...]
@@ -62,6 +63,7 @@ class EncodingRecipe:
     batch_tokens: int | None = None
     base: str | None = None
     stack: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def recipe_identity(recipe: EncodingRecipe, runtime: Runtime) -> dict[str, Any]:
         "precision": with_precision(recipe, runtime).precision,
         "max_length": recipe.max_length,
         "on": [torch.__version__, runtime.device.type],
+        **({"prefix": recipe.prefix} if recipe.prefix else {}),
     }
 
 
@@ -219,7 +222,8 @@ class _Build:
         self, texts: Sequence[str], recipe: EncodingRecipe, runtime: Runtime, title: str, folder: Path, part: Path
     ) -> None:
         self.recipe, self.runtime, self.title, self.folder, self.part = recipe, runtime, title, folder, part
-        self.features: Features = sentence_features(texts, runtime.tokenizer, recipe.max_length)
+        self.features: Features = sentence_features(texts, runtime.tokenizer, recipe.max_length, recipe.prefix)
+        self.texts = texts
         lengths = self.features.lengths
         # longest first, so that a batch has sentences of similar length, and memory runs out at the start or never
         self.order = sorted(range(len(texts)), key=lambda row: (-lengths[row], row))
@@ -280,7 +284,7 @@ class _Build:
         rows[self.order] = np.arange(len(self.order))
         np.save(self.part / "rows.npy", rows)
         np.save(self.part / "cut.npy", np.array([item.place for item in self.features.items], bool))
-        sentences = [self.runtime.tokenizer.without_ends(item.sequences[0]) for item in self.features.items]
+        sentences = self._sentences()
         unknown = self.runtime.tokenizer.unknown
         np.save(self.part / "known.npy", self.runtime.known_words.are_known(sentences))
         tokens = [(len(sentence), sentence.count(unknown)) for sentence in sentences]
@@ -288,6 +292,13 @@ class _Build:
         folders.seal(self.part, {"key": self.folder.name})
         folders.publish(self.part, self.folder)
         _evict(self.folder, self.runtime.workspace.store)
+
+    def _sentences(self) -> list[list[int]]:
+        """Return the tokens of every text without special ones and without a prefix, which says nothing about it."""
+        features, tokenizer = self.features, self.runtime.tokenizer
+        if self.recipe.prefix:
+            features = sentence_features(self.texts, tokenizer, self.recipe.max_length)
+        return [tokenizer.without_ends(item.sequences[0]) for item in features.items]
 
     def _complete_shards(self) -> set[int]:
         """Return the numbers of the shards that an earlier run completed; remove everything else in the folder."""

@@ -82,7 +82,7 @@ class Runtime:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Return the tokenizer of the base model."""
-        return Tokenizer(self.model.folder, self.model.architecture)
+        return Tokenizer(self.model.tokenizer_folder, self.model.architecture)
 
     @cached_property
     def known_words(self) -> KnownWords:

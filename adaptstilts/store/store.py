@@ -224,6 +224,11 @@ class Store:
         return self.folder / "cache" / "vectors"
 
     @property
+    def prepared(self) -> Path:
+        """Folder of models in the form in which they are read; all of it can be converted again."""
+        return self.folder / "cache" / "models"
+
+    @property
     def digests(self) -> Path:
         """File of remembered hashes of inputs."""
         return self.folder / "cache" / "digests.json"
@@ -261,7 +266,8 @@ class Store:
         vectors = [path for path in self.vectors.glob("*") if not self.holder(_vectors_lease(path))]
         is_running = any(self.holder(path.name) for path in self.folder.glob("leases/*"))
         states = [] if is_running else self.states.glob("*")  # a running phase may be using them
-        return sorted([*orphans, *finished, *stale, *vectors, *states])
+        prepared = [] if is_running else self.prepared.glob("*")
+        return sorted([*orphans, *finished, *stale, *vectors, *states, *prepared])
 
     def _lease_file(self, key: str) -> Path:
         return self.folder / "leases" / key

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 from adaptstilts.study.places import Place
 
 Precision = Literal["auto", "bf16", "fp32"]
-Pooling = Literal["mean", "max", "idf", "cls"]
+Pooling = Literal["mean", "max", "idf", "cls", "own"]
 Margin = Literal["ratio", "distance", "absolute"]
 Retrieval = Literal["max", "intersect", "forward", "backward"]
 
@@ -195,14 +195,17 @@ class Retrieve(StrictModel):
         max_length: tokens per sentence, special tokens included.
         precision: precision of the encoder; the search itself is exact.
         layers: further hidden states to score from the same pass; ``all`` for every one.
-        pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), or the first
-            token (``cls``).
+        pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), the first token
+            (``cls``), or what the model was trained with (``own``), at its last layer unless ``layer`` says otherwise.
         centering: subtract the mean vector of each side of a language.
         margin: how mining and xSIM score pairs; see ``adaptstilts guide retrieval``.
         k: neighbours on either side that the margin is computed over.
         retrieval: which choices mining takes: those of either side, of both, or of one.
         batch_tokens: padded tokens of a batch; None for the best value on the device.
         backend: name of the search backend; ``auto`` takes the fastest. Results do not depend on it.
+        prefix: text put before every sentence, such as ``"query: "`` for E5 models.
+        foreign_prefix: the same for foreign sentences alone; None for ``prefix``.
+        english_prefix: the same for English sentences alone; None for ``prefix``.
     """
 
     layer: int | None = Field(None, ge=0)
@@ -216,6 +219,9 @@ class Retrieve(StrictModel):
     retrieval: Retrieval = "max"
     batch_tokens: int | None = Field(None, ge=64, exclude=True)
     backend: str = Field("auto", exclude=True)
+    prefix: str = ""
+    foreign_prefix: str | None = None
+    english_prefix: str | None = None
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -237,6 +243,20 @@ class Retrieve(StrictModel):
     def with_numbered_layers(self, depth: int) -> Retrieve:
         """Return settings whose ``layers`` are numbers, so that the same layers have the same key."""
         return self.model_copy(update={"layers": self.further_layers(depth) or None})
+
+    def prefix_of(self, side: str) -> str:
+        """Return the text before the sentences of a side, which is ``foreign`` or ``english``."""
+        of_side = {"foreign": self.foreign_prefix, "english": self.english_prefix}.get(side)
+        return self.prefix if of_side is None else of_side
+
+    def with_shortest_prefixes(self) -> Retrieve:
+        """Return settings that say the same with as few prefixes as possible, so that they have the same key."""
+        foreign, english = self.prefix_of("foreign"), self.prefix_of("english")
+        if foreign == english:
+            prefixes = {"prefix": foreign, "foreign_prefix": None, "english_prefix": None}
+        else:
+            prefixes = {"prefix": "", "foreign_prefix": foreign or None, "english_prefix": english or None}
+        return self.model_copy(update=prefixes)
 
 
 class PredictTransfer(StrictModel):

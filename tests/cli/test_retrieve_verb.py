@@ -124,8 +124,11 @@ def test_what_a_study_computed_is_not_computed_again(trained: Trained, capsys: p
 
 def test_options_reach_the_phase(trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
+    prefixes = ("--prefix", "query: ", "--english-prefix", "red ")
     more = ("--pooling", "idf", "--centering", "--precision", "fp32", "--layer", 1, "--layers", "2,4")
-    assert trained.retrieve(tmp_path / "s", *more, "--languages", "de", "--batch-tokens", 64, "--out", out) == 0
+    assert (
+        trained.retrieve(tmp_path / "s", *more, "--languages", "de", "--batch-tokens", 64, *prefixes, "--out", out) == 0
+    )
     held = read(out)
     assert held["settings"]["layers"] == [2, 4]
     assert (held["settings"]["pooling"], held["settings"]["centering"]) == ("idf", True)
@@ -141,6 +144,8 @@ def test_options_reach_the_phase(trained: Trained, tmp_path: Path, capsys: pytes
         "precision": "fp32",
         "pooling": "idf",
         "centering": True,
+        "foreign_prefix": "query: ",
+        "english_prefix": "red ",
     }
 
 

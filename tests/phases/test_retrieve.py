@@ -68,16 +68,29 @@ def test_default_layer(depth: int, layer: int) -> None:
     assert default_layer(depth) == layer
 
 
+@pytest.mark.parametrize(
+    ("settings", "prefixes"),
+    [
+        ({}, ("", "")),
+        ({"prefix": "the tree "}, ("the tree ", "the tree ")),
+        ({"prefix": "the tree ", "english_prefix": "red "}, ("the tree ", "red ")),
+        ({"foreign_prefix": "red "}, ("red ", "")),
+    ],
+)
 def test_predictions_equal_a_search_by_hand(
-    run: Callable[..., list[tuple[RetrievePhase, Entry]]], tiny: Path, data_root: Path
+    run: Callable[..., list[tuple[RetrievePhase, Entry]]],
+    tiny: Path,
+    data_root: Path,
+    settings: dict[str, str],
+    prefixes: tuple[str, str],
 ) -> None:
     import pyarrow.parquet as pq
 
-    ((_, entry),) = run()
+    ((_, entry),) = run(retrieve={"max_length": 48, "precision": "fp32", **settings})
     for code, iso3 in (("de", "deu"), ("zh", "cmn")):
         rows = pq.read_table(next((data_root / "google/xtreme" / f"tatoeba.{iso3}").glob("*.parquet"))).to_pylist()
-        foreign = normalize(pooled(tiny, [row["source_sentence"].rstrip("\n") for row in rows], 3))
-        english = normalize(pooled(tiny, [row["target_sentence"].rstrip("\n") for row in rows], 3))
+        foreign = normalize(pooled(tiny, [prefixes[0] + row["source_sentence"].rstrip("\n") for row in rows], 3))
+        english = normalize(pooled(tiny, [prefixes[1] + row["target_sentence"].rstrip("\n") for row in rows], 3))
         products = english @ foreign.T
         second, best = np.sort(products, axis=1)[:, -2:].T
         clear = best - second > 1e-5

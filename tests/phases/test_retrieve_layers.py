@@ -99,6 +99,9 @@ def test_the_reported_layer_is_never_the_best_one(run: Run) -> None:
     assert list(found.json("layers.json")) == ["1", "4"]
 
 
+PREFIXES = {"foreign_prefix": "a ", "english_prefix": "a "}
+
+
 def test_the_same_layers_have_the_same_key(expanded: Callable[..., tuple[Plan, Workspace]]) -> None:
     def key(**settings: Any) -> str:
         made, _ = expanded(**settings)
@@ -107,6 +110,11 @@ def test_the_same_layers_have_the_same_key(expanded: Callable[..., tuple[Plan, W
     assert key(layers="all") == key(layers=[4, 3, 2, 1, 0])
     assert key(layers=[1, 2]) == key(layers=[2, 1, 2])
     assert key() == key(pooling="mean", centering=False, batch_tokens=128)
+    assert key() == key(prefix="", english_prefix="")
+    assert key(prefix="a ") == key(foreign_prefix="a ", english_prefix="a ") == key(prefix="b ", **PREFIXES)
+    assert key(prefix="a ", foreign_prefix="") == key(english_prefix="a ")
+    prefixed = [key(prefix="a "), key(prefix="b "), key(english_prefix="a "), key(foreign_prefix="a ")]
+    assert len({key(), *prefixed}) == 5
     different = [key(), key(layers="all"), key(layers=[1]), key(pooling="max"), key(pooling="idf"), key(centering=True)]
     assert len(set(different)) == len(different)
 
@@ -117,6 +125,7 @@ def test_settings_at_their_defaults_are_not_in_the_key() -> None:
     assert Retrieve(layer=3).identity() == {"layer": 3}
     assert Retrieve(layers=(1, 2), pooling="cls").identity() == {"layers": [1, 2], "pooling": "cls"}
     assert Retrieve(margin="ratio", k=4, retrieval="max").identity() == {}
+    assert Retrieve(prefix="query: ").identity() == {"prefix": "query: "}
     assert Retrieve(margin="distance", k=8).identity() == {"margin": "distance", "k": 8}
 
 
@@ -132,6 +141,8 @@ def test_settings_at_their_defaults_are_not_in_the_key() -> None:
         ({"retrieval": "both"}, "retrieve.retrieval"),
         ({"k": 0}, "retrieve.k"),
         ({"batch_tokens": 1}, "retrieve.batch_tokens"),
+        ({"pooling": "own"}, "retrieve.pooling: the folder of .* does not say how it pools"),
+        ({"prefix": 3}, "retrieve.prefix"),
     ],
 )
 def test_refused(expanded: Callable[..., tuple[Plan, Workspace]], settings: dict[str, Any], told: str) -> None:

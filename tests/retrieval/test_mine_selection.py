@@ -75,6 +75,23 @@ def test_a_word_is_enough(bench: Bench) -> None:
     assert result.unknown == (0, 0)
 
 
+def test_prefixes_are_encoded_and_not_written(bench: Bench) -> None:
+    def written() -> list[list[str]]:
+        lines = (bench.folder / "out.tsv").read_text(encoding="utf-8").splitlines()
+        return [line.split("\t") for line in lines]
+
+    result = bench.mine([*GERMAN, "한국어"], ENGLISH, prefix="query: ", english_prefix="passage: ")
+    assert result.unknown == (1, 0)
+    found = written()
+    assert {row[3] for row in found} <= set(GERMAN)
+    bench.mine([f"query: {line}" for line in GERMAN], [f"passage: {line}" for line in ENGLISH])
+    expected = written()
+    assert [row[1:3] for row in found] == [row[1:3] for row in expected]
+    assert [float(row[0]) for row in found] == pytest.approx([float(row[0]) for row in expected], abs=1e-4)
+    bench.mine(GERMAN, ENGLISH)
+    assert [row[0] for row in written()] != [row[0] for row in found]
+
+
 def test_invisible_lines_are_empty(bench: Bench) -> None:
     result = bench.mine([*GERMAN, "\u200b", "\ufeff\ufeff", " \u2060\x07", ""], ENGLISH)
     assert (result.empty, result.unknown) == ((4, 0), (0, 0))

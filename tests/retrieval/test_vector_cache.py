@@ -107,6 +107,8 @@ def test_the_key_holds_everything(bench: Bench, tmp_path: Path, tiny: Path) -> N
         {"layers": (1,)},
         {"layers": (1, 3, 4)},
         {"pooling": "max"},
+        {"prefix": "the "},
+        {"prefix": "the"},
         {"max_length": 8},
         {"precision": "bf16"},
         {"base": "a" * 64},
@@ -123,6 +125,18 @@ def test_the_key_holds_everything(bench: Bench, tmp_path: Path, tiny: Path) -> N
     same = dataclasses.replace(RECIPE, batch_tokens=100)
     assert module._key(TEXTS, same, bench.runtime) == keys[0]
     assert module._key(TEXTS, RECIPE, Bench(tmp_path / "third", tiny).runtime) == keys[0]
+
+
+def test_a_prefix_is_encoded_and_says_nothing_about_the_text(bench: Bench) -> None:
+    texts = [*TEXTS, "한국어", "tree " * 20]
+    found = bench.vectors(dataclasses.replace(RECIPE, prefix="the cat ", max_length=22), texts)
+    expected = bench.vectors(dataclasses.replace(RECIPE, max_length=22), ["the cat " + text for text in texts])
+    assert np.allclose(found.at(4), expected.at(4), atol=1e-5)
+    assert np.array_equal(found.cut, expected.cut)
+    plain = bench.vectors(dataclasses.replace(RECIPE, max_length=22), texts)
+    assert (found.known.tolist(), found.tokens.tolist()) == (plain.known.tolist(), plain.tokens.tolist())
+    assert not np.allclose(found.at(4), plain.at(4), atol=1e-2)
+    assert (found.known[-2], expected.known[-2]) == (False, True)
 
 
 def test_cut_texts_are_told(bench: Bench) -> None:
