@@ -59,6 +59,7 @@ def test_word_pieces_of_bert(tmp_path: Path, lower: bool) -> None:
     folder.mkdir()
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *"abcdefghijklmnopqrstuvwxyz.,!?", "##s", "##un"]
     pieces += [] if lower else ["The", "Gr", "##öße"]
+    pieces = list(dict.fromkeys(pieces))
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
     BertTokenizerFast(vocab_file=folder / "vocab.txt", do_lower_case=lower).save_pretrained(tmp_path / "theirs")
     ours, theirs = built(folder, "bert", tmp_path / "built"), Tokenizer(tmp_path / "theirs", architectures.get("bert"))
@@ -117,6 +118,8 @@ def test_sentence_pieces_of_deberta_and_rembert(
     name = "DebertaV2Tokenizer" if is_deberta else "RemBertTokenizer"
     theirs = getattr(transformers, name)(str(path), keep_accents=True)
     texts = [text for text in TEXTS if "[" not in text and "\n" not in text]
+    if not is_deberta:  # the fast tokenizer of RemBERT keeps a blank at the end, unlike this slow one
+        texts = [text.rstrip() for text in texts]
     assert ours.ids(texts) == [theirs(text, add_special_tokens=False)["input_ids"] for text in texts]
     assert ours.mask == theirs.mask_token_id
 
