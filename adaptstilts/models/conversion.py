@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models.architectures import Architecture
 from adaptstilts.models.restricted import read_restricted
+from adaptstilts.models.tensor_names import encoder_names
 from adaptstilts.models.weight_files import WeightFiles
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ def convert(files: WeightFiles, target: Path, config: Mapping[str, Any], archite
         architecture: architecture of the model.
 
     Raises:
-        ArtifactError: a file is refused, a value is not a plain tensor, or sizes are not those of the config.
+        ArtifactError: a file is refused, a value is not a plain tensor, a weight of the encoder is not finite, or sizes
+            are not those of the config.
     """
     from safetensors.torch import save_file
+
+    from adaptstilts.models.weights import check_finite
 
     tensors: dict[str, Tensor] = {}
     for part in files.parts:
@@ -43,6 +47,7 @@ def convert(files: WeightFiles, target: Path, config: Mapping[str, Any], archite
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     if reason := architecture.why_not_weights(config, shapes):
         raise ArtifactError(f"{files.paths[0]}: {reason}; expected the weights of this config")
+    check_finite({name: tensors[name] for name in encoder_names(tensors.keys(), architecture)}, files.paths[0])
     save_file(_without_aliases(tensors, architecture), str(target), metadata={"format": "pt"})
 
 

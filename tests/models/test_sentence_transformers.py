@@ -12,8 +12,10 @@ from support.model_folders import changed_copy
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.models.locate import locate
+from adaptstilts.plan.expand import expand
 from adaptstilts.plan.retrieval_settings import for_model, why_not_own
-from adaptstilts.study import Retrieve
+from adaptstilts.study import Retrieve, parse
+from adaptstilts.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,19 @@ def test_own_pooling_is_the_named_one_at_the_last_layer(bert: Path, tmp_path: Pa
     assert for_model(Retrieve(pooling="own"), model) == Retrieve(pooling=name, layer=2)
     assert for_model(Retrieve(pooling="own", layer=1), model) == Retrieve(pooling=name, layer=1)
     assert for_model(Retrieve(pooling="idf"), model) == Retrieve(pooling="idf")
+
+
+def test_a_study_with_the_own_pooling_has_the_key_of_the_named_one(bert: Path, tmp_path: Path, data_root: Path) -> None:
+    folder = with_modules(bert, tmp_path / "sbert")
+
+    def key(**settings: object) -> str:
+        retrieve = {"max_length": 48, **settings}
+        study = {"name": "r", "model": str(folder), "methods": ["full"], "targets": ["tatoeba"], "retrieve": retrieve}
+        plan = expand(parse(json.dumps({**study, "missing": "skip"})), Workspace(tmp_path / "store", data_root))
+        (phase,) = plan.order()
+        return phase.key
+
+    assert key(pooling="own") == key(pooling="cls", layer=2) != key(pooling="cls")
 
 
 def edit(folder: Path, name: str, change: Callable[[object], object]) -> None:

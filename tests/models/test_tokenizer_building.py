@@ -118,8 +118,8 @@ def test_sentence_pieces_of_deberta_and_rembert(
     name = "DebertaV2Tokenizer" if is_deberta else "RemBertTokenizer"
     theirs = getattr(transformers, name)(str(path), keep_accents=True)
     texts = [text for text in TEXTS if "[" not in text and "\n" not in text]
-    if not is_deberta:  # the fast tokenizer of RemBERT keeps a blank at the end, unlike this slow one
-        texts = [text.rstrip() for text in texts]
+    if not is_deberta:  # the fast tokenizer of RemBERT keeps a blank at the end and joins quotes, unlike this slow one
+        texts = [text.rstrip() for text in texts if "``" not in text]
     assert ours.ids(texts) == [theirs(text, add_special_tokens=False)["input_ids"] for text in texts]
     assert ours.mask == theirs.mask_token_id
 

@@ -194,6 +194,7 @@ def compress(path: Path) -> None:
 
 
 BINARY = "pytorch_model.bin"
+NAN = torch.full((68, 32), float("nan"))
 
 
 @pytest.mark.parametrize(
@@ -207,8 +208,9 @@ BINARY = "pytorch_model.bin"
         (lambda f: torch.save({"state_dict": {"a": torch.ones(1)}}, f / BINARY), "'state_dict' is dict"),
         (lambda f: torch.save({WORDS: torch.zeros(1).expand(2**40, 32)}, f / BINARY), "claims more values"),
         (lambda f: torch.save({WORDS: torch.zeros(7, 32)}, f / BINARY), "its weights have 7; expected the weights of"),
+        (lambda f: torch.save({**torch.load(f / BINARY), WORDS: NAN}, f / BINARY), f"{WORDS} has values that are not"),
     ],
-    ids=["compressed", "short", "empty", "list", "number", "nested", "stretched", "other sizes"],
+    ids=["compressed", "short", "empty", "list", "number", "nested", "stretched", "other sizes", "nan"],
 )
 def test_pickles_that_are_refused(bert: Path, tmp_path: Path, change: Callable[[Path], None], words: str) -> None:
     folder = changed_copy(bert, tmp_path / "model", folders.to_binary, change)

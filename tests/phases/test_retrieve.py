@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.inputs import write_split
+from support.model_folders import add_pooler, changed_copy
 from support.pooling import pooled
 
 from adaptstilts import study as config
@@ -20,7 +21,7 @@ from adaptstilts.plan.phases import RetrievePhase
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.pooling import default_layer
-from adaptstilts.run import run_plan
+from adaptstilts.run import Listener, run_plan
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.products import normalize
 from adaptstilts.store.entries import Entry
@@ -102,6 +103,22 @@ def test_predictions_equal_a_search_by_hand(
         score = entry.json("scores.json")[code]
         assert score["values"]["accuracy"] == 100 * float(np.mean(found == np.arange(len(rows))))
         assert (score["layer"], score["direction"], score["n"]) == (3, "english to foreign", len(rows))
+
+
+def test_what_is_left_out_of_the_weights_is_said(tiny: Path, tmp_path: Path, data_root: Path) -> None:
+    class Lines(Listener):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def progress(self, line: str, done: int, total: int) -> None:
+            self.lines.append(line)
+
+    model, lines = changed_copy(tiny, tmp_path / "pooled", add_pooler), Lines()
+    study = {"name": "r", "model": str(model), "methods": ["full"], "targets": ["tatoeba"], "missing": "skip"}
+    workspace = Workspace(tmp_path / "store", data_root)
+    plan = expand.expand(config.parse(json.dumps({**study, "retrieve": {"max_length": 48}})), workspace)
+    run_plan(plan, workspace, lines, device="cpu")
+    assert lines.lines[0] == "pooled: only the encoder is used; left out of its weights: pooler"
 
 
 def test_queries_are_english(run: Callable[..., list[tuple[RetrievePhase, Entry]]], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adaptstilts.errors import DataError
+from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.retrieval.mine import MiningResult, MiningSettings, mine
 from adaptstilts.workspace import Workspace
 
@@ -90,6 +90,11 @@ def test_prefixes_are_encoded_and_not_written(bench: Bench) -> None:
     assert [float(row[0]) for row in found] == pytest.approx([float(row[0]) for row in expected], abs=1e-4)
     bench.mine(GERMAN, ENGLISH)
     assert [row[0] for row in written()] != [row[0] for row in found]
+
+
+def test_a_pooling_that_the_model_does_not_have(bench: Bench) -> None:
+    with pytest.raises(ConfigError, match=r"--pooling own: the folder of builtin:nano does not say how it pools"):
+        bench.mine(GERMAN, ENGLISH, pooling="own")
 
 
 def test_invisible_lines_are_empty(bench: Bench) -> None:
