@@ -38,7 +38,7 @@ def difference(
 def test_the_two_way_formula_by_hand() -> None:
     generator = np.random.default_rng(3)
     seeds, n = 4, 50
-    block = generator.normal(0, 1, (seeds, n)) + generator.normal(0, 2, (seeds, 1)) + generator.normal(0, 3, (1, n))
+    block = generator.normal(0, 1, (seeds, n)) + generator.normal(0, 2, (seeds, 1)) + generator.normal(0, 12, (1, n))
     rest = block - block.mean(axis=1, keepdims=True) - block.mean(axis=0) + block.mean()
     ms_seed = n * block.mean(axis=1).var(ddof=1)
     ms_item = seeds * block.mean(axis=0).var(ddof=1)
@@ -224,6 +224,18 @@ def test_languages_as_a_sample_never_narrow_the_interval() -> None:
         of_seed = generator.normal(0, 3, (3, 1))
         blocks = {str(code): of_seed + generator.normal(0, 1, (3, 40)) for code in range(6)}
         assert difference(blocks, sample=True).low <= difference(blocks).low
+
+
+def test_items_never_narrow_the_interval_of_the_seeds() -> None:
+    """If three seeds agree by chance, items bring many degrees of freedom, and would hide that seeds are few."""
+    generator = np.random.default_rng(4)
+    for _ in range(60):
+        block = generator.normal(0, 0.5, (3, 1)) + generator.normal(0, 4, (1, 60)) + generator.normal(0, 2, (3, 60))
+        interval, means = difference({"de": block}), block.mean(axis=1)
+        low, high = reference.t.interval(0.95, 2, means.mean(), means.std(ddof=1) / math.sqrt(3))
+        assert interval.low <= low + 1e-9
+        assert interval.high >= high - 1e-9
+        assert (interval.p < 0.05) == (interval.low > 0 or interval.high < 0)
 
 
 def test_degrees_of_freedom_are_never_below_those_of_a_part() -> None:
