@@ -133,7 +133,10 @@ def plain(language: Lexicon, clauses: Sequence[Clause]) -> list[str]:
 
 
 def trained(lexicons: Sequence[Lexicon]) -> Files:
-    """Yield the four tasks with training rows: English in all splits, the other languages in the test split."""
+    """Yield the four tasks with training rows: English in all splits, the other languages in the test split.
+
+    Choices also have validation rows in every language, of which targets can be trained on a few.
+    """
     pairs = tuple(table(lexicons[0].pairs))
     seen: dict[str, items.Seen] = {name: set() for name in ("nli", "qa", "choice", "tagging")}
     for split in SIZES:
@@ -148,6 +151,8 @@ def trained(lexicons: Sequence[Lexicon]) -> Files:
             yield f"qa.{language.code}", split, qa(language, _mixed(asked, split), split)
             yield f"choice.{language.code}", split, choice(language, _mixed(chosen, split), split)
             yield f"tagging.{language.code}", split, tagging(language, tagged, split)
+        for language in lexicons[1:] if split == "validation" else ():
+            yield f"choice.{language.code}", split, choice(language, _mixed(chosen, split), split)
 
 
 def _tagged(generator: random.Random, seen: items.Seen, count: int) -> list[tuple[Clause, ...]]:

@@ -38,6 +38,7 @@ sample_choice = Task(
     columns={"context": "context", "choices": "choices", "label": "label"},
     choices=2,
     train=Source(_REPO, "choice.en", "train"),
+    train_languages=Source(_REPO, "choice.{code}", "validation"),
     dev=Source(_REPO, "choice.en", "validation"),
     test=Source(_REPO, "choice.{code}", "test"),
     intermediate=True,

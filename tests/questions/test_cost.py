@@ -199,7 +199,9 @@ def test_a_real_study_has_shared_and_running_costs(tmp_path: Path, capsys: pytes
     path = tmp_path / "study.yaml"
     small = {"languages": ["en", "de"], "seeds": [1, 2], "train": {"epochs": 1, "examples": 48, "dev_examples": 16}}
     measure = {"rounds": 1, "rows": 6, "seconds": 0.05, "threads": 1}
-    study = {**STUDY, **small, "evaluate": {"examples": 24}, "measure": measure}
+    rows = {"languages": ["de"], "k": [4], "draws": 2, "train": {"epochs": 1}}
+    targets = [{"task": "sample_choice", "rows": rows}]
+    study = {**STUDY, **small, "targets": targets, "evaluate": {"examples": 24}, "measure": measure}
     path.write_text(json.dumps(study), encoding="utf-8")
     assert call("run", path, "--store", tmp_path / "store") == 0
     capsys.readouterr()
@@ -207,3 +209,4 @@ def test_a_real_study_has_shared_and_running_costs(tmp_path: Path, capsys: pytes
     shown = capsys.readouterr().out
     assert "what each way of training costs" in shown
     assert "control: running with and without intermediate training" in shown
+    assert "target only, then 4 rows of each language" in shown

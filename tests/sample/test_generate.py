@@ -65,7 +65,17 @@ def test_sizes() -> None:
         assert len(read(f"{name}.en", "train")) >= 1500
         assert len(read(f"{name}.en", "validation")) >= 200
         assert {len(read(f"{name}.{code}", "test")) for code in CODES} <= {180, 256}
+    assert {len(read(f"choice.{code}", "validation")) for code in CODES} == {256}
     assert {len(read(f"retrieval.{code}", "test")) for code in FOREIGN} == {232}
+
+
+def test_validation_rows_of_choices_are_translations() -> None:
+    english = [(row["id"], row["label"]) for row in read("choice.en", "validation")]
+    for code in FOREIGN:
+        rows = read("choice." + code, "validation")
+        assert [(row["id"], row["label"]) for row in rows] == english
+        tested = contents(read("choice." + code, "test"))
+        assert not set(tested) & set(contents(rows))
 
 
 # Rows
