@@ -26,31 +26,66 @@ import numpy as np
 from adaptstilts import questions
 from adaptstilts.metrics import fronts
 from adaptstilts.metrics.intervals import corrected
-from adaptstilts.questions import simulation
-from adaptstilts.questions.base import Arm, Design, Findings, Noise, Outcome
+from adaptstilts.questions import contrasts, sequence, simulation
+from adaptstilts.questions.base import Arm, Curriculum, Design, Findings, Noise, Outcome
 from adaptstilts.questions.configurations import ENCODER, Group, configurations
 from adaptstilts.questions.front_tables import shares
 from adaptstilts.questions.rehearse import Rehearsal, rehearse
+from adaptstilts.questions.retention import Retention, learned, stages_of
+from adaptstilts.questions.sequence import SequenceQuestion
 from adaptstilts.questions.tradeoff import Tradeoff, front_gain, learned_groups
 from adaptstilts.reports.page.parts.results import judge
 
 RESULTS = Path(__file__).resolve().parent / "results" / "questions.json"
 SIZES = {  # parameters without embeddings
+    1: {"mini": 1_800_000},
     4: {"nano": 100_000, "micro": 600_000, "mini": 1_800_000, "small": 7_400_000},
     7: {f"size {number}": int(100_000 * 2**number) for number in range(7)},
 }
+SEVERAL_SIZES = (4, 7)
 SEEDS = (3, 5)
 MODEL_SDS = (0.3, 1.5)  # points between models, in what an intermediate task changes
 LANGUAGES = ("en", "de", "ru", "sw", "tr")
 ONE_METHOD = (Arm("full", "none"), Arm("full", "squad"))
-ARMS = {"tradeoff": (*ONE_METHOD, Arm("lora", "none"), Arm("lora", "squad"))}
+TWO_KINDS = ("classification", "question answering")
+CHAINS = (
+    Arm("full", "nli-qa", curriculum=Curriculum("chain", ("nli", "qa"), TWO_KINDS)),
+    Arm("full", "qa-nli", curriculum=Curriculum("chain", ("qa", "nli"), TWO_KINDS[::-1])),
+)
+ARMS = {"tradeoff": (*ONE_METHOD, Arm("lora", "none"), Arm("lora", "squad")), "sequence": CHAINS}
+TARGETS = {"sequence": ("xnli", "xquad", "paws_x")}  # two of the kind of one task, one of the other's
 GRIDS = {  # sizes and model_sds, where not all: these answers are about the models of the study
     "tradeoff": ((4,), (0.0,)),
     "cost": ((4,), (0.0,)),
+    "retention": ((1, 4), (0.0,)),
+    "sequence": ((1,), (0.0,)),
 }
 FRONT_SDS = (0.5, 1.0, 1.5, 2.0)  # points between seeds
 BELOW = (0.5, 1.0, 2.0)  # points that a configuration is below the front
 BOUNDS = (93.0, 97.0)
+
+
+class MainNumberOfRetention(Retention):
+    """The question without its tables and figures, which take most of its time; the main number is the same."""
+
+    def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
+        """Answer the question."""
+        _, usable = learned(outcomes)
+        stages = stages_of(usable, english=False)
+        main = contrasts.difference([(1.0, stages.head_after), (-1.0, stages.head_learned)])
+        return Findings("", main, margin, judge(main, margin) if main else "not resolved", "")
+
+
+class MainNumberOfSequence(SequenceQuestion):
+    """The question without its other contrasts, tables and figures; the main number is the same."""
+
+    def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
+        """Answer the question."""
+        pairs, _, usable = sequence.learned(outcomes)
+        scored = contrasts.away_from_english(usable.get(pairs[0], []))
+        sides = [(1.0, contrasts.of_arm(scored, pairs[0].first)), (-1.0, contrasts.of_arm(scored, pairs[0].second))]
+        main = contrasts.difference(sides)
+        return Findings("", main, margin, judge(main, margin) if main else "not resolved", "")
 
 
 class MainNumberOfTradeoff(Tradeoff):
@@ -75,9 +110,15 @@ def setting(name: str, sizes: int, seeds: int, model_sd: float, runs: int, items
         runs: simulated studies per scenario.
         items: test items per language.
     """
-    design = Design(SIZES[sizes], ["panx"], ARMS.get(name, ONE_METHOD), LANGUAGES, seeds, items=items)
+    targets = TARGETS.get(name, ("panx",))
+    design = Design(SIZES[sizes], targets, ARMS.get(name, ONE_METHOD), LANGUAGES, seeds, items=items)
     rows = []
-    question = MainNumberOfTradeoff() if name == "tradeoff" else questions.get(name)
+    shortened: dict[str, questions.Question] = {
+        "retention": MainNumberOfRetention(),
+        "sequence": MainNumberOfSequence(),
+        "tradeoff": MainNumberOfTradeoff(),
+    }
+    question = shortened.get(name) or questions.get(name)
     for result in rehearse(question, design, Noise(1.0, model_sd), runs):
         rows.append({"question": name, "sizes": sizes, "seeds": seeds, "model_sd": model_sd, **_row(result)})
     return rows
@@ -131,7 +172,7 @@ def main() -> None:
     earlier = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     rows = [row for row in earlier.get("rows", []) if row["question"] not in names]
     for name in names:
-        all_sizes, model_sds = GRIDS.get(name, (tuple(SIZES), MODEL_SDS))
+        all_sizes, model_sds = GRIDS.get(name, (SEVERAL_SIZES, MODEL_SDS))
         for sizes, seeds, model_sd in itertools.product(all_sizes, SEEDS, model_sds):
             for row in setting(name, sizes, seeds, model_sd, runs, items):
                 print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)

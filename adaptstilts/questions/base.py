@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,33 @@ MARGIN = 1.0  # points
 Array = NDArray[np.float64]
 
 
+How = Literal["task", "placebo", "chain", "stacked chain", "mixture", "merge"]
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """What an intermediate is made of.
+
+    Attributes:
+        how: one ``task``, a ``placebo`` of one (with permuted labels), a ``chain`` of tasks one after the other (a
+            ``stacked chain`` leaves each adapter under the next one), a ``mixture`` of them at once, or a ``merge`` of
+            what they gave.
+        tasks: the tasks, in the order in which they are trained.
+        groups: what kind of task each of them is, such as ``classification``.
+        composition: how targets use it, such as ``stack``.
+    """
+
+    how: How
+    tasks: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    composition: str = "stack"
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether tasks follow each other."""
+        return self.how in ("chain", "stacked chain")
+
+
 @dataclass(frozen=True)
 class Arm:
     """What was done to an encoder before it was scored.
@@ -33,12 +60,14 @@ class Arm:
         intermediate: what the encoder was trained on first; ``none`` for nothing.
         k: training rows of the test language; None for English rows alone.
         after: ``english`` if English rows came before these, else ``none``; empty without them.
+        curriculum: what ``intermediate`` is made of; None if unknown. Arms are compared without it.
     """
 
     method: str
     intermediate: str
     k: int | None = None
     after: str = ""
+    curriculum: Curriculum | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

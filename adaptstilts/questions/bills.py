@@ -11,6 +11,7 @@ from adaptstilts.questions.base import Arm, Outcome
 
 ROUND = "run_ms_"  # begins the names of CPU milliseconds of a row, one for each round
 OPERATIONS = "run_flops"
+STEPS = "steps of "  # begins the names of optimizer steps before the target, one for each task
 
 
 @dataclass(frozen=True)

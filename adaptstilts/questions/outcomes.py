@@ -12,15 +12,17 @@ from adaptstilts.models.locate import Model
 from adaptstilts.plan.cost import PhaseCost, estimate
 from adaptstilts.plan.graph import Cell, Plan, StageCell
 from adaptstilts.plan.measures import measures_of
-from adaptstilts.plan.phases import EvaluatePhase
-from adaptstilts.questions.base import Arm, Moment, Outcome
-from adaptstilts.questions.bills import OPERATIONS, ROUND
+from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
+from adaptstilts.plan.stacking import composition_label
+from adaptstilts.questions.base import Arm, Curriculum, How, Moment, Outcome
+from adaptstilts.questions.bills import OPERATIONS, ROUND, STEPS
 from adaptstilts.reports.comparisons import Scored, read
 from adaptstilts.reports.costs import mean_costs
 from adaptstilts.reports.page.parts.chance import chance_level
 from adaptstilts.reports.records import model_name
-from adaptstilts.store.entries import COST, MEASURED
+from adaptstilts.store.entries import COST, MEASURED, TRAIN_RESULT
 from adaptstilts.store.store import Store
+from adaptstilts.study import Composition, Part, Study
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
@@ -56,12 +58,53 @@ def group_of(task: str) -> str:
     return spec.group or spec.name
 
 
+def arm_of(cell: Cell, study: Study) -> Arm:
+    """Return how the target of a cell was trained.
+
+    Args:
+        cell: of a plan.
+        study: of the plan.
+    """
+    shots = cell.shots
+    return Arm(cell.method, cell.trained_on, shots.k if shots else None, cell.after, _curriculum(cell, study))
+
+
+def curriculum(part: Part, composition: str = "stack") -> Curriculum | None:
+    """Return what an intermediate is made of; None for no task, masked text and adapters of somebody else.
+
+    Args:
+        part: the intermediate.
+        composition: how targets use it.
+    """
+    if part.task == "none" or part.masked or part.adapter:
+        return None
+    how: How = "placebo" if part.placebo else "task"
+    names: tuple[str, ...] = (part.task,)
+    if part.chain:
+        how, names = "stacked chain" if part.chain.composition == "stack" else "chain", part.chain.tasks
+    elif part.mixture:
+        how, names = "mixture", part.mixture.tasks
+    elif part.merge:
+        how, names = "merge", part.merge.of
+    groups = tuple(group_of(name) if name in tasks.known() else "" for name in names)
+    return Curriculum(how, names, groups, composition)
+
+
+def _curriculum(cell: Cell, study: Study) -> Curriculum | None:
+    """Return what the intermediate of a cell is made of; None if it is not one intermediate of the study."""
+    label = cell.trained_on
+    if cell.composition not in ("stack", "none"):
+        label = label.removesuffix(composition_label("", Composition(kind=cell.composition)))
+    part = next((part for part in study.intermediates if part.label == label), None)
+    return curriculum(part, cell.composition) if part else None
+
+
 def _of_cell(
     cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCost], uses: Mapping[str, int]
 ) -> Iterator[Outcome]:
     scored = read(store.peek(cell.phase), tasks.get(cell.task))
     shots = cell.shots
-    arm = Arm(cell.method, cell.trained_on, shots.k if shots else None, cell.after)
+    arm = arm_of(cell, plan.study)
     costs = _costs(cell, plan, store, estimated)
     if costs:
         costs |= _shared_costs(cell, plan, store, uses) | _running_costs(cell, plan, store)
@@ -121,8 +164,23 @@ def _costs(cell: Cell, plan: Plan, store: Store, estimated: Mapping[str, PhaseCo
     costs = {name: float(value) for name, value in known.items() if value is not None}
     trained = _trained(cell, plan)
     costs["flops"] = sum(estimated[key].flops for key in trained if key in cell.training)
-    costs["intermediate_flops"] = sum(estimated[key].flops for key in trained if key not in cell.training)
+    before = [key for key in trained if key not in cell.training]
+    costs["intermediate_flops"] = sum(estimated[key].flops for key in before)
+    for key in before:
+        for task, steps in _steps(plan, store, key).items():
+            costs[f"{STEPS}{task}"] = costs.get(f"{STEPS}{task}", 0.0) + steps
     return costs
+
+
+def _steps(plan: Plan, store: Store, key: str) -> dict[str, int]:
+    """Return the optimizer steps that a training phase gave each of its tasks."""
+    result = TRAIN_RESULT.read(store.peek(key))
+    streams = result.get("streams")
+    if streams:
+        return {name: stream["steps"] for name, stream in streams.items()}
+    phase = plan.phases[key]
+    assert isinstance(phase, TrainPhase)  # noqa: S101
+    return {phase.task: result["steps"]}
 
 
 def _shared_costs(cell: Cell, plan: Plan, store: Store, uses: Mapping[str, int]) -> dict[str, float]:

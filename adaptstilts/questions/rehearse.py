@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adaptstilts import languages, tasks
-from adaptstilts.plan.graph import Cell, Plan
-from adaptstilts.questions.base import ENGLISH, MARGIN, Arm, Design, Findings, Noise, Question, Scenario
-from adaptstilts.questions.outcomes import encoder_size
+from adaptstilts.plan.graph import Plan
+from adaptstilts.questions.base import ENGLISH, MARGIN, Design, Findings, Noise, Question, Scenario
+from adaptstilts.questions.outcomes import arm_of, encoder_size
 from adaptstilts.reports.formats import Document, Table
 from adaptstilts.reports.page.model import Verdict
 from adaptstilts.reports.page.parts.chance import chance_level
@@ -106,7 +106,7 @@ def design_of(plans: Sequence[Plan], items: int) -> Design:
     return Design(
         sizes={model_name(plan.study): encoder_size(plan.model) for plan in plans},
         tasks=targets,
-        arms=list(dict.fromkeys(_arm(cell) for cell in trained)),
+        arms=list(dict.fromkeys(arm_of(cell, plans[0].study) for cell in trained)),
         languages=_languages(plans[0], targets, [each.language for each in shots]),
         seeds=len(plans[0].study.seeds),
         row_languages=list(dict.fromkeys(each.language for each in shots)),
@@ -183,10 +183,6 @@ def _summary(scenario: Scenario, answers: Sequence[Findings]) -> Rehearsal:
         bias=sum(number.value for number in numbers) / count - scenario.effect if count else None,
         width=sum(number.high - number.low for number in numbers) / count if count else None,
     )
-
-
-def _arm(cell: Cell) -> Arm:
-    return Arm(cell.method, cell.trained_on, cell.shots.k if cell.shots else None, cell.after)
 
 
 def _languages(plan: Plan, targets: Sequence[str], more: Sequence[str]) -> list[str]:
