@@ -31,7 +31,6 @@ from adaptstilts.questions.base import Arm, Curriculum, Design, Findings, Noise,
 from adaptstilts.questions.configurations import ENCODER, Group, configurations
 from adaptstilts.questions.front_tables import shares
 from adaptstilts.questions.rehearse import Rehearsal, rehearse
-from adaptstilts.questions.retention import Retention, learned, stages_of
 from adaptstilts.questions.sequence import SequenceQuestion
 from adaptstilts.questions.tradeoff import Tradeoff, front_gain, learned_groups
 from adaptstilts.reports.page.parts.results import judge
@@ -57,23 +56,12 @@ TARGETS = {"sequence": ("xnli", "xquad", "paws_x")}  # two of the kind of one ta
 GRIDS = {  # sizes and model_sds, where not all: these answers are about the models of the study
     "tradeoff": ((4,), (0.0,)),
     "cost": ((4,), (0.0,)),
-    "retention": ((1, 4), (0.0,)),
     "sequence": ((1,), (0.0,)),
 }
+RETENTION = "retention"  # which has a script of its own
 FRONT_SDS = (0.5, 1.0, 1.5, 2.0)  # points between seeds
 BELOW = (0.5, 1.0, 2.0)  # points that a configuration is below the front
 BOUNDS = (93.0, 97.0)
-
-
-class MainNumberOfRetention(Retention):
-    """The question without its tables and figures, which take most of its time; the main number is the same."""
-
-    def analyse(self, outcomes: Sequence[Outcome], margin: float) -> Findings:
-        """Answer the question."""
-        _, usable = learned(outcomes)
-        stages = stages_of(usable, english=False)
-        main = contrasts.difference([(1.0, stages.head_after), (-1.0, stages.head_learned)])
-        return Findings("", main, margin, judge(main, margin) if main else "not resolved", "")
 
 
 class MainNumberOfSequence(SequenceQuestion):
@@ -114,7 +102,6 @@ def setting(name: str, sizes: int, seeds: int, model_sd: float, runs: int, items
     design = Design(SIZES[sizes], targets, ARMS.get(name, ONE_METHOD), LANGUAGES, seeds, items=items)
     rows = []
     shortened: dict[str, questions.Question] = {
-        "retention": MainNumberOfRetention(),
         "sequence": MainNumberOfSequence(),
         "tradeoff": MainNumberOfTradeoff(),
     }
@@ -168,7 +155,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     runs, items = (10, 40) if arguments.quick else (arguments.runs, arguments.items)
-    names = [arguments.question] if arguments.question else [*questions.known()]
+    names = [arguments.question] if arguments.question else [name for name in questions.known() if name != RETENTION]
     earlier = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else {}
     rows = [row for row in earlier.get("rows", []) if row["question"] not in names]
     for name in names:

@@ -13,7 +13,6 @@ from adaptstilts.plan.cost import PhaseCost, estimate
 from adaptstilts.plan.graph import Cell, Plan, StageCell
 from adaptstilts.plan.measures import measures_of
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
-from adaptstilts.plan.stacking import composition_label
 from adaptstilts.questions.base import Arm, Curriculum, How, Moment, Outcome
 from adaptstilts.questions.bills import OPERATIONS, ROUND, STEPS
 from adaptstilts.reports.comparisons import Scored, read
@@ -22,7 +21,7 @@ from adaptstilts.reports.page.parts.chance import chance_level
 from adaptstilts.reports.records import model_name
 from adaptstilts.store.entries import COST, MEASURED, TRAIN_RESULT
 from adaptstilts.store.store import Store
-from adaptstilts.study import Composition, Part, Study
+from adaptstilts.study import Part, Study
 from adaptstilts.tasks import kind_specs
 from adaptstilts.workspace import Workspace
 
@@ -94,7 +93,7 @@ def _curriculum(cell: Cell, study: Study) -> Curriculum | None:
     """Return what the intermediate of a cell is made of; None if it is not one intermediate of the study."""
     label = cell.trained_on
     if cell.composition not in ("stack", "none"):
-        label = label.removesuffix(composition_label("", Composition(kind=cell.composition)))
+        label = label.removesuffix(f" ({cell.composition})")
     part = next((part for part in study.intermediates if part.label == label), None)
     return curriculum(part, cell.composition) if part else None
 
