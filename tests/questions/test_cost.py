@@ -98,6 +98,16 @@ def test_a_control_that_fails_and_one_of_another_graph() -> None:
         assert (control.rows[0][2], control.rows[0][4]) == cells
 
 
+def test_one_round_has_no_range_that_could_hold_one() -> None:
+    made = []
+    for each in simulated(0.0):
+        slower = 1.2 if each.arm == AFTER else 1.0
+        kept = {name: value for name, value in each.costs.items() if not name.startswith("run_ms_")}
+        made.append(replace(each, costs={**kept, "run_ms_1": slower * each.costs["run_ms_1"]}))
+    (control,) = [table for table in COST.analyse(made, 1.0).tables if table.title.startswith("control")]
+    assert control.rows[0][4] == "one round"
+
+
 def costed(arm: Arm, seed: int, language: str, values: Sequence[float], draw: int = 0, **costs: float) -> Outcome:
     names = ("cpu_seconds", "last_cpu_seconds", "intermediate_cpu_seconds", "amortised_cpu_seconds")
     return outcome(arm, values, seed, language, draw=draw, costs={**dict.fromkeys(names, 0.0), **costs})
