@@ -159,7 +159,7 @@ def _sentence(rehearsals: Sequence[Rehearsal]) -> str:
     null, *others = rehearsals
     if not null.answered:
         return "This study gives no answer: its question is refused even where it could be answered."
-    power = [each for each in others if not each.scenario.is_refused and each.answered]
+    power = [each for each in others if each.scenario.effect and not each.scenario.is_refused and each.answered]
     text = f"Where there is nothing, such a study claims something in {null.claims:.1f} % of cases"
     if power:
         weakest = min(power, key=lambda each: each.claims)
