@@ -208,5 +208,6 @@ def _running_costs(cell: Cell, plan: Plan, store: Store) -> dict[str, float]:
 
 
 def _trained(cell: Cell, plan: Plan) -> list[str]:
-    """Return the keys of all phases that trained something for a cell."""
-    return [key for key in plan.ancestry(cell.phase) if key in plan.phases and plan.phases[key].trains]
+    """Return the keys of all phases that trained something for a cell, in the order of the plan."""
+    ancestry = plan.ancestry(cell.phase)
+    return [key for key, phase in plan.phases.items() if phase.trains and key in ancestry]
