@@ -13,11 +13,11 @@ from adaptstilts.questions.bills import STEPS
 from adaptstilts.questions.contrasts import mean_score, of_arm, tasks_of
 
 ORDER = "order"
-SINGLE = "chains against the better single task"
-MIX = "both at once against the chains"
-MERGE = "merged against the chains"
-PLACEBO = "permuted labels against none"
-KIND = "own kind last against own kind first"
+SINGLE = "chains minus better single"
+MIX = "both at once minus chains"
+MERGE = "merged minus chains"
+PLACEBO = "permuted labels minus none"
+KIND = "own kind last minus first"
 _SAME_STEPS = 0.01  # relative difference of steps that does not matter
 _FEWEST_FLIPS, _MOST_FLIPS = 5, 16  # targets of an exact sign-flip test
 
