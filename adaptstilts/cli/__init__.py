@@ -140,8 +140,7 @@ def _leave(message: str, debug: bool) -> NoReturn:
 
 def _with_advice(message: str) -> str:
     """Return a message about an interruption that says what to do, once."""
-    advice = INTERRUPTED.partition("; ")[2]
-    return message if advice in message else f"{message}; {advice}"
+    return message if "the same command" in message else f"{message}; {INTERRUPTED.partition('; ')[2]}"
 
 
 def _end_process(code: int) -> NoReturn:

@@ -17,10 +17,10 @@ def models(
     ] = False,
 ) -> None:
     """List the built-in encoders with their sizes."""
+    from adaptstilts.cli.columns import print_lines
     from adaptstilts.cli.listings import architecture_lines, model_lines
 
-    for line in architecture_lines() if architectures else model_lines():
-        typer.echo(line)
+    print_lines(architecture_lines() if architectures else model_lines())
 
 
 def tasks(
@@ -30,19 +30,23 @@ def tasks(
         typer.Option("--rows", help="Count the rows of each task in the available data."),
     ] = False,
 ) -> None:
-    """List the tasks, their languages and their rows."""
+    """List the tasks with their kinds, roles and languages."""
+    from adaptstilts.cli.columns import print_lines
     from adaptstilts.cli.listings import inventory_lines, task_lines
 
-    for line in inventory_lines(places.open(create=False)) if rows else task_lines():
+    if not rows:
+        print_lines(task_lines())
+        return
+    for line in inventory_lines(places.open(create=False)):  # a table in Markdown, whose rows are not broken
         typer.echo(line)
 
 
 def methods() -> None:
     """List the methods and compositions with their settings."""
+    from adaptstilts.cli.columns import print_lines
     from adaptstilts.cli.listings import method_lines
 
-    for line in method_lines():
-        typer.echo(line)
+    print_lines(method_lines())
 
 
 def verify(

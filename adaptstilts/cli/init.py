@@ -84,7 +84,7 @@ def _find(name: str) -> Path:
     from adaptstilts.registry import nearest
 
     files = {_name(path): path for path in _files()}
-    plain = name.removesuffix(ENDING).removeprefix("configs/")
+    plain = name.removesuffix(ENDING).removesuffix(".yml").removeprefix("configs/")
     if plain in files:
         return files[plain]
     near = nearest(plain, files)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adaptstilts import methods, tasks
-from adaptstilts.cli.columns import aligned
+from adaptstilts.cli.columns import aligned, terminal_width
 from adaptstilts.cli.model_lines import method_support
 from adaptstilts.io import markdown
 from adaptstilts.io.files import free_bytes
@@ -56,7 +56,8 @@ def architecture_lines() -> Iterator[str]:
 def task_lines() -> Iterator[str]:
     """Yield every task with its kind, its roles and its languages."""
     by_kind = sorted(tasks.known().values(), key=lambda task: (task.kind, task.name))
-    yield from aligned(("task", "kind", "role", "languages"), [_task_row(task) for task in by_kind])
+    header = ("task", "kind", "role", "languages")
+    yield from aligned(header, [_task_row(task) for task in by_kind], width=terminal_width())
 
 
 def _task_row(task: Task) -> tuple[str, ...]:

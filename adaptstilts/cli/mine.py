@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,33 +21,40 @@ if TYPE_CHECKING:
     from adaptstilts.retrieval.mine import MiningResult
 
 
-def mine(
-    search: SearchOptions,
-    foreign: Annotated[Path, typer.Argument(help="UTF-8 text, one sentence per line.", show_default=False)],
-    english: Annotated[Path, typer.Argument(help="UTF-8 text in English, one sentence per line.", show_default=False)],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="File to write (TSV): score, line numbers and sentences of every pair.")
-    ],
-    model: Annotated[str, typer.Option(help="Base model: builtin:NAME, a folder, or a hub id.")] = "builtin:small",
+@dataclass(frozen=True, kw_only=True)
+class MiningOptions:
+    """What encodes the sentences, and which pairs are wanted."""
+
+    model: Annotated[str, typer.Option(help="Base model: builtin:NAME, a folder, or a hub id.")] = "builtin:small"
     adapter: Annotated[
         str | None,
         typer.Option(help="Folder of an entry in any store, or the beginning of a key.", show_default="none"),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Minimum score of a pair.", show_default="all above zero")
-    ] = None,
+    ] = None
+    threshold: Annotated[float | None, typer.Option(help="Minimum score of a pair.", show_default="all above zero")] = (
+        None
+    )
     index: Annotated[
         str | None,
         typer.Option(help="Approximate FAISS index: IVF1024,PQ64 or HNSW32, for example.", show_default="exact search"),
-    ] = None,
-    shard: Annotated[int, typer.Option(help="Sentences to encode and search at a time.", min=1)] = 2**17,
+    ] = None
+    shard: Annotated[int, typer.Option(help="Sentences to encode and search at a time.", min=1)] = 2**17
     duplicates: Annotated[
         Literal["text", "unicode", "tokens"],
         typer.Option(
             help="Lines that count once: equal ones (text), also in composed and decomposed Unicode (unicode), or with"
             " equal tokens (tokens)."
         ),
-    ] = "unicode",
+    ] = "unicode"
+
+
+def mine(
+    mining: MiningOptions,
+    search: SearchOptions,
+    foreign: Annotated[Path, typer.Argument(help="UTF-8 text, one sentence per line.", show_default=False)],
+    english: Annotated[Path, typer.Argument(help="UTF-8 text in English, one sentence per line.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write (TSV): score, line numbers and sentences of every pair.")
+    ],
     ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
@@ -62,24 +69,16 @@ def mine(
     from adaptstilts.retrieval.mine import MiningSettings
     from adaptstilts.retrieval.mine import mine as mine_files
 
-    settings = MiningSettings(
-        model=model,
-        adapter=adapter,
-        threshold=threshold,
-        index=index,
-        shard=shard,
-        duplicates=duplicates,
-        **{**asdict(search), "prefix": search.prefix or ""},
-    )
+    settings = MiningSettings(**asdict(mining), **{**asdict(search), "prefix": search.prefix or ""})
     workspace = open_workspace(store, None, offline)
     with Progress() as progress:
         result = mine_files(
             foreign, english, out, settings, workspace, ray=ray, device=device, report=progress.progress
         )
-    _print_file(foreign, result, 0, duplicates)
-    _print_file(english, result, 1, duplicates)
+    _print_file(foreign, result, 0, mining.duplicates)
+    _print_file(english, result, 1, mining.duplicates)
     if result.recall is not None:
-        typer.echo(f"index {index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
+        typer.echo(f"index {mining.index}: finds {100 * result.recall:.1f} % of the true neighbours (on a sample)")
     run = f"layer {result.layer}, {result.precision}, {result.seconds:.1f} s"
     typer.echo(f"{out}: {result.pairs} of {counted(result.candidates, 'pair')}, {run}")
 

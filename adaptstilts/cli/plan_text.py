@@ -6,10 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from adaptstilts.cli.columns import aligned
+from adaptstilts.cli.columns import aligned, terminal_width
 from adaptstilts.io.wording import counted, short_count, size
 from adaptstilts.plan.cost import (
-    CPU,
     GPU,
     UNKNOWN_ROWS,
     PhaseCost,
@@ -25,6 +24,8 @@ from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 HEADER = ("state", "parameters", "stored", "tokens", "minutes", "results", "key", "phase")
+_LONG = 24 * 3600  # seconds of work from which the time on a GPU is shown as well
+_ACCURACY = 3
 NUMERIC = ("parameters", "stored", "tokens", "minutes", "results")
 
 
@@ -45,7 +46,7 @@ def plan_lines(plan: Plan, workspace: Workspace, every: bool, flops: float | Non
     for phase in plan.order():
         if every or phase.trains:
             rows.append(_row(phase, store, _numbers(costs[phase.key], speed, uses.get(phase.key, 0))))
-    yield from aligned(HEADER, rows, NUMERIC)
+    yield from aligned(HEADER, rows, NUMERIC, terminal_width())
     yield ""
     yield _counts(plan, store)
     yield from _sharing(plan, costs, uses)
@@ -83,7 +84,7 @@ def _numbers(cost: PhaseCost, speed: Speed, uses: int) -> tuple[str, ...]:
         short_count(cost.trainable) if cost.trainable else "",
         size(cost.bytes) if cost.bytes else "",
         short_count(cost.tokens) if cost.tokens else "",
-        f"{cost.flops / speed.flops / 60:,.1f}" if cost.flops else "",
+        f"{speed.seconds(cost) / 60:,.1f}" if cost.flops else "",
         str(uses),
     )
 
@@ -108,15 +109,19 @@ def _to_do(missing: Sequence[Phase], costs: Mapping[str, PhaseCost], speed: Spee
     if not missing:
         yield "to do: nothing"
         return
-    training = total(costs[phase.key] for phase in missing if phase.trains)
+    trained = [phase for phase in missing if phase.trains]
+    training = total(costs[phase.key] for phase in trained)
     others = total(costs[phase.key] for phase in missing if not phase.trains)
-    is_assumed = speed in (CPU, GPU)
-    for one in (speed, *(other for other in (GPU, CPU) if is_assumed and other != speed)):
-        times = f"{_duration(training.flops / one.flops / 60)} of training"
-        times += f" and {_duration(others.flops / one.flops / 60)} of evaluation and retrieval"
+    other_count = len(missing) - len(trained)
+    is_long = speed.seconds(training, len(trained)) + speed.seconds(others, other_count) > _LONG
+    is_assumed = speed.source.startswith("assumed")
+    for one in (speed, GPU) if is_assumed and is_long and speed != GPU else (speed,):
+        times = f"{_duration(one.seconds(training, len(trained)) / 60)} of training"
+        times += f" and {_duration(one.seconds(others, other_count) / 60)} of evaluation and retrieval"
         yield f"to do: {counted(len(missing), 'phase')}, {times} at {_rate(one)} ({one.source})"
     if is_assumed:
-        yield "nothing is measured yet: --gflops sets another speed"
+        accuracy = f"these times can be wrong by a factor of {_ACCURACY}, as nothing is measured yet"
+        yield f"{accuracy}; --gflops sets another speed"
     if training.is_guess or others.is_guess:
         yield f"rows that cannot be counted here are taken as published, or else as {UNKNOWN_ROWS:,} per language"
     yield f"to store: {size(training.bytes)}"

@@ -78,6 +78,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show the phases of a study and what they would cost."""
+    from adaptstilts.cli.columns import print_lines
     from adaptstilts.cli.plan_text import plan_lines, question_lines
     from adaptstilts.cli.settings_text import difference_lines, settings_lines
     from adaptstilts.plan.outline import Outline
@@ -90,19 +91,17 @@ def plan(
     workspace, plans = study.plans("outline" if outline else "preview")
     missing = {phase.key: phase for plan in plans for phase in plan.missing(workspace.store)}
     remarks = check_rows(missing.values(), workspace)
-    for line in _by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9)):
-        typer.echo(line)
-    for line in (*difference_lines(plans[0].study), *remarks, *question_lines(plans)):
-        typer.echo(line)
+    lines = [*_by_model(plans, lambda one: plan_lines(one, workspace, every, gflops and gflops * 1e9))]
+    print_lines((*lines, *difference_lines(plans[0].study), *remarks, *question_lines(plans)))
 
 
 def status(study: StudyOptions) -> None:
     """Show which phases of a study are done."""
+    from adaptstilts.cli.columns import print_lines
     from adaptstilts.cli.plan_text import status_lines
 
     workspace, plans = study.plans("existing")
-    for line in _by_model(plans, lambda one: status_lines(one, workspace.store)):
-        typer.echo(line)
+    print_lines(_by_model(plans, lambda one: status_lines(one, workspace.store)))
 
 
 def results(

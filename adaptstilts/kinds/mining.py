@@ -45,10 +45,10 @@ class Mining:
         """Report ids that occur twice in a row set, and gold pairs of sentences that are not there."""
         for part in _parts(rows):
             for name in (f"{part}.{side}" for side in SIDES):
-                if told := _told(_twice(rows, name)):
-                    return name, told
-            if told := _told(_dangling(rows, part)):
-                return f"{part}.gold", told
+                if problem := _first_of(_twice(rows, name)):
+                    return name, problem
+            if problem := _first_of(_dangling(rows, part)):
+                return f"{part}.gold", problem
             if _only_gold(rows, part):
                 return f"{part}.gold", (
                     "every sentence of both sides is in a gold pair, so there is nothing to mine and no score to"
@@ -69,10 +69,10 @@ class Mining:
         """
         test, gold = _mine(rows, sides, "test", settings)
         if "dev" in _parts(rows):
-            threshold, told = _from_dev(*_mine(rows, sides, "dev", settings))
+            threshold, facts = _from_dev(*_mine(rows, sides, "dev", settings))
         else:
             threshold = bucc.oracle_threshold(test, gold)
-            told = {"oracle_threshold": threshold}
+            facts = {"oracle_threshold": threshold}
         kept = test.at(test.scores >= threshold)
         foreign, english = rows["test.foreign"], rows["test.english"]
         predictions: list[str | None] = [None] * len(foreign.rows)
@@ -85,7 +85,7 @@ class Mining:
             "direction": "both" if settings.retrieval == "max" else settings.retrieval,
             "neighbours": settings.k,
             "margin": settings.margin,
-            **told,
+            **facts,
             "sentences": len(foreign.rows) + len(english.rows),
             "truncated": int(sum(sides[f"test.{side}"].cut.sum() for side in SIDES)),
             "merged": _merged(rows, sides, len(gold)),
@@ -99,8 +99,8 @@ class Mining:
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Compute F1, precision and recall of the extracted pairs; ``oracle_f1`` and so on for a task without dev."""
-        found = pair_metrics(predictions, gold)
-        return found if task.dev else {f"oracle_{name}": metric for name, metric in found.items()}
+        metrics = pair_metrics(predictions, gold)
+        return metrics if task.dev else {f"oracle_{name}": metric for name, metric in metrics.items()}
 
 
 def _from_dev(pairs: Pairs, gold: RowNumbers) -> tuple[float, dict[str, Any]]:
@@ -173,10 +173,10 @@ def _dangling(rows: RowSets, part: str) -> Iterator[str]:
                 yield f"{place}: {side}: expected the id of a {part} sentence, found {row[side]!r}"
 
 
-def _told(problems: Iterator[str]) -> str:
+def _first_of(problems: Iterator[str]) -> str:
     """Return the first three problems, and how many there are."""
-    found = list(problems)
-    return "; ".join(found[:3]) + (f" ({len(found)} such rows)" if len(found) > 3 else "")
+    listed = list(problems)
+    return "; ".join(listed[:3]) + (f" ({len(listed)} such rows)" if len(listed) > 3 else "")
 
 
 KIND = Mining()

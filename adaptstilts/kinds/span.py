@@ -59,7 +59,7 @@ class SpanExtraction(TrainableDefaults):
             question = questions[i][: min(QUERY_TOKENS, max_length // 3)]
             answer, fates = _answer_tokens(row, contexts[i][1])
             counts.update(fates)
-            found = answer is None
+            has_answer = answer is None
             room = max_length - len(question) - tokenizer.special_count(pair=True)
             for first, ids, spans in _windows(contexts[i], room):
                 sequence = tokenizer.joined(question, ids)
@@ -67,9 +67,9 @@ class SpanExtraction(TrainableDefaults):
                 target = (0, 0)
                 if answer and first <= answer[0] and answer[1] < first + len(ids):
                     target = (answer[0] - first + sequence.second, answer[1] - first + sequence.second)
-                    found = True
+                    has_answer = True
                 items.append(Feature.of(i, [sequence], target, (sequence.second, first, spans)))
-            truncated += len(question) < len(questions[i]) or not found
+            truncated += len(question) < len(questions[i]) or not has_answer
         return Features(items, truncated, dict(counts))
 
     def head(self, encoder: Encoder, task: Task) -> nn.Module:
@@ -121,11 +121,11 @@ class SpanExtraction(TrainableDefaults):
         """Shift the score of having no answer to where F1 on the English dev rows is best (Rajpurkar et al. 2018)."""
         assert isinstance(head, SpanHead)  # noqa: S101
         best = _best(outputs, features, rows)
-        gold, own = self.gold(rows, task), answer_text.rules(task.answers, "en")
-        given = answer_f1([text for _, text in best], gold, own, True).stats
-        empty = answer_f1([""] * len(best), gold, own, True).stats
+        gold, rules = self.gold(rows, task), answer_text.rules(task.answers, "en")
+        answered = answer_f1([text for _, text in best], gold, rules, True).stats
+        empty = answer_f1([""] * len(best), gold, rules, True).stats
         order = sorted(range(len(best)), key=lambda i: -best[i][0])
-        gains = [0.0, *accumulate(given[i][0] - empty[i][0] for i in order)]
+        gains = [0.0, *accumulate(answered[i][0] - empty[i][0] for i in order)]
         kept = max(range(len(gains)), key=gains.__getitem__)  # so many of the surest answers are given
         leads = [best[i][0] for i in order]
         if 0 < kept < len(leads):
@@ -152,10 +152,10 @@ class SpanExtraction(TrainableDefaults):
 
     def score(self, predictions: Sequence[Any], gold: Sequence[Any], task: Task, language: str) -> Mapping[str, Metric]:
         """Compute F1 and exact match by the rules that the task names."""
-        own = answer_text.rules(task.answers, language)
+        rules = answer_text.rules(task.answers, language)
         return {
-            "f1": answer_f1(predictions, gold, own, task.unanswerable),
-            "exact_match": exact_match(predictions, gold, own, task.unanswerable),
+            "f1": answer_f1(predictions, gold, rules, task.unanswerable),
+            "exact_match": exact_match(predictions, gold, rules, task.unanswerable),
         }
 
 
@@ -186,8 +186,8 @@ def _best(outputs: Sequence[Any], features: Features, rows: Sequence[Example]) -
         if spans and score > best.get(feature.example, (float("-inf"), ""))[0]:
             text = rows[feature.example]["context"][spans[first][0] : spans[last][1]]
             best[feature.example] = (score, text)
-    found = [best.get(i, (0.0, "")) for i in range(len(rows))]
-    return [(score - none[i] if i in none else 0.0, text) for i, (score, text) in enumerate(found)]
+    answers = [best.get(i, (0.0, "")) for i in range(len(rows))]
+    return [(score - none[i] if i in none else 0.0, text) for i, (score, text) in enumerate(answers)]
 
 
 def _answer_tokens(row: Example, spans: Sequence[Span]) -> tuple[Span | None, list[str]]:

@@ -385,18 +385,3 @@ class Encoder:
 
 def _is_trained(part: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in part.parameters())
-
-
-def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over the tokens of each sequence, in float32.
-
-    Args:
-        states: (sequences, tokens, hidden).
-        mask: (sequences, tokens), 1 for tokens and 0 for padding.
-
-    Returns:
-        (sequences, hidden)
-    """
-    weight = mask[:, :, None].float()
-    mean: Tensor = (states.float() * weight).sum(1) / weight.sum(1)
-    return mean

@@ -20,7 +20,8 @@ from adaptstilts import kinds
 from adaptstilts.data.batches import sorted_runs
 from adaptstilts.metrics.transfer import logme
 from adaptstilts.models.batching import Features, collate
-from adaptstilts.models.encoder import Encoder, masked_mean
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.means import masked_mean
 from adaptstilts.plan.phases import PredictTransferPhase
 from adaptstilts.runtime.context import Runtime
 from adaptstilts.runtime.inference import TOKENS

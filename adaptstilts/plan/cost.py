@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adaptstilts.io.wording import counted
 from adaptstilts.plan.graph import Plan
+from adaptstilts.plan.machine import usable_threads
 from adaptstilts.plan.passes import Pass
 from adaptstilts.plan.phases import Phase, TrainPhase
 from adaptstilts.store import entries
@@ -16,6 +19,7 @@ from adaptstilts.tasks import Source
 from adaptstilts.workspace import Workspace
 
 UNKNOWN_ROWS = 2000  # rows of a split that cannot be counted and has no published number
+TOKENS = 2048  # tokens of a batch that is evaluated
 _BYTES_PER_TOKEN = 4  # of text, in UTF-8
 _MARKS = 4  # special tokens of a row
 
@@ -30,6 +34,7 @@ class PhaseCost:
         examples: number of examples that it reads, over all epochs.
         tokens: number of tokens in these examples.
         flops: floating-point operations.
+        batches: number of batches that it computes.
         is_guess: whether the number of rows is published or assumed instead of counted.
     """
 
@@ -38,6 +43,7 @@ class PhaseCost:
     examples: int = 0
     tokens: int = 0
     flops: float = 0.0
+    batches: int = 0
     is_guess: bool = False
 
 
@@ -48,15 +54,29 @@ class Speed:
     Attributes:
         flops: operations per second.
         source: where that number is from, in words.
+        batch_seconds: what a batch takes beside its operations, which is most of the time of a small encoder.
+        phase_seconds: what a phase takes beside its batches, such as loading the model.
     """
 
     flops: float
     source: str
+    batch_seconds: float = 0.0
+    phase_seconds: float = 0.0
+
+    def seconds(self, cost: PhaseCost, phases: int = 1) -> float:
+        """Return the time of some phases.
+
+        Args:
+            cost: cost of all of them.
+            phases: how many they are.
+        """
+        return cost.flops / self.flops + cost.batches * self.batch_seconds + phases * self.phase_seconds
 
 
-# What full fine-tuning of XLM-R base reaches in benchmarks/results/training.json, and a third of an A100's peak.
-CPU = Speed(1.6e11, "assumed for two CPU cores")
-GPU = Speed(1e14, "assumed for one A100 GPU")
+# What full fine-tuning of XLM-R base reaches in benchmarks/results/training.json, and what the steps of the quickstart
+# take in benchmarks/results/quickstart.json, on two cores; a third of an A100's peak.
+CORE_FLOPS, MOST_CORES = 0.8e11, 16  # more cores hardly help with batches of usual size
+GPU = Speed(1e14, "assumed for one A100 GPU", 0.02, 1.0)
 
 
 def estimate(plan: Plan, workspace: Workspace) -> dict[str, PhaseCost]:
@@ -88,7 +108,13 @@ def measured_speed(plan: Plan, costs: Mapping[str, PhaseCost], store: Store) -> 
 
 def assumed_speed() -> Speed:
     """Return the speed that is assumed for this machine."""
-    return GPU if Path("/proc/driver/nvidia/version").exists() else CPU
+    return GPU if Path("/proc/driver/nvidia/version").exists() else cpu_speed()
+
+
+def cpu_speed() -> Speed:
+    """Return the speed that is assumed for the processors of this machine."""
+    cores = min(usable_threads(), MOST_CORES)
+    return Speed(cores * CORE_FLOPS, f"assumed for {counted(cores, 'CPU core')}", 0.025, 2.0)
 
 
 def total(costs: Iterable[PhaseCost]) -> PhaseCost:
@@ -100,6 +126,7 @@ def total(costs: Iterable[PhaseCost]) -> PhaseCost:
         examples=sum(cost.examples for cost in listed),
         tokens=sum(cost.tokens for cost in listed),
         flops=sum(cost.flops for cost in listed),
+        batches=sum(cost.batches for cost in listed),
         is_guess=any(cost.is_guess for cost in listed),
     )
 
@@ -124,7 +151,10 @@ class _Estimator:
             flops += one.flops_per_weight * self.core * reading.tokens
             is_guess = is_guess or reading.is_guess
         trainable = phase.trainable(self.shape) if isinstance(phase, TrainPhase) else 0
-        return PhaseCost(trainable, phase.weight_bytes(self.shape), examples, tokens, flops, is_guess)
+        batches = math.ceil(tokens / TOKENS)
+        if isinstance(phase, TrainPhase):
+            batches = math.ceil(examples / phase.settings.batch_size)
+        return PhaseCost(trainable, phase.weight_bytes(self.shape), examples, tokens, flops, batches, is_guess)
 
     def _read(self, one: Pass, max_length: int) -> PhaseCost:
         """Return how many rows and tokens a pass reads."""

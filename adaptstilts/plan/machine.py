@@ -23,7 +23,7 @@ def machine(device: Device | None, threads: int | None) -> dict[str, str]:
     """
     chosen = device or ("cuda" if (_NVIDIA / "version").exists() else "cpu")
     facts = {"device": chosen, "processor": _gpu() if chosen == "cuda" else _processor()}
-    facts["threads"] = str(threads or _threads())
+    facts["threads"] = str(threads or usable_threads())
     for name in _LIBRARIES:
         try:
             facts[name] = version(name)
@@ -32,7 +32,7 @@ def machine(device: Device | None, threads: int | None) -> dict[str, str]:
     return facts
 
 
-def _threads() -> int:
+def usable_threads() -> int:
     """Return the threads that torch would use: those that the environment asks for, else all processors."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return int(asked) if asked.isdigit() and int(asked) else len(os.sched_getaffinity(0))

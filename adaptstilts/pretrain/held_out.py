@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptstilts.models.encoder import masked_mean
+from adaptstilts.models.means import masked_mean
 from adaptstilts.pretrain.batches import padded
 from adaptstilts.pretrain.encoded import TokenizedCorpus
 from adaptstilts.pretrain.vocabulary import BEGIN, END, PAD

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from adaptstilts.models.encoder import masked_mean
+from adaptstilts.models.means import masked_mean
 from adaptstilts.models.partial import truncated
 from adaptstilts.pretrain.batches import MaskedBatch
 from adaptstilts.pretrain.model import ARCHITECTURE, language_model_head

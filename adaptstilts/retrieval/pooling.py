@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptstilts.models.batching import Feature
-from adaptstilts.models.encoder import masked_mean
+from adaptstilts.models.means import masked_mean
 from adaptstilts.models.tokenizer import Tokenizer
 from adaptstilts.search.base import Vectors
 from adaptstilts.study import Pooling

@@ -149,6 +149,7 @@ def nli(generator: random.Random, seen: Seen, count: int) -> list[NliItem]:
     """
 
     def one(i: int) -> tuple[Hashable, NliItem] | None:
+        """Draw the pair of a number; None if its facts do not have the label that it should have."""
         item = _pair(generator, LABELS[i % 3], negative=i // 3 % 2 == 1, shape=i // 6 % 3)
         if judge(item.premise, item.hypothesis) != item.label:
             return None
@@ -256,6 +257,7 @@ def qa(generator: random.Random, seen: Seen, count: int) -> list[QaItem]:
     """Draw questions about two or three people, each with a place and a time; often two did the same thing."""
 
     def one(i: int) -> tuple[Hashable, QaItem] | None:
+        """Draw the question of a number; None if the clauses leave its answer open."""
         what = ("who", "what", "where", "when")[i % 4]
         clauses = [any_clause(generator) for _ in range(2 + i // 4 % 2)]
         at = i // 8 % len(clauses)
@@ -330,6 +332,7 @@ def statements(generator: random.Random, seen: Seen, count: int, parts: int = 3)
     events, people = list(EVENTS), list(PEOPLE)
 
     def one(i: int) -> tuple[Hashable, Clause] | None:
+        """Draw the clause of a number."""
         full = any_clause(generator, negative=i % 4 == 3)
         event = events[i % len(events)]
         person = people[(i + i // len(events)) % len(people)]

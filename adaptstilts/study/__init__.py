@@ -1,6 +1,7 @@
 """What a study file says: pydantic models, read from strict YAML, with dotted overrides from the command line."""
 
 from adaptstilts.study.loading import Draft, as_tuples, draft, load, parse, read_text
+from adaptstilts.study.merged import evaluate_settings, recipe_of, train_settings
 from adaptstilts.study.messages import explain, near
 from adaptstilts.study.overrides import override_key, split_override
 from adaptstilts.study.places import FollowUp, Origin, Place, Problems, StudyError
@@ -17,9 +18,6 @@ from adaptstilts.study.schema import (
     Study,
     TargetRows,
     TextSource,
-    evaluate_settings,
-    recipe_of,
-    train_settings,
 )
 from adaptstilts.study.settings import (
     Evaluate,

@@ -22,6 +22,7 @@ from adaptstilts.study.places import Keys, Origin, Place, Problems
 from adaptstilts.study.schema import Arm, Study
 from adaptstilts.study.settings import StrictModel
 
+_ENDINGS = {".yaml": ".yml", ".yml": ".yaml"}
 _SECTIONS = ("intermediates", "targets", "methods", "compositions")
 _WHOLE_MEMBER = ("task", "kind", "mixture", "chain", "merge", "masked", "adapter")  # a member is nothing without these
 _STAND_INS = {"name": "study", "model": "unknown"}
@@ -90,13 +91,19 @@ def read_text(path: str | Path, noun: str) -> str:
             raise ConfigError(f"{path}: expected a {noun} file, found a device")
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such {noun} file") from None
+        raise ConfigError(f"{path}: no such {noun} file{_other_ending(Path(path))}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: expected a {noun} file, found a folder") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: the {noun} file cannot be read: {error.strerror}") from None
+
+
+def _other_ending(path: Path) -> str:
+    """Return the end of an error line that names the file of the same name with the other ending of YAML files."""
+    other = path.with_suffix(_ENDINGS.get(path.suffix, ".yaml")) if path.name else path
+    return f"; did you mean {other}?" if other.is_file() else ""
 
 
 def as_tuples(value: Any) -> Any:

@@ -63,6 +63,11 @@ def test_a_copy_is_readable_and_says_how_to_run_it(
         assert study.load(copy, overrides) == study.load(source, overrides)
 
 
+@pytest.mark.parametrize("name", ["mini.yaml", "mini.yml", "configs/mini.yaml"])
+def test_a_name_may_have_the_ending_and_folder_of_a_file(name: str, in_empty_folder: Call) -> None:
+    assert in_empty_folder("init", name)[1].startswith("wrote mini.yaml\n")
+
+
 def test_an_existing_file_is_kept(in_empty_folder: Call, tmp_path: Path) -> None:
     (tmp_path / "mini.yaml").write_text("mine", encoding="utf-8")
     code, _, errors = in_empty_folder("init", "mini")

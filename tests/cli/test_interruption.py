@@ -51,13 +51,21 @@ def test_a_signal_during_any_verb(
     assert signal.getsignal(number) is before
 
 
-def test_a_run_says_where_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("message", "printed"),
+    [
+        ("train xnli: stopped at step 3 of 9", "train xnli: stopped at step 3 of 9; the same command continues"),
+        ("corpus: stopped; the same command starts over", "corpus: stopped; the same command starts over"),
+    ],
+)
+def test_a_run_says_where_it_stopped(
+    message: str, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def work() -> None:
-        raise Interrupted("train xnli: stopped at step 3 of 9, checkpoint written")
+        raise Interrupted(message)
 
     assert interrupted(monkeypatch, work) == 130
-    expected = "train xnli: stopped at step 3 of 9, checkpoint written; the same command continues\n"
-    assert capsys.readouterr().err == expected
+    assert capsys.readouterr().err == f"{printed}\n"
 
 
 def test_an_interruption_while_libraries_are_imported(tmp_path: Path) -> None:

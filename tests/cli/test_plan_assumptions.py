@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from adaptstilts import cli
+from adaptstilts.cli import plan_text
+from adaptstilts.plan.cost import cpu_speed
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLIER = ROOT / "tests" / "store" / "earlier"
 STUDY = str(ROOT / "configs" / "quickstart.yaml")
 LARGE = str(ROOT / "configs" / "xstilts" / "xlmr-large.yaml")
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times are those of a machine with two cores and without a GPU."""
+    monkeypatch.setattr(plan_text, "assumed_speed", cpu_speed)
+    monkeypatch.setattr("adaptstilts.plan.cost.usable_threads", lambda: 2)
 
 
 def lines(
@@ -34,13 +43,23 @@ def test_assumptions_are_said(
     printed = lines(capsys, monkeypatch, tmp_path, LARGE, "--outline", "seeds=[1]")
     todo = [line for line in printed if line.startswith("to do: ")]
     assert [line.partition(" at ")[2] for line in todo] == [
-        "160 GFLOP/s (assumed for two CPU cores)",
+        "160 GFLOP/s (assumed for 2 CPU cores)",
         "100 TFLOP/s (assumed for one A100 GPU)",
     ]
     assert all("days of training and " in line or "hours of training and " in line for line in todo)
     assert all("of evaluation and retrieval at " in line for line in todo)
-    assert "nothing is measured yet: --gflops sets another speed" in printed
+    honest = "these times can be wrong by a factor of 3, as nothing is measured yet; --gflops sets another speed"
+    assert honest in printed
     assert "rows that cannot be counted here are taken as published, or else as 2,000 per language" in printed
+
+
+def test_a_short_study_is_estimated_for_this_machine_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = lines(capsys, monkeypatch, tmp_path, STUDY, "--outline")
+    (todo,) = [line for line in printed if line.startswith("to do: ")]
+    assert "A100" not in todo
+    assert "minutes of training and about" in todo
 
 
 def test_a_speed_that_is_given(

@@ -164,3 +164,11 @@ def test_a_wrong_member_hides_no_wrong_language(tmp_path: Path, wrong: tuple[str
     lines = mistakes(tmp_path, text)
     assert [line.split(": ")[1] for line in lines] == [*wrong, "languages.2"]
     assert lines[-1] == "s.yaml:13: languages.2: unknown language 'xx'; did you mean xh?"
+
+
+@pytest.mark.parametrize(("there", "asked"), [("s.yml", "s.yaml"), ("s.yaml", "s.yml"), ("s.yaml", "s")])
+def test_the_other_ending_of_a_study_file_is_suggested(tmp_path: Path, there: str, asked: str) -> None:
+    (tmp_path / there).write_text(STUDY, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_study(tmp_path / asked, [], Workspace(tmp_path / "store", offline=True, create=False))
+    assert str(caught.value) == f"{tmp_path / asked}: no such study file; did you mean {tmp_path / there}?"
