@@ -110,7 +110,9 @@ def doctor(
     store: StoreOption = DEFAULT_STORE,
     offline: OfflineOption = False,
 ) -> None:
-    """Show versions, device, search backend and disk space, or whether a model can be used.
+    """Describe the installation, or check a model.
+
+    Shows versions, device, search backend and disk space, or whether a model can be used.
 
     If the model cannot be used, the reason is shown and the exit code is 4.
     """
