@@ -10,8 +10,9 @@ import numpy as np
 from adaptstilts.metrics import fronts
 from adaptstilts.metrics.intervals import LEVEL, Difference
 from adaptstilts.questions.configurations import COSTS, ENCODER, Configuration, Cost, Group
-from adaptstilts.questions.wording import points, with_interval
+from adaptstilts.questions.wording import points, sees, with_interval
 from adaptstilts.reports.formats import Bold, Table
+from adaptstilts.reports.tables.cells import p_value
 
 ALL = "all tasks"
 _UNKNOWN = "-"
@@ -62,9 +63,8 @@ def best_by_size(group: Group) -> tuple[list[int], list[float], list[tuple[float
 def _gain_tables(gains: Mapping[tuple[str, str], Difference]) -> list[Table]:
     rows = []
     for number, ((group, name), gain) in enumerate(gains.items()):
-        p_value = f"{gain.holm:.3f}" if gain.holm is not None else _UNKNOWN
-        sees = _UNKNOWN if math.isinf(gain.detectable) else f"{gain.detectable:.1f}"
-        rows.append((group, name, "other" if number else "main", with_interval(gain), p_value, sees))
+        role = "other" if number else "main"
+        rows.append((group, name, role, with_interval(gain), p_value(gain), sees(gain)))
     header = ("tasks", "intermediate", "role", "change", "p (Holm)", "sees")
     notes = (
         "Points that a task changes at the front of encoder size, averaged over the sizes; outside English.",

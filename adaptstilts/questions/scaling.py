@@ -26,6 +26,7 @@ from adaptstilts.reports.formats import Table
 from adaptstilts.reports.page.charts.trends import TrendPoint, Trends
 from adaptstilts.reports.page.model import Figure, Number
 from adaptstilts.reports.page.parts.results import judge
+from adaptstilts.reports.tables.cells import p_value
 from adaptstilts.study import Study
 
 _MARGIN = 0.25  # of the margin of a difference, for a slope
@@ -251,8 +252,7 @@ def _slope_tables(slopes: Mapping[Arm, Difference | None]) -> list[Table]:
     rows = []
     for number, (arm, slope) in enumerate({**known, **family}.items()):
         role = "other" if number else "main"
-        p_value = f"{slope.holm:.3f}" if slope.holm is not None else "-"
-        rows.append((arm.method, arm.intermediate, role, with_interval(slope, 2), p_value, sees(slope, 2)))
+        rows.append((arm.method, arm.intermediate, role, with_interval(slope, 2), p_value(slope), sees(slope, 2)))
     header = ("method", "intermediate", "role", "slope", "p (Holm)", "sees")
     notes = ("Slopes in points a doubling of the size. The main one was fixed before; the others are one family.",)
     return [Table("change of the gain with size", header, tuple(rows), notes)] if rows else []

@@ -14,6 +14,7 @@ from adaptstilts.reports.formats import Table
 from adaptstilts.reports.page.charts.dots import Dot, Dots
 from adaptstilts.reports.page.charts.forest import Contrast, Forest
 from adaptstilts.reports.page.model import Figure
+from adaptstilts.reports.tables.cells import p_value
 
 ALL = "all targets"
 RETRIEVAL = "retrieval"
@@ -76,9 +77,9 @@ def _contrast_tables(main: Pair, family: Family) -> list[Table]:
     rows = []
     for (group, pair, name), value in family.items():
         is_main = (group, pair, name) == (ALL, main, ORDER)
-        p_value = _UNKNOWN if is_main or value.holm is None else f"{value.holm:.3f}"
+        p = _UNKNOWN if is_main else p_value(value)
         role = "main" if is_main else "other"
-        rows.append((group, pair.method, pair.name, name, role, with_interval(value), p_value, sees(value)))
+        rows.append((group, pair.method, pair.name, name, role, with_interval(value), p, sees(value)))
     header = ("targets", "method", "tasks", "contrast", "role", "difference", "p (Holm)", "sees")
     notes = (
         "Points outside English. Order: the chain of the third column minus the opposite one. The main contrast was"

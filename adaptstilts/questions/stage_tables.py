@@ -16,6 +16,7 @@ from adaptstilts.reports.formats import Table
 from adaptstilts.reports.page.charts.forest import Contrast, Forest
 from adaptstilts.reports.page.charts.scatter import Point, Scatter
 from adaptstilts.reports.page.model import Figure
+from adaptstilts.reports.tables.cells import p_value
 
 ALL = "all encoders"
 _STAGES = ("base", "intermediate", "target")
@@ -164,8 +165,7 @@ def _share_table(chains: Chains) -> Table:
 def _family_tables(family: Mapping[tuple[str, str], Difference]) -> list[Table]:
     rows = []
     for (what, name), difference in family.items():
-        p_value = "-" if difference.holm is None else f"{difference.holm:.3f}"
-        rows.append((what, name, with_interval(difference), p_value, sees(difference)))
+        rows.append((what, name, with_interval(difference), p_value(difference), sees(difference)))
     notes = ("One family, corrected by Holm. A doubling is one of the encoder's size.",)
     header = ("what", "intermediate", "difference", "p (Holm)", "sees")
     return [Table("what else is compared", header, tuple(rows), notes)] if rows else []
