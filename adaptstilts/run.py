@@ -132,23 +132,15 @@ def run_plan(
     listener.stage("importing libraries")
     from adaptstilts.runtime.context import Runtime
 
-    store = workspace.store
     order = plan.order()
-    for phase in order:
-        if problem := store.set_aside(phase.key):
-            listener.progress(f"{phase.title}: computed again, its entry was damaged: {problem}", 0, 0)
-    missing = [phase for phase in order if not store.has(phase.key)]
-    outcome = Outcome(skipped=[phase.key for phase in order if store.has(phase.key)])
+    missing = _missing(order, workspace.store, listener)
+    to_do = {phase.key for phase in missing}
+    outcome = Outcome(skipped=[phase.key for phase in order if phase.key not in to_do])
     if not missing:
         return outcome
     if workspace.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    listener.stage("checking the rows")
-    for remark in check_rows(missing, workspace):
-        listener.progress(remark, 0, 0)
-    _check_space(plan, store, missing)
-    for remark in plan.model.remarks if plan.model else ():
-        listener.progress(remark, 0, 0)
+    _check(plan, workspace, missing, listener)
     with stop_signals(listener.stopping) as stop:
         runtime = Runtime(
             workspace,
@@ -164,6 +156,24 @@ def run_plan(
         _Run(order, runtime, listener, outcome).run(missing)
     _raise_failures(outcome)
     return outcome
+
+
+def _missing(order: Sequence[Phase], store: Store, listener: Listener) -> list[Phase]:
+    """Return the phases without an entry; a damaged entry is set aside, and that is reported."""
+    for phase in order:
+        if problem := store.set_aside(phase.key):
+            listener.progress(f"{phase.title}: computed again, its entry was damaged: {problem}", 0, 0)
+    return [phase for phase in order if not store.has(phase.key)]
+
+
+def _check(plan: Runnable, workspace: Workspace, missing: Sequence[Phase], listener: Listener) -> None:
+    """Check the rows and the space that phases need, and report what is to be known about data and model."""
+    listener.stage("checking the rows")
+    for remark in check_rows(missing, workspace):
+        listener.progress(remark, 0, 0)
+    _check_space(plan, workspace.store, missing)
+    for remark in plan.model.remarks if plan.model else ():
+        listener.progress(remark, 0, 0)
 
 
 def run_plans(
