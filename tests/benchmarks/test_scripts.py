@@ -28,7 +28,14 @@ def test_what_a_script_imports_from_the_package_exists(script: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "key"),
-    [("training", "speed"), ("swap", "methods"), ("retrieval", "mining"), ("encoding", "speed"), ("methods", "steps")],
+    [
+        ("training", "speed"),
+        ("swap", "methods"),
+        ("retrieval", "mining"),
+        ("encoding", "speed"),
+        ("methods", "steps"),
+        ("conformance", "cells"),
+    ],
 )
 def test_quick(script: str, key: str, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
