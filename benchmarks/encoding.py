@@ -40,7 +40,8 @@ from common import (
 from numpy.typing import NDArray
 
 from adaptstilts.models.batching import Feature, collate
-from adaptstilts.models.encoder import Encoder, masked_mean
+from adaptstilts.models.encoder import Encoder
+from adaptstilts.models.means import masked_mean
 from adaptstilts.retrieval import pooling
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.runtime.hardware import half_precision
