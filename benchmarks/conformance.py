@@ -131,6 +131,7 @@ class Cells:
 
     def states(self, encoder: Encoder) -> Tensor:
         """Return the last hidden states of the package's encoder."""
+        encoder.trunk.eval()  # modules that the adapters library adds may be in training mode
         with torch.no_grad():
             return encoder.states(**self.inputs.ours())[self.inputs.mask.bool()]
 
