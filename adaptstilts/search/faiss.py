@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from adaptstilts.errors import ConfigError, DataError, ResourceError
-from adaptstilts.search import exact
+from adaptstilts.search import exact, index_strings
 from adaptstilts.search.base import Backend, Neighbours, RowNumbers, Vectors
 from adaptstilts.search.products import rank, rounding_bound
 
@@ -150,10 +150,12 @@ def build_empty(factory: str, width: int) -> Any:
         width: entries of a vector.
 
     Raises:
-        ConfigError: not a factory string, or not for this width.
+        ConfigError: not a factory string, not for this width, or with a number that FAISS cannot be given.
         ResourceError: FAISS is not installed.
     """
     faiss = load()
+    if reason := index_strings.why_not(factory):
+        raise ConfigError(f"index {factory!r}: {reason}")
     name, _, parameters = factory.partition(";")
     try:
         index: Any = faiss.index_factory(width, name, faiss.METRIC_INNER_PRODUCT)

@@ -13,7 +13,7 @@ from adaptstilts.search.approximate import approximate_neighbours
 pytest.importorskip("faiss", reason="faiss is not installed")
 
 
-@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat", "IVF8,SQ8;nprobe=3", "Flat"])
+@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat", "IVF8,SQ8;nprobe=3", "Flat", "PCA8,IVF8_HNSW4,SQfp16"])
 def test_an_approximate_index_measures_what_it_misses(factory: str) -> None:
     x, y = clustered(300, 16, 1), clustered(900, 16, 2)
     found = approximate_neighbours(x, y, 4, factory, sample=300)
@@ -45,6 +45,23 @@ def test_what_an_index_does_not_find_is_searched_exactly() -> None:
         ("IVF5000,Flat", "training points"),
         ("PQ7", "multiple"),
         ("Flat;nprobe=x", "FAISS"),
+        ("HNSW0", "HNSW0: expected a number from 2 to 512, found 0"),  # ends the process in FAISS, as do the next ones
+        ("HNSW1", "HNSW1: "),
+        ("IVF4_HNSW0,Flat", "HNSW0: "),
+        ("IVF4(HNSW0),Flat", "HNSW0: "),
+        ("Flat,Refine(HNSW0)", "HNSW0: "),
+        ("PQ4x0", "PQ4x0: expected a number from 1 to 16, found 0"),
+        ("LSQ4x0", "LSQ4x0: "),
+        ("RQ0x8", "RQ0: expected a number from 1 to 1,048,576, found 0"),
+        ("RR0,Flat", "RR0: expected a number from 1 to 4,096, found 0"),
+        ("IVF99999999,Flat", "IVF99999999: .* found 99,999,999"),  # takes all memory, as do the next ones
+        ("RR99999,Flat", "RR99999: "),
+        ("Pad99999999,Flat", "Pad99999999: "),
+        ("OPQ4_99999,Flat", "99999: "),
+        ("RQ4x30", "RQ4x30: expected a number from 1 to 16, found 30"),
+        ("IVF4,Flat;nprobe=0", "nprobe=0: expected a number from 1"),  # fails in the search, after everything else
+        ("IVF4,Flat;nprobe=99999999999", "nprobe=99999999999: "),
+        ("IVF4_HNSW8,Flat;quantizer_efSearch=1000000000", "quantizer_efSearch=1000000000: "),  # never answers
     ],
 )
 def test_factory_strings_that_cannot_be_meant(factory: str, told: str) -> None:
