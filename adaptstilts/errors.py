@@ -37,6 +37,10 @@ class ResourceError(AdaptstiltsError):
     exit_code = 5
 
 
+class OutOfMemory(ResourceError):
+    """Memory that a computation needs and that is not there."""
+
+
 class DivergedError(AdaptstiltsError):
     """A training run whose loss, gradient or weights are not finite."""
 
@@ -53,3 +57,10 @@ class Interrupted(AdaptstiltsError):
     """A run stopped by a signal after a checkpoint; the same command continues it."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error of Python, torch or FAISS says that memory could not be allocated."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

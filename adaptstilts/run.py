@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import pkgutil
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from adaptstilts.errors import AdaptstiltsError, ArtifactError, ConfigError, Interrupted, PhasesFailed, ResourceError
+from adaptstilts.errors import (
+    AdaptstiltsError,
+    ArtifactError,
+    ConfigError,
+    Interrupted,
+    OutOfMemory,
+    PhasesFailed,
+    ResourceError,
+    is_out_of_memory,
+)
 from adaptstilts.io.wording import counted, size
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
@@ -124,7 +135,7 @@ def run_plan(
         PhasesFailed: some phases failed while others finished; all that do not depend on them were tried.
         DataError: phases would read rows that cannot be used; nothing ran.
         AdaptstiltsError: the first failure, if nothing finished.
-        ArtifactError, ResourceError: a damaged entry or a full disk, which stops the whole run.
+        ArtifactError, ResourceError: a damaged entry, a full disk or a missing package, which stops the whole run.
         Interrupted: by SIGINT or SIGTERM, after a checkpoint.
     """
     receivers = select(loggers)
@@ -283,18 +294,49 @@ class _Run:
         self.listener.begin(phase, number, total)
         try:
             perform(phase, self.runtime)
-        except Interrupted:
+        except (Interrupted, ImportError):
             raise
-        except (ArtifactError, ResourceError, FileNotFoundError):
-            if not self.store.has(phase.key):
-                raise
-            self.outcome.skipped.append(phase.key)  # another process finished it and removed what both worked with
-        except AdaptstiltsError as error:
-            self.outcome.failed[phase.key] = error
-            self.listener.failed(phase, error)
+        except Exception as error:
+            if isinstance(error, ArtifactError | ResourceError | FileNotFoundError) and self.store.has(phase.key):
+                self.outcome.skipped.append(phase.key)  # another process finished it and removed what both worked with
+                return
+            self._fail(phase, error)
         else:
             self.outcome.done.append(phase.key)
             self.listener.end(phase, time.monotonic() - start)
+
+    def _fail(self, phase: Phase, error: Exception) -> None:
+        """Note the failure of a phase; raise it again if it concerns the whole run.
+
+        Args:
+            phase: the phase.
+            error: what it raised.
+        """
+        if isinstance(error, ArtifactError | ResourceError) and not isinstance(error, OutOfMemory):
+            raise error
+        if not isinstance(error, AdaptstiltsError):
+            error = _described(phase, error)
+            self.runtime.forget()
+        self.outcome.failed[phase.key] = error
+        self.listener.failed(phase, error)
+
+
+def _described(phase: Phase, error: Exception) -> AdaptstiltsError:
+    """Return an error of this package for one that nobody expected in a phase.
+
+    It keeps the traceback as a note, for ``--debug``, and not the objects in it, which may fill the memory.
+    """
+    if is_out_of_memory(error):
+        described: AdaptstiltsError = OutOfMemory(
+            f"{phase.title}: out of memory; lower train.micro_tokens, train.batch_size or max_length"
+        )
+    else:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        described = AdaptstiltsError(f"{phase.title}: internal error: {reason}")
+    described.add_note("".join(traceback.format_exception(error)))
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    return described
 
 
 def _raise_failures(outcome: Outcome) -> None:
@@ -308,7 +350,7 @@ def _raise_failures(outcome: Outcome) -> None:
     if outcome.blocked:
         parts.append(f"{counted(len(outcome.blocked), 'phase')} not run because of that")
     parts.append(f"{len(outcome.done)} finished")
-    raise PhasesFailed(f"{', '.join(parts)}; the first failure: {first}")
+    raise PhasesFailed(f"{', '.join(parts)}; the first failure: {first}") from first
 
 
 def _check_space(plan: Runnable, store: Store, missing: Sequence[Phase]) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from adaptstilts.cli.progress import Progress
-from adaptstilts.errors import ArtifactError, DataError, DivergedError, PhasesFailed
+from adaptstilts.errors import AdaptstiltsError, ArtifactError, DataError, DivergedError, PhasesFailed
 from adaptstilts.models.locate import Model
 from adaptstilts.plan.phases import Phase
 from adaptstilts.run import Listener, Outcome, run_plan
@@ -34,6 +34,12 @@ def step(phase: StepPhase, runtime: Runtime, staging: Path) -> None:
         raise DataError("row 7 is wrong")
     if phase.error == "diverged":
         raise DivergedError(f"{phase.title}: the loss is nan")
+    if phase.error == "foreign":
+        raise KeyError("a line\nand another")
+    if phase.error == "memory":
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+    if phase.error == "python memory":
+        raise MemoryError
     if phase.error == "artifact":
         raise ArtifactError("an entry is damaged")
     (staging / "file").write_text(phase.name, encoding="utf-8")
@@ -95,6 +101,28 @@ def test_a_single_failure_is_raised_as_it_is(tmp_path: Path) -> None:
     error, _ = run(Steps(a=("", "diverged"), b=("a", "")), tmp_path)
     assert isinstance(error, DivergedError)
     assert str(error) == "step a: the loss is nan"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "code"),
+    [
+        ("foreign", r"step a: internal error: KeyError: 'a line\nand another'", 1),
+        ("memory", "step a: out of memory; lower train.micro_tokens, train.batch_size or max_length", 5),
+        ("python memory", "step a: out of memory; lower train.micro_tokens, train.batch_size or max_length", 5),
+    ],
+)
+def test_an_error_of_a_library_is_that_of_its_phase(tmp_path: Path, error: str, reason: str, code: int) -> None:
+    steps = Steps(a=("", error), b=("a", ""), c=("", ""))
+    raised, failures = run(steps, tmp_path)
+    assert isinstance(raised, PhasesFailed)
+    message = "1 phase failed, 1 phase not run because of that, 1 finished; the first failure: "
+    assert str(raised) == message + reason
+    assert failures == {"step a": reason, "step b": "not run, because this failed: step a"}
+    first = raised.__cause__
+    assert isinstance(first, AdaptstiltsError)
+    assert first.exit_code == code
+    assert "in step\n" in first.__notes__[0]  # the traceback, for --debug
+    assert Workspace(tmp_path).store.keys() == [steps.phases["c"].key]
 
 
 def test_a_damaged_entry_stops_everything(tmp_path: Path) -> None:

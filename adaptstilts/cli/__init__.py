@@ -29,6 +29,7 @@ _ENVIRONMENT = (  # errors of the file system that are not mistakes of this pack
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ELOOP),
 )
+OUT_OF_MEMORY = "out of memory; lower train.micro_tokens or train.batch_size"
 
 
 def main() -> NoReturn:
@@ -49,8 +50,7 @@ def main() -> NoReturn:
     except errors.AdaptstiltsError as error:
         _fail(str(error), error.exit_code, debug)
     except MemoryError:
-        message = "out of memory; lower train.micro_tokens or train.batch_size"
-        _fail(message, errors.ResourceError.exit_code, debug)
+        _fail(OUT_OF_MEMORY, errors.ResourceError.exit_code, debug)
     except OSError as error:
         if error.errno not in _ENVIRONMENT:
             _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
@@ -62,6 +62,8 @@ def main() -> NoReturn:
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error of typer
             _fail(f"{error.format_message()} See --help.", errors.ConfigError.exit_code, debug)
+        if errors.is_out_of_memory(error):
+            _fail(OUT_OF_MEMORY, errors.ResourceError.exit_code, debug)
         _fail(_internal(error), errors.AdaptstiltsError.exit_code, debug)
     if code == errors.Interrupted.exit_code:  # typer turns Ctrl-C into a return value
         _leave(INTERRUPTED, debug)

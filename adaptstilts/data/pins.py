@@ -90,7 +90,7 @@ def _record(path: Path, pin: Mapping[str, Any]) -> None:
     """
     with disk_faults(path):
         try:
-            replace_text(path, to_text(pin, ascii_only=True))
+            replace_text(path, to_text(pin, ascii_only=True), durable=True)
         except OSError as error:
             if error.errno not in _READ_ONLY:
                 raise

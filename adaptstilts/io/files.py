@@ -5,12 +5,32 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from adaptstilts.errors import ConfigError, ResourceError
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file that is not larger than expected; a pipe or a device might never end.
+
+    Args:
+        path: the file; links are followed.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger, or not a file.
+    """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+        raise ValueError("expected a regular file, found a device, a pipe or a socket")
+    if facts.st_size > most:
+        raise ValueError(f"larger than {most} bytes")
+    return path.read_bytes()
 
 
 @contextlib.contextmanager
@@ -23,12 +43,33 @@ def temporary_beside(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file in one step, and create its folder if needed."""
+def replace_text(path: Path, text: str, durable: bool = False) -> None:
+    """Write a text file in one step, and create its folder if needed.
+
+    Args:
+        path: the file.
+        text: its content.
+        durable: let the disk have it before it gets its name, so that it is not empty after a power cut.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_beside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
+    if durable:
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file or a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ from typing import Any
 
 from adaptstilts.errors import ArtifactError, ResourceError
 from adaptstilts.io import hashing
-from adaptstilts.io.files import disk_faults
-from adaptstilts.io.json import read_object, write_json
+from adaptstilts.io.files import disk_faults, read_regular, sync
+from adaptstilts.io.json import LARGEST, parse_object, write_json
 
 MANIFEST = "manifest.json"
 
@@ -90,12 +90,12 @@ def seal(folder: Path, fields: Mapping[str, Any]) -> None:
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            _sync(path)
+            sync(path)
             files[path.relative_to(folder).as_posix()] = [path.stat().st_size, hashing.of_file(path)]
     failpoint("commit:before-manifest")
     write_json(folder / MANIFEST, {**fields, "files": files}, indent=1)
-    _sync(folder / MANIFEST)
-    _sync(folder)
+    sync(folder / MANIFEST)
+    sync(folder)
     failpoint("commit:after-manifest")
 
 
@@ -113,7 +113,7 @@ def publish(folder: Path, target: Path, point: str = "commit") -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    _sync(target.parent)
+    sync(target.parent)
     failpoint(f"{point}:after-rename")
 
 
@@ -141,10 +141,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ResourceError: it cannot be read now, which says nothing about what is in it.
     """
     path = folder / MANIFEST
-    with reading(path):
-        if path.is_file():
-            path.read_bytes()
-    manifest = read_object(path, "manifest")
+    try:
+        with reading(path):
+            content = read_regular(path, LARGEST)
+    except (FileNotFoundError, NotADirectoryError, ValueError) as problem:
+        raise ArtifactError(f"{path}: not a readable manifest ({problem})") from None
+    manifest = parse_object(content, path, "manifest")
     files = manifest.get("files")
     if not isinstance(files, dict) or not all(isinstance(facts, list) and len(facts) == 2 for facts in files.values()):
         raise ArtifactError(f"{path}: not a readable manifest (expected files with a size and a sha256 each)")
@@ -193,33 +195,33 @@ def reading(path: Path) -> Iterator[None]:
 
 def _check_files(folder: Path, manifest: Mapping[str, Any], hashes: bool) -> None:
     """Do the work of :func:`check_files`; the arguments are the same."""
+    present = dict(_walk(os.fspath(folder)))
     listed = {*manifest["files"], MANIFEST}
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_entry(path)}
-    for name in sorted(listed - present):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.stat(folder / name)  # the file may exist in a folder that cannot be listed
-    if missing := sorted(listed - present):
+    if missing := sorted(listed - present.keys()):
         raise ArtifactError(f"{folder}: {missing[0]!r} is in the manifest, but not in the folder")
-    if unknown := sorted(present - listed):
+    if unknown := sorted(present.keys() - listed):
         raise ArtifactError(f"{folder}: {unknown[0]!r} is in the folder, but not in the manifest")
     for name, (size, sha256) in manifest["files"].items():
-        path = folder / name
-        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-            raise ArtifactError(f"{path}: links and paths outside the folder are refused")
-        if path.stat().st_size != size:
-            raise ArtifactError(f"{path}: expected {size} bytes, found {path.stat().st_size}")
-        if hashes and hashing.of_file(path) != sha256:
+        path = present[name]
+        facts = os.lstat(path)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ArtifactError(f"{path}: links and devices are refused, expected a regular file")
+        if facts.st_size != size:
+            raise ArtifactError(f"{path}: expected {size} bytes, found {facts.st_size}")
+        if hashes and hashing.of_file(Path(path)) != sha256:
             raise ArtifactError(f"{path}: the content does not have the sha256 of the manifest")
 
 
-def _is_entry(path: Path) -> bool:
-    """Return whether a path counts as a file of a folder; links to folders do, so that they are refused."""
-    return path.is_symlink() or not path.is_dir()
+def _walk(folder: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the name and path of everything below a folder except folders; links are not followed.
 
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    Args:
+        folder: the folder.
+        prefix: its own name, with a slash, that begins the names.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            else:
+                yield f"{prefix}{entry.name}", entry.path

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adaptstilts.errors import AdaptstiltsError, ArtifactError
+from adaptstilts.io.files import read_regular
+
+LARGEST = 2**26  # bytes of a file, unless its reader expects something else
 
 
 def to_text(
@@ -55,7 +58,7 @@ def read_object(
     what: str,
     error: type[AdaptstiltsError] = ArtifactError,
     *,
-    max_bytes: int | None = None,
+    max_bytes: int = LARGEST,
     finite: bool = False,
 ) -> dict[str, Any]:
     """Read a file whose content is one JSON object.
@@ -64,25 +67,36 @@ def read_object(
         path: the file.
         what: kind of file, for messages, such as ``"adapter config"``.
         error: class of the error that is raised.
-        max_bytes: refuse larger files unread.
+        max_bytes: refuse larger files unread, and whatever is not a regular file.
         finite: refuse numbers that are not finite, which are not valid JSON.
 
     Raises:
         AdaptstiltsError: ``error``, if the file is missing, too large, malformed or not an object.
     """
     value = _read(path, what, error, max_bytes, finite)
-    if not isinstance(value, dict):
-        problem = f"expected a JSON object, found {json_type(value)}"
-        raise error(f"{path}: not a readable {what} ({problem})")
-    return value
+    return _as_object(value, path, what, error)
 
 
-def read_list(path: Path, what: str, *, max_bytes: int | None = None) -> list[Any]:
+def read_list(path: Path, what: str, *, max_bytes: int = LARGEST) -> list[Any]:
     """Read a file whose content is one JSON list; arguments and errors as of :func:`read_object`."""
     value = _read(path, what, ArtifactError, max_bytes, finite=False)
     if not isinstance(value, list):
         raise ArtifactError(f"{path}: not a readable {what} (expected a JSON list, found {json_type(value)})")
     return value
+
+
+def parse_object(content: bytes, path: Path, what: str) -> dict[str, Any]:
+    """Return the one JSON object that a file contains.
+
+    Args:
+        content: of the file.
+        path: the file, for messages.
+        what: kind of file, for messages.
+
+    Raises:
+        ArtifactError: the content is malformed or not an object.
+    """
+    return _as_object(_parsed(content, path, what, ArtifactError, finite=False), path, what, ArtifactError)
 
 
 def json_type(value: object) -> str:
@@ -91,14 +105,28 @@ def json_type(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _read(path: Path, what: str, error: type[AdaptstiltsError], max_bytes: int | None, finite: bool) -> Any:
+def _read(path: Path, what: str, error: type[AdaptstiltsError], max_bytes: int, finite: bool) -> Any:
     """Return the value in a JSON file; arguments and errors as of :func:`read_object`."""
     try:
-        if max_bytes is not None and path.stat().st_size > max_bytes:
-            raise ValueError(f"larger than {max_bytes} bytes")
-        return _parse(path.read_text(encoding="utf-8"), finite)
-    except (OSError, ValueError, RecursionError) as problem:
+        content = read_regular(path, max_bytes)
+    except (OSError, ValueError) as problem:
         raise error(f"{path}: not a readable {what} ({problem})") from None
+    return _parsed(content, path, what, error, finite)
+
+
+def _parsed(content: bytes, path: Path, what: str, error: type[AdaptstiltsError], finite: bool) -> Any:
+    """Return the value in a JSON file; arguments and errors as of :func:`read_object`."""
+    try:
+        return _parse(content.decode("utf-8"), finite)
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path}: not a readable {what} ({problem})") from None
+
+
+def _as_object(value: Any, path: Path, what: str, error: type[AdaptstiltsError]) -> dict[str, Any]:
+    """Return a value if it is an object; arguments and errors as of :func:`read_object`."""
+    if not isinstance(value, dict):
+        raise error(f"{path}: not a readable {what} (expected a JSON object, found {json_type(value)})")
+    return value
 
 
 def _parse(text: str, finite: bool) -> Any:

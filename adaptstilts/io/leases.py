@@ -58,6 +58,12 @@ def holder(path: Path) -> str | None:
     return f"{lease.get('host')}:{lease.get('pid')}"
 
 
+def is_abandoned(path: Path) -> bool:
+    """Return whether the kernel says that the process of a lease does not run; False if it cannot be asked."""
+    lease = _read(path)
+    return lease is not None and _is_of_this_kernel(lease) and not _is_alive(path, lease)
+
+
 def _boot() -> str:
     """Return an identifier of this boot of the machine; empty if the system does not give one."""
     with contextlib.suppress(OSError):
@@ -99,10 +105,14 @@ def _is_alive(path: Path, lease: dict[str, Any]) -> bool:
         path: path of the lease.
         lease: its content.
     """
-    is_same_host = lease.get("host") == platform.node()
-    if is_same_host and lease.get("namespace", _namespace()) == _namespace():
+    if _is_of_this_kernel(lease):
         return lease.get("boot") == _boot() and _runs_here(lease)
     return _beats(path, lease.get("heartbeat"))
+
+
+def _is_of_this_kernel(lease: dict[str, Any]) -> bool:
+    """Return whether a lease is of this host and its process numbers, perhaps before it was started again."""
+    return lease.get("host") == platform.node() and lease.get("namespace", _namespace()) == _namespace()
 
 
 def _runs_here(lease: dict[str, Any]) -> bool:

@@ -92,7 +92,7 @@ def _read(path: Path) -> Checkpoint:
     folders.check_files(path, folders.read_manifest(path), hashes=True)
     has_tensors = (path / _TENSORS).is_file()
     tensors = read_tensors(path / _TENSORS) if has_tensors else {}
-    return tensors, read_object(path / _STATE, "state of a phase")
+    return tensors, read_object(path / _STATE, "state of a phase", max_bytes=2**30)
 
 
 def _is_damaged(path: Path) -> bool:

@@ -28,7 +28,8 @@ from adaptstilts.store.cache import StateCache
 from adaptstilts.tasks import Source, Task, kind_specs
 from adaptstilts.workspace import Workspace
 
-CACHED_FEATURES = 256
+CACHED_FEATURES = 256  # sets of rows
+CACHED_ROWS = 1_000_000  # of all sets together; the newest one is kept whatever its size
 CACHE_GIB = 8.0
 
 
@@ -72,6 +73,7 @@ class Runtime:
         self._labelled: dict[str, Task] = {}
         self._warned: set[str] = set()
         self._features: OrderedDict[tuple[object, ...], tuple[Examples, Features]] = OrderedDict()
+        self._totals: dict[tuple[object, ...], int] = {}  # rows that there are before a limit
 
     @property
     def model(self) -> Model:
@@ -164,12 +166,14 @@ class Runtime:
             DataError: the files changed, or rows are not usable.
         """
         split = self.split(task, source, expected)
-        key = (task.name, *task.columns.values(), split.digest, split.source, max_length, limit, seed, shots)
-        if permuted is not None:
-            key += (permuted,)
+        kind = kinds.trainable(task.kind)
+        place = (task.name, *task.columns.values(), split.digest, split.source, max_length, shots, permuted)
+        key = (*place, *self._draw(place, limit, seed))
         if key not in self._features:
-            kind = kinds.trainable(task.kind)
             examples = read(split, task, kind.check, limit, seed)
+            self._totals[place] = examples.total
+            key = (*place, *self._draw(place, limit, seed))
+        if key not in self._features:
             if shots:
                 examples = take(examples, task, shots)
             if permuted is not None:
@@ -177,10 +181,35 @@ class Runtime:
             features = kind.features(examples.rows, self.tokenizer, task, max_length)
             self._features[key] = examples, features
             self.warn_of_unknown(f"{task.name}, {source.title}", unknown_tokens.count(features.items, self.tokenizer))
-            while len(self._features) > CACHED_FEATURES:
-                self._features.popitem(last=False)
         self._features.move_to_end(key)
+        self._drop_oldest()
         return self._features[key]
+
+    def _draw(self, place: tuple[object, ...], limit: int | None, seed: object) -> tuple[object, ...]:
+        """Return what distinguishes a draw of rows from others; nothing if all rows are taken, whatever the seed.
+
+        Args:
+            place: what the rows are drawn from.
+            limit: as of :meth:`rows`.
+            seed: as of :meth:`rows`.
+        """
+        total = self._totals.get(place)
+        takes_all = limit is None or (total is not None and limit >= total)
+        return () if takes_all else (limit, seed)
+
+    def _drop_oldest(self) -> None:
+        """Drop the rows that were unused longest, as long as there are too many."""
+        rows = sum(len(examples.rows) for examples, _ in self._features.values())
+        while len(self._features) > 1 and (rows > CACHED_ROWS or len(self._features) > CACHED_FEATURES):
+            _, (examples, _) = self._features.popitem(last=False)
+            rows -= len(examples.rows)
+
+    def forget(self) -> None:
+        """Drop the encoder with its adapters, and the rows: a phase that failed may have left them half-changed."""
+        vars(self).pop("adapter_pool", None)
+        self._features.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def warn_of_unknown(self, text: str, tokens: TokenCount) -> None:
         """Report a warning if the model does not know many tokens of a text; once for each text.

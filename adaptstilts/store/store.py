@@ -18,12 +18,13 @@ from typing import Any
 
 from adaptstilts.errors import ArtifactError, ConfigError, ResourceError
 from adaptstilts.io import folders, hashing, leases
-from adaptstilts.io.files import disk_faults, replace_text
+from adaptstilts.io.files import disk_faults, read_regular, replace_text
 from adaptstilts.io.folders import MANIFEST
 from adaptstilts.store.entries import Entry, parents
 
 FORMAT = "adaptstilts-store 1"
 _KEY = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}")
 _ORPHAN_SECONDS = 24 * 3600  # a staging folder may belong to a live process on another host
 
 
@@ -41,12 +42,11 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._verified: dict[str, Entry] = {}
+        self._peeked: dict[str, tuple[hashing.Stamp, Entry]] = {}
         if self.folder.exists() and not self.folder.is_dir():
             raise ResourceError(f"{self.folder}: the store must be a folder, found a file")
         if self.exists():
-            text = self._mark.read_text(encoding="utf-8", errors="replace").strip()
-            if text != FORMAT:
-                raise ArtifactError(f"{self._mark}: expected {FORMAT!r}, found {text!r}; use the version that wrote it")
+            self._check_format()
 
     @classmethod
     def open_existing(cls, folder: str | Path) -> Store:
@@ -75,6 +75,20 @@ class Store:
     def exists(self) -> bool:
         """Return whether the store is on disk, with or without entries."""
         return self._mark.is_file()
+
+    def _check_format(self) -> None:
+        """Raise if another version, or something else, wrote the mark; after a power cut it may be empty."""
+        try:
+            text = read_regular(self._mark, 1000).decode("utf-8", "replace").strip("\0\n\r ")
+        except ValueError as error:
+            raise ArtifactError(f"{self._mark}: expected {FORMAT!r}, found a file {error}") from None
+        if text == FORMAT or (not text and self._has_folders()):
+            return
+        raise ArtifactError(f"{self._mark}: expected {FORMAT!r}, found {text!r}; use the version that wrote it")
+
+    def _has_folders(self) -> bool:
+        """Return whether the folder has what only a store has."""
+        return any((self.folder / name).is_dir() for name in ("entries", "staging", "leases"))
 
     def entry_folder(self, key: str) -> Path:
         """Return the folder of the entry of a key, which need not exist."""
@@ -118,10 +132,22 @@ class Store:
     def peek(self, key: str) -> Entry:
         """Return an entry after checking names and sizes of its files, but not their contents.
 
+        It is checked once in this process, and again if its manifest was written or replaced.
+
         Raises:
             ArtifactError: missing or damaged.
         """
-        return self._verified.get(key) or _checked(self.entry_folder(key), key, hashes=False)
+        if key in self._verified:
+            return self._verified[key]
+        folder, state = self.entry_folder(key), None
+        with contextlib.suppress(OSError):  # the check says what is wrong
+            state = hashing.stamp(folder / MANIFEST)
+        if key in self._peeked and self._peeked[key][0] == state:
+            return self._peeked[key][1]
+        entry = _checked(folder, key, hashes=False)
+        if state is not None:
+            self._peeked[key] = state, entry
+        return entry
 
     def entry(self, key: str) -> Entry:
         """Return an entry, hashed on first use in this process; a damaged one is moved to ``quarantine``.
@@ -260,7 +286,11 @@ class Store:
 
     def garbage(self) -> list[Path]:
         """List what is no longer needed: leftovers of dead processes and finished phases, and caches not in use."""
-        orphans = [path for path in self.folder.glob("staging/*") if self._is_orphan(path)]
+        orphans = [path for path in self.folder.glob("staging/*") if self._is_orphan(path, path.name.partition(".")[0])]
+        for path in self.folder.glob("work/*/staging-*"):
+            if self._is_orphan(path, path.parent.name):
+                orphans.append(path)
+        orphans += [path for path in self._temporary_files() if self._is_old(path)]
         finished = [path for path in self.folder.glob("work/*") if self.has(path.name)]
         stale = [path for path in self.folder.glob("leases/*") if not self.holder(path.name)]
         vectors = [path for path in self.vectors.glob("*") if not self.holder(_vectors_lease(path))]
@@ -272,16 +302,32 @@ class Store:
     def _lease_file(self, key: str) -> Path:
         return self.folder / "leases" / key
 
-    def _is_orphan(self, staging: Path) -> bool:
-        """Return whether a staging folder was left by a process that died."""
+    def _is_orphan(self, staging: Path, key: str) -> bool:
+        """Return whether a staging folder was left by a process that died.
+
+        Args:
+            staging: the folder.
+            key: what was computed in it.
+        """
+        if self.holder(key):
+            return False
+        return leases.is_abandoned(self._lease_file(key)) or self.has(key) or self._is_old(staging)
+
+    def _is_old(self, path: Path) -> bool:
         with contextlib.suppress(OSError):
-            age = time.time() - staging.stat().st_mtime
-            return age > _ORPHAN_SECONDS and not self.holder(staging.name.partition(".")[0])
+            return time.time() - path.stat().st_mtime > _ORPHAN_SECONDS
         return False
 
+    def _temporary_files(self) -> Iterator[Path]:
+        """Yield the files that were to replace others in one step."""
+        for pattern in (".*", "cache/.*", "pins/**/.*"):
+            for path in self.folder.glob(pattern):
+                if _TEMPORARY.fullmatch(path.name) and path.is_file():
+                    yield path
+
     def _create(self) -> None:
-        if not self.exists():
-            replace_text(self._mark, FORMAT + "\n")
+        if not self.exists() or not self._mark.stat().st_size:
+            replace_text(self._mark, FORMAT + "\n", durable=True)
 
     def _quarantine(self, key: str) -> str:
         """Move a damaged entry away; return how an error message ends about that."""

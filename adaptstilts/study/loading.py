@@ -89,7 +89,8 @@ def read_text(path: str | Path, noun: str) -> str:
             raise ConfigError(f"{path}: expected a {noun} file, found a named pipe")
         if Path(path).is_char_device() and os.path.realpath(path) != os.devnull:  # /dev/zero never ends
             raise ConfigError(f"{path}: expected a {noun} file, found a device")
-        return Path(path).read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read(yaml.MAX_BYTES + 1)  # which the parser refuses
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such {noun} file{_other_ending(Path(path))}") from None
     except IsADirectoryError:

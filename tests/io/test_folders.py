@@ -137,6 +137,8 @@ def test_the_first_of_two_stays(tmp_path: Path) -> None:
         (lambda folder: (folder / "b").touch(), "'b' is in the folder, but not in the manifest"),
         (lambda folder: (folder / "a").write_text("longer"), "expected 5 bytes, found 6"),
         (lambda folder: (folder / "a").write_text("other"), "does not have the sha256"),
+        (lambda folder: (folder / "a").replace(folder.parent / "b"), "'a' is in the manifest, but not in the folder"),
+        (lambda folder: (folder / "new").symlink_to(folder), "'new' is in the folder, but not in the manifest"),
     ],
 )
 def test_damage_is_named(damage: Callable[[Path], object], reason: str, tmp_path: Path) -> None:
@@ -145,3 +147,24 @@ def test_damage_is_named(damage: Callable[[Path], object], reason: str, tmp_path
     damage(tmp_path)
     with pytest.raises(ArtifactError, match=reason):
         check_files(tmp_path, read_manifest(tmp_path), hashes=True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_only_regular_files_are_read(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("")
+    seal(folder, {})
+    (folder / "a").replace(tmp_path / "b")
+    if kind == "pipe":
+        os.mkfifo(folder / "a")
+    else:
+        (folder / "a").symlink_to(tmp_path / "b")
+    with pytest.raises(ArtifactError, match="folder/a: links and devices are refused, expected a regular file"):
+        check_files(folder, read_manifest(folder), hashes=True)
+
+
+def test_a_manifest_that_might_never_end_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / MANIFEST)
+    with pytest.raises(ArtifactError, match="not a readable manifest .expected a regular file"):
+        read_manifest(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as plain
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_a_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.json", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(DataError, match=f"not a readable pin .*{reason}"):
             read_object(path, "pin", DataError)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_what_might_never_end_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(ArtifactError, match="expected a regular file, found a device, a pipe or a socket"):
+            read_object(tmp_path / name, "head card")
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])

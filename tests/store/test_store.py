@@ -310,7 +310,7 @@ def test_a_damaged_winner_is_not_taken_for_ours(here: Store) -> None:
     assert list(fresh(put_again(fresh(here))).verify()) == [(KEY, None)]
 
 
-@pytest.mark.parametrize("text", [b"adaptstilts-store 2\n", b"", b"\xff\xfe", b"something else"])
+@pytest.mark.parametrize("text", [b"adaptstilts-store 2\n", b"", b"\xff\xfe", b"something else", b"x" * 2000])
 def test_a_store_of_another_format(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "format").write_bytes(text)
     with pytest.raises(ArtifactError, match="adaptstilts-store 1"):
@@ -393,6 +393,46 @@ def test_what_the_dead_left_behind_is_found(here: Store) -> None:
     os.utime(orphan, (1, 1))
     assert here.garbage() == [orphan]
     assert orphan.is_dir(), "garbage only lists"
+
+
+def test_what_a_process_left_that_surely_died_is_garbage_at_once(here: Store) -> None:
+    here._create()
+    staged = [here.folder / "staging" / f"{KEY}.1", here.work(KEY) / "staging-1"]
+    for folder in staged:
+        folder.mkdir(parents=True)
+    lease = write_lease(here)
+    assert here.garbage() == [], "its process runs"
+    write_lease(here, host="elsewhere", heartbeat=1)
+    assert here.garbage() == [lease], "clocks may differ"
+    write_lease(here, pid=2**22 + 1)
+    assert here.garbage() == sorted([*staged, lease])
+    lease.unlink()
+    assert here.garbage() == []
+    put(here)
+    assert here.garbage() == sorted([*staged, here.work(KEY)]), "nobody needs what is done"
+
+
+def test_half_written_files_are_garbage_when_they_are_old(here: Store) -> None:
+    here._create()
+    (here.pins / "owner").mkdir(parents=True)
+    left = [here.folder / f".{'a' * 32}", here.pins / "owner" / f".{'b' * 32}"]
+    for path in (*left, here.folder / ".kept", here.folder / f".{'c' * 32}"):
+        path.touch()
+    for path in left:
+        os.utime(path, (1, 1))
+    assert here.garbage() == sorted(left)
+
+
+def test_an_empty_format_of_a_store_is_mended(here: Store) -> None:
+    """A power cut may leave it, because the file system had its name and not yet its content."""
+    put(here)
+    mark = here.folder / "format"
+    for content in (b"", b"\0" * 20):
+        mark.write_bytes(content)
+        assert fresh(here).keys() == [KEY]
+    mark.write_bytes(b"")
+    with fresh(here).stage(KEY):
+        assert mark.read_text() == "adaptstilts-store 1\n"
 
 
 def test_readers_see_all_or_nothing(here: Store) -> None:

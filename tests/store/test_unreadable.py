@@ -41,12 +41,14 @@ def failing(real: Callable[..., Any], code: int, name: str) -> Callable[..., Any
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE], ids=errno.errorcode.get)
-@pytest.mark.parametrize(("function", "name"), [("read_bytes", "manifest.json"), ("stat", "file.json")])
+@pytest.mark.parametrize(
+    ("owner", "function", "name"), [(Path, "read_bytes", "manifest.json"), (os, "lstat", "file.json")]
+)
 def test_a_file_that_cannot_be_read_stays(
-    store: Store, monkeypatch: pytest.MonkeyPatch, code: int, function: str, name: str
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int, owner: object, function: str, name: str
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(Path, function, failing(getattr(Path, function), code, name))
+        broken.setattr(owner, function, failing(getattr(owner, function), code, name))
         with pytest.raises(ResourceError) as caught:
             store.entry(KEY)
         ((_, problem),) = Store(store.folder).verify()
