@@ -18,7 +18,7 @@ from adaptstilts.data.sources import Split
 from adaptstilts.errors import DataError
 from adaptstilts.tasks import kind_specs
 from adaptstilts.tasks.base import LeftOut, Task
-from adaptstilts.tasks.row_checks import RowCheck, text_problem
+from adaptstilts.tasks.row_checks import RowCheck, length_problem, text_problem
 from adaptstilts.tasks.row_values import UnfitRow
 
 __all__ = ["EmptySplit", "Example", "Examples", "read", "subset", "text_problem", "withheld"]
@@ -317,7 +317,7 @@ def _example(
     problem = next((problem for name in spec.lists if (problem := _list_problem(example, name))), None)
     if problem is None:
         try:
-            problem = check(example, task)
+            problem = length_problem(example) or check(example, task)
         except MALFORMED as error:
             return _malformed(task, error, example)
     return _Unusable(_in_columns(problem, task)) if problem else example

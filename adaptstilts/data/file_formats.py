@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,7 @@ NESTED = {  # format -> its reader, and what a row is called
     "squad": (json_rows.paragraphs, "paragraph"),
 }
 BOM = b"\xef\xbb\xbf"
+LONGEST_LINE = 2**24  # bytes, where a row is one line
 
 ArrowTable = Any  # pyarrow has no types
 
@@ -179,21 +180,26 @@ def matches(value: str, wanted: str) -> bool:
     return value == wanted
 
 
-def lines(path: Path, sha256: str | None = None) -> Iterator[str]:
+def lines(path: Path, sha256: str | None = None, longest: int | None = None) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 file, without line ends (``\n`` or ``\r\n``, nothing else) and byte order mark.
 
     Args:
         path: the file.
         sha256: the digest that these very bytes must have; compared after the last line.
+        longest: bytes that a line may have, its end included; None for 16 MiB.
 
     Raises:
-        DataError: the file cannot be read, is not UTF-8 (the message has the number of the byte) or has other bytes.
+        DataError: the file cannot be read, is not UTF-8 (the message has the number of the byte), has other bytes or a
+            line that is too long.
     """
     at = 0
     hasher = hashlib.sha256()
+    longest = longest or LONGEST_LINE
     try:
         with open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, longest + 1), b""), 1):
+                if len(line) > longest:
+                    raise DataError(f"{path}:{number}: a line of more than {longest:,} bytes; expected one row a line")
                 if sha256 is not None:
                     hasher.update(line)
                 body = line.removeprefix(BOM) if number == 1 else line
@@ -209,6 +215,11 @@ def lines(path: Path, sha256: str | None = None) -> Iterator[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); copy or fetch it again") from None
     if sha256 is not None and hasher.hexdigest() != sha256:
         raise parquet_tables.changed(path)
+
+
+def _nested_lines(path: Path, form: str, sha256: str | None = None) -> Iterator[str]:
+    """Yield the lines of a JSON file; one of SQuAD may have everything in one line."""
+    return lines(path, sha256, parquet_tables.LIMIT if form == "squad" else None)
 
 
 def without_blank_end(texts: Iterable[str]) -> Iterator[str]:
@@ -261,7 +272,7 @@ def _text_table(path: Path, form: str, sha256: str | None = None) -> ArrowTable:
         return pyarrow.table({"text": pyarrow.array(list(lines(path, sha256)), pyarrow.string())})
     if form in NESTED:
         rows_of, unit = NESTED[form]
-        return json_rows.table(rows_of(without_blank_end(lines(path, sha256)), path), path, unit)
+        return json_rows.table(rows_of(without_blank_end(_nested_lines(path, form, sha256)), path), path, unit)
     columns = zip(*_fields(path, sha256), strict=True)
     return pyarrow.table({str(i): pyarrow.array(column, pyarrow.string()) for i, column in enumerate(columns)})
 
@@ -293,7 +304,7 @@ def _footer(path: Path) -> Any:
 @lru_cache(maxsize=1024)
 def _count(path: Path, form: str, as_it_is: Stamp) -> int:
     if form in NESTED:
-        return _length(NESTED[form][0](without_blank_end(lines(path)), path))
+        return _length(NESTED[form][0](without_blank_end(_nested_lines(path, form)), path))
     if form == "parallel":
         return _length(without_blank_end(lines(path)))
     return _length(_fields(path) if form == "tsv" else lines(path))

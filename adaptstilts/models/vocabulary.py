@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ from adaptstilts.io.json import read_object
 from adaptstilts.models.architectures import Architecture
 
 _LARGEST = 500_000_000  # bytes; that of XLM-R has 9 million
+_GROWTH = 5000  # characters that a normalizer may make of one; that of RemBERT has a bound of 3,564
+_FORMS = {"NFC": 3, "NFD": 4, "NFKC": 18, "NFKD": 18, "Lowercase": 3, "BertNormalizer": 9, "ByteLevel": 4}
 
 
 def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str, Any]) -> None:
@@ -22,9 +27,12 @@ def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str,
         config: config of the encoder.
 
     Raises:
-        ArtifactError: a piece has no embedding, a special token is missing, or padding is another token.
+        ArtifactError: a piece has no embedding, a special token is missing, padding is another token, or the normalizer
+            multiplies text.
     """
-    ids = _token_ids(path)
+    content = read_object(path, "tokenizer", max_bytes=_LARGEST)
+    ids = _token_ids(content, path)
+    _check_normalizer(content.get("normalizer"), path)
     vocabulary = config[architecture.sizes["vocabulary"]]
     largest = max(ids.values(), default=-1)
     if largest >= vocabulary:
@@ -46,9 +54,60 @@ def check_tokenizer(path: Path, architecture: Architecture, config: Mapping[str,
         )
 
 
-def _token_ids(path: Path) -> dict[str, int]:
-    """Return the number of every token, including tokens added to the vocabulary."""
-    content = read_object(path, "tokenizer", max_bytes=_LARGEST)
+def _check_normalizer(normalizer: Any, path: Path) -> None:
+    """Raise if a normalizer makes so many characters of one that a short text takes all memory."""
+    try:
+        growth = _growth(normalizer)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, struct.error, binascii.Error) as error:
+        raise ArtifactError(f"{path}: not a tokenizer ({type(error).__name__} in its normalizer)") from None
+    if growth > _GROWTH:
+        raise ArtifactError(
+            f"{path}: its normalizer may replace one character by {growth:,}; at most {_GROWTH:,} are accepted"
+        )
+
+
+def _growth(part: Mapping[str, Any] | None) -> int:
+    """Return how many characters a normalizer makes of one, at most.
+
+    Args:
+        part: one of ``tokenizer.json``; kinds that are not known here leave a text as long as it is.
+    """
+    if part is None:
+        return 1
+    kind = part["type"]
+    if kind == "Sequence":
+        product = 1
+        for member in part["normalizers"]:
+            product *= _growth(member)
+        return product
+    if kind == "Replace":
+        pattern = part["pattern"].get("String")
+        if pattern:
+            return max(1, -(-len(part["content"]) // len(pattern)))
+        return 1 + len(part["content"])  # a regular expression may match between any two characters
+    if kind == "Prepend":
+        return 1 + len(part["prepend"])
+    if kind == "Precompiled":
+        return max(1, _longest_replacement(part["precompiled_charsmap"]))
+    return _FORMS.get(kind, 1)
+
+
+def _longest_replacement(charsmap: str | None) -> int:
+    """Return the length in bytes of the longest replacement in a map of SentencePiece, which follow its index."""
+    blob = base64.b64decode(charsmap or "")
+    if not blob:
+        return 1
+    (index,) = struct.unpack("<I", blob[:4])
+    return max(map(len, blob[4 + index :].split(b"\0")))
+
+
+def _token_ids(content: Mapping[str, Any], path: Path) -> dict[str, int]:
+    """Return the number of every token, including tokens added to the vocabulary.
+
+    Args:
+        content: of a ``tokenizer.json``.
+        path: the file, for messages.
+    """
     try:
         vocabulary = content["model"]["vocab"]
         if isinstance(vocabulary, list):

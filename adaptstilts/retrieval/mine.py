@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from adaptstilts.errors import ConfigError, DataError, ResourceError
+from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.io import hashed_arrays, hashing
 from adaptstilts.io.files import disk_faults, replacing, resolve_output
 from adaptstilts.io.folders import failpoint
@@ -39,7 +39,7 @@ from adaptstilts.retrieval.shards import (
     split_file,
 )
 from adaptstilts.retrieval.text_file import SentenceFile, scan
-from adaptstilts.retrieval.vector_cache import EncodingRecipe, recipe_identity, with_precision
+from adaptstilts.retrieval.vector_cache import POLL_SECONDS, EncodingRecipe, recipe_identity, with_precision
 from adaptstilts.search import AUTO, bucc, check_available, faiss
 from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.sharded import ShardedNeighbours, search_shards
@@ -166,7 +166,7 @@ def mine(
         ConfigError: invalid settings, or an output that cannot be a file.
         DataError: a file that cannot be read, is not UTF-8, or has no sentence.
         ArtifactError: a model or an adapter that fails verification.
-        ResourceError: the store or the output cannot be written, or another process mines the same files.
+        ResourceError: the store or the output cannot be written.
     """
     start = time.monotonic()
     foreign, english = Path(foreign), Path(english)
@@ -175,7 +175,7 @@ def mine(
     job = _Job(settings, workspace, device, ray, report)
     left_file, right_file = job.scan(foreign), job.scan(english)
     key = hashing.of({"mine": VERSION, "files": [left_file.sha256, right_file.sha256], **job.identity()})
-    with _locked_folder(workspace.store, key) as folder:
+    with _locked_folder(workspace.store, key, report) as folder:
         chosen = job.select("foreign", left_file, folder), job.select("english", right_file, folder)
         left, right = (selection.sentences for selection in chosen)
         left_vectors, right_vectors = job.encode("foreign", left, folder), job.encode("english", right, folder)
@@ -374,18 +374,17 @@ def _remove_neighbours(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked_folder(store: Store, key: str) -> Iterator[Path]:
-    """Yield the folder of a key, locked against other processes while the block runs.
+def _locked_folder(store: Store, key: str, report: ReportProgress) -> Iterator[Path]:
+    """Yield the folder of a key, locked against other processes while the block runs; wait for one that works in it.
 
-    Raises:
-        ResourceError: another process works in it.
+    Args:
+        store: has the folder.
+        key: of everything that its files depend on.
+        report: called with a remark if another process is waited for.
     """
     finished = store.vectors / key
     folder = finished.with_name(f"{key}.part")
-    with store.lease(f"vectors.{key}") as is_ours:
-        if not is_ours:
-            holder = store.holder(f"vectors.{key}")
-            raise ResourceError(f"{store.folder}: {holder} is mining the same files; wait until it is done")
+    with _lease(store, f"vectors.{key}", report):
         with disk_faults(folder):
             if finished.is_dir() and not folder.exists():
                 finished.rename(folder)
@@ -395,6 +394,21 @@ def _locked_folder(store: Store, key: str) -> Iterator[Path]:
         with disk_faults(folder):
             os.utime(folder)
             folder.rename(finished)
+
+
+@contextlib.contextmanager
+def _lease(store: Store, key: str, report: ReportProgress) -> Iterator[None]:
+    """Hold a lease within the block; arguments as of :func:`_locked_folder`."""
+    is_waiting = False
+    while True:
+        with store.lease(key) as is_ours:
+            if is_ours:
+                yield
+                return
+        if not is_waiting:
+            report(f"{store.holder(key) or 'another process'} mines the same files, waiting", 0, 0)
+            is_waiting = True
+        time.sleep(POLL_SECONDS)
 
 
 def _write(out: Path, pairs: Pairs, foreign: SentenceFile, english: SentenceFile) -> None:

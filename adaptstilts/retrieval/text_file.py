@@ -8,6 +8,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from adaptstilts.models import graphemes
 
 Int64 = NDArray[np.int64]
 DIGEST_BYTES = 16
+LONGEST = 1_000_000  # bytes of a line; the tokens of a longer one take gigabytes
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def scan(path: Path, one_form: bool = False) -> SentenceFile:
         one_form: whether composed and decomposed Unicode of a sentence are equal; the first of them counts.
 
     Raises:
-        DataError: no such file, or a line that is not UTF-8.
+        DataError: no such file, or a line that is not UTF-8 or too long.
     """
     scanner = _Scanner(path, one_form)
     try:
@@ -87,7 +89,7 @@ def scan(path: Path, one_form: bool = False) -> SentenceFile:
             raise DataError(f"{path}: not a regular file; expected a text file, one sentence per line")
         stamp = _stamp(path)
         with open(path, "rb") as file:
-            for line in file:
+            for line in iter(partial(file.readline, LONGEST + 1), b""):
                 scanner.add(line)
     except OSError as error:
         raise DataError(
@@ -108,9 +110,13 @@ class _Scanner:
         """Add the next line.
 
         Raises:
-            DataError: it is not UTF-8.
+            DataError: it is not UTF-8, or too long.
         """
         self._lines += 1
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{self._path}:{self._lines}: a line of more than {LONGEST:,} bytes; expected one sentence per line"
+            )
         self._content.update(line)
         sentence = self._decode(line)
         if graphemes.has_visible(sentence):

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptstilts.data.batches import sorted_runs
-from adaptstilts.errors import Interrupted
+from adaptstilts.errors import Interrupted, ResourceError
 from adaptstilts.io import hashing
+from adaptstilts.io.wording import size
 from adaptstilts.models.batching import Batch, Features, collate
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.models.locate import Model
@@ -128,7 +129,10 @@ class FrozenLayers:
     def fill(
         self, features: Features, pad: int, stop: Callable[[], bool], report: Callable[[int, int], None]
     ) -> LowerStates:
-        """Return the states of some features, computed now if missing; recomputed on each use if they cannot be cached.
+        """Return the states of some features, computed now if missing.
+
+        If they cannot be cached, they are recomputed on each use; under autocast only if they are too large for the
+        cache at any time, because those of other batches have other bits, and equal specs have equal results.
 
         Args:
             features: in any order; they are batched by length.
@@ -138,11 +142,17 @@ class FrozenLayers:
 
         Raises:
             Interrupted: ``stop`` returned True.
+            ResourceError: states under autocast could not be written, although the cache may have them.
         """
         for _ in range(_ATTEMPTS):
             lower, is_lost = self._fill(features, pad, stop, report)
             if not is_lost:
                 break
+        if self.rounded and lower.size and lower.cached is None and self.cache.can_ever_keep(lower.size):
+            raise ResourceError(
+                f"{self.cache.folder}: {size(lower.size)} of hidden states cannot be kept, and in bf16 those of other"
+                " batches would give another result; free some space, or give train.cache=false"
+            )
         return lower
 
     def _fill(

@@ -36,6 +36,10 @@ class StateCache:
         self._start = time.time() - 1.0  # file times are coarse
         self._verified: set[str] = set()
 
+    def can_ever_keep(self, size: int) -> bool:
+        """Return whether a set of this size is within the limit."""
+        return size <= self.limit
+
     def open(self, key: str, size: int, remark: Remark) -> Path | None:
         """Return the file of a set, or None if it is missing or damaged.
 

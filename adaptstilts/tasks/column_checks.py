@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from adaptstilts.tasks.row_checks import LONGEST_TEXT
+
 if TYPE_CHECKING:
     from adaptstilts.tasks.base import Task
 
@@ -56,7 +58,15 @@ def span(table: Table, task: Task) -> bool:
 def _is_text(column: Column) -> bool:
     import pyarrow as pa
 
-    return (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)) and _has_no_null(column)
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return is_text and _has_no_null(column) and _is_short(column)
+
+
+def _is_short(column: Column) -> bool:
+    """Return whether no text has more bytes than a text may have characters."""
+    import pyarrow.compute as pc
+
+    return (pc.max(pc.binary_length(column)).as_py() or 0) <= LONGEST_TEXT
 
 
 def _is_whole(column: Column) -> bool:

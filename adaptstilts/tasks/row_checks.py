@@ -14,7 +14,28 @@ if TYPE_CHECKING:
     from adaptstilts.tasks.base import Task
 
 Example = dict[str, Any]
+LONGEST_TEXT = 1_000_000  # characters; the tokens of a longer text take gigabytes
 RowCheck = Callable[[Example, "Task"], "str | None"]
+
+
+def length_problem(example: Example) -> str | None:
+    """Return that a text of an example is too long, if one is."""
+    for name, value in example.items():
+        length = _longest(value)
+        if length > LONGEST_TEXT:
+            return f"{name}: expected at most {LONGEST_TEXT:,} characters, found {length:,}"
+    return None
+
+
+def _longest(value: Any) -> int:
+    """Return the length of the longest text in a value."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return 0
+    return max(map(_longest, value), default=0)
 
 
 def text_problem(example: Example, *names: str) -> str | None:

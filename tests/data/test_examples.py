@@ -13,10 +13,11 @@ import pytest
 
 from adaptstilts import kinds, tasks
 from adaptstilts.data.examples import REMEDY, Example, Examples, read, text_problem, withheld
+from adaptstilts.data.scan import scan
 from adaptstilts.data.sources import Sources, Split
 from adaptstilts.errors import DataError
 from adaptstilts.languages import LANGUAGES
-from adaptstilts.tasks import Source, Task
+from adaptstilts.tasks import Source, Task, column_checks, row_checks
 from adaptstilts.tasks.base import LeftOut
 
 LABELS = ("yes", "no", "maybe")
@@ -198,6 +199,20 @@ def test_a_column_of_another_type(tmp_path: Path) -> None:
 def test_a_missing_text(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 1: first: expected text, found None"):
         taken(made(tmp_path, [{"first": "x", "gold": 0}, {"first": None, "gold": 0}]))
+
+
+@pytest.mark.parametrize("name", ["first", "words"])
+def test_a_text_that_is_too_long(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_checks, "LONGEST_TEXT", 20)
+    monkeypatch.setattr(column_checks, "LONGEST_TEXT", 20)
+    row = {"first": "x", "words": ["x"], "gold": 0}
+    split = made(tmp_path, [row, {**row, name: row[name] * 21 if name == "first" else ["x" * 21]}])
+    task = replace(TASK, columns={"text_a": name, "label": "gold"})
+    with pytest.raises(DataError, match=rf"row 1: {name}: expected at most 20 characters, found 21"):
+        read(split, task, lambda example, task: None)
+    if name == "first":
+        with pytest.raises(DataError, match=rf"row 1: {name}: expected at most 20 characters, found 21"):
+            scan(split, task, check)
 
 
 COPA = {"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": 0}

@@ -92,6 +92,15 @@ def test_what_is_not_utf8_is_told_by_its_byte(tmp_path: Path, data: bytes, line:
         assert str(caught.value) == f"{path}:{line}: byte {at} of the file is not UTF-8; save the file as UTF-8"
 
 
+@pytest.mark.parametrize("form", ["text", "tsv", "jsonl"])
+def test_a_line_that_is_too_long(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_formats, "LONGEST_LINE", 20)
+    path = put(tmp_path, "a.txt", b'{"a": 1}\n{"a": "' + b"x" * 100)
+    for use in (file_formats.count, table):
+        with pytest.raises(DataError, match=r"a.txt:2: a line of more than 20 bytes; expected one row a line"):
+            use(path, form)
+
+
 # TSV
 
 

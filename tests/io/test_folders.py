@@ -166,5 +166,5 @@ def test_only_regular_files_are_read(kind: str, tmp_path: Path) -> None:
 
 def test_a_manifest_that_might_never_end_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / MANIFEST)
-    with pytest.raises(ArtifactError, match="not a readable manifest .expected a regular file"):
+    with pytest.raises(ArtifactError, match=r"not a readable manifest \(expected a regular file"):
         read_manifest(tmp_path)

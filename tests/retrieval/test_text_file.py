@@ -55,6 +55,14 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
         list(found.texts(slice(None)))
 
 
+@pytest.mark.parametrize("end", [b"", b"\nlast\n"])
+def test_a_line_that_is_too_long(tmp_path: Path, end: bytes) -> None:
+    longest = b"word " * 199_999 + b"word"
+    assert len(scan(written(tmp_path, b"one\n" + longest + b"\n"))) == 2
+    with pytest.raises(DataError, match=r"text.txt:2: a line of more than 1,000,000 bytes; expected one sentence"):
+        scan(written(tmp_path, b"one\n" + longest * 2 + end))
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):

@@ -17,7 +17,7 @@ from support.layer_caching import METHODS, PLAIN, SEQ, Bench
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaSelfAttention
 
 from adaptstilts.data.batches import sorted_runs
-from adaptstilts.errors import Interrupted
+from adaptstilts.errors import Interrupted, ResourceError
 from adaptstilts.models.batching import Features
 from adaptstilts.models.encoder import Encoder
 from adaptstilts.plan.phases import EvaluatePhase, TrainPhase
@@ -395,6 +395,24 @@ def test_a_full_disk_stops_nothing(
     assert here.sets == []
     for key, value in expected.items():
         assert torch.equal(found[key], value)
+
+
+@pytest.mark.parametrize("function", ["put", "__init__"])
+def test_a_full_disk_gives_no_other_bits_in_bf16(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    """Batches of training have other bits than those in which states are computed to be kept."""
+    here = bench()
+    (phase,) = here.phases({"epochs": 1, "precision": "bf16"})
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.StateWriter, function, fail)
+    with pytest.raises(ResourceError, match="hidden states cannot be kept, and in bf16"):
+        here.perform(phase)
+    assert here.sets == []
+    assert here.workspace.store.keys() == []
 
 
 def test_a_killed_writer_leaves_what_gc_lists(bench: Callable[..., Bench]) -> None:
