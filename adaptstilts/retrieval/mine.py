@@ -6,13 +6,9 @@ command continues, and one with another margin or threshold does not search agai
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +17,12 @@ from typing import Any, Literal
 import numpy as np
 
 from adaptstilts.errors import ConfigError, DataError
-from adaptstilts.io import hashed_arrays, hashing
-from adaptstilts.io.files import disk_faults, replacing, resolve_output
+from adaptstilts.io import hashing
+from adaptstilts.io.files import replacing, resolve_output
 from adaptstilts.io.folders import failpoint
 from adaptstilts.io.wording import counted
 from adaptstilts.plan.retrieval_settings import for_model, why_not_own
+from adaptstilts.retrieval.mining_folder import locked_folder, remove_neighbours
 from adaptstilts.retrieval.pooling import default_layer
 from adaptstilts.retrieval.selection import Selection
 from adaptstilts.retrieval.selection import select as select_sentences
@@ -39,12 +36,11 @@ from adaptstilts.retrieval.shards import (
     split_file,
 )
 from adaptstilts.retrieval.text_file import SentenceFile, scan
-from adaptstilts.retrieval.vector_cache import POLL_SECONDS, EncodingRecipe, recipe_identity, with_precision
+from adaptstilts.retrieval.vector_cache import EncodingRecipe, recipe_identity, with_precision
 from adaptstilts.search import AUTO, bucc, check_available, faiss
 from adaptstilts.search.margin import NEIGHBOURS, Pairs, best_pairs
 from adaptstilts.search.sharded import ShardedNeighbours, search_shards
 from adaptstilts.store.select import encoder_stack, select
-from adaptstilts.store.store import Store
 from adaptstilts.study import Margin, Pooling, Precision, Retrieval, Retrieve
 from adaptstilts.workspace import Workspace
 
@@ -175,7 +171,7 @@ def mine(
     job = _Job(settings, workspace, device, ray, report)
     left_file, right_file = job.scan(foreign), job.scan(english)
     key = hashing.of({"mine": VERSION, "files": [left_file.sha256, right_file.sha256], **job.identity()})
-    with _locked_folder(workspace.store, key, report) as folder:
+    with locked_folder(workspace.store, key, report) as folder:
         chosen = job.select("foreign", left_file, folder), job.select("english", right_file, folder)
         left, right = (selection.sentences for selection in chosen)
         left_vectors, right_vectors = job.encode("foreign", left, folder), job.encode("english", right, folder)
@@ -343,7 +339,7 @@ class _Job:
         """
         recipe = replace(self.recipe, prefix=self._vectors.prefix_of(side))
         jobs = split_file(file, self.settings.shard, folder / side, recipe, self.place)
-        return encode_shards(jobs, partial(_remove_neighbours, folder), self.ray, self.report)
+        return encode_shards(jobs, partial(remove_neighbours, folder), self.ray, self.report)
 
     def search(self, foreign: EncodedFile, english: EncodedFile, folder: Path) -> ShardedNeighbours:
         """Find the neighbours of both sides; those that were found before are read."""
@@ -363,52 +359,6 @@ class _Job:
             report,
             settings.backend,
         )
-
-
-def _remove_neighbours(folder: Path) -> None:
-    """Remove the neighbours of vectors that are about to be encoded again."""
-    with disk_faults(folder):
-        for path in list(folder.iterdir()):
-            if path.is_dir():
-                shutil.rmtree(path)
-
-
-@contextlib.contextmanager
-def _locked_folder(store: Store, key: str, report: ReportProgress) -> Iterator[Path]:
-    """Yield the folder of a key, locked against other processes while the block runs; wait for one that works in it.
-
-    Args:
-        store: has the folder.
-        key: of everything that its files depend on.
-        report: called with a remark if another process is waited for.
-    """
-    finished = store.vectors / key
-    folder = finished.with_name(f"{key}.part")
-    with _lease(store, f"vectors.{key}", report):
-        with disk_faults(folder):
-            if finished.is_dir() and not folder.exists():
-                finished.rename(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            hashed_arrays.sweep(folder)
-        yield folder
-        with disk_faults(folder):
-            os.utime(folder)
-            folder.rename(finished)
-
-
-@contextlib.contextmanager
-def _lease(store: Store, key: str, report: ReportProgress) -> Iterator[None]:
-    """Hold a lease within the block; arguments as of :func:`_locked_folder`."""
-    is_waiting = False
-    while True:
-        with store.lease(key) as is_ours:
-            if is_ours:
-                yield
-                return
-        if not is_waiting:
-            report(f"{store.holder(key) or 'another process'} mines the same files, waiting", 0, 0)
-            is_waiting = True
-        time.sleep(POLL_SECONDS)
 
 
 def _write(out: Path, pairs: Pairs, foreign: SentenceFile, english: SentenceFile) -> None:

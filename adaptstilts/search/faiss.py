@@ -57,8 +57,12 @@ class Faiss(Backend):
         return result
 
     def why_not_available(self) -> str | None:
-        """Return how to install FAISS if it is missing."""
-        return None if is_installed() else _NOT_INSTALLED
+        """Return how to install FAISS if it is missing or broken."""
+        try:
+            load()
+        except ResourceError as error:
+            return str(error)
+        return None
 
     def priority(self, queries: int, index: int, mutual: bool) -> int | None:
         """Return 30 on GPUs and 10 on a CPU; float16 is only used by its name."""
@@ -75,24 +79,29 @@ def load() -> Any:
     """Import FAISS, after torch: their OpenMP runtimes clash in the other order.
 
     Raises:
-        ResourceError: it is not installed.
+        ResourceError: it is not installed, or broken.
     """
     import torch  # noqa: F401
 
     try:
         import faiss
-    except ImportError:
-        raise ResourceError(_NOT_INSTALLED) from None
+    except ModuleNotFoundError as error:
+        if error.name == "faiss":
+            raise ResourceError(_NOT_INSTALLED) from None
+        raise _broken(error) from None
+    except Exception as error:  # whatever a library raises that was built for another one
+        raise _broken(error) from None
     return faiss
+
+
+def _broken(error: Exception) -> ResourceError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ResourceError(f"faiss cannot be imported ({reason}); install it again, or use another backend")
 
 
 def is_installed() -> bool:
     """Return whether FAISS can be imported."""
-    try:
-        load()
-    except ResourceError:
-        return False
-    return True
+    return FLOAT32.why_not_available() is None
 
 
 def count_gpus() -> int:
@@ -130,15 +139,21 @@ def build_approximate(vectors: Vectors, factory: str) -> Any:
 
     Raises:
         ConfigError: not a factory string, not for this width, or it needs more vectors to be trained on.
-        ResourceError: FAISS is not installed.
+        ResourceError: FAISS is not installed, or the index does not fit into memory.
     """
     index = build_empty(factory, vectors.shape[1])
     try:
         if not index.is_trained:
             index.train(_training_sample(vectors))
         return _fill(_move_to_gpus(index, False), vectors)
+    except MemoryError:
+        raise _too_large(factory) from None
     except RuntimeError as error:
         raise ConfigError(f"index {factory!r}: FAISS says: {_reason(error)}") from None
+
+
+def _too_large(factory: str) -> ResourceError:
+    return ResourceError(f"index {factory!r}: out of memory; choose a smaller index")
 
 
 def build_empty(factory: str, width: int) -> Any:
@@ -165,6 +180,8 @@ def build_empty(factory: str, width: int) -> Any:
         if parameters:
             faiss.ParameterSpace().set_index_parameters(index, parameters)
         _silence_training(index)
+    except MemoryError:
+        raise _too_large(factory) from None
     except RuntimeError as error:
         raise ConfigError(f"index {factory!r}: FAISS says: {_reason(error)}") from None
     return index

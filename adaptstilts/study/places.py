@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from adaptstilts.errors import ConfigError
 
+MOST_LINES = 50  # mistakes that an error lists
 Keys = tuple[str | int, ...]  # path to a value: ("targets", 0, "task") is the task of the first target
 
 
@@ -189,7 +190,11 @@ class Problems:
         """Raise one error for all mistakes; do nothing if there is none.
 
         Raises:
-            ConfigError: one line for each mistake.
+            ConfigError: one line for each mistake, and one with the number of those that would be too many to read.
         """
-        if self._errors:
-            raise ConfigError("\n".join(self.lines()))
+        if not self._errors:
+            return
+        lines = self.lines()
+        if len(lines) > MOST_LINES + 1:
+            lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES:,} more mistakes"]
+        raise ConfigError("\n".join(lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -20,7 +19,6 @@ from adaptstilts.errors import ConfigError, DataError
 from adaptstilts.models import locate as models
 from adaptstilts.plan import expand
 from adaptstilts.plan.phases import TrainPhase
-from adaptstilts.retrieval import mine as mining
 from adaptstilts.retrieval import vector_cache as vectors_module
 from adaptstilts.retrieval.encode import encode
 from adaptstilts.retrieval.mine import MiningSettings, mine
@@ -30,7 +28,6 @@ from adaptstilts.runtime.context import Runtime
 from adaptstilts.search.bucc import one_to_one
 from adaptstilts.search.margin import candidate_pairs
 from adaptstilts.search.products import normalize
-from adaptstilts.store.store import Store
 from adaptstilts.workspace import Workspace
 
 
@@ -279,23 +276,6 @@ def test_the_key_has_the_precision_that_is_used(
     assert used == ["fp32", "bf16", "bf16"]
     kept = [path for path in workspace.store.vectors.glob("*") if list(path.glob("english-*"))]
     assert len(kept) == 2
-
-
-def test_another_process_that_mines_the_same_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mining, "POLL_SECONDS", 0.01)
-    store, lines = Store(tmp_path / "store"), []
-    with contextlib.ExitStack() as other:
-        other.enter_context(store.lease("vectors.key"))
-        holder = store.holder("vectors.key")
-
-        def report(line: str, done: int, total: int) -> None:
-            lines.append(line)
-            other.close()
-
-        with mining._locked_folder(store, "key", report) as folder:
-            (folder / "file").touch()
-    assert lines == [f"{holder} mines the same files, waiting"]
-    assert (store.vectors / "key" / "file").exists()
 
 
 @pytest.mark.slow

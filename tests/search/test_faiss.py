@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from support.vectors import clustered
 
 from adaptstilts import search
-from adaptstilts.errors import DataError
+from adaptstilts.errors import DataError, ResourceError
 from adaptstilts.search import faiss, int8, mutual_neighbours, neighbours
 from adaptstilts.search.products import normalize
 
@@ -47,3 +50,28 @@ def test_a_wrong_width_is_an_error_that_says_so() -> None:
     made = faiss.build_flat(clustered(20, 16, 1))
     with pytest.raises(DataError, match="width 16"):
         faiss.propose(made, np.ones((2, 3), np.float32), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            "raise AttributeError('numpy has no attribute\\n_ARRAY_API')",
+            "AttributeError: numpy has no attribute _ARRAY",
+        ),
+        ("raise OSError('libopenblas.so.0: cannot open')", r"OSError: libopenblas.so.0: cannot open"),
+        ("import swigfaiss_that_is_not_there", "ModuleNotFoundError: No module named 'swigfaiss_that_is_not_there'"),
+    ],
+)
+def test_a_broken_package_is_as_one_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, reason: str
+) -> None:
+    (tmp_path / "faiss.py").write_text(content)
+    monkeypatch.delitem(sys.modules, "faiss")
+    monkeypatch.syspath_prepend(tmp_path)
+    x = clustered(20, 16, 1)
+    assert np.array_equal(search.neighbours(x, x, 2)[0], search.neighbours(x, x, 2, "numpy")[0])
+    with pytest.raises(
+        ResourceError, match=rf"backend faiss: faiss cannot be imported \({reason}.*\); install it again"
+    ):
+        search.neighbours(x, x, 2, "faiss")
