@@ -32,8 +32,8 @@ def why_not(factory: str) -> str | None:
                 return reason
     for setting in filter(None, parameters.split(",")):
         key, _, value = setting.strip().rpartition("=")
-        most = next((most for ending, most in _PARAMETERS.items() if key.endswith(ending)), None)
-        if most and re.fullmatch(r"[-+]?\d+", value) and (reason := _why_not_in(setting, int(value), 1, most)):
+        largest = next((most for ending, most in _PARAMETERS.items() if key.endswith(ending)), None)
+        if largest and re.fullmatch(r"[-+]?\d+", value) and (reason := _why_not_in(setting, int(value), 1, largest)):
             return reason
     return None
 
