@@ -94,7 +94,7 @@ def _growth(part: Mapping[str, Any] | None) -> int:
 
 def _longest_replacement(charsmap: str | None) -> int:
     """Return the length in bytes of the longest replacement in a map of SentencePiece, which follow its index."""
-    blob = base64.b64decode(charsmap or "")
+    blob = base64.b64decode(charsmap or "", validate=True)
     if not blob:
         return 1
     (index,) = struct.unpack("<I", blob[:4])
