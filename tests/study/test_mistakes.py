@@ -177,5 +177,5 @@ def test_the_other_ending_of_a_study_file_is_suggested(tmp_path: Path, there: st
 def test_no_more_mistakes_are_listed_than_anybody_reads(tmp_path: Path) -> None:
     lines = mistakes(tmp_path, STUDY + "".join(f"key{number}: 1\n" for number in range(60)))
     assert len(lines) == 51
-    assert lines[49].startswith("s.yaml:61: key49: unknown key")
+    assert lines[49].startswith("s.yaml:62: key49: unknown key")
     assert lines[50] == "and 10 more mistakes"
