@@ -192,7 +192,9 @@ def test_gc_lists_then_removes(finished: tuple[Path, tuple[object, ...]], capsys
     assert store.has(done)
 
 
-@pytest.mark.parametrize("verb", ["--help", "plan", "status", "results"])
+@pytest.mark.parametrize(
+    "verb", ["--help", "plan", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("status", "results"))]
+)
 def test_light_verbs_do_not_import_torch(verb: str, finished: tuple[Path, tuple[object, ...]]) -> None:
     config, options = finished
     arguments = [verb] if verb == "--help" else [verb, str(config), *map(str, options)]

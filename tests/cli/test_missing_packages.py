@@ -68,6 +68,7 @@ def test_an_optional_package_is_installed_with_its_extra(package: str, extra: st
     assert _unimportable(error) == expected
 
 
+@pytest.mark.slow
 def test_verbs_that_need_no_torch_run_without_it(tmp_path: Path) -> None:
     for arguments in (("plan", "toy.yaml"), ("tasks",), ("methods",), ("models",), ("guide",), ("init",)):
         assert adaptstilts(tmp_path, "torch", *arguments) == (0, []), arguments

@@ -33,6 +33,8 @@ STUDY = {
 
 Options = tuple[object, ...]
 
+pytestmark = pytest.mark.slow  # the study that all of them read
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path) -> tuple[Path, Options]:
@@ -180,7 +182,6 @@ def test_the_margin_decides_what_does_not_matter(finished: tuple[Path, Options],
     assert "all of it within ±1000" in text
 
 
-@pytest.mark.slow
 def test_figures_as_files(finished: tuple[Path, Options], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, options = finished
     assert call("report", config, "-o", tmp_path / "r.html", "--figures", "pdf,png", *options) == 0

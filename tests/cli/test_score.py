@@ -163,6 +163,7 @@ def test_export_then_score(
     assert (scored["xcopa"]["of"], scored["tatoeba"]["of"]) == (11, 41)
 
 
+@pytest.mark.slow
 def test_refusals_of_an_export(
     finished: tuple[Path, tuple[object, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

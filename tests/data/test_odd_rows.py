@@ -161,7 +161,11 @@ def _use(split: Split, task: Task, tokenizer: Tokenizer) -> None:
     take(examples, task, Shots("en", 1, 0))
 
 
-@pytest.mark.parametrize("name", ROWS)
+FAST = ("mnli", "stsb", "udpos", "squad", "sample_choice", "tatoeba", "bucc_training, gold", "mewsli_x, articles")
+EACH = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in ROWS]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_odd_rows_are_used_or_refused(name: str, tmp_path: Path, tiny: Path) -> None:
     task_name, _, row_set = name.partition(", ")
     task = tasks.get(task_name)

@@ -99,7 +99,7 @@ def test_no_value_breaks_a_card(form: str) -> None:
     assert set(widths) == {3, 4}
 
 
-@pytest.fixture(scope="module", params=["bottleneck", "lora"])
+@pytest.fixture(scope="module", params=["bottleneck", pytest.param("lora", marks=pytest.mark.slow)])
 def finished(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path
 ) -> tuple[str, Path, Path, Path]:

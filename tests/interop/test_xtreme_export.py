@@ -226,6 +226,7 @@ def test_scoring_an_export_gives_the_scores_of_the_study(done: Done, folders: tu
     assert mean.have == len(held)
 
 
+@pytest.mark.slow
 def test_the_study_is_not_perfect_everywhere(folders: tuple[Path, Path]) -> None:
     """Else the round trip would prove little; and labels score 100 against themselves."""
     values = [v for task in scoring.score(*folders).tasks.values() for of in task.metrics.values() for v in of.values()]
@@ -245,6 +246,7 @@ def labels_as_predictions(labels: Path) -> tuple[Path, Path]:
     return copy, labels
 
 
+@pytest.mark.slow
 def test_tatoeba_goes_by_the_sorted_english_sentences(done: Done, folders: tuple[Path, Path], root: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -261,6 +263,7 @@ def test_tatoeba_goes_by_the_sorted_english_sentences(done: Done, folders: tuple
     ]
 
 
+@pytest.mark.slow
 def test_what_the_files_look_like(folders: tuple[Path, Path]) -> None:
     predicted, labels = folders
     texts = {path.relative_to(predicted).as_posix(): path.read_text() for path in predicted.rglob("test-*")}
@@ -275,6 +278,7 @@ def test_what_the_files_look_like(folders: tuple[Path, Path]) -> None:
     assert set(held) == {"id", "question", "answers"}
 
 
+@pytest.mark.slow
 def test_rankings_go_by_the_ids_of_queries(folders: tuple[Path, Path]) -> None:
     """A mention that the study leaves out has no prediction and no label."""
     predicted, labels = (json.loads((folder / "mewslix/test-en.json").read_text()) for folder in folders)
@@ -285,6 +289,7 @@ def test_rankings_go_by_the_ids_of_queries(folders: tuple[Path, Path]) -> None:
     assert all(sorted(key[:3] for key in keys) == ["de_", "en_"] for keys in held.values())
 
 
+@pytest.mark.slow
 def test_gold_pairs_of_equal_texts_are_one(folders: tuple[Path, Path], root: Path) -> None:
     raw = (root / "bucc2018/bucc/de-en.gold/training.tsv").read_text().splitlines()
     assert len(raw) == 7
@@ -338,6 +343,7 @@ def test_candidates_are_listed(swapped: Done, tmp_path: Path) -> None:
     assert "xnli: 2 results fit" in refused(swapped, tmp_path / "p", method="full")
 
 
+@pytest.mark.slow
 def test_filters_choose(swapped: Done, done: Done, tmp_path: Path) -> None:
     adapter = "bottleneck reduction=4"
     chosen = {"method": adapter, "trained_on": "mnli", "over": "mnli", "seed": 1}
@@ -349,6 +355,7 @@ def test_filters_choose(swapped: Done, done: Done, tmp_path: Path) -> None:
     assert (tmp_path / "p/xnli/test-en.tsv").read_text().splitlines() == held
 
 
+@pytest.mark.slow
 def test_retrieval_without_an_intermediate_is_one_result(
     swapped: Done, tiny: Path, root: Path, done: Done, tmp_path: Path
 ) -> None:
@@ -358,6 +365,7 @@ def test_retrieval_without_an_intermediate_is_one_result(
     assert len(written) == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported(tiny: Path, root: Path, done: Done, tmp_path: Path) -> None:
     missing = study(tiny, root, done, seeds=[9])
     told = refused(missing, tmp_path / "p")
@@ -372,6 +380,7 @@ def test_what_cannot_be_exported(tiny: Path, root: Path, done: Done, tmp_path: P
     assert refused(other, tmp_path / "p").startswith(told)
 
 
+@pytest.mark.slow
 def test_a_subset_of_the_rows_is_refused(tiny: Path, root: Path, done: Done, tmp_path: Path) -> None:
     part = study(tiny, root, done, evaluate={"examples": 5})
     run_plan(part.plan, part.workspace, device="cpu")
@@ -383,13 +392,14 @@ def test_a_subset_of_the_rows_is_refused(tiny: Path, root: Path, done: Done, tmp
     assert len(scoring.export(whole.plan, whole.workspace, tmp_path / "p")) == 3
 
 
+@pytest.mark.slow
 def test_tatoeba_of_both_benchmarks_is_refused(tiny: Path, root: Path, done: Done, tmp_path: Path) -> None:
     both = study(tiny, root, done, targets=["tatoeba", "tatoeba_r"])
     told = "tatoeba and tatoeba_r are both tatoeba in XTREME; leave one out of targets"
     assert refused(both, tmp_path / "p") == told
 
 
-def test_rows_without_a_label_are_refused(tiny: Path, done: Done, root: Path, tmp_path: Path) -> None:
+def test_rows_without_a_label_are_refused(tiny: Path, root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "hub"
     shutil.copytree(root, copy)
     rows = [{**row, "label": "NS" if i == 3 else row["label"]} for i, row in enumerate(pairs(random.Random(1), 8))]
@@ -400,6 +410,7 @@ def test_rows_without_a_label_are_refused(tiny: Path, done: Done, root: Path, tm
         scoring.export(held.plan, held.workspace, tmp_path / "p")
 
 
+@pytest.mark.slow
 def test_data_that_changed_is_refused(tiny: Path, done: Done, root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "hub"
     shutil.copytree(root, copy)
@@ -412,7 +423,7 @@ def test_data_that_changed_is_refused(tiny: Path, done: Done, root: Path, tmp_pa
     assert not (tmp_path / "p").exists()
 
 
-def test_question_ids_must_differ(tiny: Path, done: Done, root: Path, tmp_path: Path) -> None:
+def test_question_ids_must_differ(tiny: Path, root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "hub"
     shutil.copytree(root, copy)
     rows = questions(random.Random(1), 4, "m")
@@ -423,6 +434,7 @@ def test_question_ids_must_differ(tiny: Path, done: Done, root: Path, tmp_path: 
         scoring.export_labels(held.plan, held.workspace, tmp_path / "l")
 
 
+@pytest.mark.slow
 def test_folders_in_the_way(done: Done, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/x").touch()
@@ -439,6 +451,7 @@ def test_folders_in_the_way(done: Done, tmp_path: Path) -> None:
         scoring.export(done.plan, done.workspace, written[0] / "p")
 
 
+@pytest.mark.slow
 def test_nothing_appears_when_writing_fails(done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, calls = Path.write_bytes, []
 

@@ -121,6 +121,7 @@ def test_published_settings_add_nothing(tmp_path: Path) -> None:
     assert locate(str(folder)).fingerprint == expected
 
 
+@pytest.mark.slow
 def test_a_missing_field_counts_as_what_the_library_takes_for_it(tmp_path: Path) -> None:
     folder = shutil.copytree(SHIPPED / "nano", tmp_path / "nano")
     path = folder / "config.json"

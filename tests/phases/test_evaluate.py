@@ -125,6 +125,7 @@ def test_scores_follow_from_predictions_and_gold(done: Done, task: str, method: 
                 assert len(stats["stats"]) == len(gold)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", LANGUAGES)
 def test_predictions_have_the_form_of_answers(done: Done, task: str) -> None:
     entry = done.entry(done.cells(task)[0])
@@ -140,6 +141,7 @@ def test_predictions_have_the_form_of_answers(done: Done, task: str) -> None:
             assert labels <= set(tasks.get(task).labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["bottleneck", "lora"])
 @pytest.mark.parametrize("task", ["xnli", "xcopa", "udpos"])
 def test_swapped_evaluation_equals_composing_by_hand(done: Done, task: str, method: str) -> None:
@@ -164,6 +166,7 @@ def test_swapped_evaluation_equals_composing_by_hand(done: Done, task: str, meth
             assert done.entry(cell).json(f"predictions/{code}.json")["predictions"] == expected
 
 
+@pytest.mark.slow
 def test_swapping_changes_what_the_model_says(done: Done) -> None:
     """Otherwise the comparison above would hold for an adapter that is not there."""
     found = {}
@@ -174,6 +177,7 @@ def test_swapping_changes_what_the_model_says(done: Done) -> None:
     assert found["social_i_qa"] != found["none"]
 
 
+@pytest.mark.slow
 def test_swapping_trains_nothing(done: Done) -> None:
     trained = [phase for phase in done.plan.order() if phase.kind == "train"]
     chains = 2 * (1 + 1 + 2 + 1) - 1  # social_i_qa, the first half of xcopa over none, is an intermediate phase too
@@ -208,6 +212,7 @@ def again(done: Done, tmp_path: Path) -> Callable[..., Entry]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", LANGUAGES)
 def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[..., Entry], task: str) -> None:
     cell = next(cell for cell in done.cells(task) if cell.swapped and cell.over != "none")
@@ -221,11 +226,13 @@ def test_interrupted_evaluation_gives_the_same_bits(done: Done, again: Callable[
     assert lines[-1] == (len(LANGUAGES[task]), len(LANGUAGES[task]))
 
 
+@pytest.mark.slow
 def test_evaluating_again_gives_the_same_bits(done: Done, again: Callable[..., Entry]) -> None:
     cell = done.cells("udpos", "lora")[3]
     assert content(again(cell)) == content(done.entry(cell))
 
 
+@pytest.mark.slow
 def test_another_base_model_is_refused(done: Done, tmp_path: Path) -> None:
     phase = done.phase(done.cells("xnli")[0])
     other = locate(str(make_encoder(tmp_path / "other", seed=5)))

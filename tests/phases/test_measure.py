@@ -122,6 +122,7 @@ def test_a_process_that_is_stopped_leaves_nothing(monkeypatch: pytest.MonkeyPatc
         measure._in_fresh_process({}, _Stopping(), "t")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
     _, phases = plan_of(tmp_path)
     runtime = Runtime(Workspace(tmp_path / "store"), locate("builtin:nano"))

@@ -62,6 +62,7 @@ def test_losses_fall_and_translations_are_found(finished: tuple[PretrainPlan, Wo
     assert sum(result["tokens"].values()) > 100 * 200
 
 
+@pytest.mark.slow
 def test_interrupted_phase_continues_to_the_same_bits(finished: tuple[PretrainPlan, Workspace], world: Path) -> None:
     plan, workspace = finished
     other = Workspace(world / "interrupted", world / "hub")

@@ -101,6 +101,7 @@ def test_same_spec_twice_gives_the_same_bits(bench: Callable[[], Bench], method:
     assert {kept, "head/head.safetensors", "log.jsonl", "result.json"} <= set(found[0])
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_bits(bench: Callable[[], Bench]) -> None:
     here = bench()
     one, two = (content(here.perform(phase)) for phase in here.phases(seeds=[1, 2]))
@@ -146,7 +147,7 @@ def test_time_before_an_interruption_is_counted(bench: Callable[[], Bench]) -> N
     assert cost["precision"] == "fp32"
 
 
-@pytest.mark.parametrize(("damaged", "resumed"), [(1, 5), (2, None)])
+@pytest.mark.parametrize(("damaged", "resumed"), [(1, 5), pytest.param(2, None, marks=pytest.mark.slow)])
 def test_damaged_checkpoint_falls_back(bench: Callable[[], Bench], damaged: int, resumed: int | None) -> None:
     here = bench()
     (phase,) = here.phases()
@@ -237,6 +238,7 @@ def test_early_stopping(bench: Callable[[], Bench]) -> None:
     assert (result["steps"], result["best_step"]) == (6, 2)
 
 
+@pytest.mark.slow
 def test_early_stopping_survives_an_interruption(bench: Callable[[], Bench]) -> None:
     here, other = bench(), bench()
     (phase,) = here.phases({"lr": 1e-12, "eval_every": 2, "patience": 2, "epochs": 5})

@@ -95,6 +95,7 @@ def test_probes_have_their_own_budget(plan: Plan, method: str) -> None:
         assert bare == (cell.stage == "base")
 
 
+@pytest.mark.slow
 def test_what_is_scored(study_file: Callable[..., Path], data_root: Path, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "s", data_root)
     longer = {**SMALL["train"], "examples": 24, "epochs": 6, "lr": 0.05}

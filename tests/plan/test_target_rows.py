@@ -54,6 +54,7 @@ def test_what_is_planned(study_file: Callable[..., Path], data_root: Path, tmp_p
     assert plan.uses()[next(iter(english))] == 1 + 2 * 2
 
 
+@pytest.mark.slow
 def test_what_is_trained_and_told(
     study_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def test_what_is_trained_and_told(
     assert json.loads(render(every, "json"))["records"][1]["k"] == 4
 
 
+@pytest.mark.slow
 def test_differences_are_within_one_number_of_rows(
     study_file: Callable[..., Path], data_root: Path, tmp_path: Path
 ) -> None:

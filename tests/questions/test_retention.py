@@ -173,6 +173,7 @@ def test_a_study_that_cannot(change: dict[str, object], line: str) -> None:
     assert line in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_real_study(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "store")
     study = config.parse(json.dumps(STUDY))

@@ -42,6 +42,7 @@ def peaks(model: Path, data: Path, store: Path, order: tuple[int, ...]) -> dict[
     return found
 
 
+@pytest.mark.slow
 def test_memory_does_not_depend_on_what_ran_before(tiny: Path, data_root: Path, tmp_path: Path) -> None:
     found = [peaks(tiny, data_root, tmp_path / name, order) for name, order in ORDERS.items()]
     assert found[0] == found[1] == found[2]

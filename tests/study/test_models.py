@@ -64,6 +64,7 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, 
     return int(stopped.value.code or 0), done.out, done.err
 
 
+@pytest.mark.slow
 def test_every_verb_takes_them(
     several: Path, models: list[str], data_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +99,7 @@ def test_every_verb_takes_them(
     assert "0 phases done now" in out
 
 
+@pytest.mark.slow
 def test_differences_stay_within_a_model(several: Path, data_root: Path, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "s", data_root)
     plans = expand_each(load_study(several), workspace)

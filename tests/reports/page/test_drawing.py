@@ -73,6 +73,7 @@ def test_settings_of_the_user_change_nothing() -> None:
         assert matplotlib.rcParams["font.size"] == 30
 
 
+@pytest.mark.slow
 def test_files_for_papers_are_light_and_the_same_every_time(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         drawing.save_all([figure()], tmp_path / folder, drawing.FORMATS)

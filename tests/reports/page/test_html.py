@@ -163,6 +163,7 @@ def test_the_same_page_gives_the_same_bytes() -> None:
     assert html.render(page()) == html.render(page())
 
 
+@pytest.mark.slow
 def test_what_is_too_much_is_left_out_and_named() -> None:
     large = Section(figures=[figure("large", "long" * 10, 100)], tables=[table("long" * 20, 200)])
     whole = page(further=[large])
