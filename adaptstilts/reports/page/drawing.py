@@ -71,7 +71,7 @@ def save_all(figures: Sequence[Figure], folder: Path, formats: Sequence[str]) ->
 
 def _drawn(figure: Figure, form: str) -> bytes:
     content = io.BytesIO()
-    with _style(figure.name):
+    with style(figure.name):
         drawing: Drawing = figure.chart.plot()
         metadata, paper = _NOTHING_WRITTEN[form], _PAPER[form]
         drawing.savefig(content, format=form, dpi=200, metadata=metadata, facecolor=paper)
@@ -79,7 +79,7 @@ def _drawn(figure: Figure, form: str) -> bytes:
 
 
 @contextmanager
-def _style(salt: str) -> Iterator[None]:
+def style(salt: str) -> Iterator[None]:
     """Draw in our style, whatever the user's settings of matplotlib are."""
     import matplotlib
 

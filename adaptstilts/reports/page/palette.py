@@ -65,8 +65,8 @@ def colour(number: int) -> str:
 
 
 def mark(number: int) -> str:
-    """Return the mark of a series."""
-    return MARKS[number % len(MARKS)]
+    """Return the mark of a series; when the colours begin again, every colour has the mark of its neighbour."""
+    return MARKS[(number + number // len(SERIES)) % len(MARKS)]
 
 
 def hatch(number: int) -> str:

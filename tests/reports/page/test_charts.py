@@ -20,6 +20,7 @@ from adaptstilts.reports.page.charts.heat_maps import HeatCell, HeatMaps, Matrix
 from adaptstilts.reports.page.charts.scatter import Point, Scatter
 from adaptstilts.reports.page.charts.trends import TrendPoint, Trends
 from adaptstilts.reports.page.model import Figure
+from adaptstilts.reports.page.palette import colour, mark
 
 SERIES = ("none", "mnli")
 CONTRASTS = [
@@ -102,6 +103,21 @@ def test_a_logarithmic_axis_has_plain_numbers() -> None:
     assert {"10k", "1M"} <= set(texts(draw(CHARTS["scatter"])))
     assert {"0.2", "0.5", "1", "2"} <= set(texts(draw(CHARTS["fronts"])))
     assert {"100k", "200k", "500k"} <= set(texts(draw(CHARTS["trends"])))
+
+
+def test_long_names_stay_within_the_drawing() -> None:
+    series = [f"target only, then {number} rows of each language, full" for number in range(12)]
+    chart = Trends([TrendPoint("all", name, 1e5, 40.0) for name in series], "size", "points", series)
+    with drawing.style("a"):
+        figure = chart.plot()
+        figure.canvas.draw()
+        box = figure.legends[0].get_window_extent()
+    assert box.x1 <= figure.bbox.x1
+
+
+def test_series_that_share_a_colour_differ_in_their_marks() -> None:
+    looks = {(colour(number), mark(number)) for number in range(24)}
+    assert len(looks) == 24
 
 
 @pytest.mark.parametrize("name", CHARTS)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Value = str | float | None
 WIDTH = 9.0  # inches, of every figure
+_LEGEND, _SIGN = 130, 8  # characters that fit beside each other in a legend, and those that a sign takes
 TIP = "tip."  # begins the ids of marks that show a text
 
 
@@ -83,4 +84,5 @@ def legend(drawing: Figure, handles: Sequence[Any], labels: Sequence[str] | None
     """
     if handles:
         names = [handle.get_label() for handle in handles] if labels is None else list(labels)
-        drawing.legend(list(handles), names, loc="outside upper left", ncols=4, handlelength=2.2)
+        across = _LEGEND // (_SIGN + max(len(name) for name in names))
+        drawing.legend(list(handles), names, loc="outside upper left", ncols=min(4, max(1, across)), handlelength=2.2)

@@ -89,6 +89,7 @@ class Trends:
                 if panel == title:
                     shade = colour(list(self.series).index(series))
                     one.axhline(height, color=shade, linestyle=(0, (4, 1.5)), linewidth=1.2)
+            one.margins(0.1)
             set_logarithmic(one)
         legend(drawing, self._handles())
         return drawing
