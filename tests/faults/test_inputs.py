@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.command_line import call
 from support.inputs import make_data, make_encoder
 
 from adaptstilts.store.store import Store
@@ -29,8 +32,16 @@ SMALL = {
 CODE = "import sys; sys.argv = ['adaptstilts', *sys.argv[1:]]; from adaptstilts.cli import main; main()"
 
 
-def adaptstilts(*arguments: object, limit: int | None = None) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own, with a largest file size where ``limit`` is given (bytes)."""
+def adaptstilts(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in the process of the tests."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = call(*arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def alone(*arguments: object, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, with a largest file size if ``limit`` is given (bytes)."""
 
     def small_files() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -57,15 +68,20 @@ def one_line(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> 
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny: Path, data_root: Path) -> tuple[Path, Path]:
-    """A small study and the store in which it ran."""
-    folder = tmp_path_factory.mktemp("trained")
-    config = folder / "study.yaml"
+def config(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    """A small study."""
+    path = tmp_path_factory.mktemp("trained") / "study.yaml"
     held = {"name": "toy", "model": str(tiny), "missing": "skip", **SMALL}
-    config.write_text(json.dumps(held), encoding="utf-8")
-    done = adaptstilts("run", config, "--store", folder / "store", "--data-root", data_root)
-    assert done.returncode == 0, done.stderr
-    return config, folder / "store"
+    path.write_text(json.dumps(held), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(config: Path, data_root: Path) -> tuple[Path, Path]:
+    """A small study and the store in which it ran."""
+    store = config.parent / "store"
+    assert call("run", config, "--store", store, "--data-root", data_root) == 0
+    return config, store
 
 
 def copied(trained: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Store]:
@@ -129,6 +145,7 @@ def test_flipped_bit_in_an_adapter(trained: tuple[Path, Path], tmp_path: Path, d
     assert verified.returncode == 0, verified.stderr
 
 
+@pytest.mark.slow
 def test_verify_finds_a_flipped_bit(trained: tuple[Path, Path], tmp_path: Path) -> None:
     _, store = copied(trained, tmp_path)
     path = adapter(store, "xnli") / "head" / "head.safetensors"
@@ -150,7 +167,7 @@ class Marker:
 
 @pytest.mark.slow
 def test_pickle_in_place_of_weights(
-    trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+    config: Path, tmp_path: Path, tiny: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pickle
 
@@ -159,35 +176,34 @@ def test_pickle_in_place_of_weights(
     shutil.copytree(tiny, model)
     (model / "model.safetensors").write_bytes(pickle.dumps(Marker(tmp_path / "ran")))
     options = ("--store", tmp_path / "s", "--data-root", data_root)
-    one_line(adaptstilts("run", trained[0], f"model={model}", *options), 4, "model.safetensors", "pickles")
+    one_line(alone("run", config, f"model={model}", *options), 4, "model.safetensors", "pickles")
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
-    one_line(
-        adaptstilts("run", trained[0], f"model={model}", *options), 4, "pytorch_model.bin: refused", "calls posix.mkdir"
-    )
+    told = alone("run", config, f"model={model}", *options)
+    one_line(told, 4, "pytorch_model.bin: refused", "calls posix.mkdir")
     assert not (tmp_path / "ran").exists()
 
 
-def test_model_that_asks_for_code(trained: tuple[Path, Path], tmp_path: Path, tiny: Path, data_root: Path) -> None:
+def test_model_that_asks_for_code(config: Path, tmp_path: Path, tiny: Path, data_root: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(tiny, model)
-    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    config["auto_map"] = {"AutoModel": "evil.Model"}
-    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    done = adaptstilts("run", trained[0], f"model={model}", "--store", tmp_path / "s", "--data-root", data_root)
+    settings = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    settings["auto_map"] = {"AutoModel": "evil.Model"}
+    (model / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    done = adaptstilts("run", config, f"model={model}", "--store", tmp_path / "s", "--data-root", data_root)
     one_line(done, 4, "auto_map")
 
 
-def test_truncated_parquet(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_truncated_parquet(config: Path, tmp_path: Path) -> None:
     root = make_data(tmp_path / "hub")
     path = root / "nyu-mll/glue/mnli/train-00000-of-00001.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", root)
+    done = adaptstilts("run", config, "--store", tmp_path / "s", "--data-root", root)
     one_line(done, 3, str(path), "parquet")
     assert not (tmp_path / "s" / "entries").exists()
 
 
 @pytest.mark.slow
-def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_labels_that_do_not_match(config: Path, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -197,26 +213,26 @@ def test_labels_that_do_not_match(trained: tuple[Path, Path], tmp_path: Path) ->
     for row in rows:
         row["label"] = "maybe" if row["idx"] == 7 else "neutral"
     pq.write_table(pa.Table.from_pylist(rows), path)
-    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", root)
+    done = adaptstilts("run", config, "--store", tmp_path / "s", "--data-root", root)
     one_line(done, 3, str(path), "row 7", "label", "entailment, neutral, contradiction", "'maybe'")
 
 
 @pytest.mark.slow
-def test_changed_data_is_not_another_result(trained: tuple[Path, Path], tmp_path: Path) -> None:
+def test_changed_data_is_not_another_result(config: Path, tmp_path: Path) -> None:
     root = make_data(tmp_path / "hub")
     options = ("--store", tmp_path / "s", "--data-root", root)
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "format").write_text(
         "adaptstilts-store 1\n", encoding="utf-8"
     )  # in a new store plan writes nothing
-    assert adaptstilts("plan", trained[0], *options).returncode == 0
+    assert alone("plan", config, *options).returncode == 0
     make_data(tmp_path / "hub", seed=2)
-    one_line(adaptstilts("plan", trained[0], *options), 3, "not what it was when it was first loaded", "delete")
+    one_line(alone("plan", config, *options), 3, "not what it was when it was first loaded", "delete")
 
 
 @pytest.mark.slow
-def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
-    command = [sys.executable, "-c", CODE, "run", str(trained[0]), "--store", str(tmp_path / "s")]
+def test_two_runs_of_one_plan(config: Path, tmp_path: Path, data_root: Path) -> None:
+    command = [sys.executable, "-c", CODE, "run", str(config), "--store", str(tmp_path / "s")]
     command += ["--data-root", str(data_root)]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     told = [run.communicate(timeout=300) for run in runs]
@@ -227,31 +243,31 @@ def test_two_runs_of_one_plan(trained: tuple[Path, Path], tmp_path: Path, data_r
 
 
 @pytest.mark.slow
-def test_disk_full(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+def test_disk_full(config: Path, tmp_path: Path, data_root: Path) -> None:
     options = ("--store", tmp_path / "s", "--data-root", data_root)
-    assert adaptstilts("plan", trained[0], *options).returncode == 0
-    one_line(adaptstilts("run", trained[0], *options, limit=6000), 5, "cannot be written")
+    assert adaptstilts("plan", config, *options).returncode == 0
+    one_line(alone("run", config, *options, limit=6000), 5, "cannot be written")
     assert list((tmp_path / "s" / "staging").iterdir()) == []
     assert Store(tmp_path / "s").keys() == []
-    assert adaptstilts("run", trained[0], *options).returncode == 0
+    assert adaptstilts("run", config, *options).returncode == 0
 
 
-def test_store_is_a_file(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+def test_store_is_a_file(config: Path, tmp_path: Path, data_root: Path) -> None:
     (tmp_path / "s").write_text("", encoding="utf-8")
-    done = adaptstilts("run", trained[0], "--store", tmp_path / "s", "--data-root", data_root)
+    done = adaptstilts("run", config, "--store", tmp_path / "s", "--data-root", data_root)
     one_line(done, 5, "must be a folder")
 
 
 @pytest.mark.slow
-def test_divergence_names_step_and_rows(trained: tuple[Path, Path], tmp_path: Path, data_root: Path) -> None:
+def test_divergence_names_step_and_rows(config: Path, tmp_path: Path, data_root: Path) -> None:
     options = ("--store", tmp_path / "s", "--data-root", data_root)
-    done = adaptstilts("run", trained[0], "train.lr=1e30", "train.warmup=0", "train.epochs=9", *options)
+    done = adaptstilts("run", config, "train.lr=1e30", "train.warmup=0", "train.epochs=9", *options)
     one_line(done, 6, "step", "rows", "lower train.lr")
 
 
-def test_offline_without_the_data(trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_without_the_data(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    done = adaptstilts("run", trained[0], "--offline", "--store", tmp_path / "s")
+    done = alone("run", config, "--offline", "--store", tmp_path / "s")
     one_line(done, 5, "nyu-mll/glue mnli", "--offline")
 
 
