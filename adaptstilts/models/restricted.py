@@ -58,6 +58,6 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if refused := re.search(r"GLOBAL (\S+) w", text):
         return f"it calls {refused[1]}"
-    if refused := re.search(r"WeightsUnpickler error: (.*)", text):
+    if refused := re.search(r"WeightsUnpickler error:\s*(\S.*)", text):
         return refused[1]
     return (text.splitlines() or [type(error).__name__])[0][:200]

@@ -174,7 +174,7 @@ def test_pickle_in_place_of_weights(
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     model = tmp_path / "model"
     shutil.copytree(tiny, model)
-    (model / "model.safetensors").write_bytes(pickle.dumps(Marker(tmp_path / "ran")))
+    (model / "model.safetensors").write_bytes(pickle.dumps(Marker(tmp_path / "ran"), protocol=2))
     options = ("--store", tmp_path / "s", "--data-root", data_root)
     one_line(alone("run", config, f"model={model}", *options), 4, "model.safetensors", "pickles")
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
