@@ -1,4 +1,8 @@
-"""Every method with every composition is right to 1e-5 or refused with one known line; and sums that have a meaning."""
+"""Every method with every composition is right to 1e-5 or refused with one known line; and sums that have a meaning.
+
+One variant of each method takes every composition, and the others take some; ADAPTSTILTS_EVERY_PAIR=1 runs the full
+product.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ from typing import cast, get_args
 
 import pytest
 import torch
-from support.attaching import CASES, make, perturb, reference, states
+from support.attaching import CASES, ONE_OF_EACH, make, perturb, reference, states
 from support.composition_bench import COLUMNS, METHODS, Bench, Cell, markdown
 from support.inputs import make_data
+from support.sampling import sampled
 
 from adaptstilts.errors import ConfigError
 from adaptstilts.methods import Method, fusion
@@ -30,6 +35,7 @@ PREFIX = "a network computes the prefix, and averaging networks does not average
 DORA = "DoRA rescales whole weights, so the deltas of two adapters do not add up"
 PARALLEL = "the library runs only the top one of stacked parallel adapters"
 LOWEST = "in a stack, only the lowest adapter's invertible part acts"
+WHOLE = (*ONE_OF_EACH, "full", "head", "head over seq", "seq-invertible", "parallel", "dora")
 NO_FORM = "it attends over the outputs of bottleneck adapters, and this method has none"
 
 
@@ -89,8 +95,7 @@ def refusal(method: Method, column: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize(("name", "column"), sampled(METHODS, COLUMNS, WHOLE))
 def test_right_or_refused(bench: Bench, name: str, column: str) -> None:
     method = METHODS[name]
     cell = bench.cell(method, column)
@@ -144,17 +149,23 @@ LORAS = [
 ]
 
 
+WEIGHTS: list[tuple[tuple[float, float], tuple[int, ...]]] = [
+    ((1.0, 1.0), ()),
+    ((0.25, -1.5), (1, 3)),
+    ((-2.0, 0.0), ()),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("first", LORAS, ids=lambda method: method.label)
-@pytest.mark.parametrize("second", LORAS, ids=lambda method: method.label)
-@pytest.mark.parametrize(("weights", "dropped"), [((1.0, 1.0), ()), ((0.25, -1.5), (1, 3)), ((-2.0, 0.0), ())])
-def test_a_sum_of_loras_is_the_sum_of_their_updates(
-    tiny: Path, first: Lora, second: Lora, weights: tuple[float, float], dropped: tuple[int, ...]
-) -> None:
-    one, two = single(tiny, first, 1), single(tiny, second, 2)
-    found = states(merged(tiny, first, [(one, first, weights[0]), (two, second, weights[1])], dropped))
+@pytest.mark.parametrize("first", range(len(LORAS)))
+@pytest.mark.parametrize("second", range(len(LORAS)))
+def test_a_sum_of_loras_is_the_sum_of_their_updates(tiny: Path, first: int, second: int) -> None:
+    weights, dropped = WEIGHTS[(first + second) % len(WEIGHTS)]
+    one, two = single(tiny, LORAS[first], 1), single(tiny, LORAS[second], 2)
+    parts = [(one, LORAS[first], weights[0]), (two, LORAS[second], weights[1])]
+    found = states(merged(tiny, LORAS[first], [*parts], dropped))
     both = Encoder(tiny, "peft")
-    for name, source, method, weight in (("a", one, first, weights[0]), ("b", two, second, weights[1])):
+    for name, (source, method, weight) in zip("ab", parts, strict=True):
         both.add(name, method, name)
         with torch.no_grad():
             for key, value in both.delta(name).items():

@@ -1,4 +1,7 @@
-"""Files that must be refused: what is not exactly a delta of the method that was asked for, for every method."""
+"""Files that must be refused: what is not exactly a delta of the method that was asked for, for every method.
+
+One variant of each method takes every file, and the others take some; ADAPTSTILTS_EVERY_PAIR=1 runs the full product.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.attaching import CASES, PAIRS, bare, method_cases, saved, states, weights
+from support.attaching import CASES, ONE_OF_EACH, PAIRS, bare, saved, states, weights
+from support.sampling import sampled
 from torch import Tensor
 
 from adaptstilts.errors import ArtifactError
-from adaptstilts.methods import Method
 from adaptstilts.models.encoder import Encoder
 
 # Files that must be refused.
@@ -61,15 +64,16 @@ def second_name(tensors: dict[str, Tensor]) -> None:
         tensors[named if named != key else key.replace("encoder.", "roberta.encoder.", 1)] = tensors[key] + 1
 
 
-REFUSED = (drop_first, add_one, reshape_one, transpose_one, poison, integers, second_name)
+CHANGES = (drop_first, add_one, reshape_one, transpose_one, poison, integers, second_name)
+REFUSED: dict[str, Callable[..., None]] = {change.__name__: change for change in CHANGES}
 
 
 @pytest.mark.slow
-@method_cases
-@pytest.mark.parametrize("change", REFUSED)
-def test_wrong_tensors_are_refused(tiny: Path, tmp_path: Path, method: Method, change: Callable[..., None]) -> None:
+@pytest.mark.parametrize(("name", "change"), sampled(CASES, REFUSED, ONE_OF_EACH))
+def test_wrong_tensors_are_refused(tiny: Path, tmp_path: Path, name: str, change: str) -> None:
+    method = CASES[name]
     folder = saved(tiny, tmp_path, method)
-    edited(folder, change)
+    edited(folder, REFUSED[change])
     encoder = Encoder(tiny, method.backend)
     with pytest.raises(ArtifactError, match=str(folder)):
         encoder.load("x", method, folder)
@@ -79,10 +83,13 @@ def test_wrong_tensors_are_refused(tiny: Path, tmp_path: Path, method: Method, c
     encoder.compose(["x"], train="x")
 
 
+DAMAGE = ("pickle", "truncated", "empty", "absent")
+
+
 @pytest.mark.slow
-@method_cases
-@pytest.mark.parametrize("damage", ["pickle", "truncated", "empty", "absent"])
-def test_damaged_files_are_refused(tiny: Path, tmp_path: Path, method: Method, damage: str) -> None:
+@pytest.mark.parametrize(("name", "damage"), sampled(CASES, DAMAGE, ONE_OF_EACH))
+def test_damaged_files_are_refused(tiny: Path, tmp_path: Path, name: str, damage: str) -> None:
+    method = CASES[name]
     folder = saved(tiny, tmp_path, method)
     path = weights(folder)
     marker = tmp_path / "marker"

@@ -123,7 +123,8 @@ assert set(WORDS_OF_FIRST) <= set(WORDS)
 @pytest.mark.slow
 def test_a_study_with_an_outside_architecture(folder: Path, data_root: Path, tmp_path: Path) -> None:
     methods: list[Any] = ["full", {"kind": "bottleneck", "reduction": 4}, {"kind": "lora", "rank": 2}]
-    changed = {"model": str(folder), "intermediates": ["none", "mnli"], "methods": methods}
+    changed: dict[str, Any] = {"model": str(folder), "intermediates": ["none", "mnli"], "methods": methods}
+    changed |= {"swap": "off", "train": {**STUDY["train"], "max_steps": 2}}
     workspace = Workspace(tmp_path / "store", data_root)
     plan = expand.expand(study.parse(json.dumps({**STUDY, **changed})), workspace)
     run_plan(plan, workspace)

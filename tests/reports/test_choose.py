@@ -61,8 +61,7 @@ def test_a_choice_trains_heads_alone(make: Callable[..., config.Study], workspac
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["xnli", "udpos", "xcopa"])
-@pytest.mark.parametrize("method", [SEQ, "full"])
+@pytest.mark.parametrize(("target", "method"), [("xnli", SEQ), ("udpos", SEQ), ("xcopa", SEQ), ("xnli", "full")])
 def test_every_predictor_says_something_of_every_intermediate(
     make: Callable[..., config.Study], workspace: Workspace, target: str, method: Any
 ) -> None:

@@ -75,6 +75,7 @@ PAIRS: dict[str, tuple[AdapterMethod, AdapterMethod]] = {
     "prefix-leave-out": (Prefix(length=2, inner=4, leave_out=(2, 0)), Prefix(length=2, inner=4)),
 }
 CASES: dict[str, AdapterMethod] = {name: method for name, (method, _) in PAIRS.items()}
+ONE_OF_EACH = ("seq", "double", "compacter", "lora", "ia3", "bitfit", "layernorm", "prefix")
 STACKED: dict[str, AdapterMethod] = {
     name: method
     for name, method in CASES.items()
