@@ -161,7 +161,7 @@ def _use(split: Split, task: Task, tokenizer: Tokenizer) -> None:
     take(examples, task, Shots("en", 1, 0))
 
 
-FAST = ("mnli", "stsb", "udpos", "squad", "sample_choice", "tatoeba", "bucc_training, gold", "mewsli_x, articles")
+FAST = ("mnli", "stsb", "udpos", "squad", "sample_choice", "tatoeba", "bucc_training, gold", "lareqa")
 EACH = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in ROWS]
 
 

@@ -139,7 +139,7 @@ DAMAGED: dict[str, tuple[str, Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("form", ["safetensors", "pickle"])
+@pytest.mark.parametrize("form", ["safetensors", pytest.param("pickle", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", DAMAGED)
 def test_damaged_tensors(
     written: Any, tiny: Path, tmp_path: Path, name: str, form: str, capsys: pytest.CaptureFixture[str]
@@ -421,7 +421,7 @@ SAME: dict[str, tuple[str, Change, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("form", ["safetensors", "pickle"])
+@pytest.mark.parametrize("form", ["safetensors", pytest.param("pickle", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SAME)
 def test_other_spellings(written: Any, tiny: Path, tmp_path: Path, model: Model, name: str, form: str) -> None:
     case, change, expected = SAME[name]

@@ -91,7 +91,7 @@ def test_keys_that_two_modules_would_have_are_refused(tiny: Path, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["xnli", "adapter_down", "invertible_adapters", "prefix_tunings", "roberta", "0"])
 @pytest.mark.parametrize("case", ["seq-invertible", "compacter", "prefix"])
-@pytest.mark.parametrize("prefix", ["", "roberta."])
+@pytest.mark.parametrize("prefix", ["", pytest.param("roberta.", marks=pytest.mark.slow)])
 def test_stores_with_names_in_their_keys_are_read(
     tiny: Path, tmp_path: Path, case: str, name: str, prefix: str
 ) -> None:

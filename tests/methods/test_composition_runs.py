@@ -111,7 +111,11 @@ def weights(entry: Entry, name: str = "adapter/adapter.safetensors") -> dict[str
     return load_file(entry.folder / name)
 
 
-@pytest.mark.parametrize("method", [SEQ, {"kind": "lora", "rank": 2}, "ia3", "bitfit"], ids=str)
+@pytest.mark.parametrize(
+    "method",
+    [SEQ, *(pytest.param(one, marks=pytest.mark.slow) for one in ({"kind": "lora", "rank": 2}, "ia3", "bitfit"))],
+    ids=str,
+)
 def test_continue_starts_from_the_weights_and_not_the_head(bench: Bench, method: Any) -> None:
     made = bench.plan(methods=[method], compositions=["continue"], intermediates=["mnli"], targets=["xnli"])
     phase = bench.until(made, "xnli")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.sampling import parameters
 from torch import Tensor
 
 from adaptstilts.methods import Method
@@ -35,7 +36,7 @@ METHODS: dict[str, Method] = {
     "bitfit": BitFit(leave_out=LOWER),
     "layernorm": LayerNorm(leave_out=LOWER),
 }
-every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+every_method = pytest.mark.parametrize("method", parameters(METHODS, ("seq", "lora", "ia3", "prefix", "bitfit")))
 
 
 def made(folder: Path, method: Method, *names: str) -> Encoder:

@@ -122,7 +122,7 @@ def check_ranked(
         assert max(best) - min(best) > 3e-5, "more than rounding"
 
 
-@pytest.mark.parametrize("method", METHODS, ids=["full", "bottleneck"])
+@pytest.mark.parametrize("method", [METHODS[0], pytest.param(METHODS[1], marks=pytest.mark.slow)])
 def test_a_study_with_lareqa(made: Made, root: Path, tiny: Path, method: Any) -> None:
     study, workspace = made(methods=[method])
     run_plan(study, workspace, device="cpu")

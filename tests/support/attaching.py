@@ -24,6 +24,7 @@ from adaptstilts.methods.layernorm import LayerNorm
 from adaptstilts.methods.lora import Lora
 from adaptstilts.methods.prefix import Prefix
 from adaptstilts.models.encoder import Encoder
+from support.sampling import parameters
 
 SIX = ("query", "key", "value", "attention_output", "intermediate", "output")
 PAIRS: dict[str, tuple[AdapterMethod, AdapterMethod]] = {
@@ -84,8 +85,9 @@ STACKED: dict[str, AdapterMethod] = {
 IDS = torch.tensor([[0, 10, 11, 12, 13, 2], [0, 20, 21, 2, 1, 1]])
 MASK = (IDS != 1).long()
 
-method_cases = pytest.mark.parametrize("method", CASES.values(), ids=CASES.keys())
-stacked_cases = pytest.mark.parametrize("method", STACKED.values(), ids=STACKED.keys())
+FAST = (*ONE_OF_EACH, "parallel", "seq-invertible", "dora")
+method_cases = pytest.mark.parametrize("method", parameters(CASES, FAST))
+stacked_cases = pytest.mark.parametrize("method", parameters(STACKED, FAST))
 
 
 def some(method: Method, *names: str) -> list[str]:

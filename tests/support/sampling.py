@@ -1,9 +1,13 @@
-"""Which pairs of a full product a run of the tests takes."""
+"""Which cases and pairs of a full product a run of the tests takes, and which of them are slow."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import pytest
 
 EVERY_PAIR = "ADAPTSTILTS_EVERY_PAIR"  # set: the full product
 
@@ -22,8 +26,27 @@ def sampled(
     if os.environ.get(EVERY_PAIR):
         step = 1
     columns = list(columns)
-    pairs = []
+    chosen = []
     for number, row in enumerate(rows):
         kept = columns if row in whole else columns[number % step :: step]
-        pairs += [(row, column) for column in kept]
-    return pairs
+        chosen += [(row, column) for column in kept]
+    return chosen
+
+
+def parameters(cases: Mapping[str, object], fast: Collection[str]) -> Any:
+    """Return parameters of ``pytest.mark.parametrize``: all cases, slow unless named.
+
+    Args:
+        cases: value of each case.
+        fast: cases of the fast set.
+    """
+    slow = pytest.mark.slow
+    return [pytest.param(value, id=name, marks=() if name in fast else slow) for name, value in cases.items()]
+
+
+def pairs(rows: Iterable[str], columns: Iterable[str], whole: Collection[str], step: int = 4) -> Any:
+    """Return the full product as parameters, slow unless :func:`sampled` has the pair."""
+    rows, columns = list(rows), list(columns)
+    fast = set(sampled(rows, columns, whole, step))
+    every = itertools.product(rows, columns)
+    return [pytest.param(*pair, marks=() if pair in fast else pytest.mark.slow) for pair in every]
