@@ -75,14 +75,14 @@ class Listener:
         """
 
     def stage(self, line: str) -> None:
-        """Receive what a run does while there is no progress to count, such as loading the model.
+        """Receive what a run is doing while there is no progress to count, such as loading the model.
 
         Args:
-            line: what it does; begins with the title of the phase if there is one.
+            line: what is being done; begins with the title of the phase if there is one.
         """
 
     def stopping(self, at_once: bool) -> None:
-        """Receive that a signal asks to stop, which happens in a thread of its own.
+        """Receive that a signal asked the run to stop; called from a thread of its own.
 
         Args:
             at_once: whether the process ends now, without saving.
@@ -170,15 +170,15 @@ def run_plan(
 
 
 def _missing(order: Sequence[Phase], store: Store, listener: Listener) -> list[Phase]:
-    """Return the phases without an entry; a damaged entry is set aside, and that is reported."""
+    """Return the phases without an entry, after setting damaged entries aside and reporting them."""
     for phase in order:
         if problem := store.set_aside(phase.key):
-            listener.progress(f"{phase.title}: computed again, its entry was damaged: {problem}", 0, 0)
+            listener.progress(f"{phase.title}: computed again, because its entry was damaged: {problem}", 0, 0)
     return [phase for phase in order if not store.has(phase.key)]
 
 
 def _check(plan: Runnable, workspace: Workspace, missing: Sequence[Phase], listener: Listener) -> None:
-    """Check the rows and the space that phases need, and report what is to be known about data and model."""
+    """Check the rows and the space that phases need, and report remarks on data and model."""
     listener.stage("checking the rows")
     for remark in check_rows(missing, workspace):
         listener.progress(remark, 0, 0)
@@ -322,9 +322,9 @@ class _Run:
 
 
 def _described(phase: Phase, error: Exception) -> AdaptstiltsError:
-    """Return an error of this package for one that nobody expected in a phase.
+    """Turn an unexpected error of a phase into one of this package.
 
-    It keeps the traceback as a note, for ``--debug``, and not the objects in it, which may fill the memory.
+    The traceback is kept as a note, for ``--debug``, but not the objects in it, which may fill the memory.
     """
     if is_out_of_memory(error):
         described: AdaptstiltsError = OutOfMemory(

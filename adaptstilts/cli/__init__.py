@@ -110,7 +110,7 @@ def _internal(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C within the block, so that what a verb opened is closed."""
+    """Treat SIGTERM like Ctrl-C within the block, so that whatever a verb opened is closed."""
 
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -134,19 +134,19 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
 
 
 def _leave(message: str, debug: bool) -> NoReturn:
-    """Print how a verb was interrupted, and exit."""
+    """Print that a verb was interrupted, and exit."""
     _finish_output(debug)
     typer.echo(message, err=True)
     _end_process(errors.Interrupted.exit_code)
 
 
 def _with_advice(message: str) -> str:
-    """Return a message about an interruption that says what to do, once."""
+    """Return a message about an interruption, with advice on how to continue unless it has some."""
     return message if "the same command" in message else f"{message}; {INTERRUPTED.partition('; ')[2]}"
 
 
 def _end_process(code: int) -> NoReturn:
-    """End the process without freeing the memory of torch piece by piece, which takes seconds."""
+    """End the process without the usual cleanup of torch's memory, which takes seconds."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     atexit._run_exitfuncs()
@@ -154,7 +154,7 @@ def _end_process(code: int) -> NoReturn:
 
 
 def _finish_output(debug: bool) -> None:
-    """Print the traceback if that is wanted, and write out what is buffered."""
+    """Print the traceback if asked for, and flush the output."""
     if debug and sys.exc_info()[0]:
         import traceback
 

@@ -11,7 +11,7 @@ import typer
 
 GAP = "  "
 INDENT = "    "
-_LEAST = 30  # characters that the last column needs, or it goes to lines of its own
+_LEAST = 30  # narrowest last column; if there is less space, it goes below the others
 
 
 def terminal_width() -> int | None:

@@ -103,7 +103,7 @@ def doctor(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Show what the toolkit sees in a model instead: builtin:NAME, a folder, or a hub id.",
+            help="Check this model instead: builtin:NAME, a folder, or a hub id.",
             show_default="none",
         ),
     ] = None,
@@ -112,9 +112,8 @@ def doctor(
 ) -> None:
     """Describe the installation, or check a model.
 
-    Shows versions, device, search backend and disk space, or whether a model can be used.
-
-    If the model cannot be used, the reason is shown and the exit code is 4.
+    Shows versions, device, search backend and disk space. With --model, shows the architecture, sizes, tokenizer and
+    supported methods of a model. If it cannot be used, the reason is shown, and the exit code is 4.
     """
     from adaptstilts.cli.listings import doctor_lines
     from adaptstilts.cli.model_lines import model_lines

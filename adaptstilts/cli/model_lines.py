@@ -1,4 +1,4 @@
-"""What the toolkit sees in the folder of a model, as text."""
+"""Describe a model, and say what works with it, as lines of text."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SIZES = ("layers", "hidden", "heads", "intermediate", "vocabulary")
 
 
 def model_lines(model: Model) -> Iterator[str]:
-    """Yield what was found in a model's folder, and what works with it.
+    """Yield a description of a model, after checking its weights.
 
     Args:
-        model: it could be located, so its files fit each other.
+        model: a model whose files fit each other, as :func:`adaptstilts.models.locate.locate` checks.
 
     Raises:
         ArtifactError: a weight is missing, unexpected or not finite.
@@ -32,24 +32,24 @@ def model_lines(model: Model) -> Iterator[str]:
 
     check_encoder(model.folder)
     architecture = model.architecture
-    yield f"model {model.name}: {architecture.name}, {_description(architecture)}"
+    yield f"model {model.name}: architecture {architecture.name} ({_description(architecture)})"
     yield f"folder: {model.source}"
     yield f"weights: {_weights(model)}, all finite, {short_count(model.shape['parameters'])} parameters"
     yield f"left out of the weights: {', '.join(model.left_out) or 'nothing'}"
     yield f"sizes: {', '.join(f'{name} {model.shape[name]}' for name in _SIZES)}"
-    yield f"positions: {model.max_tokens} tokens at most, special ones included"
+    yield f"longest sequence: {model.max_tokens:,} tokens, special tokens included"
     yield f"tokenizer: {_tokenizer(model)}"
     yield f"language-model head: {_language_model_head(model)}"
-    yield f"pooling: {_pooling(model)}"
+    yield f"own pooling: {_pooling(model)}"
     yield from method_support(architecture, model.shape)
 
 
 def method_support(architecture: Architecture, shape: Mapping[str, int] | None = None) -> Iterator[str]:
-    """Yield the methods that work on an architecture, and those that do not with the reason.
+    """Yield the methods that work on an architecture, and those that do not, with the reason.
 
     Args:
         architecture: the architecture.
-        shape: sizes of a model, which can forbid methods too; None for the architecture in general.
+        shape: sizes of a model, which can rule out further methods; None for the architecture in general.
     """
     reasons: dict[str, list[str]] = {}
     supported = []
@@ -62,7 +62,7 @@ def method_support(architecture: Architecture, shape: Mapping[str, int] | None =
             reasons.setdefault(reason, []).append(kind)
     yield f"methods: {', '.join(supported)}"
     for reason, kinds in reasons.items():
-        yield f"not {', '.join(kinds)} with its default settings: {reason}"
+        yield f"not with default settings: {', '.join(kinds)} ({reason})"
 
 
 def _description(architecture: Architecture) -> str:
@@ -70,7 +70,7 @@ def _description(architecture: Architecture) -> str:
 
 
 def _weights(model: Model) -> str:
-    """Return files and types of the weights."""
+    """Return the format and the number types of the weights."""
     files = weight_files.find(model.folder)
     descriptions = {}
     for part in files.parts:
@@ -93,17 +93,17 @@ def _tokenizer(model: Model) -> str:
 def _language_model_head(model: Model) -> str:
     layout = model.architecture.language_model
     if layout is None:
-        return "not supported for this architecture, so no text can be trained on with it"
+        return "not supported for this architecture, so it cannot be trained on text"
     names: set[str] = set()
     for part in weight_files.find(model.folder).parts:
         names.update(describe(part)[0])
     is_there = all(layout.prefix + key in names for key in layout.keys.values())
-    return "in the weights" if is_there else "not in the weights; a new one is trained"
+    return "in the weights" if is_there else "not in the weights; training on text starts with a new one"
 
 
 def _pooling(model: Model) -> str:
     if model.pooling is None:
-        return "not given (no modules.json)"
+        return "none (no modules.json)"
     if model.pooling.reason:
-        return f"its own cannot be used: {model.pooling.reason}"
-    return f"{model.pooling.name} (pooling: own)"
+        return f"cannot be used: {model.pooling.reason}"
+    return f"{model.pooling.name} (select it with pooling: own)"

@@ -222,15 +222,17 @@ class SearchOptions:
     backend: BackendOption = "auto"
     prefix: Annotated[
         str | None,
-        typer.Option("--prefix", help='Text before every sentence: "query: " for E5 models.', show_default="none"),
+        typer.Option(
+            "--prefix", help='Text before every sentence, such as "query: " for E5 models.', show_default="none"
+        ),
     ] = None
     foreign_prefix: Annotated[
         str | None,
-        typer.Option("--foreign-prefix", help="The same for foreign sentences alone.", show_default="--prefix"),
+        typer.Option("--foreign-prefix", help="Prefix of the foreign sentences.", show_default="--prefix"),
     ] = None
     english_prefix: Annotated[
         str | None,
-        typer.Option("--english-prefix", help="The same for English sentences alone.", show_default="--prefix"),
+        typer.Option("--english-prefix", help="Prefix of the English sentences.", show_default="--prefix"),
     ] = None
 
 

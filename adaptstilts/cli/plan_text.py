@@ -101,7 +101,7 @@ def _sharing(plan: Plan, costs: Mapping[str, PhaseCost], uses: Mapping[str, int]
     alone = sum(cost.flops * uses.get(key, 1) for key, cost in costs.items())
     if shared and len(plan.cells) > 1:
         results = f"{len(plan.cells):,} results share these phases"
-        yield f"{results}; working for each alone would take {alone / shared:.1f} times as long"
+        yield f"{results}; computing each one alone would take {alone / shared:.1f} times as long"
 
 
 def _to_do(missing: Sequence[Phase], costs: Mapping[str, PhaseCost], speed: Speed) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _to_do(missing: Sequence[Phase], costs: Mapping[str, PhaseCost], speed: Spee
         times += f" and {_duration(one.seconds(others, other_count) / 60)} of evaluation and retrieval"
         yield f"to do: {counted(len(missing), 'phase')}, {times} at {_rate(one)} ({one.source})"
     if is_assumed:
-        accuracy = f"these times can be wrong by a factor of {_ACCURACY}, as nothing is measured yet"
+        accuracy = f"nothing was measured yet, so these times can be wrong by a factor of {_ACCURACY}"
         yield f"{accuracy}; --gflops sets another speed"
     if training.is_guess or others.is_guess:
         yield f"rows that cannot be counted here are taken as published, or else as {UNKNOWN_ROWS:,} per language"

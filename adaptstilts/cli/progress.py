@@ -12,7 +12,7 @@ from adaptstilts.plan.phases import Phase
 from adaptstilts.run import Listener
 
 QUIET_SECONDS = 30.0  # between two lines of a long phase
-STOPPING = "stopping after the current step, and saving; Ctrl-C again stops at once without saving"
+STOPPING = "stopping: the current step is finished and saved; Ctrl-C again stops at once without saving"
 STOPPED = "stopped at once; the same command continues from the last checkpoint"
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -20,8 +20,8 @@ _SHOW_CURSOR = b"\x1b[?25h"
 class Progress(Listener):
     """Prints one line for each phase, and one every half minute within long ones.
 
-    What is done before the first progress, such as loading the model, stands beside the bar on a terminal. Otherwise
-    a line says so for the first phase, which also imports libraries and can take long.
+    On a terminal, what happens before the first progress, such as loading the model, stands beside the bar. Elsewhere,
+    it is printed for the first phase only, which also imports libraries and can take long.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Numbers of rows: how many a split has, and how many were published."""
+"""Compare the numbers of rows of a split with the published ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RowCount:
 
     @property
     def differs(self) -> bool:
-        """Whether the split has another number of rows than the published one, with and without those left out."""
+        """Return whether the published number is known, and is neither that of all rows nor of the usable ones."""
         return self.published not in (0, self.usable, self.usable + self.left_out)
 
 
@@ -41,7 +41,7 @@ def published_rows(task: Task, split: str) -> int:
 
 
 def sentences(counts: Iterable[RowCount]) -> Iterator[str]:
-    """Yield one sentence for every split whose number of rows is not the published one, languages alike together."""
+    """Yield a sentence for every split with another number of rows than published; equal languages share one."""
     languages: dict[tuple[str, str, int, int], dict[str, None]] = {}
     for count in counts:
         if count.differs:

@@ -208,7 +208,7 @@ def _value(value: Any) -> str:
         return "`[" + ", ".join(_item(item) for item in value) + "]`"
     if value == {}:
         return "`{}`"
-    return f"`{value}`"
+    return f"`{value}`" if value != "" else '`""`'
 
 
 def _item(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Turn ``pytorch_model.bin`` into safetensors: the tensors as they are, each of them once."""
+"""Convert ``pytorch_model.bin`` to safetensors, with the same tensors, each of them once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def convert(files: WeightFiles, target: Path, config: Mapping[str, Any], architecture: Architecture) -> None:
     """Write the tensors of pickles as one safetensors file.
 
-    Of a tensor that has several names, as output embeddings that are the input embeddings, those of the head are left
-    out, as ``transformers`` does. So the file is the one that ``transformers`` would write of the same model.
+    If a tensor has several names, as when output embeddings are the input embeddings, the names in the head are left
+    out, as in ``transformers``. The result is the file that ``transformers`` would write for the same model.
 
     Args:
         files: the pickles.
@@ -42,7 +42,7 @@ def convert(files: WeightFiles, target: Path, config: Mapping[str, Any], archite
         files.check_names(part, {str(name) for name in values})
         for name, value in values.items():
             if name in tensors:
-                raise ArtifactError(f"{part}: has {name}, as another shard has; expected every tensor once")
+                raise ArtifactError(f"{part}: has {name}, which another shard has too; expected every tensor once")
             tensors[name] = _checked(name, value, part)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     if reason := architecture.why_not_weights(config, shapes):
@@ -52,7 +52,7 @@ def convert(files: WeightFiles, target: Path, config: Mapping[str, Any], archite
 
 
 def _checked(name: object, value: Any, path: Path) -> Tensor:
-    """Return a plain tensor, which may claim no more values than its file has."""
+    """Return a tensor after checking that it is dense and claims no more values than its file has."""
     import torch
 
     if not isinstance(name, str) or not isinstance(value, torch.Tensor):
@@ -65,7 +65,7 @@ def _checked(name: object, value: Any, path: Path) -> Tensor:
 
 
 def _without_aliases(tensors: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
-    """Return tensors without second names of the same values, each in memory of its own."""
+    """Return the tensors under one name each, without shared memory."""
     names: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for name, value in tensors.items():
         names.setdefault((value.data_ptr(), tuple(value.shape)), []).append(name)

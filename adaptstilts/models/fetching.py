@@ -1,4 +1,4 @@
-"""Download a model from the hub: the files that are read, weights in one format alone, and nothing else."""
+"""Download a model from the hub: only the files that are read, with the weights in one format."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def fetch(name: str, revision: str | None, offline: bool, memory: hashing.Digest
 
 
 def _anywhere(names: Sequence[str]) -> list[str]:
-    """Return names of files in a model's folder, and in that of a transformer in it."""
+    """Return the names for a model's folder and for its ``0_Transformer``."""
     return [*names, *(f"{sentence_transformers.TRANSFORMER}/{name}" for name in names)]
 
 
@@ -75,7 +75,7 @@ def _download(name: str, revision: str | None, patterns: list[str], offline: boo
 
 
 def _hint(name: str) -> str:
-    """Return how the refusal of a name ends: with the hub id that it may stand for."""
+    """Return the end of the message for an unknown name: the hub ids that may be meant."""
     published: dict[str, str] = {}
     for architecture in architectures.known().values():
         published.update((hub_id.partition("/")[2], hub_id) for hub_id in architecture.published)

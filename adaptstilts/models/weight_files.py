@@ -1,4 +1,4 @@
-"""The files that have a model's weights: one, or shards with an index that says which tensor is in which of them."""
+"""Find the files of a model's weights: one, or shards with an index that says which of them has which tensor."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ class WeightFiles:
             return
         expected = self.tensors[part.name]
         for name in sorted(expected - names):
-            raise ArtifactError(f"{part}: {self.index.name} says that it has {name[:100]}, which is missing")
+            raise ArtifactError(f"{part}: {name[:100]} is missing; {self.index.name} lists it in this file")
         for name in sorted(names - expected):
-            raise ArtifactError(f"{part}: has {name[:100]}, which {self.index.name} does not expect there")
+            raise ArtifactError(f"{part}: has {name[:100]}, which {self.index.name} does not list in this file")
 
 
 def find(folder: Path) -> WeightFiles:
-    """Find the weights of a model; safetensors are preferred, and a single file to shards.
+    """Find the weights of a model; safetensors are preferred to pickles, and a single file to shards.
 
     Raises:
         ArtifactError: there are none, the index is malformed, or a shard is missing or unexpected.
@@ -102,7 +102,7 @@ def find_safe(folder: Path) -> WeightFiles:
     """
     files = find(folder)
     if not files.is_safe:
-        raise ArtifactError(f"{folder}: no {WEIGHTS}; expected weights that were converted")
+        raise ArtifactError(f"{folder}: no {WEIGHTS}; expected converted weights")
     return files
 
 
@@ -122,11 +122,15 @@ def _sharded(index: Path, is_safe: bool) -> WeightFiles:
     parts = [index.parent / name for name in sorted(tensors)]
     for part in parts:
         if not part.is_file():
-            raise ArtifactError(f"{part}: this shard is missing, {index.name} names it; copy or download it again")
+            raise ArtifactError(
+                f"{part}: this shard is missing, although {index.name} names it; copy or download it again"
+            )
     stem = (WEIGHTS if is_safe else BINARY).removesuffix(suffix)
     for other in sorted(index.parent.glob(f"{stem}-*-of-*{suffix}")):
         if other.name not in tensors:
-            raise ArtifactError(f"{other}: {index.name} does not name this shard; remove it, or use the index of it")
+            raise ArtifactError(
+                f"{other}: {index.name} does not name this shard; remove it, or use the index that names it"
+            )
     return WeightFiles(tuple(parts), index, tensors, is_safe)
 
 

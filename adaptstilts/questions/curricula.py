@@ -33,7 +33,7 @@ class Pair:
         second: the other one.
         singles: one of the tasks alone, in the order of the first chain.
         mixture: all tasks at once.
-        merged: the weighted sum of what single tasks gave.
+        merged: the weighted sum of the adapters or encoders of the single tasks.
         placebo: one of the tasks with permuted labels.
         direct: no intermediate task.
     """
@@ -120,7 +120,7 @@ def _one_of(arms: Sequence[Arm], like: Arm, how: str, tasks: Sequence[str]) -> A
 
 
 def pooled(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the mean over encoders of every arm, task, language and seed."""
+    """Return the mean over encoders for every arm, task, language and seed."""
     groups: dict[tuple[Arm, str], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.arm, outcome.task), []).append(outcome)
@@ -138,7 +138,7 @@ def direction(pair: Pair | None, arm: Arm) -> int:
 
 
 def kind_sign(pair: Pair, group: str) -> int:
-    """Return 1 if the last task of the first chain is of the kind of a target, -1 if that of the second one is.
+    """Return 1 if the first chain ends with a task of the target's kind, -1 if the second one does.
 
     Args:
         pair: the chains.
@@ -189,8 +189,8 @@ def own_kind(pair: Pair, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], li
 def better(arms: Sequence[list[Outcome]]) -> list[Outcome]:
     """Return for every seed the outcomes of the arm with the highest English score in the other seeds.
 
-    The best of several measured scores is too high, as it has had luck. Chosen by other seeds, it has not had that of
-    its own.
+    The best of several measured scores is biased upwards, because chance helps to choose it. The scores of other seeds
+    choose without that bias.
 
     Args:
         arms: outcomes of every arm.
@@ -222,7 +222,7 @@ def steps_of(outcomes: Sequence[Outcome]) -> dict[str, float]:
 
 
 def why_uneven(pair: Pair, contrast: str, outcomes: Sequence[Outcome]) -> str:
-    """Return why arms are not compared: their intermediates had different numbers of steps; empty if they may be.
+    """Return why a contrast is left out: its intermediates had different numbers of steps; empty if it may stay.
 
     Args:
         pair: the arms.
@@ -238,7 +238,7 @@ def why_uneven(pair: Pair, contrast: str, outcomes: Sequence[Outcome]) -> str:
     if not known or max(known.values()) - min(known.values()) <= _SAME_STEPS * max(known.values()):
         return ""
     listed = ", ".join(f"{name} {count:,.0f}" for name, count in known.items())
-    return f"steps are not equal ({pair.method}: {listed}), as in `{contrast}`"
+    return f"`{contrast}` is left out: steps are not equal ({pair.method}: {listed})"
 
 
 def sign_flip(effects: Sequence[float]) -> float | None:
@@ -248,7 +248,7 @@ def sign_flip(effects: Sequence[float]) -> float | None:
         effects: one for each target.
 
     Returns:
-        None with so few effects that no result could be significant, or with more than are enumerated.
+        The p-value; None for 5 effects or fewer, which are never significant, or more than 16, too many to enumerate.
     """
     count = len(effects)
     if not _FEWEST_FLIPS < count <= _MOST_FLIPS:

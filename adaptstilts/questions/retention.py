@@ -185,11 +185,11 @@ def learned(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Outcome]]:
     for arm in contrasts.arms_of(outcomes):
         of_arm = contrasts.of_arm(outcomes, arm)
         if contrasts.not_learned(contrasts.pooled(_at(of_arm, "intermediate", "head", english=True))):
-            refusals.append(f"no encoder has learned {of_arm[0].task} by {arm.method}: English is not above chance")
+            refusals.append(f"no encoder has learned {of_arm[0].task} with {arm.method}: English is not above chance")
             continue
         for model, of_model in by_model(of_arm).items():
             if contrasts.not_learned(_at(of_model, "intermediate", "head")):
-                text = f"{model} has not learned {of_arm[0].task} by {arm.method}: English is not above chance"
+                text = f"{model} has not learned {of_arm[0].task} with {arm.method}: English is not above chance"
                 refusals.append(text)
             else:
                 usable += of_model

@@ -1,9 +1,10 @@
-"""Sequence: is it better to train intermediate tasks one after the other, in which order, or both at once, or just one?
+"""Sequence: train intermediate tasks one after the other, and in which order, or both at once, or just one?
 
 The main number is the order effect: the first chain of the study minus the chain of the same tasks in the opposite
 order, in points outside English, averaged over the targets and encoders. Beside it, as one family: what the chains add
-to the better single task, what mixing or merging the tasks changes, what permuted labels give, and whether targets gain
-if the last task is of their kind. Arms whose intermediates had different numbers of steps are not compared.
+to the better single task, what mixing or merging the tasks changes, what training on permuted labels changes, and
+whether targets gain if the last task is of their kind. Arms whose intermediates had different numbers of steps are not
+compared.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class SequenceQuestion:
         return detectable(math.sqrt(variance), design.seeds - 1)
 
     def scenarios(self, design: Design, noise: Noise) -> list[Scenario]:
-        """Return orders that do not matter, matter everywhere or only to a kind of target, and what nothing learns."""
+        """Return scenarios: order matters nowhere, everywhere or only for a kind of target, or nothing is learned."""
         step = 1.2 * self.detectable(design, noise)
         pair = next(iter(curricula.pairs(design.arms)), None)
         signs = [curricula.kind_sign(pair, group_of(task)) if pair else 0 for task in design.tasks]
@@ -121,7 +122,7 @@ SEQUENCE = SequenceQuestion()
 
 
 def learned(outcomes: Sequence[Outcome]) -> tuple[list[Pair], list[str], dict[Pair, list[Outcome]]]:
-    """Return all pairs of chains, what nothing is concluded from, and the outcomes of every pair without that.
+    """Return all pairs of chains, why targets are left out, and the remaining outcomes of every pair.
 
     A target counts if both chains together are above chance in English. Encoders are pooled.
 
@@ -135,7 +136,7 @@ def learned(outcomes: Sequence[Outcome]) -> tuple[list[Pair], list[str], dict[Pa
         of_pair = curricula.pooled([each for each in outcomes if each.arm in pair.arms])
         chains = [replace(each, arm=pair.first) for each in of_pair if each.arm in (pair.first, pair.second)]
         weak = _not_learned(curricula.pooled(chains))
-        refusals += [f"no chain has learned {task} by {pair.method}: English is not above chance" for task in weak]
+        refusals += [f"no chain has learned {task} with {pair.method}: English is not above chance" for task in weak]
         kept = [each for each in of_pair if each.task not in weak]
         if kept:
             usable[pair] = kept
@@ -143,7 +144,7 @@ def learned(outcomes: Sequence[Outcome]) -> tuple[list[Pair], list[str], dict[Pa
 
 
 def _not_learned(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the targets whose English is not above chance, corrected for how many there are; of one arm."""
+    """Return the targets whose English score is not above chance, corrected for the number of targets."""
     weak = contrasts.not_learned(outcomes)
     targets = curricula.targets_of(outcomes)
     for task, of_target in targets.items():
@@ -197,9 +198,9 @@ def groups_of(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 def _sentence(pair: Pair | None, family: Family, usable: Mapping[Pair, Sequence[Outcome]]) -> str:
     main = family.get((ALL, pair, ORDER)) if pair else None
     if pair is None or main is None:
-        return "The results do not give two chains in opposite orders; nothing is said about order."
+        return "The results have no comparable chains in opposite orders, so nothing is said about order."
     count = len(tasks_of([each for each in usable[pair] if each.costs]))
-    targets = "the target" if count == 1 else f"the {count} targets on average"
+    targets = "the score of the target" if count == 1 else f"the mean score of the {count} targets"
     text = f"{pair.name} instead of {pair.opposite} changes {targets} by {with_interval(main)} points"
     words = {
         KIND: "training a target's own kind last changes it by",
@@ -238,7 +239,7 @@ def _limits(pair: Pair | None, usable: Mapping[Pair, Sequence[Outcome]]) -> list
     if any(each.language == ENGLISH for each in usable[pair]):
         limits.append("The better single task is the one with the higher English score in the other seeds.")
     if MERGE in curricula.contrast_parts(pair, list(usable[pair])):
-        limits.append("A merge rests on all the steps of the tasks that it merges, so it has more than a chain.")
+        limits.append("A merge uses the steps of all tasks that it merges, which are more than a chain has.")
     return limits
 
 
@@ -251,6 +252,6 @@ def _facts(pair: Pair | None, family: Family, usable: Mapping[Pair, Sequence[Out
     effects = sequence_tables.kind_effects(pair, usable[pair])
     p_value = curricula.sign_flip(effects)
     if p_value is not None:
-        note = f"Two-sided sign-flip test over {len(effects)} targets that one of the tasks is of the kind of."
+        note = f"Two-sided sign-flip test over the {len(effects)} targets of the same kind as one of the tasks."
         facts.append(Fact("Kind of the last task", f"p = {p_value:.3f}", note))
     return facts

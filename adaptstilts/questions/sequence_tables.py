@@ -1,4 +1,4 @@
-"""The tables and figures of sequences: contrasts, the order effect of every target, and what every arm had."""
+"""The tables and figures of sequences: contrasts, the order effect of every target, and cost and score of every arm."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def figures(pair: Pair | None, family: Family, usable: Usable, margin: float) ->
         if one == pair:
             firm = value.seeds > 1
             shown.append(Contrast(group, name, name, value.value, value.low, value.high, (), firm))
-    found = []
+    result = []
     if shown:
         chart = Forest(shown, "difference (points)", names, margin)
         text = f"{pair.method}, outside English; lines are 95 % intervals. Order: {pair.name} minus {pair.opposite}."
-        found.append(Figure("contrasts", "What order, mixing and single tasks change", text, chart))
-    return [*found, _score_figure(pair, usable[pair])]
+        result.append(Figure("contrasts", "Effects of order, mixing and single tasks", text, chart))
+    return [*result, _score_figure(pair, usable[pair])]
 
 
 def kind_effects(pair: Pair, outcomes: Sequence[Outcome]) -> list[float]:
-    """Return for every target of the kind of one task what it changes to train that task last."""
+    """Return what training a task last changes, for every target of the same kind as that task."""
     effects = []
     for of_target in curricula.targets_of([each for each in away_from_english(outcomes) if each.costs]).values():
         last, begin = curricula.own_kind(pair, of_target)
@@ -82,8 +82,8 @@ def _contrast_tables(main: Pair, family: Family) -> list[Table]:
         rows.append((group, pair.method, pair.name, name, role, with_interval(value), p, sees(value)))
     header = ("targets", "method", "tasks", "contrast", "role", "difference", "p (Holm)", "sees")
     notes = (
-        "Points outside English. Order: the chain of the third column minus the opposite one. The main contrast was"
-        " fixed before; the others are one family.",
+        "Points outside English. Order: the chain in the third column minus the opposite one. The main contrast was"
+        " chosen beforehand; the others are one family.",
         "Sees: the difference found in 80 of 100 such studies.",
     )
     return [Table("sequences, mixtures and single tasks", header, tuple(rows), notes)] if rows else []
@@ -101,8 +101,10 @@ def _target_table(pairs: Sequence[Pair], usable: Usable) -> Table:
             last = {1: pair.curriculum.tasks[-1], -1: pair.curriculum.tasks[0]}.get(sign, _NO_KIND)
             scores = (f"{mean_score(first):.1f}", f"{mean_score(second):.1f}", with_interval(value))
             rows.append((task, pair.method, pair.name, *scores, last))
-    header = ("target", "method", "order", "this order", "opposite", "difference", "of the kind of")
-    notes = ("Outside English, means over encoders. No test of single targets: intervals are not corrected.",)
+    header = ("target", "method", "order", "this order", "opposite", "difference", "same kind as")
+    notes = (
+        "Outside English, means over encoders. Single targets are not tested, and their intervals are not corrected.",
+    )
     return Table("order by target", header, tuple(rows), notes)
 
 
@@ -116,10 +118,10 @@ def _arm_table(pairs: Sequence[Pair], usable: Usable) -> Table:
                 rows[arm] = (arm.intermediate, pair.method, *_spent(outcomes), *_scores(outcomes))
     header = ("intermediate", "method", "steps", "of each task", "training FLOPs", "CPU s", "English", "others")
     notes = (
-        "Before the target: optimizer steps that were taken, and estimated operations, which differ with the length of"
-        " rows; of the first encoder. Scores are means over trained targets.",
+        "Optimizer steps, estimated operations and CPU seconds are those before the target, for the first encoder;"
+        " operations depend on the length of rows. Scores are means over trained targets.",
     )
-    return Table("what every arm had and gave", header, tuple(rows.values()), notes)
+    return Table("cost and score of every arm", header, tuple(rows.values()), notes)
 
 
 def _spent(outcomes: Sequence[Outcome]) -> tuple[str, str, str, str]:
@@ -149,7 +151,7 @@ def _score_figure(pair: Pair, outcomes: Sequence[Outcome]) -> Figure:
                 dots.append(Dot(of_target[0].group or task, task, name, mean_score(of_target_arm)))
     dots.sort(key=lambda dot: dot.group)
     text = f"Means over seeds, encoders and languages other than English; {pair.method}."
-    return Figure("scores", "Every target by every arm", text, Dots(dots, "score", [*names.values()]))
+    return Figure("scores", "Scores of every target, by arm", text, Dots(dots, "score", [*names.values()]))
 
 
 def _arm_name(pair: Pair, arm: Arm) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in factory strings of FAISS: it takes some without a check that end the process or take all memory."""
+"""Check the numbers in FAISS's factory strings, some of which would end the process or take all memory."""
 
 from __future__ import annotations
 

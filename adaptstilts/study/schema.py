@@ -252,8 +252,8 @@ class Study(StrictModel):
         seeds: everything is trained once per seed.
         languages: test languages, as codes or names; ``xtreme-r`` for those of XTREME-R, None for those of XTREME.
         missing: what to do if the data lack a language: stop, or leave it out and say so.
-        steps: ``equal`` trains every intermediate for the same number of optimizer steps, which ``train.steps`` says;
-            the tasks of a chain get equal parts of them.
+        steps: ``equal`` trains every intermediate for the same number of optimizer steps, which ``train.steps`` gives;
+            a chain divides them equally among its tasks.
         swap: ``all`` also evaluates every target adapter over every other intermediate adapter.
         recipe: ``xtreme`` or ``x-stilts``: train each task as that benchmark's own scripts do, unless the study says
             otherwise; ``plan`` says where it does.

@@ -48,8 +48,8 @@ class Train(StrictModel):
         examples: training rows used, drawn once at random (seeded by the phase); None for all.
         epochs: passes over the training rows.
         max_steps: largest number of optimizer steps; None for no limit.
-        steps: exact number of optimizer steps, instead of ``epochs`` and ``max_steps``: rows are read as often as that
-            takes.
+        steps: exact number of optimizer steps, instead of ``epochs`` and ``max_steps``; rows are repeated as often as
+            needed.
         batch_size: examples per optimizer step.
         max_length: tokens per sequence, special tokens included.
         lr: peak learning rate; None takes the method's default.
@@ -60,7 +60,8 @@ class Train(StrictModel):
         weight_decay: decay of matrices; biases and LayerNorm weights have none.
         clip: largest norm of the gradient.
         dev_examples: rows of the English dev set used for selection; None for all.
-        eval_every: steps between two evaluations on dev; None for once per epoch, or ``epochs`` times in ``steps``.
+        eval_every: steps between two evaluations on dev; None for once per epoch, or with ``steps`` for
+            ``epochs`` times in all.
         patience: evaluations without gain before training stops; None to never stop early.
         keep: the weights with the ``best`` dev score, or the ``last`` ones.
         precision: ``auto`` uses bf16 autocast where the hardware has it.
@@ -102,7 +103,7 @@ class Train(StrictModel):
                         f"warmup_steps must be less than {name}, which is {limit}, found {self.warmup_steps}"
                     )
         if self.steps is not None and self.max_steps is not None:
-            raise ValueError("steps and max_steps both say how many steps there are; give one of them")
+            raise ValueError("steps and max_steps both set the number of steps; give one of them")
         if self.patience is not None and self.keep == "last":
             raise ValueError("patience waits for a better dev score, and keep: last does not choose by it; give one")
         return self
@@ -196,7 +197,8 @@ class Retrieve(StrictModel):
         precision: precision of the encoder; the search itself is exact.
         layers: further hidden states to score from the same pass; ``all`` for every one.
         pooling: mean over the tokens, their maximum, their mean weighted by rarity (``idf``), the first token
-            (``cls``), or what the model was trained with (``own``), at its last layer unless ``layer`` says otherwise.
+            (``cls``), or the pooling that the model was trained with (``own``), at its last layer unless ``layer`` says
+            otherwise.
         centering: subtract the mean vector of each side of a language.
         margin: how mining and xSIM score pairs; see ``adaptstilts guide retrieval``.
         k: neighbours on either side that the margin is computed over.

@@ -42,7 +42,9 @@ KINDS = {
     "pooler": Kind(folders.add_pooler, 0, ("left out of the weights: pooler",)),
     "fp16": Kind(lambda f: folders.to_dtype(f, "float16"), 0, ("weights: safetensors, float16",)),
     "bf16": Kind(lambda f: folders.to_dtype(f, "bfloat16"), 0, ("weights: safetensors, bfloat16",)),
-    "sentence-transformers": Kind(folders.to_sentence_transformers, 0, ("pooling: cls (pooling: own)",)),
+    "sentence-transformers": Kind(
+        folders.to_sentence_transformers, 0, ("own pooling: cls (select it with pooling: own)",)
+    ),
     "vocab.txt alone": Kind(lambda f: folders.remove(f, "tokenizer.json"), 0, ("WordPiece, ", "built from vocab.txt")),
     "no tokenizer": Kind(
         lambda f: folders.remove(f, "tokenizer.json", "vocab.txt"), 4, ("no tokenizer.json; expected it",)
@@ -78,7 +80,7 @@ def test_what_doctor_says(bert: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         assert shown.out == ""
         assert len(shown.err.splitlines()) == 1
     else:
-        assert "model model: bert, BERT base and large" in shown.out
+        assert "model model: architecture bert (BERT base and large" in shown.out
         assert "methods: bitfit, bottleneck, " in shown.out
     assert not (tmp_path / "store").exists()
 

@@ -48,7 +48,7 @@ def test_assumptions_are_said(
     ]
     assert all("days of training and " in line or "hours of training and " in line for line in todo)
     assert all("of evaluation and retrieval at " in line for line in todo)
-    honest = "these times can be wrong by a factor of 3, as nothing is measured yet; --gflops sets another speed"
+    honest = "nothing was measured yet, so these times can be wrong by a factor of 3; --gflops sets another speed"
     assert honest in printed
     assert "rows that cannot be counted here are taken as published, or else as 2,000 per language" in printed
 

@@ -93,7 +93,7 @@ def test_a_plan_lists_what_trains_and_with_all_everything(plan: Plan, workspace:
     assert lines[3] == "1 train (0 done), 1 evaluate (0 done)"
     short = "less than a minute of training and less than a minute of evaluation and retrieval"
     assert lines[4] == f"to do: 2 phases, {short} at 160 GFLOP/s (assumed for 2 CPU cores)"
-    assert lines[5].endswith("as nothing is measured yet; --gflops sets another speed")
+    assert lines[5].endswith("wrong by a factor of 3; --gflops sets another speed")
     assert "at 2 GFLOP/s (as given)" in [*plan_lines(plan, workspace, every=False, flops=2e9)][-2]
 
 

@@ -156,8 +156,11 @@ WORDS = "embeddings.word_embeddings.weight"
             lambda f: (f / "model-00003-of-00003.safetensors").write_bytes(b""),
             "model-00003-of-00003.safetensors: model.safetensors.index.json does not name this shard",
         ),
-        (lambda f: edit_index(f, lambda m: m.update(extra=FIRST)), f"{FIRST}: .* has extra, which is missing"),
-        (lambda f: edit_index(f, lambda m: m.pop(WORDS)), f": has {WORDS}, which .* does not expect there"),
+        (
+            lambda f: edit_index(f, lambda m: m.update(extra=FIRST)),
+            f"{FIRST}: extra is missing; .* lists it in this file",
+        ),
+        (lambda f: edit_index(f, lambda m: m.pop(WORDS)), f": has {WORDS}, which .* does not list in this file"),
         (lambda f: edit_index(f, lambda m: m.update({WORDS: "../x.safetensors"})), "expected a .safetensors file"),
         (lambda f: edit_index(f, lambda m: m.update({WORDS: "/etc/passwd"})), "expected a .safetensors file"),
         (lambda f: edit_index(f, lambda m: m.update({WORDS: 3})), "expected a .safetensors file beside it"),

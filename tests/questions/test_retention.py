@@ -87,7 +87,7 @@ def test_a_gain_of_nothing_has_no_share() -> None:
 def test_what_nobody_learned_is_refused() -> None:
     answered = findings(0.0, chance=33.0)
     assert answered.main is None
-    assert answered.refusals == ["no encoder has learned tagging by full: English is not above chance"]
+    assert answered.refusals == ["no encoder has learned tagging with full: English is not above chance"]
     assert answered.tables == []
 
 

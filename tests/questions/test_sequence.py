@@ -68,7 +68,9 @@ def test_a_planted_order(effect: float, verdict: str) -> None:
     assert findings.main is not None
     assert findings.main.value == pytest.approx(effect, abs=2.0)
     assert (findings.verdict, findings.refusals) == (verdict, [])
-    assert findings.sentence.startswith("nli then qa instead of qa then nli changes the 2 targets on average by ")
+    assert findings.sentence.startswith(
+        "nli then qa instead of qa then nli changes the mean score of the 2 targets by "
+    )
     assert contrast(findings, MIX) == pytest.approx(0, abs=2.5)
     assert contrast(findings, SINGLE) == pytest.approx(0, abs=2.5)
     assert contrast(findings, PLACEBO) == pytest.approx(0, abs=2.5)
@@ -82,7 +84,7 @@ def test_the_kind_of_the_last_task_alone_matters() -> None:
     assert contrast(findings, KIND) == pytest.approx(10, abs=2.5)
     assert contrast(findings, ORDER, "classification") == pytest.approx(-10, abs=3.5)
     assert contrast(findings, ORDER, "question answering") == pytest.approx(10, abs=3.5)
-    assert [row["of the kind of"] for row in cells(findings, "order by target")] == ["nli", "qa"]
+    assert [row["same kind as"] for row in cells(findings, "order by target")] == ["nli", "qa"]
     assert "training a target's own kind last changes it by +" in findings.sentence
 
 
@@ -132,14 +134,14 @@ def test_arms_with_other_steps_are_not_compared() -> None:
     assert names == {ORDER, KIND, MIX, PLACEBO}
     equal = SEQUENCE.analyse(with_steps(made, nli=600, qa=600, nli_qa=600, qa_nli=600, mix=600), 4.0)
     assert equal.refusals == []
-    row = next(row for row in cells(equal, "what every arm had and gave") if row["intermediate"] == "mix")
+    row = next(row for row in cells(equal, "cost and score of every arm") if row["intermediate"] == "mix")
     assert (row["steps"], row["of each task"]) == ("600", "nli 300, qa 300")
 
 
 def test_what_nobody_learned_is_refused() -> None:
     findings = SEQUENCE.analyse(simulated(design(tasks=["xnli"]), Noise(), chance=33.0), 1.0)
     assert (findings.main, findings.verdict, findings.tables, findings.figures) == (None, "not resolved", [], [])
-    assert findings.refusals == ["no chain has learned xnli by full: English is not above chance"]
+    assert findings.refusals == ["no chain has learned xnli with full: English is not above chance"]
 
 
 def test_another_pair_does_not_take_the_place_of_the_first() -> None:

@@ -49,7 +49,10 @@ def message(**changed: Any) -> str:
             {"train": {"warmup_steps": 500, "max_steps": 500}},
             "train: warmup_steps must be less than max_steps, which is 500, found 500",
         ),
-        ({"train": {"steps": 9, "max_steps": 9}}, "train: steps and max_steps both say how many steps there are; give"),
+        (
+            {"train": {"steps": 9, "max_steps": 9}},
+            "train: steps and max_steps both set the number of steps; give one of",
+        ),
         (
             {"train": {"warmup_steps": 9, "steps": 9}},
             "train: warmup_steps must be less than steps, which is 9, found 9",

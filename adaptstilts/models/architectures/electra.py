@@ -16,7 +16,7 @@ _HEAD = "of a head that is not part of the encoder"
 
 
 class Electra(Architecture):
-    """ELECTRA small, base and large. Of a discriminator there is no language-model head, of a generator there is."""
+    """ELECTRA small, base and large. A generator has a language-model head, a discriminator has none."""
 
     name = "electra"
     model_class = "ElectraModel"
