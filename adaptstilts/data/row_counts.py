@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from adaptstilts.io.wording import counted, joined
 from adaptstilts.tasks.base import Task
@@ -33,6 +33,10 @@ class RowCount:
     def differs(self) -> bool:
         """Return whether the published number is known, and is neither that of all rows nor of the usable ones."""
         return self.published not in (0, self.usable, self.usable + self.left_out)
+
+    def json(self) -> dict[str, str | int | None]:
+        """Return plain JSON values; null for a number that is not declared."""
+        return {**asdict(self), "published": self.published or None}
 
 
 def published_rows(task: Task, split: str) -> int:

@@ -141,8 +141,9 @@ class Record:
     is_joined: bool = True
 
     def json(self) -> dict[str, Any]:
-        """Return the record as plain JSON values."""
-        values = asdict(self)
+        """Return the record as plain JSON values; the rows behind all records stand beside them."""
+        values = asdict(replace(self, rows=[]))
+        del values["rows"]
         for name in ("vs_reference", "vs_none", "vs_trained"):
             difference: Difference | None = getattr(self, name)
             values[name] = difference and difference.json()

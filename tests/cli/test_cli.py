@@ -65,7 +65,11 @@ def test_results_in_every_format(
     assert "swap of intermediate adapters under xnli" in markdown
     assert "not in the data, not in the mean: ar, bg" in markdown
     assert call("results", config, "--format", "json", *options) == 0
-    held = json.loads(capsys.readouterr().out)["records"]
+    results = json.loads(capsys.readouterr().out)
+    trained = [row for row in results["rows"] if row["split"] == "train"]
+    assert [(row["task"], row["language"], row["left_out"]) for row in trained] == [("mnli", "", 0)]
+    assert trained[0]["published"] == 392_702
+    held = results["records"]
     assert {(r["trained_on"], r["over"]) for r in held if r["task"] == "xnli"} == {
         ("none", "none"), ("mnli", "mnli"), ("none", "mnli"), ("mnli", "none"),
     }  # fmt: skip

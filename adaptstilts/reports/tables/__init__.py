@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from adaptstilts.metrics import xtreme
 from adaptstilts.reports import formats, summary
@@ -50,12 +51,18 @@ def document(records: Sequence[Record], name: str = "", config: str = "CONFIG") 
     """
     by_model = [[record for record in records if record.model == model] for model in _models(records)]
     sentences = [_sentence(group, len(by_model) > 1, config) for group in by_model]
+    counts = dict.fromkeys(chain.from_iterable(record.rows for record in records))
+    data = {
+        "study": name,
+        "rows": [count.json() for count in counts],
+        "records": [record.json() for record in records],
+    }
     return Document(
         tables=tables(records),
         summary="\n".join(filter(None, sentences)),
         columns=flat.columns(records),
         rows=flat.rows(records),
-        data={"study": name, "records": [record.json() for record in records]},
+        data=data,
     )
 
 
