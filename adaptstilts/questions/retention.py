@@ -27,6 +27,7 @@ from adaptstilts.study import Study, StudyError
 
 _LEVEL = 60.0  # simulated score of the intermediate task, when it was learned
 _GAIN = 30.0  # simulated gain of its training
+_WIDE = 1.0  # a share with a wider interval says nothing
 
 
 class Retention:
@@ -280,10 +281,13 @@ def _sentence(
         return "The results do not say what is left of an intermediate task."
     scores = chains[chain][ALL]
     english = f" and by {with_interval(scores.english)} in English" if scores.english else ""
+    what = f"{chain.arm.intermediate} ({chain.arm.method})"
     text = (
-        f"After {chain.after}, {chain.name} changes by {with_interval(scores.change)} points outside English{english}"
+        f"Training {chain.after} next changes {what} by {with_interval(scores.change)} points outside English{english}"
     )
-    if scores.left is not None:
+    if scores.left is not None and scores.left.high - scores.left.low > _WIDE:
+        text += "; the share that is left is not given, as its interval is wider than all that was learned"
+    elif scores.left is not None:
         text += f"; new heads find {scores.left.text} of what was learned there"
     else:
         text += "; the share that is left is not given, as the gain is not above zero"

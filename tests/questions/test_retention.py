@@ -49,7 +49,7 @@ def test_a_planted_change(effect: float, verdict: str) -> None:
     assert answered.main.value == pytest.approx(effect, abs=0.8)
     assert answered.main.low <= effect <= answered.main.high
     assert (answered.verdict, answered.main.seeds) == (verdict, 5)
-    assert answered.sentence.startswith("After nli and choice, tagging, full changes by ")
+    assert answered.sentence.startswith("Training nli and choice next changes tagging (full) by ")
     assert "no change with size is seen" in answered.sentence
     assert [figure.name for figure in answered.figures] == ["change", "stages", "learned-and-forgotten"]
 
