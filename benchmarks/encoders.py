@@ -344,7 +344,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--encoder", action="append", help="only this built-in encoder; may be repeated")
     options = parser.parse_args(argv)
     names = [BUILTIN + name for name in options.encoder] if options.encoder else builtin_names()
-    few = {"examples": 16, "epochs": 1, "max_length": 64, "dev_examples": 8} if options.quick else {}
+    few: dict[str, Any] = (
+        {"examples": 16, "epochs": 1, "max_steps": 1, "max_length": 64, "dev_examples": 8} if options.quick else {}
+    )
     out = output_file(options, DEFAULT)
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(options.store or Path(scratch) / "store", options.data_root)

@@ -95,7 +95,7 @@ WHOLE = {
 EPOCHS = 3
 INCLUDED = "kept, first pass included"
 WHOLE_BAR = 15.0
-INTERMEDIATES = 9
+INTERMEDIATES, FEW = 9, 2  # the latter with --quick
 SHARED_BAR = 0.55
 STEPS = replace(BASE, batch=8, rounds=5, batches=1, memory_steps=2)
 TINY = replace(SMALL, hidden=128, layers=12, batches=1)
@@ -170,12 +170,15 @@ def peak(name: str, size: Size, work: Path, device: str) -> int:
 def memory(work: Path, device: str, names: Sequence[str], quick: bool) -> dict[str, Any]:
     """Measure the peak memory of every variant in one process each, and its share of full fine-tuning's.
 
+    With ``quick``, only of the first and the last one.
+
     Args:
         work: folder with the model and the data.
         device: torch device.
         names: variants.
         quick: pass ``--quick`` on.
     """
+    names = (names[0], names[-1]) if quick else names
     peaks = {name: peak_in_new_process(__file__, name, work, device, quick) for name in names}
     full = max(peaks[FULL], 1)
     return {name: {"mib": size / 2**20, "of_full": size / full} for name, size in peaks.items()}
@@ -219,18 +222,19 @@ def whole(size: Size, work: Path, device: str) -> dict[str, Any]:
 # Evaluation
 
 
-def make_encoder(work: Path, device: str) -> tuple[Encoder, list[str]]:
-    """Return an encoder with a target adapter and nine different intermediate ones, none in the lower 6 layers.
+def make_encoder(work: Path, device: str, number: int) -> tuple[Encoder, list[str]]:
+    """Return an encoder with a target adapter and different intermediate ones, none in the lower 6 layers.
 
     Args:
         work: folder with the model.
         device: torch device.
+        number: intermediate adapters.
 
     Returns:
         The encoder, and the names of the intermediate adapters.
     """
     encoder = Encoder(work / "model", "adapters", device)
-    names = [f"intermediate{i}" for i in range(INTERMEDIATES)]
+    names = [f"intermediate{i}" for i in range(number)]
     noise = torch.Generator().manual_seed(4)
     for name in (*names, "target"):
         encoder.add(name, Bottleneck(leave_out=tuple(range(6))), name)
@@ -240,22 +244,23 @@ def make_encoder(work: Path, device: str) -> tuple[Encoder, list[str]]:
     return encoder, names
 
 
-def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
-    """Evaluate a target over nine intermediates, each in a separate pass and in one that shares the lower layers.
+def shared(size: Size, work: Path, device: str, number: int) -> dict[str, Any]:
+    """Evaluate a target over intermediates, each in a separate pass and in one that shares the lower layers.
 
     Args:
         size: number of rounds and batch size.
         work: folder with the model and the data.
         device: torch device.
+        number: intermediate adapters.
     """
     trainer = make_trainer(WHOLE["kept"], size, work, "data", device)
     stream, pad = trainer.streams[0], trainer.runtime.tokenizer.pad
     features = Features(stream.features.items[: 8 * size.batch])
-    encoder, names = make_encoder(work, device)
+    encoder, names = make_encoder(work, device, number)
     del trainer
     shares, equal, seconds = [], True, {"separate": 0.0, "shared": 0.0}
-    for number in range(1 + (size.rounds > 2)):
-        cache = StateCache(work / f"states {number}", 8.0, {})
+    for turn in range(1 + (size.rounds > 2)):
+        cache = StateCache(work / f"states {turn}", 8.0, {})
         took = {"separate": 0.0, "shared": 0.0}
         for name in names:
             encoder.compose([name, "target"])
@@ -274,7 +279,7 @@ def shared(size: Size, work: Path, device: str) -> dict[str, Any]:
             equal &= outputs[0] == outputs[1]
         shares.append(took["shared"] / took["separate"])
         seconds = {way: seconds[way] + took[way] for way in took}
-    about = {"intermediates": INTERMEDIATES, "examples": len(features.items), "precision": "fp32", "equal": equal}
+    about = {"intermediates": number, "examples": len(features.items), "precision": "fp32", "equal": equal}
     return {**about, "seconds": seconds, "of_separate": with_bar(spread(shares), "median", "<=", SHARED_BAR)}
 
 
@@ -285,15 +290,16 @@ def table(result: dict[str, Any]) -> str:
     """Format the result for people."""
     lines = [f"{'variant':26} {'of a full step':>14}   {'range':16} {'peak MiB':>9} {'of full':>8}"]
     for name, row in result["steps"].items():
-        ratio, memory = row["of_full"], result["memory"][name]
-        sizes = f"{memory['mib']:9.0f} {memory['of_full']:8.2f}"
+        ratio, memory = row["of_full"], result["memory"].get(name)
+        sizes = f"{memory['mib']:9.0f} {memory['of_full']:8.2f}" if memory else ""
         reach = f"{ratio['min']:.3f} to {ratio['max']:.3f}"
         lines.append(f"{name:26} {ratio['median']:14.3f}   {reach}   {sizes}{verdict(ratio, '<=')}")
     lines.append("")
     for name, row in result["whole"]["of_full"].items():
         lines.append(f"{name} / full padded fp32: x{row['median']:.2f}{verdict(row, '>=')}")
     row = result["shared"]["of_separate"]
-    lines.append(f"nine intermediates, lower 6 layers shared / separate: x{row['median']:.3f}{verdict(row, '<=')}")
+    number = result["shared"]["intermediates"]
+    lines.append(f"{number} intermediates, lower 6 layers shared / separate: x{row['median']:.3f}{verdict(row, '<=')}")
     lines.append(f"outputs of the two: {'equal' if result['shared']['equal'] else 'DIFFERENT'}")
     return "\n".join(lines)
 
@@ -323,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "settings": {"steps": asdict(size), "whole": asdict(usual), "lengths": LENGTHS},
             "steps": times(size, work, options.device, names),
             "whole": whole(usual, work, options.device),
-            "shared": shared(usual, work, options.device),
+            "shared": shared(usual, work, options.device, FEW if options.quick else INTERMEDIATES),
             "memory": memory(work, options.device, names, options.quick),
             "seconds": time.monotonic() - began,
         }

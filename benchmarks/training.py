@@ -81,6 +81,7 @@ VARIANTS = {
     "ours fp32": Variant("bottleneck", {"precision": "fp32"}, "bucketed; what is left without bf16"),
     "full bucketed": Variant("full", {}, "full fine-tuning with our defaults"),
 }
+QUICKLY = ("ours", "full padded fp32")  # what --quick runs
 BARS = {"full padded fp32": 4.5, PEER: 2.0}
 MEMORY = {
     "bottleneck fp32": Variant("bottleneck", {"padding": "fixed", "precision": "fp32"}, ""),
@@ -195,15 +196,16 @@ class Timed:
 # Speed
 
 
-def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
-    """Measure the examples per second of every variant, and the ratios that have a bar.
+def speed(size: Size, work: Path, device: str, names: Sequence[str]) -> dict[str, Any]:
+    """Measure the examples per second of our variants and the peer, and the ratios that have a bar.
 
     Args:
         size: how much is timed.
         work: folder with the model and the data.
         device: torch device.
+        names: variants.
     """
-    ours = {name: Timed(variant, size, work, device) for name, variant in VARIANTS.items()}
+    ours = {name: Timed(VARIANTS[name], size, work, device) for name in names}
     lengths = ours["ours"].trainer.streams[0].features.lengths
     peer = make_peer(size, work, ours["ours"].trainer.streams[0].features.items, device)
     for timed in ours.values():
@@ -227,7 +229,7 @@ def speed(size: Size, work: Path, device: str) -> dict[str, Any]:
     }
     rates = {name: by_round(values, size) for name, values in seconds.items()}
     variants = {}
-    for name in (*VARIANTS, PEER):
+    for name in (*names, PEER):
         measured = {"examples_per_second": spread(rates[name]), "seconds_of_batches": seconds[name]}
         variants[name] = {**descriptions[name], **measured}
     compared = {}
@@ -333,7 +335,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             **first_keys,
             "settings": {**asdict(size), "lengths": LENGTHS},
             "memory": memory(size, work, options.device, options.quick),
-            "speed": speed(size, work, options.device),
+            "speed": speed(size, work, options.device, QUICKLY if options.quick else tuple(VARIANTS)),
             "seconds": time.monotonic() - began,
         }
     write(result, output_file(options, default))

@@ -13,7 +13,7 @@ import stat
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pytest
 import typer
 from support.outside_architectures import make_outside_encoder
 
+import adaptstilts
 from adaptstilts import guide, methods, search, study, tasks
 from adaptstilts.cli.app import app
 from adaptstilts.models import architectures
@@ -48,6 +49,7 @@ REGISTRIES: tuple[Registry[Any], ...] = (
     loggers.REGISTRY,
     formats.REGISTRY,
 )
+SMALLER = ("evaluate.examples=8", "languages=[en, de]", "train.max_steps=2")  # of the quickstart in Python blocks
 _BLOCK = re.compile(r"(?P<marks>(?:^<!--[^\n]*-->\n)*)^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _MARK = re.compile(r"<!-- (?P<name>[a-z ]+): (?P<value>.+?) -->")
 
@@ -87,6 +89,11 @@ def blocks(path: Path) -> list[Block]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder in which the blocks of a document run, with registries of its own and ``adaptstilts`` on the path."""
+
+    def load_smaller(path: str, overrides: Sequence[str] = ()) -> Study:
+        return study.load(path, [*overrides, *(SMALLER if Path(path).name == "quickstart.yaml" else ())])
+
+    monkeypatch.setattr(adaptstilts, "load_study", load_smaller, raising=False)
     for registry in REGISTRIES:
         monkeypatch.setattr(registry, "_added", dict(registry._added))
     monkeypatch.chdir(tmp_path)

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from support.command_line import call
 from support.inputs import sentence
 
 from adaptstilts import study as config
@@ -99,19 +101,13 @@ def test_settings_change_what_is_written_and_nothing_is_made_again(
     assert cosines == sorted(cosines, reverse=True)
 
 
-def command(texts: tuple[Path, Path], tiny: Path, out: Path, store: Path, *more: str) -> list[str]:
+def arguments(texts: tuple[Path, Path], tiny: Path, out: Path, store: Path, *more: str) -> list[str]:
     told = ["mine", *map(str, texts), "-o", str(out), "--model", str(tiny), "--store", str(store), "--shard", "16"]
-    return [
-        sys.executable,
-        "-c",
-        "from adaptstilts.cli import main; main()",
-        *told,
-        "--precision",
-        "fp32",
-        "--device",
-        "cpu",
-        *more,
-    ]
+    return [*told, "--precision", "fp32", "--device", "cpu", *more]
+
+
+def command(*given: Any) -> list[str]:
+    return [sys.executable, "-c", "from adaptstilts.cli import main; main()", *arguments(*given)]
 
 
 def run(told: list[str], failpoint: str = "") -> subprocess.CompletedProcess[str]:
@@ -121,21 +117,22 @@ def run(told: list[str], failpoint: str = "") -> subprocess.CompletedProcess[str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["mine:after-shard", "mine:after-piece", "mine:before-rename"])
-def test_killed_and_resumed(point: str, texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
-    whole = run(command(texts, tiny, tmp_path / "whole.tsv", tmp_path / "one"))
-    assert whole.returncode == 0, whole.stderr
+def test_killed_and_resumed(
+    point: str, texts: tuple[Path, Path], tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments(texts, tiny, tmp_path / "whole.tsv", tmp_path / "one")) == 0
     out, store = tmp_path / "resumed.tsv", tmp_path / "two"
     killed = run(command(texts, tiny, out, store), point)
     assert killed.returncode == -signal.SIGKILL
     assert not out.exists()
     made = {path: path.stat().st_mtime_ns for path in (store / "cache" / "vectors").rglob("*-0*.np[yz]")}
     assert made
-    resumed = run(command(texts, tiny, out, store))
-    assert resumed.returncode == 0, resumed.stderr
+    capsys.readouterr()
+    assert call(*arguments(texts, tiny, out, store)) == 0
     assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
     finished = {path.name: path.stat().st_mtime_ns for path in (store / "cache" / "vectors").rglob("*-0*.np[yz]")}
     assert {path.name: time for path, time in made.items()}.items() <= finished.items(), "what was whole was kept"
-    assert "43 lines, 2 empty, 1 repeated" in resumed.stdout
+    assert "43 lines, 2 empty, 1 repeated" in capsys.readouterr().out
 
 
 def test_ray_gives_the_same_bytes(texts: tuple[Path, Path], tiny: Path, tmp_path: Path) -> None:
