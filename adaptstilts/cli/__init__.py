@@ -19,6 +19,7 @@ try:
     from adaptstilts import errors
     from adaptstilts.cli import streams
     from adaptstilts.cli.app import app
+    from adaptstilts.io.wording import printable
 except KeyboardInterrupt:
     print(INTERRUPTED, file=sys.stderr)
     sys.exit(130)
@@ -129,7 +130,7 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
     """Print an error and exit."""
     _finish_output(debug)
     for line in message.splitlines() or [""]:
-        typer.echo(f"error: {line}", err=True)
+        typer.echo(f"error: {printable(line)}", err=True)
     sys.exit(code)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptstilts.data.examples import Examples
+from adaptstilts.errors import ConfigError
 from adaptstilts.metrics.scores import Metric
 from adaptstilts.models.batching import Feature, Features
 from adaptstilts.search.base import Vectors
@@ -75,7 +76,12 @@ def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: in
         tokenizer: tokenizer of the base model.
         max_length: most tokens of a sequence, special tokens included.
         prefix: text put before every sentence.
+
+    Raises:
+        ConfigError: the prefix alone fills a sequence, so that all sentences would be the same.
     """
+    if prefix:
+        _check_room(prefix, tokenizer, max_length)
     items, truncated = [], 0
     prefixed = [prefix + text for text in texts] if prefix else texts
     for i, ids in enumerate(tokenizer.ids(prefixed)):
@@ -83,3 +89,13 @@ def sentence_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: in
         items.append(Feature.of(i, [sequence], None, sequence.cut))
         truncated += sequence.cut
     return Features(items, truncated)
+
+
+def _check_room(prefix: str, tokenizer: Tokenizer, max_length: int) -> None:
+    """Raise if a prefix leaves no token for a sentence; arguments as of :func:`sentence_features`."""
+    count, room = len(tokenizer.ids([prefix])[0]), max_length - tokenizer.special_count()
+    if count >= room:
+        raise ConfigError(
+            f"prefix: has {count:,} tokens, and max_length {max_length} leaves room for {room}, so nothing of a text"
+            " would be read; give a shorter prefix or a larger max_length"
+        )

@@ -14,12 +14,14 @@ from typing import Any
 
 from adaptstilts.errors import ArtifactError
 from adaptstilts.io.json import read_list, read_object
+from adaptstilts.io.wording import printable
 from adaptstilts.models.config import CONFIG
 
 MODULES = "modules.json"
 TRANSFORMER = "0_Transformer"
 NAMES = (MODULES, "*_Pooling/config.json")
 _LARGEST = 1_000_000  # bytes
+_KINDS = ("Transformer", "Pooling", "Normalize")
 _MODES = {  # mode in the config of a pooling -> pooling here; unit vectors are the same for both kinds of mean
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_mean_sqrt_len_tokens": "mean",
@@ -66,12 +68,18 @@ def read_pooling(folder: Path) -> OwnPooling | None:
     if not (folder / MODULES).is_file():
         return None
     modules = _modules(folder)
-    other = [kind for kind, _ in modules if kind not in ("Transformer", "Pooling", "Normalize")]
+    kinds = [kind for kind, _ in modules]
+    other = [kind for kind in kinds if kind not in _KINDS]
     places = [path for kind, path in modules if kind == "Pooling"]
     if other:
-        return OwnPooling(None, f"{MODULES} has a module {other[0]}, which is not supported")
+        return OwnPooling(None, f"{MODULES} has a module {printable(other[0][:100])}, which is not supported")
     if len(places) != 1:
         return OwnPooling(None, f"{MODULES} has {len(places)} poolings, expected one")
+    if kinds[:2] != ["Transformer", "Pooling"] or "Transformer" in kinds[2:]:
+        found = ", ".join(kinds)
+        return OwnPooling(
+            None, f"{MODULES} has the modules {found}, expected Transformer, Pooling and perhaps Normalize"
+        )
     return _pooling(read_object(folder / places[0] / CONFIG, "pooling config", max_bytes=_LARGEST))
 
 
@@ -81,7 +89,9 @@ def _pooling(config: Mapping[str, Any]) -> OwnPooling:
     if not names:
         return OwnPooling(None, "its pooling has no mode that is on")
     if len(names) > 1 or None in names:
-        return OwnPooling(None, f"its pooling is {', '.join(modes)}, expected one of {', '.join(_MODES)}")
+        return OwnPooling(
+            None, f"its pooling is {printable(', '.join(modes)[:200])}, expected one of {', '.join(_MODES)}"
+        )
     return OwnPooling(names.pop(), skips_prompt=config.get("include_prompt") is False)
 
 

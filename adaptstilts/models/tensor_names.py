@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from adaptstilts.io.wording import printable
 from adaptstilts.models.architectures import Architecture
 
 _OLD_NAMES = {
@@ -43,7 +44,7 @@ def left_out(stored: Collection[str], architecture: Architecture) -> list[str]:
     encoder = encoder_names(stored, architecture)
     head = architecture.language_model
     parts: Iterable[str] = (
-        "pooler" if "pooler." in name else name.partition(".")[0]
+        "pooler" if "pooler." in name else printable(name.partition(".")[0][:100])
         for name in stored
         if name not in encoder and not name.endswith("position_ids") and not (head and head.prefix in name)
     )

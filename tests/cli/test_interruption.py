@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from adaptstilts import cli
-from adaptstilts.errors import Interrupted
+from adaptstilts.errors import ArtifactError, Interrupted
 
 
 class Ended(Exception):
@@ -66,6 +66,21 @@ def test_a_run_says_where_it_stopped(
 
     assert interrupted(monkeypatch, work) == 130
     assert capsys.readouterr().err == f"{printed}\n"
+
+
+def test_an_error_never_moves_the_cursor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        raise ArtifactError("a tensor \x1b[2J\x07 is missing\nand so is ä\r")
+
+    other = typer.Typer(callback=lambda: None)
+    other.command("work")(work)
+    monkeypatch.setattr(cli, "app", other)
+    monkeypatch.setattr(sys, "argv", ["adaptstilts", "work"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 4
+    printed = "error: a tensor \\x1b[2J\\x07 is missing\nerror: and so is ä\n"
+    assert capsys.readouterr().err == printed
 
 
 def test_an_interruption_while_libraries_are_imported(tmp_path: Path) -> None:

@@ -84,8 +84,17 @@ DENSE = {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformer
         ),
         (lambda f: edit(f, "1_Pooling/config.json", lambda c: {}), "its pooling has no mode that is on"),
         (lambda f: (f / "modules.json").unlink(), "does not say how it pools"),
+        (
+            lambda f: edit(f, "modules.json", lambda m: [m[0], *m]),
+            "the modules Transformer, Transformer, Pooling, Norm",
+        ),
+        (lambda f: edit(f, "modules.json", lambda m: [m[0], m[2], m[1]]), "Transformer, Normalize, Pooling, expected"),
+        (
+            lambda f: edit(f, "modules.json", lambda m: [*m, {**DENSE, "type": "a\n\x1b[2J"}]),
+            r"module a\n\x1b[2J, which",
+        ),
     ],
-    ids=["dense", "no pooling", "two", "none", "no modules"],
+    ids=["dense", "no pooling", "two", "none", "no modules", "two encoders", "unit tokens", "control characters"],
 )
 def test_a_pooling_that_cannot_be_used(bert: Path, tmp_path: Path, change: Callable[[Path], None], reason: str) -> None:
     folder = with_modules(bert, tmp_path / "sbert")

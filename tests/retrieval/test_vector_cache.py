@@ -18,7 +18,7 @@ import pytest
 from support.inputs import WORDS, make_encoder
 
 from adaptstilts import study as config
-from adaptstilts.errors import DataError, Interrupted, ResourceError
+from adaptstilts.errors import ConfigError, DataError, Interrupted, ResourceError
 from adaptstilts.retrieval import vector_cache as module
 from adaptstilts.retrieval.vector_cache import EncodingRecipe, encode_cached
 from adaptstilts.runtime.context import Runtime
@@ -137,6 +137,15 @@ def test_a_prefix_is_encoded_and_says_nothing_about_the_text(bench: Bench) -> No
     assert (found.known.tolist(), found.tokens.tolist()) == (plain.known.tolist(), plain.tokens.tolist())
     assert not np.allclose(found.at(4), plain.at(4), atol=1e-2)
     assert (found.known[-2], expected.known[-2]) == (False, True)
+
+
+def test_a_prefix_that_leaves_no_room_is_refused(bench: Bench) -> None:
+    prefix = "the cat " * 3
+    count = len(bench.runtime.tokenizer.ids([prefix])[0])
+    recipe = dataclasses.replace(RECIPE, prefix=prefix, max_length=count + 2)
+    with pytest.raises(ConfigError, match=f"prefix: has {count} tokens, .* leaves room for {count}, so nothing"):
+        bench.vectors(recipe)
+    assert len(bench.vectors(dataclasses.replace(recipe, max_length=count + 3)).cut) == len(TEXTS)
 
 
 def test_cut_texts_are_told(bench: Bench) -> None:
