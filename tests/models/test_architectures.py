@@ -99,6 +99,23 @@ def test_an_encoder_gives_what_transformers_gives(folders: dict[str, Path], name
     assert (encoder.depth, encoder.hidden) == (4, 32)
 
 
+@pytest.mark.parametrize("name", ["bert", "roberta", "distilbert", "deberta-v2"])
+def test_a_prefix_does_the_same_with_padding(folders: dict[str, Path], name: str) -> None:
+    folder = folders[name]
+    encoder, inputs = Encoder(folder, METHODS["prefix"].backend), pair(folder)
+    encoder.add("target", METHODS["prefix"], 1)
+    encoder.compose(["target"])
+    encoder.trunk.eval()
+    with torch.no_grad():
+        for value in encoder.delta("target").values():
+            value.add_(torch.randn(value.shape, generator=torch.Generator().manual_seed(2)))
+        batch = encoder.states(**inputs)
+        count = int(inputs["mask"][1].sum())
+        types = None if inputs["types"] is None else inputs["types"][1:, :count]
+        alone = encoder.states(inputs["ids"][1:, :count], inputs["mask"][1:, :count], types=types)
+    assert torch.allclose(batch[1, :count], alone[0], atol=1e-4)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_parts_of_an_encoder(folders: dict[str, Path], name: str) -> None:
     """Hidden states by layer, truncation, and going on from a block."""
