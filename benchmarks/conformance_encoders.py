@@ -81,7 +81,7 @@ def make_inputs(name: str) -> Inputs:
 
 
 def make_encoder(folder: Path, name: str) -> Path:
-    """Write an encoder, with the head for masked tokens that a model of ``transformers`` has.
+    """Write an encoder, with the head for masked tokens of ``transformers`` if the package reads one.
 
     Args:
         folder: a new folder.
@@ -116,10 +116,11 @@ def plain_class(name: str, masked: bool = False) -> Any:
 
     Args:
         name: model type.
-        masked: that with a head for masked tokens.
+        masked: that with a head for masked tokens, if the package supports one.
     """
     architecture = architectures.get(name)
-    return getattr(transformers, str(architecture.masked_model_class if masked else architecture.model_class))
+    with_head = architecture.masked_model_class if masked else None
+    return getattr(transformers, with_head or architecture.model_class)
 
 
 def plain_model(folder: Path, name: str, masked: bool = False) -> Any:
