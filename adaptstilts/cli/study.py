@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from adaptstilts.cli.options import (
+    DEFAULT_STORE,
     CheckpointOption,
     DeviceOption,
     FormatOption,
@@ -236,7 +238,7 @@ def _document(plans: Sequence[Plan], workspace: Workspace, languages_as: Languag
     from adaptstilts.reports import tables
 
     study = plans[0].study
-    document = tables.document(_records(plans, workspace, languages_as), study.name, _config(plans[0]))
+    document = tables.document(_records(plans, workspace, languages_as), study.name, invocation(plans[0], workspace))
     question = questions.get(study.question) if study.question else None
     if question is None:
         return document
@@ -250,6 +252,14 @@ def _print_results(plans: Sequence[Plan], workspace: Workspace) -> None:
     typer.echo(formats.get(formats.DEFAULT).render(_document(plans, workspace)), nl=False)
 
 
-def _config(plan: Plan) -> str:
-    """Return the file of a study, as commands name it."""
-    return plan.study.place.origin.file or "CONFIG"
+def invocation(plan: Plan, workspace: Workspace) -> str:
+    """Return what follows the verb in commands for this study: its file, its overrides but seeds, and its folders."""
+    origin = plan.study.place.origin
+    words = [origin.file or "CONFIG", *(text for keys, text in origin.overrides if keys[:1] != ("seeds",))]
+    if workspace.store.folder != DEFAULT_STORE:
+        words += ["--store", str(workspace.store.folder)]
+    if workspace.sources.root:
+        words += ["--data-root", str(workspace.sources.root)]
+    if workspace.offline:
+        words.append("--offline")
+    return shlex.join(words)

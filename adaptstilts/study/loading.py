@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,9 +103,13 @@ def read_text(path: str | Path, noun: str) -> str:
 
 
 def _other_ending(path: Path) -> str:
-    """Return the end of an error line that names the file of the same name with the other ending of YAML files."""
+    """Return the end of an error line that names a file beside it: with the other YAML ending, or a similar name."""
     other = path.with_suffix(_ENDINGS.get(path.suffix, ".yaml")) if path.name else path
-    return f"; did you mean {other}?" if other.is_file() else ""
+    if other.is_file():
+        return f"; did you mean {other}?"
+    beside = sorted(each.name for each in path.parent.glob("*.y*ml") if each.is_file())
+    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.8)
+    return f"; did you mean {path.with_name(near[0])}?" if near else ""
 
 
 def as_tuples(value: Any) -> Any:

@@ -14,6 +14,8 @@ import pytest
 from support import toy_format
 from support.command_line import call
 
+from adaptstilts import Workspace, expand, load_study
+from adaptstilts.cli import study as study_verbs
 from adaptstilts.reports import formats
 from adaptstilts.store.store import Store
 
@@ -78,6 +80,16 @@ def test_results_in_every_format(
     assert [float(row["mean"]) for row in rows] == pytest.approx([r["mean"] for r in held])
     assert call("results", config, "--format", "latex", *options) == 0
     assert r"\begin{tabular}" in capsys.readouterr().out
+
+
+def test_the_command_that_adds_seeds_has_overrides_and_folders(
+    finished: tuple[Path, tuple[object, ...]], data_root: Path, tmp_path: Path
+) -> None:
+    config, _ = finished
+    workspace = Workspace(tmp_path, data_root=data_root, offline=True)
+    plan = expand(load_study(config, ["seeds=[3]", "train.epochs=2"]), workspace)
+    folders = ("--store", tmp_path, "--data-root", data_root, "--offline")
+    assert study_verbs.invocation(plan, workspace) == " ".join(map(str, (config, "train.epochs=2", *folders)))
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,12 @@ def test_the_plug_in_of_the_guide_can_be_installed(tmp_path: Path) -> None:
             (source / block.marks["file"]).write_text(block.text, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps"]
     run_quietly([*pip, "--no-build-isolation", "--target", str(site), str(source)], tmp_path)
-    assert sorted(path.name for path in site.glob("*.py")) == ["my_kind.py", "my_method.py", "my_task.py"]
+    assert sorted(path.name for path in site.glob("*.py")) == [
+        "my_backend.py",
+        "my_kind.py",
+        "my_method.py",
+        "my_task.py",
+    ]
     environment = {**os.environ, "PYTHONPATH": f"{site}:{ROOT}"}
     for verb, name in (("tasks", "reviews"), ("methods", "offsets")):
         printed = run_quietly([sys.executable, "-m", "adaptstilts", verb], tmp_path, environment)

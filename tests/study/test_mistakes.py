@@ -166,8 +166,11 @@ def test_a_wrong_member_hides_no_wrong_language(tmp_path: Path, wrong: tuple[str
     assert lines[-1] == "s.yaml:13: languages.2: unknown language 'xx'; did you mean xh?"
 
 
-@pytest.mark.parametrize(("there", "asked"), [("s.yml", "s.yaml"), ("s.yaml", "s.yml"), ("s.yaml", "s")])
-def test_the_other_ending_of_a_study_file_is_suggested(tmp_path: Path, there: str, asked: str) -> None:
+NAMES = [("s.yml", "s.yaml"), ("s.yaml", "s.yml"), ("s.yaml", "s"), ("quickstart.yaml", "quickstrat.yaml")]
+
+
+@pytest.mark.parametrize(("there", "asked"), NAMES)
+def test_a_study_file_beside_it_is_suggested(tmp_path: Path, there: str, asked: str) -> None:
     (tmp_path / there).write_text(STUDY, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_study(tmp_path / asked, [], Workspace(tmp_path / "store", offline=True, create=False))
