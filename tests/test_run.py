@@ -185,7 +185,7 @@ def bad_tags(tmp_path: Path) -> Path:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run phases whose rows were not checked before, as those of a kind without a check are."""
-    monkeypatch.setattr("adaptstilts.run.check_rows", lambda phases, workspace: None)
+    monkeypatch.setattr("adaptstilts.run.check_rows", lambda phases, workspace: [])
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from adaptstilts import tasks
 from adaptstilts.methods.head import Head
+from adaptstilts.plan import equal_steps
 from adaptstilts.plan.intermediates import lower_arm
-from adaptstilts.plan.training import training_steps
+from adaptstilts.plan.training import rows_task, training_steps, with_rows_settings
 from adaptstilts.study import Arm, Part, Study, Train, recipe_of, train_settings
 from adaptstilts.tasks.recipe import XTREME, Recipe
 
@@ -101,15 +102,21 @@ def _probes(study: Study) -> Iterator[Training]:
 
 
 def _of_part(study: Study, arm: Arm, part: Part, is_target: bool) -> Iterator[Training]:
+    has_own_rate = not arm.method.trains_encoder
     for label, task in _trained(part, is_target):
+        single = equal_steps.share(part, task, arm, study) if part.chain and task else part
         yield Training(
             label=label,
             is_target=is_target,
             method=arm.label,
-            settings=train_settings(study, arm, part, task),
+            settings=train_settings(study, arm, single, task),
             recipe=recipe_of(recipe_name(study), part, task),
-            has_own_rate=not arm.method.trains_encoder,
+            has_own_rate=has_own_rate,
         )
+    if is_target and part.rows:
+        settings = train_settings(study, arm, with_rows_settings(part), rows_task(part).name)
+        settings = settings.model_copy(update={"examples": None})
+        yield Training(f"{part.task} (test languages)", True, arm.label, settings, None, has_own_rate)
 
 
 def _trained(part: Part, is_target: bool) -> Iterator[tuple[str, str | None]]:

@@ -133,11 +133,8 @@ class Trainings:
             shots: the rows.
             init: key of the phase that is trained further; None to train on these rows alone.
         """
-        task = tasks.get(part.task)
-        is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
-        trained = tasks.get(task.train_from[-1]) if is_shared else task
-        own = part.rows.train if part.rows else {}
-        settings = self._settings(arm, part.model_copy(update={"train": merge_train(part.train, own)}), trained.name)
+        task, trained = tasks.get(part.task), rows_task(part)
+        settings = self._settings(arm, with_rows_settings(part), trained.name)
         over = f" over {foundation.name}" if foundation.name != "none" else ""
         rows = f"{shots.k} rows of {shots.language} (draw {shots.draw}{', after English' if init else ''})"
         phase = TrainPhase(
@@ -338,6 +335,19 @@ class Trainings:
         if source is None:
             raise StudyError(part.place, f"{task.name} has no training or dev rows; it cannot be trained")
         return self.workspace.sources.get(task.fill(source)).identity(task.version)
+
+
+def rows_task(part: Part) -> Task:
+    """Return the task as which a target is trained on rows of test languages."""
+    task = tasks.get(part.task)
+    is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
+    return tasks.get(task.train_from[-1]) if is_shared else task
+
+
+def with_rows_settings(part: Part) -> Part:
+    """Return a target with the training settings of its ``rows``."""
+    own = part.rows.train if part.rows else {}
+    return part.model_copy(update={"train": merge_train(part.train, own)})
 
 
 def training_steps(task: Task) -> list[tuple[Task, Task]]:

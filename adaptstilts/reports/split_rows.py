@@ -46,7 +46,7 @@ def _training_rows(phase: TrainPhase, result: TrainResult) -> Iterator[RowCount]
     streams: Mapping[str, Mapping[str, Any]] = result.get("streams", {phase.task: result})
     rows_of = {stream.task: stream.rows for stream in phase.streams} or {phase.task: phase.rows}
     for name, counts in streams.items():
-        task = tasks.known().get(rows_of[name])
-        if task is not None:  # not masked text
+        task = tasks.known().get(rows_of.get(name, ""))
+        if task is not None:  # not text of language modelling
             usable, left_out = counts["examples_in_split"], sum(counts["dropped"].values())
             yield RowCount(task.name, "train", "", usable, left_out, published_rows(task, "train"))

@@ -27,5 +27,5 @@ def test_an_enumeration(items: list[str], text: str) -> None:
 
 
 def test_units() -> None:
-    assert [wording.short_count(n) for n in (0, 950, 1000, 2_700_000, 5e12)] == ["0", "950", "1.0k", "2.7M", "5000.0G"]
+    assert [wording.short_count(n) for n in (0, 950, 1000, 2_700_000, 5e12)] == ["0", "950", "1.0k", "2.7M", "5.0T"]
     assert [wording.size(n) for n in (0, 1023, 1024, 3 * 2**30)] == ["0 B", "1023 B", "1.0 KiB", "3.0 GiB"]

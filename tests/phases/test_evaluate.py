@@ -287,7 +287,7 @@ def test_withheld_labels_are_refused(
     with pytest.raises(DataError, match=expected):
         run_plan(held.plan, held.workspace, device="cpu")
     assert list(held.workspace.store.keys()) == []
-    monkeypatch.setattr("adaptstilts.run.check_rows", lambda phases, workspace: None)
+    monkeypatch.setattr("adaptstilts.run.check_rows", lambda phases, workspace: [])
     with pytest.raises(Exception, match=expected) as caught:
         run_plan(held.plan, held.workspace, device="cpu")
     assert caught.value.exit_code == 7

@@ -357,6 +357,7 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "examples": None,
         "epochs": 3,
         "max_steps": None,
+        "steps": None,
         "batch_size": 32,
         "max_length": 128,
         "lr": None,
@@ -387,6 +388,9 @@ DEFAULTS: dict[tuple[str, int], dict[str, Any]] = {
         "retrieval": "max",
         "batch_tokens": None,
         "backend": "auto",
+        "prefix": "",
+        "foreign_prefix": None,
+        "english_prefix": None,
     },
 }
 

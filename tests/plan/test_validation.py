@@ -90,7 +90,7 @@ def test_six_wrong_combinations_and_two_wrong_keys(lines: Callable[..., list[str
         "s.yaml:12: seeds.2: 1 is listed twice",
         "s.yaml:14: train.max_length: max_length 500 is more than the 256 positions of the model; give"
         " train.max_length=256",
-        "s.yaml:15: train.epohcs: unknown key; did you mean epochs?",
+        "s.yaml:15: train.epohcs: unknown key; did you mean epochs or steps?",
         "s.yaml:16: retrieve.layer: the model has hidden states 0 to 2, found 99",
     ]
 
