@@ -7,7 +7,7 @@ the tensors of the file whose digest is in its fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,28 +71,37 @@ def check_encoder(folder: Path) -> None:
     names = encoder_names(shapes.keys(), architecture)
     expected = _shapes(_empty_model(config, architecture, folder / CONFIG).state_dict())
     _check({names[stored]: shapes[stored] for stored in names}, expected, files.index or files.parts[0])
-    for path in files.parts:
-        with safe_open(str(path), "pt") as file:
-            for stored in sorted(names.keys() & set(file.keys())):
-                check_finite({stored: _in_float32(file.get_tensor(stored), stored, path)}, path)
+    for stored, value, path in _tensors(files, names):
+        check_finite({stored: value}, path)
 
 
 def _read(files: WeightFiles, architecture: Architecture) -> dict[str, Tensor]:
     """Return the tensors of the encoder itself, in float32 and by its own keys."""
     names = encoder_names(files.shapes().keys(), architecture)
     tensors: dict[str, Tensor] = {}
+    for stored, value, path in _tensors(files, names):
+        key = names[stored]
+        if key in tensors:
+            raise ArtifactError(f"{path}: has {key} twice, once as {stored}; expected one encoder")
+        tensors[key] = value
+    return tensors
+
+
+def _tensors(files: WeightFiles, names: Mapping[str, str]) -> Iterator[tuple[str, Tensor, Path]]:
+    """Yield the tensors with certain stored names, one at a time, in float32 and with their files.
+
+    Args:
+        files: the weights.
+        names: stored name -> key of the encoder.
+    """
     for path in files.parts:
         try:
             with safe_open(str(path), "pt") as file:
                 for stored in sorted(names.keys() & set(file.keys())):
-                    key = names[stored]
-                    if key in tensors:
-                        raise ArtifactError(f"{path}: has {key} twice, once as {stored}; expected one encoder")
-                    tensors[key] = _in_float32(file.get_tensor(stored), stored, path)
+                    yield stored, _in_float32(file.get_tensor(stored), stored, path), path
         except (SafetensorError, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactError(f"{path}: weights cannot be loaded ({reason}); expected a safetensors file") from None
-    return tensors
 
 
 def _in_float32(value: Tensor, key: str, path: Path) -> Tensor:

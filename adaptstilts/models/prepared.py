@@ -23,7 +23,6 @@ def prepare(
     write: Callable[[Path], None],
     cache: Path | None,
     memory: hashing.Digests,
-    settings: object = None,
 ) -> Path:
     """Return a folder with converted files, from the cache or by converting them.
 
@@ -32,15 +31,14 @@ def prepare(
         write: writes the converted files to a folder.
         cache: the cache; None for a temporary one.
         memory: digests of files that were hashed before.
-        settings: what the result depends on beside the sources, as JSON values.
 
     Raises:
         ArtifactError: a source cannot be converted.
         ResourceError: the cache cannot be written.
     """
     files = {path.name: memory.of_file(path) for path in sources}
-    key = hashing.of({"prepared": _VERSION, "files": files, "settings": settings})
-    target = (cache or _temporary()) / key
+    key = hashing.of({"prepared": _VERSION, "files": files})
+    target = (cache or Path(_temporary().name)) / key
     if not _is_valid(target, memory):
         with disk_faults(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,11 +61,6 @@ def _is_valid(folder: Path, memory: hashing.Digests) -> bool:
 
 
 @functools.cache
-def _temporary() -> Path:
+def _temporary() -> tempfile.TemporaryDirectory[str]:
     """Return a folder that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="adaptstilts-")
-    _OPEN.append(folder)
-    return Path(folder.name)
-
-
-_OPEN: list[tempfile.TemporaryDirectory[str]] = []  # removed when they are collected
+    return tempfile.TemporaryDirectory(prefix="adaptstilts-")

@@ -338,10 +338,8 @@ class Trainings:
 
 
 def rows_task(part: Part) -> Task:
-    """Return the task as which a target is trained on rows of test languages."""
-    task = tasks.get(part.task)
-    is_shared = bool(task.train_from) and (task.shared_training or task.dev is None)
-    return tasks.get(task.train_from[-1]) if is_shared else task
+    """Return the task as which a target is trained on rows of test languages: that of its last training phase."""
+    return training_steps(tasks.get(part.task))[-1][0]
 
 
 def with_rows_settings(part: Part) -> Part:
